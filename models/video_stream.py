@@ -1,0 +1,110 @@
+"""Write frames to an mp4 as they are made, with the sound beside them, in memory that does not grow with length."""
+
+import os
+import uuid
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import torch
+from torch import Tensor
+
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+AUDIO_BLOCK_SECONDS = 1.0
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+class VideoStreamWriter:
+    """H.264 + AAC mp4 at `path`, complete or absent: until `close` the data is in a hidden file beside it.
+
+    Use as a context manager; leaving it by an error or a cancel removes the partial file. Frames are [n,H,W,3] in 0..1;
+    an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only. `waveform` is [C,T] at
+    `sample_rate` Hz (None for a silent film); it is cut where the last frame ends. `crf` is x264's constant quality, 0
+    (lossless) to 51.
+    """
+
+    def __init__(self, path: Path, fps: Fraction, waveform: Tensor | None, sample_rate: int, crf: float = 18.0):
+        self.path = Path(path)
+        self.partial = self.path.with_name(f".{uuid.uuid4().hex}.part.mp4")
+        self.fps, self.waveform, self.sample_rate, self.crf = fps, waveform, int(sample_rate), crf
+        self.frames_written = 0
+        self._samples_written = 0
+        self._container: av.container.OutputContainer | None = None
+
+    def __enter__(self) -> "VideoStreamWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def write(self, frames: Tensor) -> None:
+        """Encode [n,H,W,3] frames, and the sound that belongs to them."""
+        frames = even_sized(frames[..., :3].clamp(0, 1).mul(255).round().to(torch.uint8).cpu())
+        if self._container is None:
+            self._open(width=frames.shape[2], height=frames.shape[1])
+        for picture in frames.numpy():
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = self.frames_written
+            self._container.mux(self._video.encode(frame))
+            self.frames_written += 1
+        self._write_audio(self.frames_written / self.fps - Fraction(AUDIO_BLOCK_SECONDS))
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        if self._container is None:
+            raise ValueError("Render Portrait Video: motion has 0 frames, so there is no video to write.")
+        self._container.mux(self._video.encode(None))
+        self._write_audio(self.frames_written / self.fps)
+        if self._audio is not None:
+            self._container.mux(self._audio.encode(None))
+        self._container.close()
+        self._container = None
+        os.replace(self.partial, self.path)
+
+    def discard(self) -> None:
+        """Drop what was written."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+        self.partial.unlink(missing_ok=True)
+
+    def _open(self, width: int, height: int) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._container = av.open(str(self.partial), "w", format="mp4", options={"movflags": "use_metadata_tags"})
+        self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": str(self.crf)})
+        self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
+        self._video.codec_context.time_base = 1 / self.fps
+        self._audio = None
+        if self.waveform is not None:
+            self.waveform = self.waveform if self.waveform.shape[0] in LAYOUTS else self.waveform.mean(0, keepdim=True)
+            self._layout = LAYOUTS[self.waveform.shape[0]]
+            rate = self.sample_rate if self.sample_rate in AAC_RATES else 48000
+            self._audio = self._container.add_stream("aac", rate=rate, layout=self._layout)
+            self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=rate)
+
+    def _write_audio(self, until_seconds: Fraction) -> None:
+        if self._audio is None:
+            return
+        end = min(int(until_seconds * self.sample_rate), self.waveform.shape[1])
+        block = max(1, int(AUDIO_BLOCK_SECONDS * self.sample_rate))
+        while self._samples_written < end:
+            stop = min(self._samples_written + block, end)
+            samples = self.waveform[:, self._samples_written : stop].float().cpu().contiguous().numpy()
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
+            frame.sample_rate, frame.pts = self.sample_rate, self._samples_written
+            frame.time_base = Fraction(1, self.sample_rate)
+            for resampled in self._resampler.resample(frame):
+                self._container.mux(self._audio.encode(resampled))
+            self._samples_written = stop
+
+
+def even_sized(frames: Tensor) -> Tensor:
+    """[n,H,W,3] with the last row and column repeated where H or W is odd."""
+    if frames.shape[1] % 2:
+        frames = torch.cat([frames, frames[:, -1:]], 1)
+    if frames.shape[2] % 2:
+        frames = torch.cat([frames, frames[:, :, -1:]], 2)
+    return frames.contiguous()

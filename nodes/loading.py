@@ -1,0 +1,93 @@
+"""One loaded model per file and precision, shared by every loader, owned by ComfyUI's memory manager."""
+
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.model_patcher
+import comfy.ops
+import comfy.utils
+import torch
+from torch import Tensor, nn
+
+Builder = Callable[..., nn.Module]  # build(state_dict, metadata, device=, dtype=, operations=) -> module without weights
+
+# Weak: the cache keeps nothing alive. Keyed patchers live as long as some node output, or ComfyUI, holds them.
+_alive: "weakref.WeakValueDictionary[tuple, Any]" = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model under ComfyUI's memory manager; `metadata` is the file's header."""
+
+    patcher: Any  # comfy ModelPatcher
+    metadata: Mapping[str, str]
+    compute_dtype: torch.dtype
+
+    def ready(self, memory_required: int = 0) -> nn.Module:
+        """Ask ComfyUI to load the model (`memory_required`: bytes of activations to come) and return the module."""
+        comfy.model_management.load_models_gpu([self.patcher], memory_required=memory_required)
+        return self.patcher.model
+
+
+def load_shared(kind: str, path: Path, dtype: torch.dtype, build: Builder, node: str) -> LoadedModel:
+    """Load `path` once per (kind, file version, dtype, device); a file changed on disk is read again.
+
+    Raises ValueError in `node`'s name when the file is missing, damaged or does not fit the network that `build` makes.
+    """
+    device = comfy.model_management.get_torch_device()
+    offload = comfy.model_management.unet_offload_device()
+    compute = comfy.model_management.unet_manual_cast(dtype, device) or dtype
+    try:
+        status = path.stat()
+    except OSError:
+        raise ValueError(f"{node}: {path} does not exist.") from None
+    key = (kind, str(path.resolve()), status.st_size, status.st_mtime_ns, dtype, str(device))
+    with _lock:
+        patcher = _alive.get(key)
+        if patcher is None:
+            state, metadata = read_weights(path, node)
+            operations = comfy.ops.pick_operations(dtype, compute, load_device=device)
+            model = build(state, metadata, device=offload, dtype=dtype, operations=operations).eval()
+            comfy.model_management.archive_model_dtypes(model)
+            patcher = comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=offload)
+            load_strictly(model, state, patcher.is_dynamic(), path, node)
+            patcher.talking_portrait_metadata = dict(metadata)
+            _alive[key] = patcher
+            logging.info("Talking Portrait: loaded %s (%s, %s)", path.name, kind, str(dtype).removeprefix("torch."))
+    return LoadedModel(patcher, patcher.talking_portrait_metadata, compute)
+
+
+def read_weights(path: Path, node: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a weight file, read without running anything in it; ValueError if it is damaged."""
+    try:
+        state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
+    except Exception as error:
+        comfy.model_management.raise_non_oom(error) if hasattr(comfy.model_management, "raise_non_oom") else None
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(f"{node}: {path.name} cannot be read ({reason}). Download it again: {path}") from error
+    return state, metadata or {}
+
+
+def load_strictly(model: nn.Module, state: dict[str, Tensor], assign: bool, path: Path, node: str) -> None:
+    """Put `state` into `model`; ValueError that names what is missing, left over or of another shape."""
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False, assign=assign)
+    except RuntimeError as error:
+        raise ValueError(f"{node}: {path.name} does not fit this network: {str(error).splitlines()[-1].strip()}") from None
+    if missing or unexpected:
+        raise ValueError(
+            f"{node}: {path.name} does not fit this network: {len(missing)} tensors are missing (such as "
+            f"{', '.join(missing[:3]) or 'none'}), {len(unexpected)} are left over (such as {', '.join(unexpected[:3]) or 'none'})."
+        )
+
+
+def loaded_models() -> list[tuple[str, str]]:
+    """(kind, file) of every model that is alive, for tests and for people who debug memory."""
+    return sorted((key[0], key[1]) for key in list(_alive))

