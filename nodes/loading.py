@@ -1,6 +1,7 @@
 """One loaded model per file and precision, shared by every loader, owned by ComfyUI's memory manager."""
 
 import logging
+import pickle
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.utils
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 Builder = Callable[..., nn.Module]  # build(state_dict, metadata, device=, dtype=, operations=) -> module without weights
@@ -68,8 +70,7 @@ def read_weights(path: Path, node: str) -> tuple[dict[str, Tensor], dict[str, st
     """Tensors and header of a weight file, read without running anything in it; ValueError if it is damaged."""
     try:
         state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
-    except Exception as error:
-        comfy.model_management.raise_non_oom(error) if hasattr(comfy.model_management, "raise_non_oom") else None
+    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         reason = str(error).splitlines()[0][:200]
         raise ValueError(f"{node}: {path.name} cannot be read ({reason}). Download it again: {path}") from error
     return state, metadata or {}

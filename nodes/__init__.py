@@ -1,0 +1,33 @@
+"""The nodes of this pack, and what happens once when ComfyUI loads it."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import ComfyExtension, io
+
+from . import audio, face, measure, motion, portrait
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+class TalkingPortraitExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        copy_examples(Path(folder_paths.get_input_directory()))
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [*audio.NODES, *face.NODES, *motion.NODES, *portrait.NODES, *measure.NODES]
+
+
+def copy_examples(input_folder: Path) -> None:
+    """Put the pictures and voices that the shipped workflows name into ComfyUI's input folder, where they are not yet."""
+    for example in sorted(EXAMPLES.iterdir()):
+        target = input_folder / example.name
+        if not target.exists():
+            try:
+                shutil.copy(example, target)
+            except OSError as error:
+                logging.warning("Talking Portrait: the example %s could not be copied to %s: %s", example.name, target, error)
+
+

@@ -1,0 +1,143 @@
+"""From speech to face motion: load a motion engine, generate a motion."""
+
+from fractions import Fraction
+
+from comfy_api.latest import io
+
+from ..models.engine import MotionSettings, Speech, frame_rate
+from .engines import ENGINES, load_engine
+from .progress import ticker
+
+CATEGORY = "talking portrait/audio"
+NODE = "Generate Face Motion"
+
+
+class LoadMotionEngine(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadMotionEngine",
+            display_name="Load Motion Engine",
+            category=CATEGORY,
+            description="Chooses what turns speech into face motion. The built-in engine needs no download.",
+            search_aliases=["talking head", "lip sync", "speech to motion"],
+            inputs=[
+                io.Combo.Input(
+                    "engine",
+                    options=list(ENGINES),
+                    tooltip="built-in: a small network for the mouth, rules for blinks, brows and head; works on any machine.",
+                )
+            ],
+            outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
+        )
+
+    @classmethod
+    def execute(cls, engine: str) -> io.NodeOutput:
+        return io.NodeOutput(load_engine(engine))
+
+
+class GenerateFaceMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitGenerateMotion",
+            display_name=NODE,
+            category=CATEGORY,
+            description="Makes the motion of a speaking face from speech: lips, blinks, brows and head.",
+            search_aliases=["talking head", "lip sync", "audio to motion"],
+            inputs=[
+                io.Custom("MOTION_ENGINE").Input("motion_engine", tooltip="From Load Motion Engine."),
+                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. Music under it disturbs the lips."),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=0.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames per second. The video has round(seconds x fps) frames.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="Changes blinks and head motion, never the lips. Same seed, same motion.",
+                ),
+                io.Float.Input(
+                    "mouth_amount",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Factor on lips and jaw: 0 keeps the mouth still, 1 as spoken, 2 twice as far.",
+                ),
+                io.Float.Input(
+                    "head_amount",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Factor on head motion: 0 still, 1 natural (some degrees).",
+                ),
+                io.Float.Input(
+                    "blink_rate",
+                    default=18.0,
+                    min=0.0,
+                    max=60.0,
+                    step=1.0,
+                    tooltip="Blinks per minute, on average; 0 never blinks. People blink 15 to 20 times.",
+                ),
+                io.Float.Input(
+                    "brow_amount",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    advanced=True,
+                    tooltip="Factor on the brows, which rise on stressed words: 0 still, 1 natural.",
+                ),
+                io.Float.Input(
+                    "silence_threshold",
+                    default=-38.0,
+                    min=-80.0,
+                    max=-10.0,
+                    step=1.0,
+                    advanced=True,
+                    tooltip="Below this level, in dB relative to the loudest speech, the mouth closes. Raise it for noisy audio.",
+                ),
+            ],
+            outputs=[io.Custom("FACE_MOTION").Output(tooltip="For Render Portrait and the motion editors.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, motion_engine, audio, fps, seed, mouth_amount, head_amount, blink_rate, brow_amount, silence_threshold
+    ) -> io.NodeOutput:
+        settings = MotionSettings(
+            mouth_amount=mouth_amount,
+            head_amount=head_amount,
+            blink_rate=blink_rate,
+            brow_amount=brow_amount,
+            silence_threshold=silence_threshold,
+        )
+        motion = motion_engine.generate(single_speech(audio), checked_rate(fps), seed, settings, ticker())
+        return io.NodeOutput(motion)
+
+
+def single_speech(audio: dict) -> Speech:
+    """The one clip of an AUDIO; ValueError for a batch."""
+    waveform = audio["waveform"]
+    if waveform.shape[0] != 1:
+        raise ValueError(f"{NODE}: audio holds {waveform.shape[0]} clips; it takes one. Split the batch first.")
+    return Speech(waveform[0].float().cpu(), int(audio["sample_rate"]))
+
+
+def checked_rate(fps: float) -> Fraction:
+    """Exact frame rate of a float widget; ValueError for 0."""
+    if not fps > 0:
+        raise ValueError(f"{NODE}: fps is {fps:g}; it must be above 0. Films have 24, 25 or 30.")
+    return frame_rate(fps)
+
+
+NODES = [LoadMotionEngine, GenerateFaceMotion]

@@ -1,0 +1,289 @@
+"""From a picture and a face motion to frames: load a renderer, prepare a portrait, render it."""
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import comfy.model_management
+import folder_paths
+import psutil
+import torch
+from comfy_api.latest import InputImpl, io
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
+from torch import Tensor
+
+from ..models.engine import frame_count
+from ..models.face_motion import FaceMotion, resolve
+from ..models.face_regions import select_face
+from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
+from ..models.video_stream import VideoStreamWriter
+from .progress import FrameProgress
+from .renderers import RENDERERS, load_renderer
+
+CATEGORY = "talking portrait/portrait"
+FaceMotionType = io.Custom("FACE_MOTION")
+PortraitType = io.Custom("PORTRAIT")
+RendererType = io.Custom("PORTRAIT_RENDERER")
+ESTIMATE_AFTER_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class PreparedPortrait:
+    """What travels on a PORTRAIT socket: the portrait and the renderer that can draw it."""
+
+    renderer: PortraitRenderer
+    portrait: Portrait
+
+
+class LoadPortraitRenderer(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadRenderer",
+            display_name="Load Portrait Renderer",
+            category=CATEGORY,
+            description="Chooses what draws the moving face. The built-in warp needs no download.",
+            search_aliases=["talking head", "animate portrait", "face warp"],
+            inputs=[
+                io.Combo.Input(
+                    "renderer",
+                    options=list(RENDERERS),
+                    tooltip="built-in warp: bends the photo itself, on any machine, with nothing to download.",
+                )
+            ],
+            outputs=[RendererType.Output(tooltip="For Prepare Portrait.")],
+        )
+
+    @classmethod
+    def execute(cls, renderer: str) -> io.NodeOutput:
+        return io.NodeOutput(load_renderer(renderer))
+
+
+class PreparePortrait(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitPrepare",
+            display_name="Prepare Portrait",
+            category=CATEGORY,
+            description="Makes one face of a picture ready to be moved. Done once per picture, however long the film.",
+            inputs=[
+                RendererType.Input("renderer", tooltip="From Load Portrait Renderer."),
+                io.Image.Input("image", tooltip="One picture, any size; the whole picture stays in the video."),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks",
+                    tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box, for the same picture.",
+                ),
+                io.Int.Input(
+                    "face_index",
+                    default=0,
+                    min=0,
+                    max=63,
+                    tooltip="Which face, if there are several: 0 is the first that the detector lists.",
+                ),
+                io.BoundingBox.Input(
+                    "face_box",
+                    optional=True,
+                    tooltip="Instead of the index: the face that overlaps this box most, in pixels.",
+                ),
+                io.Mask.Input(
+                    "person_mask",
+                    optional=True,
+                    tooltip="White where the person is; background stays still behind the head. Made for you when empty.",
+                ),
+            ],
+            outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
+        )
+
+    @classmethod
+    def execute(cls, renderer, image, face_landmarks, face_index, face_box=None, person_mask=None) -> io.NodeOutput:
+        picture = single_picture(image)
+        check_same_size(picture, face_landmarks)
+        points = select_face(face_landmarks, frame=0, index=face_index, box=face_box)
+        mask = None if person_mask is None else single_mask(person_mask, picture)
+        return io.NodeOutput(PreparedPortrait(renderer, renderer.prepare(picture, FaceLandmarks478(points), mask)))
+
+
+class RenderPortrait(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitRender",
+            display_name="Render Portrait",
+            category=CATEGORY,
+            description="Draws every frame of a motion as images, to be edited further. For a finished or a long film, "
+            "Render Portrait Video needs far less memory.",
+            inputs=[
+                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
+                FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="One image per frame, in the picture's own size."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second of the motion, for Create Video."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion) -> io.NodeOutput:
+        check_memory(portrait.portrait, len(face_motion))
+        progress = FrameProgress(len(face_motion))
+        height, width = portrait.portrait.image.shape[:2]
+        images = torch.empty(
+            (len(face_motion), height, width, 3),
+            dtype=comfy.model_management.intermediate_dtype(),
+            device=comfy.model_management.intermediate_device(),
+        )
+        for frames in render_in_batches(portrait, face_motion):
+            images[progress.done : progress.done + len(frames)] = frames.to(images)
+            progress.advance(frames)
+        return io.NodeOutput(images, float(face_motion.fps))
+
+
+class RenderPortraitVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitRenderVideo",
+            display_name="Render Portrait Video",
+            category=CATEGORY,
+            description="Draws a motion straight into a video with its sound. Memory does not grow with length.",
+            search_aliases=["talking head", "lip sync", "animate portrait"],
+            inputs=[
+                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
+                FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
+                io.Audio.Input(
+                    "audio", optional=True, tooltip="The sound of the video; as long as the motion. Empty: a silent video."
+                ),
+                io.Float.Input(
+                    "crf",
+                    default=16.0,
+                    min=0.0,
+                    max=40.0,
+                    step=1.0,
+                    advanced=True,
+                    tooltip="H.264 constant quality: 0 is lossless, 16 looks lossless, 23 is small, higher is worse.",
+                ),
+            ],
+            outputs=[io.Video.Output(tooltip="For Save Video. An odd width or height grows by one pixel (H.264).")],
+        )
+
+    @classmethod
+    def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion, crf: float, audio=None) -> io.NodeOutput:
+        waveform, sample_rate = soundtrack(audio, face_motion)
+        path = Path(folder_paths.get_temp_directory()) / "talking_portrait" / f"{uuid.uuid4().hex}.mp4"
+        progress = FrameProgress(len(face_motion))
+        estimate = Estimate(len(face_motion), face_motion.fps)
+        with VideoStreamWriter(path, face_motion.fps, waveform, sample_rate, crf) as writer:
+            for frames in render_in_batches(portrait, face_motion):
+                writer.write(frames)
+                progress.advance(frames)
+                estimate.update(progress.done)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(path)))
+
+
+class Estimate:
+    """Tells the artist, once, how long a film will take: after the first frames, before the long wait."""
+
+    def __init__(self, total: int, fps: Fraction):
+        self.total, self.fps = total, fps
+        self.started = time.monotonic()
+        self.told = False
+
+    def update(self, done: int) -> None:
+        """Say it when enough frames are done to know."""
+        if self.told or done < min(ESTIMATE_AFTER_FRAMES, self.total):
+            return
+        self.told = True
+        seconds = (time.monotonic() - self.started) / done * self.total
+        text = f"{self.total} frames ({float(self.total / self.fps):.1f} s at {float(self.fps):g} fps): about {duration(seconds)}"
+        logging.info("Render Portrait Video: %s", text)
+        context = get_executing_context()
+        if context is not None:
+            PromptServer.instance.send_progress_text(text, context.node_id)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words for people: 40 s, 12 min, 1 h 5 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def render_in_batches(prepared: PreparedPortrait, motion: FaceMotion) -> Iterator[Tensor]:
+    """Frames [n,H,W,3] of a motion, n as the renderer's memory bound allows."""
+    device = comfy.model_management.get_torch_device()
+    renderer, portrait = prepared.renderer, prepared.portrait
+    resolved = resolve(motion, portrait.motion)
+    batch = renderer.frames_per_batch(portrait, device)
+    for start in range(0, len(motion), batch):
+        yield renderer.render(portrait, resolved.slice(start, min(start + batch, len(motion))), device)
+
+
+def single_picture(image: Tensor) -> Tensor:
+    """[1,H,W,C] -> [H,W,3] float32 on the CPU; ValueError for a batch or for values that are no numbers."""
+    if image.shape[0] != 1:
+        raise ValueError(
+            f"Prepare Portrait: image holds {image.shape[0]} pictures; it takes one. Choose one with Get Image from Batch."
+        )
+    picture = image[0].float().cpu()
+    picture = picture.expand(-1, -1, 3) if picture.shape[-1] == 1 else picture[..., :3]
+    if not torch.isfinite(picture).all():
+        raise ValueError("Prepare Portrait: image has values that are not numbers (NaN); look at the node that made it.")
+    return picture.clamp(0, 1).contiguous()
+
+
+def single_mask(mask: Tensor, picture: Tensor) -> Tensor:
+    """[1,h,w] or [h,w] -> [H,W]; ValueError if it is of another size than the picture."""
+    mask = mask.reshape(-1, *mask.shape[-2:])[0].float().cpu()
+    if mask.shape != picture.shape[:2]:
+        raise ValueError(
+            f"Prepare Portrait: person_mask is {mask.shape[1]}x{mask.shape[0]}, but image is "
+            f"{picture.shape[1]}x{picture.shape[0]}; they must be of one size."
+        )
+    return mask
+
+
+def check_same_size(picture: Tensor, face_landmarks: dict) -> None:
+    """ValueError if the landmarks were found in a picture of another size."""
+    height, width = face_landmarks["image_size"]
+    if (height, width) != tuple(picture.shape[:2]):
+        raise ValueError(
+            f"Prepare Portrait: face_landmarks were found in a {width}x{height} picture, but image is "
+            f"{picture.shape[1]}x{picture.shape[0]}; detect the landmarks in the same picture."
+        )
+
+
+def check_memory(portrait: Portrait, frames: int) -> None:
+    """ValueError if that many frames would not fit into the free memory."""
+    if frames == 0:
+        raise ValueError("Render Portrait: face_motion has 0 frames, so there is nothing to render.")
+    needed = frames * portrait.image.numel() * 4
+    free = psutil.virtual_memory().available
+    if needed > 0.9 * free:
+        raise ValueError(
+            f"Render Portrait: {frames} frames would take {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. "
+            "Use Render Portrait Video: it keeps only a few frames in memory."
+        )
+
+
+def soundtrack(audio: dict | None, motion: FaceMotion) -> tuple[Tensor | None, int]:
+    """Waveform [C,T] and rate of a video's sound; ValueError if it does not last as long as the motion."""
+    if audio is None:
+        return None, 0
+    waveform, rate = audio["waveform"][0], int(audio["sample_rate"])
+    seconds = waveform.shape[-1] / rate
+    if abs(frame_count(seconds, motion.fps) - len(motion)) > 1:
+        raise ValueError(
+            f"Render Portrait Video: audio lasts {seconds:.2f} s, but face_motion has {len(motion)} frames "
+            f"({float(len(motion) / motion.fps):.2f} s at {float(motion.fps):g} fps). Give both the same audio, or trim one."
+        )
+    return waveform.nan_to_num(), rate
+
+
+NODES = [LoadPortraitRenderer, PreparePortrait, RenderPortrait, RenderPortraitVideo]
