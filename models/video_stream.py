@@ -47,7 +47,7 @@ class VideoStreamWriter:
             self._open(width=frames.shape[2], height=frames.shape[1])
         for picture in frames.numpy():
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = self.frames_written
+            frame.pts, frame.time_base = self.frames_written, 1 / self.fps
             self._container.mux(self._video.encode(frame))
             self.frames_written += 1
         self._write_audio(self.frames_written / self.fps - Fraction(AUDIO_BLOCK_SECONDS))
@@ -76,7 +76,6 @@ class VideoStreamWriter:
         self._container = av.open(str(self.partial), "w", format="mp4", options={"movflags": "use_metadata_tags"})
         self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": str(self.crf)})
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
-        self._video.codec_context.time_base = 1 / self.fps
         self._audio = None
         if self.waveform is not None:
             self.waveform = self.waveform if self.waveform.shape[0] in LAYOUTS else self.waveform.mean(0, keepdim=True)

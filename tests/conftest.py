@@ -1,0 +1,61 @@
+"""What every test shares: one real ComfyUI server and one real page, started when first needed."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Unit tests use ComfyUI's modules in this process; without this they would look for an NVIDIA driver.
+import comfy.cli_args
+import torch
+
+comfy.cli_args.args.cpu = not torch.cuda.is_available()
+torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(__file__).resolve().parent / "data"
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Any]:
+    """One real ComfyUI server with this pack and the test-only probe pack."""
+    from talking_portrait.tools.comfy_server import ComfyServer
+
+    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), packs={"probe_pack": DATA / "probe_pack"}) as running:
+        running.post("/settings", {"Comfy.TutorialCompleted": True})
+        yield running
+
+
+@pytest.fixture(scope="session")
+def page(server: Any) -> Iterator[Any]:
+    """ComfyUI's real page in headless Chromium, ready to load a workflow."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium, and CI must test the real page")
+        pytest.skip("there is no Chromium on this machine; the page was not tested")
+    from playwright.sync_api import sync_playwright
+
+    profile = tempfile.mkdtemp(prefix="talking-portrait-page-")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, headless=True, args=CHROMIUM_FLAGS, viewport={"width": 1600, "height": 1000}
+        )
+        tab = browser.pages[0] if browser.pages else browser.new_page()
+        tab.set_default_timeout(120_000)
+        tab.goto(server.url, wait_until="domcontentloaded")
+        tab.wait_for_function(
+            "() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100"
+        )
+        yield tab
+        browser.close()
+    shutil.rmtree(profile, ignore_errors=True)

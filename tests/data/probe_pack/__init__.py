@@ -1,0 +1,66 @@
+"""Nodes that only the tests have: they use the pack's model cache from inside a real server and report on it."""
+
+import json
+import sys
+from pathlib import Path
+
+import comfy.model_management
+import torch
+from torch import nn
+
+
+def loading():
+    return next(module for name, module in sys.modules.items() if name.endswith("talking_portrait.nodes.loading"))
+
+
+def build(state, metadata, *, device, dtype, operations):
+    width_out, width_in = state["weight"].shape
+    return operations.Linear(width_in, width_out, device=device, dtype=dtype)
+
+
+class ProbeLoadA:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"path": ("STRING",), "dtype": (["float32", "bfloat16"],)}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("PROBE_MODEL",), "load", "probe"
+
+    @classmethod
+    def IS_CHANGED(cls, path, dtype):
+        return Path(path).stat().st_mtime_ns
+
+    def load(self, path, dtype):
+        return (loading().load_shared("probe", Path(path), getattr(torch, dtype), build, "Probe"),)
+
+
+class ProbeLoadB(ProbeLoadA):
+    pass
+
+
+class ProbeReport:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"a": ("PROBE_MODEL",), "b": ("PROBE_MODEL",)}})
+    RETURN_TYPES, FUNCTION, CATEGORY, OUTPUT_NODE = (), "report", "probe", True
+
+    @classmethod
+    def IS_CHANGED(cls, **_):
+        return float("nan")
+
+    def report(self, a, b):
+        modules: list[nn.Module] = [a.ready(), b.ready()]
+        answer = modules[0](torch.ones(1, modules[0].weight.shape[1], device=a.patcher.load_device))
+        facts = {
+            "same_patcher": a.patcher is b.patcher,
+            "same_storage": modules[0].weight.data_ptr() == modules[1].weight.data_ptr(),
+            "alive": [kind for kind, _ in loading().loaded_models()].count("probe"),
+            "managed": sum(entry.model is a.patcher for entry in comfy.model_management.current_loaded_models),
+            "answer": float(answer[0, 0]),
+        }
+        return {"ui": {"text": [json.dumps(facts)]}}
+
+
+class ProbeAlive:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"tick": ("INT", {"default": 0})}})
+    RETURN_TYPES, FUNCTION, CATEGORY, OUTPUT_NODE = (), "report", "probe", True
+
+    def report(self, tick):
+        return {"ui": {"text": [json.dumps([kind for kind, _ in loading().loaded_models()].count("probe"))]}}
+
+
+NODE_CLASS_MAPPINGS = {cls.__name__: cls for cls in (ProbeLoadA, ProbeLoadB, ProbeReport, ProbeAlive)}

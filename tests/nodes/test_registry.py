@@ -1,0 +1,35 @@
+"""The table of weights: complete, and what every message and table is made from."""
+
+from pathlib import Path
+
+import pytest
+
+from talking_portrait.nodes.registry import IN_PACK, WEIGHTS, markdown_table, missing_weight_message, page_models
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize("key", WEIGHTS)
+def test_a_missing_file_is_named_with_folder_link_size_and_licence(key):
+    weight = WEIGHTS[key]
+    message = missing_weight_message(key, "Some Node")
+    assert message.startswith("Some Node: ") and weight.file in message and weight.folder in message
+    if weight.folder != IN_PACK:
+        assert weight.url in message and weight.licence in message and weight.size in message
+
+
+def test_what_ships_is_there():
+    for weight in WEIGHTS.values():
+        if weight.folder == IN_PACK:
+            size = (ROOT / weight.folder / weight.file).stat().st_size / 1e6
+            assert abs(size - float(weight.size)) < 0.06, f"{weight.file} has {size:.2f} MB, the table says {weight.size}"
+
+
+def test_the_page_offers_only_what_it_may_download():
+    entries = page_models(list(WEIGHTS))
+    assert entries and all(entry["url"].startswith("https://huggingface.co/") for entry in entries)
+    assert all(entry["url"].endswith(entry["name"]) for entry in entries)
+
+
+def test_the_readme_shows_this_table():
+    assert markdown_table() in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Every shipped workflow: loaded in the real page, run in the real server, its result looked into."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .prompts import video_facts
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+SPEECH_SECONDS = 7.44  # examples/talking_portrait_speech.wav
+
+
+def names(paths):
+    return [path.stem for path in paths]
+
+
+def check_video(path: Path) -> None:
+    facts = video_facts(path)
+    frames = facts["frames"]
+    assert len(frames) == round(SPEECH_SECONDS * 25) and facts["fps"] == 25
+    assert frames.shape[1:] == (512, 512, 3)
+    assert abs(facts["audio_seconds"] - SPEECH_SECONDS) < 0.1
+    photo = np.asarray(Image.open(ROOT / "examples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32)
+    assert np.abs(frames[0] - photo).mean() < 4, "the first frame is not the portrait"
+    mouth = frames[:, 270:320, 205:300].astype(np.float32)
+    corner = frames[:, :40, :40].astype(np.float32)
+    assert mouth.std(0).mean() > 4 * corner.std(0).mean(), "the mouth does not move more than the background"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=names(WORKFLOWS))
+def test_converter_and_page_agree(server, page, path):
+    graph = json.loads(path.read_text())
+    from_page = page.evaluate("async (g) => { await app.loadGraphData(g); return (await app.graphToPrompt()).output }", graph)
+    ours = server.to_prompt(graph)
+
+    def bare(prompt):
+        return {key: (node["class_type"], node["inputs"]) for key, node in prompt.items()}
+
+    assert bare(from_page) == bare(ours)
+    errors = page.evaluate("() => document.querySelectorAll('.comfy-missing-nodes').length")
+    assert errors == 0
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=names(WORKFLOWS))
+def test_it_runs_from_the_page(server, page, path):
+    before = set(server.get("/history"))
+    page.evaluate("async (g) => { await app.loadGraphData(g); await app.queuePrompt(0, 1) }", json.loads(path.read_text()))
+    deadline = time.monotonic() + 240
+    while not (new := set(server.get("/history")) - before):
+        assert time.monotonic() < deadline, f"no result after 240 s; log:\n{server.log()[-3000:]}"
+        time.sleep(0.3)
+    entry = server.get(f"/history/{new.pop()}").popitem()[1]
+    assert entry["status"]["status_str"] == "success", entry["status"]
+    outputs = entry["outputs"]
+    videos = [file for file in server.output_files(outputs) if file.suffix == ".mp4"]
+    pictures = [file for file in server.output_files(outputs, "temp") if file.suffix == ".png"]
+    assert videos or pictures
+    for video in videos:
+        check_video(video)
+    for picture in pictures:
+        assert np.asarray(Image.open(picture).convert("L")).std() > 5, f"{picture.name} is an empty picture"
