@@ -2,11 +2,12 @@
 
     python3 run.py python -m talking_portrait.tools.make_workflows [NAME ...]
 
-The page writes the files, so they are what an artist would have saved. A picture NAME.jpg is made from the first frame
-of the workflow's result beside the portrait when `tools/make_thumbnails.py` runs.
+The page writes the files, so they are what an artist would have saved. Each workflow is then run, and its picture
+NAME.jpg, which the Templates browser shows, is made of what came out.
 """
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -14,11 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import av
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from .comfy_server import PACK, ComfyServer
 from .workflow_drafts import DRAFTS, Draft
 
+THUMBNAIL = 480
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 DRAW = """
@@ -58,6 +62,26 @@ def draw(page: Any, draft: Draft) -> dict[str, Any]:
     return page.evaluate(DRAW, [draft.prompt(), layout, draft.notes, draft.groups])
 
 
+def pictures(files: list[Path]) -> list[Image.Image]:
+    """Up to four pictures of a workflow's results: frames spread over its video, or its images."""
+    for file in files:
+        if file.suffix == ".mp4":
+            with av.open(str(file)) as container:
+                frames = [frame.to_image() for frame in container.decode(video=0)]
+            return [frames[round(part * (len(frames) - 1))] for part in (0.12, 0.38, 0.62, 0.88)]
+    return [Image.open(file).convert("RGB") for file in files[:4]]
+
+
+def thumbnail(tiles: list[Image.Image]) -> Image.Image:
+    """The pictures in a square grid."""
+    columns = math.ceil(math.sqrt(len(tiles)))
+    side = THUMBNAIL // columns
+    sheet = Image.new("RGB", (side * columns, side * math.ceil(len(tiles) / columns)))
+    for index, tile in enumerate(tiles):
+        sheet.paste(tile.resize((side, side), Image.LANCZOS), (index % columns * side, index // columns * side))
+    return sheet
+
+
 def main(names: list[str]) -> None:
     chosen = {name: draft for name, draft in DRAFTS.items() if not names or name in names}
     profile = tempfile.mkdtemp()
@@ -74,6 +98,9 @@ def main(names: list[str]) -> None:
             graph = draw(page, draft)
             target = PACK / "workflows" / f"{name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            outputs = server.run(server.to_prompt(graph))
+            files = server.output_files(outputs) or server.output_files(outputs, "temp")
+            thumbnail(pictures(files)).save(target.with_suffix(".jpg"), quality=85)
             print(target)
         browser.close()
     shutil.rmtree(profile, ignore_errors=True)
