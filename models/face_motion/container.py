@@ -1,0 +1,121 @@
+"""FACE_MOTION: what a face does over time, whoever made it and whoever reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .rig import CONTROLS, controls_to_expression, expression_to_controls
+
+GROUPS = ("lips", "eyes", "rest", "pose", "translation", "scale")
+LIPS, EYES = (6, 12, 14, 17, 19, 20), (11, 13, 15, 16, 18)
+KEYPOINTS: dict[str, tuple[int, ...]] = {
+    "lips": LIPS,
+    "eyes": EYES,
+    "rest": tuple(k for k in range(21) if k not in LIPS + EYES),
+}
+CONTROL_GROUPS: dict[str, tuple[int, ...]] = {
+    "lips": tuple(CONTROLS.index(name) for name in CONTROLS if name.startswith(("jaw", "mouth", "teeth"))),
+    "eyes": tuple(CONTROLS.index(name) for name in CONTROLS if name.startswith(("eye", "gaze"))),
+    "rest": (CONTROLS.index("browInnerUp"),),
+}
+
+
+@dataclass(frozen=True)
+class FaceFrame:
+    """One instant of a face, in the units of FaceMotion."""
+
+    expression: Tensor = field(default_factory=lambda: torch.zeros(21, 3))
+    pose: Tensor = field(default_factory=lambda: torch.zeros(3))
+    translation: Tensor = field(default_factory=lambda: torch.zeros(3))
+    scale: float = 1.0
+    controls: Tensor = field(default_factory=lambda: torch.zeros(len(CONTROLS)))
+
+
+@dataclass(frozen=True)
+class FaceMotion:
+    """N frames of one face; tensors are float32 on the CPU.
+
+    expression [N,21,3]: implicit-keypoint deformation in LivePortrait units, added after rotation.
+    pose [N,3]: pitch, yaw, roll in degrees (models/face_motion/rotation.py). translation [N,3]: keypoint units.
+    scale [N]: factor, for deltas a ratio. controls [N,12]: CONTROLS; a second view of `expression` through the rig.
+    valid [N] bool: false where the face was not found. fps: frames per second. reference: what absolute values are
+    relative to. absolute: the groups (GROUPS) whose values are absolute; all others are changes from the portrait.
+    source: JSON-able facts about the producer. Raises ValueError where shapes, numbers or names are wrong.
+    """
+
+    expression: Tensor
+    pose: Tensor
+    translation: Tensor
+    scale: Tensor
+    controls: Tensor
+    valid: Tensor
+    fps: Fraction
+    reference: FaceFrame | None = None
+    absolute: frozenset[str] = frozenset()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = self.expression.shape[0]
+        shapes = {
+            "expression": (count, 21, 3), "pose": (count, 3), "translation": (count, 3), "scale": (count,),
+            "controls": (count, len(CONTROLS)), "valid": (count,),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if tuple(value.shape) != shape:
+                raise ValueError(f"face motion: {name} has shape {tuple(value.shape)}; {shape} is needed.")
+            kind = torch.bool if name == "valid" else torch.float32
+            if value.dtype != kind or value.device.type != "cpu":
+                raise ValueError(f"face motion: {name} is {value.dtype} on {value.device}; {kind} on the CPU is needed.")
+            if name != "valid" and not torch.isfinite(value).all():
+                raise ValueError(f"face motion: {name} has values that are not numbers (NaN or infinite).")
+        if not isinstance(self.fps, Fraction) or self.fps <= 0:
+            raise ValueError(f"face motion: fps is {self.fps!r}; a Fraction above 0 is needed.")
+        if unknown := set(self.absolute) - set(GROUPS):
+            raise ValueError(f"face motion: unknown groups {sorted(unknown)}; there are {', '.join(GROUPS)}.")
+
+    def __len__(self) -> int:
+        return self.expression.shape[0]
+
+    @property
+    def seconds(self) -> float:
+        """How long the motion lasts."""
+        return float(len(self) / self.fps)
+
+    @classmethod
+    def from_controls(
+        cls, controls: Tensor, pose: Tensor, translation: Tensor, scale: Tensor, fps: Fraction, *,
+        source: Mapping[str, Any], valid: Tensor | None = None, absolute: frozenset[str] = frozenset(),
+        reference: FaceFrame | None = None,
+    ) -> "FaceMotion":  # fmt: skip
+        """A motion given by [N,12] controls; the rig gives its expression."""
+        valid = torch.ones(len(controls), dtype=torch.bool) if valid is None else valid
+        expression = controls_to_expression(controls)
+        return cls(expression, pose, translation, scale, controls, valid, fps, reference, absolute, source)
+
+    @classmethod
+    def from_expression(
+        cls, expression: Tensor, pose: Tensor, translation: Tensor, scale: Tensor, fps: Fraction, *,
+        source: Mapping[str, Any], valid: Tensor | None = None, absolute: frozenset[str] = frozenset(GROUPS),
+        reference: FaceFrame | None = None,
+    ) -> "FaceMotion":  # fmt: skip
+        """A motion given by a [N,21,3] expression; the rig's inverse gives its controls."""
+        valid = torch.ones(len(expression), dtype=torch.bool) if valid is None else valid
+        controls = expression_to_controls(expression)
+        return cls(expression, pose, translation, scale, controls, valid, fps, reference, absolute, source)
+
+    def frame(self, index: int) -> FaceFrame:
+        """One frame of the motion."""
+        return FaceFrame(
+            self.expression[index], self.pose[index], self.translation[index], float(self.scale[index]), self.controls[index]
+        )
+
+    def median_frame(self) -> FaceFrame:
+        """The middle value of every number over the valid frames: a calm face of this motion."""
+        chosen = self.valid if self.valid.any() else torch.ones_like(self.valid)
+        middle = [t[chosen].median(0).values for t in (self.expression, self.pose, self.translation, self.scale, self.controls)]
+        return FaceFrame(middle[0], middle[1], middle[2], float(middle[3]), middle[4])
