@@ -1,0 +1,62 @@
+"""The small network that hears which way a mouth moves: log-mel -> visemes and articulation."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .speech_features import BANDS
+
+VISEMES = ("sil", "PP", "FF", "TH", "DD", "SS", "KK", "CH", "RR", "AA", "EH", "II", "OH", "OU")
+ARTICULATION = ("jaw", "close", "round", "wide", "tuck", "teeth")
+KERNEL = 5
+DILATIONS = (1, 2, 4, 8, 16, 1)
+BLOCK, CONTEXT = 3000, 128  # frames at once; frames of context, more than the network's reach of 66
+
+
+class SpeechNet(nn.Module):
+    """Residual dilated convolutions over time; [N,40,T] normalised log-mel at 100 Hz -> [N,20,T].
+
+    The first 14 channels are viseme logits, the last 6 articulation in 0..1 before a sigmoid. Reach: 66 frames each way.
+    """
+
+    def __init__(self, width: int, *, device: Any = None, dtype: Any = None, operations: Any = nn):
+        super().__init__()
+        options = {"padding": "same", "device": device, "dtype": dtype}
+        self.enter = operations.Conv1d(BANDS, width, KERNEL, **options)
+        self.blocks = nn.ModuleList(operations.Conv1d(width, width, KERNEL, dilation=d, **options) for d in DILATIONS)
+        self.leave = operations.Conv1d(width, len(VISEMES) + len(ARTICULATION), 1, **options)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        x = nn.functional.gelu(self.enter(mel))
+        for block in self.blocks:
+            x = x + nn.functional.gelu(block(x))
+        return self.leave(x)
+
+
+def build_speech_net(
+    state: Mapping[str, Tensor], metadata: Mapping[str, str], *, device: Any, dtype: Any, operations: Any
+) -> SpeechNet:
+    """A network of the size that the weights have; ValueError if they are of another network."""
+    entry = state.get("enter.weight")
+    if entry is None or entry.ndim != 3 or entry.shape[1] != BANDS:
+        raise ValueError("Load Motion Engine: the file is not a speech network of this pack (no fitting enter.weight).")
+    return SpeechNet(entry.shape[0], device=device, dtype=dtype, operations=operations)
+
+
+def hear(
+    network: nn.Module, mel: np.ndarray, device: torch.device, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6]."""
+    outputs = []
+    for start in range(0, len(mel), BLOCK):
+        left = max(0, start - CONTEXT)
+        piece = torch.from_numpy(mel[left : start + BLOCK + CONTEXT].T[None]).to(device)
+        raw = network(piece)[0, :, start - left : start - left + BLOCK].float().cpu()
+        outputs.append(raw)
+        progress(min(start + BLOCK, len(mel)), len(mel))
+    whole = torch.cat(outputs, 1)
+    visemes, articulation = whole.split([len(VISEMES), len(ARTICULATION)])
+    return visemes.softmax(0).T.numpy(), articulation.sigmoid().T.numpy()

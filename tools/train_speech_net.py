@@ -1,0 +1,155 @@
+"""Train the built-in speech network on a corpus of tools/speech_corpus.py.
+
+    python3 run.py python tools/train_speech_net.py CORPUS OUT.safetensors --exclude rms [--steps 2500] [--seed 1]
+
+The command, the seed and the voices heard are written into the file. Each clip is heard at several speeds (which also
+shifts pitch and formants), through random equalisers, rooms and telephone bands, and with noise and silence around it.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
+from speech_labels import label_tracks, segments
+from talking_portrait.models.builtin.speech_features import FRAME_RATE, RATE, log_mel_block, normalise
+from talking_portrait.models.builtin.speech_net import ARTICULATION, VISEMES, SpeechNet
+
+CHUNK = 300
+SPEEDS = (76, 84, 92, 100, 108, 118, 130)  # percent
+
+
+def variant(clip: dict, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One hearing of a clip: log-mel [T,40], viseme class [T], articulation [T,6]."""
+    speed = int(random.choice(SPEEDS))
+    wave = resample_poly(clip["wave"].astype(np.float32) / 32768, 100, speed)
+    ends = np.asarray(clip["ends"]) * 100 / speed
+    before, after = random.uniform(0, 0.8, 2)
+    wave = np.pad(wave, (int(before * RATE), int(after * RATE)))
+    parts = segments(["pau", *clip["phones"], "pau"], [before, *(ends + before), len(wave) / RATE], espeak=False)
+    if random.random() < 0.5:
+        taps = random.standard_normal(9) * 0.4 * np.exp(-np.arange(9) / 3)
+        taps[0] += 1
+        wave = np.convolve(wave, taps)[: len(wave)]
+    if random.random() < 0.3:
+        tail = random.standard_normal(RATE // 4) * np.exp(-np.arange(RATE // 4) / (RATE * random.uniform(0.02, 0.08)))
+        room = np.concatenate([[1.0], 0.15 * random.uniform(0.2, 1) * tail / np.sqrt(np.square(tail).sum())])
+        wave = fftconvolve(wave, room)[: len(wave)]
+    if random.random() < 0.15:
+        wave = sosfilt(butter(4, [280, 3500], "band", fs=RATE, output="sos"), wave)
+    level = np.sqrt(np.square(wave).mean())
+    colour = np.cumsum(random.standard_normal(len(wave))) if random.random() < 0.3 else random.standard_normal(len(wave))
+    colour -= colour.mean()
+    wave = wave + colour / colour.std() * level * 10 ** (-random.uniform(10, 50) / 20)
+    wave = wave * 10 ** (random.uniform(-20, 0) / 20) / max(np.abs(wave).max(), 1e-6)
+    frames = len(wave) * FRAME_RATE // RATE
+    mel, _ = log_mel_block(wave.astype(np.float32), 0, frames)
+    return mel, *label_tracks(parts, frames)
+
+
+def hearings(corpus: Path, excluded: list[str], count: int, random: np.random.Generator) -> list[tuple[np.ndarray, ...]]:
+    """`count` hearings of each training clip, normalised."""
+    heard = []
+    for path in sorted(corpus.glob("train_*.npz")):
+        if path.stem.split("_")[1] in excluded:
+            continue
+        clip = dict(np.load(path))
+        for _ in range(count):
+            mel, classes, articulation = variant(clip, random)
+            heard.append((normalise(mel).astype(np.float16), classes.astype(np.int8), articulation.astype(np.float16)))
+    return heard
+
+
+def batch(heard: list, size: int, random: np.random.Generator) -> tuple[torch.Tensor, ...]:
+    """`size` random chunks with spectral changes: gain and tilt, band warp (another vocal tract), masked bands and times."""
+    mels = np.zeros((size, CHUNK, 40), np.float32)
+    classes, articulation = np.full((size, CHUNK), -100), np.zeros((size, CHUNK, 6), np.float32)
+    bands = np.arange(40)
+    for row in range(size):
+        mel, kind, target = heard[random.integers(len(heard))]
+        start = random.integers(max(1, len(mel) - CHUNK))
+        length = min(CHUNK, len(mel) - start)
+        piece = mel[start : start + length].astype(np.float32)
+        warp = 20 + (bands - 20) * random.uniform(0.9, 1.1) + random.uniform(-2, 2)
+        low = np.clip(np.floor(warp).astype(int), 0, 38)
+        part = np.clip(warp - low, 0, 1).astype(np.float32)
+        piece = piece[:, low] * (1 - part) + piece[:, low + 1] * part
+        piece += (random.normal(0, 0.15) + random.normal(0, 0.3) * (bands - 20) / 20).astype(np.float32)
+        if random.random() < 0.3:
+            first = random.integers(36)
+            piece[:, first : first + random.integers(1, 5)] = piece.mean()
+        mels[row, :length] = np.clip(piece, -4, 3)
+        classes[row, :length], articulation[row, :length] = kind[start : start + length], target[start : start + length]
+    return torch.from_numpy(mels).transpose(1, 2).contiguous(), torch.from_numpy(classes), torch.from_numpy(articulation)
+
+
+def loss_of(raw: torch.Tensor, classes: torch.Tensor, articulation: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of the viseme plus squared error of the articulation; closing the lips counts double."""
+    logits, moves = raw[:, : len(VISEMES)], raw[:, len(VISEMES) :].sigmoid().transpose(1, 2)
+    entropy = torch.nn.functional.cross_entropy(logits, classes, weights, label_smoothing=0.05)
+    known = (classes != -100)[..., None]
+    importance = torch.tensor([1.5, 2.0, 1.0, 1.0, 1.5, 1.0])
+    return entropy + 5 * (((moves - articulation) ** 2) * known * importance).sum() / known.sum() / len(ARTICULATION)
+
+
+def train(heard: list, steps: int, size: int, width: int, random: np.random.Generator) -> SpeechNet:
+    """Adam with a one-cycle rate; the returned weights are a running average."""
+    counts = np.bincount(np.concatenate([item[1] for item in heard]).astype(int), minlength=len(VISEMES))
+    weights = torch.from_numpy(np.sqrt(counts.mean() / np.maximum(counts, 1))).float()
+    weights[VISEMES.index("PP")] *= 1.3
+    network = SpeechNet(width)
+    average = {key: value.clone() for key, value in network.state_dict().items()}
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=0.15)
+    started = time.monotonic()
+    for step in range(steps):
+        mel, classes, articulation = batch(heard, size, random)
+        mel = torch.nn.functional.dropout(mel, 0.05)
+        loss = loss_of(network(mel), classes, articulation, weights)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        decay = min(0.995, step / (step + 20))
+        for key, value in network.state_dict().items():
+            average[key].mul_(decay).add_(value, alpha=1 - decay)
+        if step % 100 == 0:
+            print(f"{step:5d} loss {loss.item():.3f} {time.monotonic() - started:.0f} s", flush=True)
+    network.load_state_dict(average)
+    return network
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--exclude", nargs="*", default=[], help="voices never to be heard")
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--batch", type=int, default=24)
+    parser.add_argument("--width", type=int, default=112)
+    parser.add_argument("--hearings", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    random = np.random.default_rng(arguments.seed)
+    torch.manual_seed(arguments.seed)
+    heard = hearings(arguments.corpus, arguments.exclude, arguments.hearings, random)
+    print(f"{len(heard)} hearings, {sum(len(item[0]) for item in heard) / FRAME_RATE / 3600:.1f} h", flush=True)
+    network = train(heard, arguments.steps, arguments.batch, arguments.width, random)
+    voices = sorted({path.stem.split("_")[1] for path in arguments.corpus.glob("train_*")} - set(arguments.exclude))
+    save_file(
+        {key: value.half() for key, value in network.state_dict().items()},
+        arguments.out,
+        {
+            "command": "python3 run.py python tools/train_speech_net.py CORPUS " + " ".join(sys.argv[2:]),
+            "seed": str(arguments.seed), "voices": " ".join(voices), "licence": "Apache-2.0",
+        },  # fmt: skip
+    )
+
+
+if __name__ == "__main__":
+    main()
