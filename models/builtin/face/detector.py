@@ -16,11 +16,11 @@ from comfy_extras.mediapipe.face_landmarker import (
     BLENDSHAPE_NAMES,
     FaceLandmarker,
     _detection_to_face_rect,
-    _warp_face_crop,
 )
 from torch import Tensor, nn
 
 from .mesh import INPUT_SIZE, FaceMeshNet
+from .sampling import as_rgb, sample_square, shrink, shrink_factor
 
 Rect = tuple[float, float, float, float]  # centre x, centre y, side in pixels, angle in radians
 CONTOURS = ("face_oval", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "lips")
@@ -40,28 +40,35 @@ class BuiltinFaceLandmarker(FaceLandmarker):
     def detect_batch(
         self, images_rgb_uint8: list[np.ndarray], num_faces: int = 1, score_thresh: float = 0.5
     ) -> list[list[dict]]:
-        """Faces of each [H,W,3] picture, best first, as core's face dicts; `num_faces` 0 means all of them."""
-        _, placements, sizes, detections = self.run_detector_batch(images_rgb_uint8, score_thresh=score_thresh)
+        """Faces of each [H,W,C] picture (1, 3 or 4 channels), best first, as core's face dicts; `num_faces` 0: all."""
+        images_rgb_uint8 = [as_rgb(image) for image in images_rgb_uint8]
+        factors = [shrink_factor(image) for image in images_rgb_uint8]
+        small = [shrink(image, factor) for image, factor in zip(images_rgb_uint8, factors, strict=True)]
+        _, placements, sizes, detections = self.run_detector_batch(small, score_thresh=score_thresh)
         found = []
         for (cx, cy, size), (height, width), rows in zip(placements, sizes, detections, strict=True):
             rows = rows[: num_faces or None].copy()
             rows[:, 0:16:2] = (cx - size / 2 + size * rows[:, 0:16:2]) / width
             rows[:, 1:16:2] = (cy - size / 2 + size * rows[:, 1:16:2]) / height
             found.append([(square_rect(row, width, height), float(row[16])) for row in rows])
-        return self.landmarks_in(images_rgb_uint8, found)
+        scaled = [
+            [((x * k, y * k, side * k, angle), score) for (x, y, side, angle), score in group]
+            for k, group in zip(factors, found, strict=True)
+        ]
+        return self.landmarks_in(images_rgb_uint8, scaled)
 
     def landmarks_in(
         self, images: Sequence[np.ndarray], rects: Sequence[Sequence[tuple[Rect, float]]]
     ) -> list[list[dict]]:
-        """Face dicts for given (rectangle, score) lists, one list per [H,W,3] uint8 picture."""
-        weight = self.mesh.stem.weight
+        """Face dicts for given (rectangle, score) lists, one list per [H,W,C] uint8 picture."""
+        device = self.mesh.stem.weight.device
         results: list[list[dict]] = []
         for image, boxes in zip(images, rects, strict=True):
             if not boxes:
                 results.append([])
                 continue
-            picture = torch.from_numpy(np.ascontiguousarray(image)).to(weight).permute(2, 0, 1) / 255
-            crops = [_warp_face_crop(picture, x, y, side, side, angle, INPUT_SIZE) for (x, y, side, angle), _ in boxes]
+            picture = torch.from_numpy(np.require(as_rgb(image), requirements=["C", "W"])).permute(2, 0, 1)
+            crops = [sample_square(picture, *rect, INPUT_SIZE, device) / 255 for rect, _ in boxes]
             points, presence = self.mesh(torch.stack(crops))
             results.append([
                 face_dict(points[i].cpu().numpy(), float(presence[i]), rect, score)
@@ -139,15 +146,19 @@ class FaceDetector:
         comfy.model_management.load_models_gpu([self.patchers[variant]])
         return self.patchers[variant].model
 
-    def detect_batch(self, images: list[np.ndarray], num_faces: int, score_thresh: float, variant: str) -> list[list[dict]]:
+    def detect_batch(
+        self, images: list[np.ndarray], num_faces: int, score_thresh: float, variant: str
+    ) -> list[list[dict]]:
         """Faces of each [H,W,3] uint8 picture; `variant` is short or full."""
         return self._loaded(variant).detect_batch(images, num_faces=num_faces, score_thresh=score_thresh)
 
-    def landmarks_from_boxes(self, images: list[np.ndarray], boxes: Sequence[Sequence[Mapping[str, float]]]) -> list[list[dict]]:
+    def landmarks_from_boxes(
+        self, images: list[np.ndarray], boxes: Sequence[Sequence[Mapping[str, float]]]
+    ) -> list[list[dict]]:
         """Landmarks inside given boxes {x, y, width, height} (pixels), without any detection; lists per picture.
 
-        The box should hold the face from brow to chin; the mesh looks at half as much again around it, twice: the second
-        look is placed and turned by the eyes that the first one found.
+        The box should hold the face from brow to chin; the mesh looks at half as much again around it, twice: the
+        second look is placed and turned by the eyes that the first one found.
         """
         model = self._loaded("short")
         first = [[(box_rect(box), 1.0) for box in group] for group in boxes]
@@ -167,4 +178,5 @@ def rect_of_face(face: Mapping[str, Any]) -> Rect:
     xy = face["landmarks_xy"]
     (x0, y0), (x1, y1) = xy[:468].min(0), xy[:468].max(0)
     eyes = xy[263] - xy[33]
-    return float(x0 + x1) / 2, float(y0 + y1) / 2, float(max(x1 - x0, y1 - y0)) * BOX_SCALE, math.atan2(eyes[1], eyes[0])
+    side = float(max(x1 - x0, y1 - y0)) * BOX_SCALE
+    return float(x0 + x1) / 2, float(y0 + y1) / 2, side, math.atan2(eyes[1], eyes[0])
