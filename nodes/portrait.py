@@ -22,6 +22,7 @@ from ..models.face_motion import FaceMotion, resolve
 from ..models.face_regions import select_face
 from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
 from ..models.video_stream import VideoStreamWriter
+from .face_models import find_person
 from .progress import FrameProgress
 from .renderers import RENDERERS, load_renderer
 
@@ -105,7 +106,7 @@ class PreparePortrait(io.ComfyNode):
         picture = single_picture(image)
         check_same_size(picture, face_landmarks)
         points = select_face(face_landmarks, frame=0, index=face_index, box=face_box)
-        mask = None if person_mask is None else single_mask(person_mask, picture)
+        mask = find_person(picture, "Prepare Portrait") if person_mask is None else single_mask(person_mask, picture)
         return io.NodeOutput(PreparedPortrait(renderer, renderer.prepare(picture, FaceLandmarks478(points), mask)))
 
 

@@ -24,12 +24,12 @@ FP32_WARPING = "LivePortrait renderer"
 
 WEIGHTS: dict[str, Weight] = {
     "face": Weight(
-        "face.safetensors", IN_PACK, "ships with the pack; tools/convert_mediapipe.py makes it from mediapipe 0.10.21",
-        "4.3", "Apache-2.0 (MediaPipe)", "Load Face Detector (built-in), Prepare Portrait",
+        "face_nets.safetensors", IN_PACK, "ships with the pack; tools/convert_face_nets.py makes it from mediapipe 0.10.21",
+        "3.9", "Apache-2.0 (MediaPipe)", "Load Face Detector (built-in), Prepare Portrait",
     ),
     "speech": Weight(
         "speech.safetensors", IN_PACK, "ships with the pack; tools/train_speech_net.py makes it",
-        "0.9", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
+        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
     ),
     "liveportrait.appearance": Weight(
         "appearance_feature_extractor.safetensors", "liveportrait", LIVEPORTRAIT + "appearance_feature_extractor.safetensors",

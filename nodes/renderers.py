@@ -6,7 +6,7 @@ from ..models.portrait import PortraitRenderer
 
 
 def _builtin() -> PortraitRenderer:
-    from ..models.builtin.warp_renderer import WarpRenderer
+    from ..models.builtin.warp import WarpRenderer
 
     return WarpRenderer()
 

@@ -53,8 +53,8 @@ ESPEAK: dict[str, tuple[str, ...]] = {
     **dict.fromkeys("pbm", ("PP",)), **dict.fromkeys("fv", ("FF",)), "T": ("TH",), "D": ("TH",),
     **dict.fromkeys(("t", "d", "n", "l", "t#", "d#", "n-", "l#"), ("DD",)), **dict.fromkeys("sz", ("SS",)),
     **dict.fromkeys("kghNx?", ("KK",)), **dict.fromkeys(("tS", "dZ", "S", "Z"), ("CH",)), **dict.fromkeys(("r", "3"), ("RR",)),
-    **dict.fromkeys(("a", "A", "V", "aa", "a#"), ("AA",)), **dict.fromkeys(("E", "e", "@"), ("EH",)),
-    **dict.fromkeys(("I", "i", "j"), ("II",)), **dict.fromkeys(("O", "0", "o"), ("OH",)),
+    **dict.fromkeys(("a", "A", "V", "aa", "0"), ("AA",)), **dict.fromkeys(("E", "e", "@", "a#"), ("EH",)),
+    **dict.fromkeys(("I", "i", "j", ";"), ("II",)), **dict.fromkeys(("O", "o"), ("OH",)),
     **dict.fromkeys(("u", "U", "w"), ("OU",)), "aI": ("AA", "II"), "aU": ("AA", "OU"), "eI": ("EH", "II"),
     "oU": ("OH", "OU"), "OI": ("OH", "II"), "@L": ("DD",), "": ("sil",), "_": ("sil",), "pau": ("sil",),
 }  # fmt: skip

@@ -1,0 +1,124 @@
+"""The built-in engine: the speech network moves the mouth, rules move the rest. Nothing to download."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from torch import nn
+
+from ..engine import MotionSettings, Progress, Speech
+from ..face_motion import CONTROLS, FaceMotion
+from .procedural import CLOCK, blink_times, blink_track, head_and_brows
+from .speech_features import normalise, speech_features
+from .speech_net import ARTICULATION, VISEMES, hear
+
+SILENCE_FLOOR_DB = -62.0  # of full scale: quieter than this is silence whatever the setting says
+LOUD_PERCENTILE = 95
+GATE_SOFTNESS_DB = 6.0
+GATE_SMOOTHING_SECONDS = 0.03
+REST_CLOSURE = 0.6  # how firmly the lips rest on each other in silence
+LEAD_SECONDS = 0.02  # lips are seen to move a little before the sound
+SURE_OF_CLOSURE = 0.35  # probability of p, b, m from which the lips must meet
+SURE_OF_TUCK = 0.45
+
+
+class BuiltinMotionEngine:
+    """Motion from speech without any download; `network` gives the speech network, loaded and ready to run."""
+
+    id = "built-in"
+    native_fps: Fraction | None = None
+
+    def __init__(self, network: Callable[[], nn.Module]):
+        self.network = network
+
+    def generate(
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress
+    ) -> FaceMotion:
+        """See MotionEngine. All values are changes from the photo."""
+        frames = speech.checked(fps)
+        mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))
+        network = self.network()
+        device = next(network.parameters()).device
+        visemes, moves = hear(network, normalise(mel), device, lambda d, n: progress(n + d, 2 * n))
+        gate, level = silence_gate(loudness, settings.silence_threshold)
+        mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
+        controls = at_frames(mouth, frames, fps, LEAD_SECONDS)
+        keep_closures(controls, mouth, frames, fps)
+        random = np.random.default_rng(seed)
+        pose, shift, brow = head_and_brows(level * gate, random)
+        blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, random)
+        shut = blink_track(blinks, (np.arange(frames) + 0.5) / float(fps))
+        controls[:, CONTROLS.index("eyeBlinkLeft")] = controls[:, CONTROLS.index("eyeBlinkRight")] = shut
+        controls[:, CONTROLS.index("browInnerUp")] = settings.brow_amount * at_frames(brow[:, None], frames, fps)[:, 0]
+        translation = np.zeros((frames, 3), np.float32)
+        translation[:, :2] = settings.head_amount * at_frames(shift, frames, fps)
+        return FaceMotion.from_controls(
+            torch.from_numpy(controls),
+            torch.from_numpy(settings.head_amount * at_frames(pose, frames, fps)).float(),
+            torch.from_numpy(translation),
+            torch.ones(frames),
+            fps,
+            source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": [round(t, 3) for t in blinks]},
+        )
+
+
+def silence_gate(loudness: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """From loudness [T] in dB of full scale: gate [T] (0 silent, 1 speech) and level [T] in 0..1 below the loudest."""
+    loud = np.percentile(loudness, LOUD_PERCENTILE)
+    edge = max(loud + threshold, SILENCE_FLOOR_DB)
+    heard = np.clip((loudness - edge) / GATE_SOFTNESS_DB + 0.5, 0, 1)
+    gate = gaussian_filter1d(heard, GATE_SMOOTHING_SECONDS * CLOCK)
+    level = np.clip((loudness - loud) / 30 + 1, 0, 1) if loud > SILENCE_FLOOR_DB else np.zeros(len(loudness))
+    return gate.astype(np.float32), level.astype(np.float32)
+
+
+def mouth_controls(
+    visemes: np.ndarray, moves: np.ndarray, gate: np.ndarray, level: np.ndarray, amount: float
+) -> np.ndarray:
+    """[T,12] controls of the mouth at CLOCK from what the network heard; everything but the mouth is 0."""
+    controls = np.zeros((len(gate), len(CONTROLS)), np.float32)
+    jaw, close, rounded, wide, tuck, teeth = moves.T
+    lips_meet = np.clip(visemes[:, VISEMES.index("PP")] / SURE_OF_CLOSURE, 0, 1) ** 2
+    tucked = np.clip(visemes[:, VISEMES.index("FF")] / SURE_OF_TUCK, 0, 1) ** 2
+    close = np.maximum(np.clip((close - 0.12) / 0.6, 0, 1), lips_meet)
+    spoken = {
+        "jawOpen": 0.78 * jaw * (0.55 + 0.45 * level) * (1 - close) * (1 - 0.7 * tucked),
+        "mouthClose": close,
+        "mouthPucker": rounded,
+        "mouthStretch": wide * (1 - 0.5 * lips_meet),
+        "mouthRollLower": np.maximum(tuck, tucked) * (1 - lips_meet),
+        "teethShow": np.maximum(teeth, tucked) * (1 - lips_meet),
+    }
+    for name, track in spoken.items():
+        controls[:, CONTROLS.index(name)] = amount * gate * track
+    closed = CONTROLS.index("mouthClose")
+    controls[:, closed] = np.minimum(np.maximum(controls[:, closed], min(amount, 1) * REST_CLOSURE * (1 - gate)), 1)
+    return controls
+
+
+def at_frames(track: np.ndarray, frames: int, fps: Fraction, lead: float = 0.0) -> np.ndarray:
+    """Mean of a [T,K] track at CLOCK over the time that each of `frames` frames is shown; `lead` seconds early."""
+    edges = np.arange(frames + 1) / float(fps) * CLOCK + lead * CLOCK
+    total = np.concatenate([np.zeros((1, track.shape[1])), np.cumsum(track, 0, dtype=np.float64)])
+    at_edges = np.stack([np.interp(edges, np.arange(len(total)), column) for column in total.T], 1)
+    inside = np.clip(edges, 0, len(track))
+    width = np.maximum(np.diff(inside), 1e-6)[:, None]
+    mean = np.diff(at_edges, axis=0) / width
+    beyond = np.diff(inside) < 1e-3
+    mean[beyond] = track[-1]
+    return mean.astype(np.float32)
+
+
+def keep_closures(controls: np.ndarray, mouth: np.ndarray, frames: int, fps: Fraction) -> None:
+    """Make every meeting of the lips last one whole frame: averaging would leave a short p, b or m half open."""
+    closed, jaw = CONTROLS.index("mouthClose"), CONTROLS.index("jawOpen")
+    samples = np.clip(((np.arange(frames) + 0.5) / float(fps) + LEAD_SECONDS) * CLOCK, 0, len(mouth) - 1).astype(int)
+    window = max(1, int(CLOCK / float(fps)) | 1)
+    firmest = maximum_filter1d(mouth[:, closed], window)[samples]
+    meets = (firmest > 0.9) & (firmest > controls[:, closed])
+    controls[meets, closed] = firmest[meets]
+    controls[meets, jaw] *= 0.25
+    for name in ("mouthRollLower", "teethShow"):
+        controls[meets, CONTROLS.index(name)] *= 0.25

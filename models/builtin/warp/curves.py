@@ -1,0 +1,63 @@
+"""Small functions that all parts of the warp share: smooth steps, tables over one coordinate, local frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TABLE = 256
+REACH = 1.25  # tables cover -REACH..REACH of their unit
+
+
+def smoothstep(x: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, smooth between."""
+    x = x.clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A local frame in the picture: origin (x, y) and unit length in pixels, direction of u; v is a quarter turn on."""
+
+    origin: tuple[float, float]
+    unit: float
+    axis: tuple[float, float]
+
+    @classmethod
+    def between(cls, left: np.ndarray, right: np.ndarray) -> "Frame":
+        """Frame in the middle of two points, u along them, their distance as unit."""
+        difference = (right - left)[:2].astype(float)
+        unit = float(max(np.linalg.norm(difference), 1e-3))
+        middle = (left + right)[:2] / 2
+        return cls((float(middle[0]), float(middle[1])), unit, (float(difference[0] / unit), float(difference[1] / unit)))
+
+    def to_local(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels -> (u, v)."""
+        dx, dy = (x - self.origin[0]) / self.unit, (y - self.origin[1]) / self.unit
+        return dx * self.axis[0] + dy * self.axis[1], dy * self.axis[0] - dx * self.axis[1]
+
+    def to_pixels(self, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """(u, v) -> pixels."""
+        x = self.origin[0] + self.unit * (u * self.axis[0] - v * self.axis[1])
+        return x, self.origin[1] + self.unit * (u * self.axis[1] + v * self.axis[0])
+
+    def points(self, landmarks: np.ndarray) -> np.ndarray:
+        """[K,2+] landmarks in pixels -> [K,2] (u, v)."""
+        local = self.to_local(torch.from_numpy(landmarks[:, 0]).float(), torch.from_numpy(landmarks[:, 1]).float())
+        return torch.stack(local, 1).numpy()
+
+
+def table_of(points: np.ndarray) -> Tensor:
+    """[TABLE] values of v over u in -REACH..REACH through [K,2] points; level beyond the outermost ones."""
+    ordered = points[np.argsort(points[:, 0])]
+    grid = np.linspace(-REACH, REACH, TABLE)
+    return torch.from_numpy(np.interp(grid, ordered[:, 0], ordered[:, 1])).float()
+
+
+def look_up(tables: Tensor, u: Tensor) -> Tensor:
+    """Values of [K,TABLE] tables at u [...] -> [K,...], linear between entries."""
+    place = ((u + REACH) * ((TABLE - 1) / (2 * REACH))).clamp(0, TABLE - 1.001)
+    low = place.long()
+    part = place - low
+    return torch.lerp(tables[:, low], tables[:, low + 1], part)

@@ -1,0 +1,156 @@
+"""The head as a rigid body: a depth proxy from the landmarks, turned and projected; and the brows that ride on it.
+
+The field is made on a coarse grid over the head's rectangle and stretched to its pixels. It is a displacement in pixels,
+exactly zero where nothing moves.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+from scipy.ndimage import gaussian_filter, grey_dilation
+from torch import Tensor
+
+from ...face_motion import CONTROLS, ResolvedMotion, rotation_matrix
+from .curves import Frame, smoothstep
+
+GRID = 96
+ITERATIONS = 4
+CROP_FACTOR = 2.3  # LivePortrait's crop is 2.3 faces wide; its keypoint units run from -1 to 1 across it
+OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
+        136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]  # fmt: skip
+BROWS = ([70, 63, 105, 66, 107, 46, 53, 52, 65, 55], [300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
+UPPER_LIDS = ([246, 161, 160, 159, 158, 157, 173], [466, 388, 387, 386, 385, 384, 398])
+BROW_TRAVEL = 0.075  # of the distance between the eyes, at browInnerUp 1
+MASK_GROW, MASK_SOFT = 0.05, 0.06  # of the face's width: how far beyond the person the motion reaches
+BORDER_SOFT = 0.12
+
+
+@dataclass(frozen=True)
+class Head:
+    """Tables of the head warp. box: x0, y0, x1, y1 of its rectangle in whole pixels. The [GRID,GRID] fields span it."""
+
+    box: tuple[int, int, int, int]
+    weight: Tensor  # how much each place follows the head, 0..1
+    depth: Tensor  # pixels, smaller is nearer
+    brow: Tensor  # how much each place follows the brows, 0..1
+    pivot: tuple[float, float, float]
+    key_unit: float  # pixels per LivePortrait keypoint unit
+    brow_unit: float  # pixels of brow travel at 1
+
+
+def face_size(points: np.ndarray) -> tuple[float, float]:
+    """Width and height of the face oval in pixels."""
+    span = np.ptp(points[OVAL, :2], axis=0)
+    return float(span[0]), float(span[1])
+
+
+def make_head(points: np.ndarray, size: tuple[int, int], person: np.ndarray | None) -> Head:
+    """Tables for landmarks [478,3] in a picture of (height, width); `person` is an optional mask [H,W]."""
+    height, width = size
+    face_w, face_h = face_size(points)
+    centre = points[OVAL, :2].mean(0) - [0, 0.12 * face_h]
+    radii = np.array([0.78 * face_w, 0.80 * face_h])
+    low = np.floor(centre - 1.75 * radii).astype(int).clip(0, [width - 1, height - 1])
+    high = np.ceil(centre + 1.75 * radii).astype(int).clip(low + 1, [width, height])
+    x = np.linspace(low[0] + 0.5, high[0] - 0.5, GRID)
+    y = np.linspace(low[1] + 0.5, high[1] - 0.5, GRID)
+    gx, gy = np.meshgrid(x, y)
+    distance = np.hypot((gx - centre[0]) / radii[0], (gy - centre[1]) / radii[1])
+    weight = smoothstep(torch.from_numpy((1.75 - distance) / 0.85)).numpy()
+    weight = weight * border_weight(gx, gy, size, BORDER_SOFT * face_w)
+    if person is not None:
+        weight = weight * person_weight(person, gx, gy, face_w)
+    eyes = float(np.linalg.norm(points[33, :2] - points[263, :2]))
+    chin, back = points[152, 1], points[OVAL, 2].max()
+    return Head(
+        (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
+        torch.from_numpy(weight).float(),
+        torch.from_numpy(depth_map(points, gx, gy, face_w)).float(),
+        torch.from_numpy(brow_weight(points, gx, gy)).float(),
+        (float(points[OVAL, 0].mean()), float(chin - 0.1 * face_h), float(back + 0.15 * face_w)),
+        0.5 * CROP_FACTOR * max(face_w, face_h),
+        BROW_TRAVEL * eyes,
+    )
+
+
+def border_weight(gx: np.ndarray, gy: np.ndarray, size: tuple[int, int], soft: float) -> np.ndarray:
+    """0 at the picture's edges, so that nothing from outside is ever needed."""
+    inside = np.minimum.reduce([gx - 0.5, gy - 0.5, size[1] - 0.5 - gx, size[0] - 0.5 - gy])
+    return smoothstep(torch.from_numpy(inside / max(soft, 1.0))).numpy()
+
+
+def person_weight(person: np.ndarray, gx: np.ndarray, gy: np.ndarray, face_w: float) -> np.ndarray:
+    """1 on the person and a little around, 0 on the background."""
+    rows = np.clip(gy.astype(int), 0, person.shape[0] - 1)
+    columns = np.clip(gx.astype(int), 0, person.shape[1] - 1)
+    cell = max(gx[0, 1] - gx[0, 0], gy[1, 0] - gy[0, 0])
+    grow = int(2 * np.ceil((MASK_GROW + MASK_SOFT) * face_w / cell) + 1)
+    return gaussian_filter(grey_dilation(person[rows, columns], grow), MASK_SOFT * face_w / cell)
+
+
+def depth_map(points: np.ndarray, gx: np.ndarray, gy: np.ndarray, face_w: float) -> np.ndarray:
+    """Depth at each grid place: the landmarks' z, falling back behind the oval as a head does."""
+    oval, middle = points[OVAL], points[OVAL, :2].mean(0)
+    known = [points[:468]]
+    for push, back in ((1.25, 0.175), (1.7, 0.35), (3.5, 0.35), (8.0, 0.35)):
+        ring = oval.copy()
+        ring[:, :2] = middle + (oval[:, :2] - middle) * push
+        ring[:, 2] += back * face_w
+        known.append(ring)
+    cloud = np.concatenate(known)
+    depth = LinearNDInterpolator(cloud[:, :2], cloud[:, 2])(gx, gy)
+    missing = np.isnan(depth)
+    depth[missing] = NearestNDInterpolator(cloud[:, :2], cloud[:, 2])(gx[missing], gy[missing])
+    return gaussian_filter(depth, 1.5)
+
+
+def brow_weight(points: np.ndarray, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
+    """1 on the brows, fading up the forehead and out to the sides, 0 at the lids."""
+    total = np.zeros(gx.shape, np.float32)
+    for brow, lid in zip(BROWS, UPPER_LIDS, strict=True):
+        ends = points[brow]
+        frame = Frame.between(ends[ends[:, 0].argmin()], ends[ends[:, 0].argmax()])
+        u, v = frame.to_local(torch.from_numpy(gx).float(), torch.from_numpy(gy).float())
+        line = frame.points(points[brow])[:, 1].mean()
+        lid_line = frame.points(points[lid])[:, 1].mean()
+        gap = max(lid_line - line, 0.1)
+        below, above = smoothstep((lid_line - 0.05 - v) / (0.8 * gap)), smoothstep((v - line + 1.1) / 0.9)
+        total = np.maximum(total, (smoothstep((0.95 - u.abs()) / 0.5) * below * above).numpy())
+    return total
+
+
+def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) -> Tensor:
+    """Displacement [n,2,h,w] in pixels over the head's box: output pixel + displacement = source pixel."""
+    x0, y0, x1, y1 = head.box
+    xs = torch.linspace(x0 + 0.5, x1 - 0.5, GRID, device=device)
+    ys = torch.linspace(y0 + 0.5, y1 - 0.5, GRID, device=device)
+    place = torch.stack(torch.meshgrid(xs, ys, indexing="xy")).expand(len(motion), 2, GRID, GRID)
+    fields = torch.stack([head.weight, head.depth, head.brow]).to(device)
+    change = rotation_matrix(motion.pose_delta).mT * motion.scale_ratio[:, None, None] - torch.eye(3)
+    change = change[:, :2].to(device)
+    shift = (motion.translation_delta[:, :2] * head.key_unit).to(device)
+    brow = (motion.controls[:, CONTROLS.index("browInnerUp")].clamp(-1.5, 1.5) * head.brow_unit).to(device)
+    source = place
+    for _ in range(ITERATIONS):
+        source = place - forward_field(head, fields, source, change, shift, brow)
+    displacement = source - place
+    return F.interpolate(displacement, (y1 - y0, x1 - x0), mode="bilinear", align_corners=True)
+
+
+def forward_field(head: Head, fields: Tensor, place: Tensor, change: Tensor, shift: Tensor, brow: Tensor) -> Tensor:
+    """Where the photo's content at `place` [n,2,G,G] moves to, less `place`."""
+    x0, y0, x1, y1 = head.box
+    grid_x = 2 * (place[:, 0] - x0 - 0.5) / max(x1 - x0 - 1, 1) - 1
+    grid_y = 2 * (place[:, 1] - y0 - 0.5) / max(y1 - y0 - 1, 1) - 1
+    here = F.grid_sample(
+        fields.expand(len(place), 3, GRID, GRID), torch.stack([grid_x, grid_y], -1), padding_mode="border", align_corners=True
+    )
+    weight, depth, brows = here.unbind(1)
+    offset = torch.stack([place[:, 0] - head.pivot[0], place[:, 1] - head.pivot[1], depth - head.pivot[2]], 1)
+    moved = torch.einsum("nij,njhw->nihw", change, offset) + shift[..., None, None]
+    moved = moved * weight[:, None]
+    moved[:, 1] = moved[:, 1] - brows * brow[:, None, None]
+    return moved

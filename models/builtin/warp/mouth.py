@@ -1,0 +1,167 @@
+"""The mouth as an inverse map: lips, jaw and chin as curves over u, moved up and down, and a width that changes.
+
+Frame: origin between the mouth corners (landmarks 61, 291), unit = mouth width, v down. Every curve is a table over u in
+the photo; a control moves the curves, and the map between moved and photo curves is piecewise smooth in v. Upper and lower
+lip are separate branches: the cut between them is the lip line, where a mouth really is discontinuous.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...face_motion import CONTROLS
+from .curves import Frame, look_up, smoothstep, table_of
+from .head import face_size
+
+UPPER_INNER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
+LOWER_INNER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
+UPPER_OUTER = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291]
+LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
+MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower", "teethShow", "mouthSmile")
+CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """Tables of the mouth; curves [4,TABLE]: inner upper, inner lower, outer upper, outer lower lip, v over u."""
+
+    frame: Frame
+    curves: Tensor
+    nose: float  # v of the nose's base, above which nothing moves
+    chin: float
+    reach: float  # u beyond which nothing moves
+    smile: float  # how far the lips' middle hangs below the corners
+    gap: float  # height of the photo's own opening, in mouth widths
+    box: tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels: where output pixels may need this map
+
+
+@dataclass(frozen=True)
+class MouthShape:
+    """Where the curves are at each pixel: v of the photo's (ui, li) and of the moved ones (upper, lower), and u, v."""
+
+    u: Tensor
+    v: Tensor
+    photo_upper: Tensor
+    photo_lower: Tensor
+    upper: Tensor
+    lower: Tensor
+    arch: Tensor
+    activity: Tensor
+
+
+def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
+    """Tables for landmarks [478,3] in a picture of (height, width)."""
+    frame = Frame.between(points[61], points[291])
+    curves = torch.stack([table_of(frame.points(points[i])) for i in (UPPER_INNER, LOWER_INNER, UPPER_OUTER, LOWER_OUTER)])
+    curves[1] = torch.maximum(curves[1], curves[0])
+    nose = float(frame.points(points[[2]])[0, 1]) * 0.7
+    chin = float(frame.points(points[[152]])[0, 1])
+    reach = float(np.clip(0.40 * face_size(points)[0] / frame.unit, 0.66, 1.0))
+    middle = curves[:, curves.shape[1] // 2]
+    margin = 0.3
+    corners = [(-reach - margin, nose - margin), (reach + margin, nose - margin),
+               (-reach - margin, chin + CHIN_REACH + margin), (reach + margin, chin + CHIN_REACH + margin)]  # fmt: skip
+    pixels = np.array([[float(c) for c in frame.to_pixels(torch.tensor(u), torch.tensor(v))] for u, v in corners])
+    low = np.floor(pixels.min(0)).astype(int).clip(0, [size[1], size[0]])
+    high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
+    return Mouth(
+        frame, curves, nose, chin, reach, float(middle[0] + 0.4 * (middle[1] - middle[0])),
+        float((middle[1] - middle[0]).clamp(min=0)), (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
+    )  # fmt: skip
+
+
+def mouth_values(controls: Tensor) -> dict[str, Tensor]:
+    """The mouth's controls as [n,1,1] tensors by name, within what the warp can show."""
+    values = {name: controls[:, CONTROLS.index(name)].reshape(-1, 1, 1) for name in MOUTH}
+    return {name: v.clamp(-1.2 if name == "mouthSmile" else 0, 1.2) for name, v in values.items()}
+
+
+def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Tensor, Tensor, MouthShape]:
+    """Source pixels (x, y) [n,h,w] of places in the photo's frame, and the moved curves there."""
+    value = mouth_values(controls)
+    u_out, v_out = mouth.frame.to_local(x, y)
+    u = horizontal(mouth, u_out, v_out, value)
+    curves = look_up(mouth.curves.to(u.device), u)
+    shape, knots = moved_curves(mouth, u, v_out, curves, value)
+    v = vertical(mouth, v_out, shape, knots)
+    active = (u_out.abs() < mouth.reach) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
+    source_x, source_y = mouth.frame.to_pixels(torch.where(active, u, u_out), torch.where(active, v, v_out))
+    still = (shape.activity == 0) | ~active
+    return torch.where(still, x, source_x), torch.where(still, y, source_y), shape
+
+
+def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> Tensor:
+    """Photo u of output u: a narrower mouth for rounding and opening, a wider one for spreading and smiling."""
+    jaw, pucker = value["jawOpen"], value["mouthPucker"]
+    width = (
+        1 - 0.27 * pucker * (1 - 0.25 * jaw) + 0.09 * value["mouthStretch"] * (1 - 0.4 * pucker) - 0.12 * jaw
+        + 0.07 * value["mouthSmile"]
+    )  # fmt: skip
+    inner = 0.5 * width
+    across = 1 - smoothstep((u.abs() - inner) / (mouth.reach - inner))
+    low = float(mouth.curves[3].max())
+    fade = 0.75 * (mouth.chin - low) + 0.38 * jaw
+    down = smoothstep((v - mouth.nose) / max(-0.8 * mouth.nose, 0.1)) * smoothstep((low + fade - v) / fade)
+    return u + (1 / width - 1) * u * across * down
+
+
+def moved_curves(
+    mouth: Mouth, u: Tensor, v: Tensor, curves: Tensor, value: dict[str, Tensor]
+) -> tuple[MouthShape, dict[str, tuple[Tensor, Tensor]]]:
+    """Every curve before and after the controls moved it, at each pixel's u."""
+    jaw, close, pucker, stretch, tuck, teeth, smile = (value[name] for name in MOUTH)
+    upper, lower, outer_upper, outer_lower = curves
+    arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.72
+    side = smoothstep(u.abs() / 0.5) * smoothstep((mouth.reach - u.abs()) / (mouth.reach - 0.45))
+    activity = ((jaw + close + pucker + stretch + tuck + teeth + smile.abs()) * 3).clamp(max=1)
+    line = upper + 0.4 * (lower - upper)
+    wanted = (1.5 * jaw + 0.3 * stretch * (jaw > 0.08)).clamp(max=0.85)
+    speaking = ((jaw + close + pucker + stretch + tuck + teeth) * 3).clamp(max=1)
+    keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
+    drop = 0.38 * jaw * (1 - 0.2 * pucker)
+    relax = (0.6 * jaw + 0.8 * pucker + 0.3 * close).clamp(max=1)
+    # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
+    corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.13 * smile)
+    middle = -0.20 * mouth.smile * relax * arch + 0.03 * smile * arch
+    moved_upper = line - (line - upper) * keep - (0.045 * jaw + 0.03 * teeth * (1 - close)) * arch - 0.03 * pucker * jaw * arch
+    moved_lower = line + (lower - line) * keep + drop * arch + 0.03 * teeth * (1 - close) * arch
+    moved_upper = moved_upper - 0.035 * tuck * arch + corner + middle
+    moved_lower = moved_lower - 0.05 * tuck * arch + corner + middle
+    moved_lower = torch.maximum(moved_lower, moved_upper)
+    change_upper, change_lower = moved_upper - upper, moved_lower - lower
+    moved_outer_upper = outer_upper + 0.55 * (change_upper - corner) + corner + 0.015 * close * arch - 0.03 * pucker * arch
+    moved_outer_upper = torch.minimum(moved_outer_upper, moved_upper - 0.35 * (upper - outer_upper))
+    press = 0.045 * (0.3 * close + 0.8 * tuck) * arch
+    moved_outer_lower = outer_lower + 0.95 * (change_lower - corner) + corner - press + 0.03 * pucker * arch
+    moved_outer_lower = torch.maximum(moved_outer_lower, moved_lower + 0.35 * (outer_lower - lower))
+    chin_width = smoothstep((mouth.reach + 0.1 - u.abs()) / 0.7)
+    chin = torch.full_like(u, mouth.chin)
+    moved_chin = chin + 0.72 * drop * chin_width
+    shape = MouthShape(u, v, upper, lower, moved_upper, moved_lower, arch, activity.expand_as(u))
+    return shape, {"outer_upper": (outer_upper, moved_outer_upper), "outer_lower": (outer_lower, moved_outer_lower),
+                   "chin": (chin, moved_chin)}  # fmt: skip
+
+
+def vertical(mouth: Mouth, v: Tensor, shape: MouthShape, knots: dict[str, tuple[Tensor, Tensor]]) -> Tensor:
+    """Photo v of output v at the same u."""
+    (outer_upper, moved_outer_upper), (outer_lower, moved_outer_lower) = knots["outer_upper"], knots["outer_lower"]
+    chin, moved_chin = knots["chin"]
+    above = v + (outer_upper - moved_outer_upper) * smoothstep((v - mouth.nose) / (moved_outer_upper - mouth.nose))
+    upper_lip = between(v, moved_outer_upper, shape.upper, outer_upper, shape.photo_upper)
+    lower_lip = between(v, shape.lower, moved_outer_lower, shape.photo_lower, outer_lower)
+    to_chin = smoothstep((v - moved_outer_lower) / (moved_chin - moved_outer_lower).clamp(min=1e-3))
+    below = v + torch.lerp(outer_lower - moved_outer_lower, chin - moved_chin, to_chin)
+    beyond = v + (chin - moved_chin) * (1 - smoothstep((v - moved_chin) / CHIN_REACH))
+    inside = between(v, shape.upper, shape.lower, shape.photo_upper, shape.photo_lower)
+    result = torch.where(v < moved_outer_upper, above, upper_lip)
+    result = torch.where(v > shape.upper, inside, result)
+    result = torch.where(v > shape.lower, lower_lip, result)
+    result = torch.where(v > moved_outer_lower, below, result)
+    return torch.where(v > moved_chin, beyond, result)
+
+
+def between(v: Tensor, low: Tensor, high: Tensor, photo_low: Tensor, photo_high: Tensor) -> Tensor:
+    """Linear map of low..high onto photo_low..photo_high."""
+    return photo_low + (v - low) * (photo_high - photo_low) / (high - low).clamp(min=1e-4)

@@ -1,0 +1,129 @@
+"""The built-in renderer: one photo, bent anew for every frame, put back into the whole picture without a seam."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
+from ...portrait import FaceLandmarks478, Portrait
+from .eyes import EYES, Eye, eye_map, make_eye
+from .head import Head, face_size, head_displacement, make_head
+from .interior import Interior, make_interior, paint_interior
+from .mouth import Mouth, make_mouth, mouth_map
+
+LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
+BATCH_PIXELS = 1_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
+LARGEST_BATCH = 4
+
+
+@dataclass(frozen=True)
+class WarpFeatures:
+    """All tables of one portrait."""
+
+    head: Head
+    mouth: Mouth
+    eyes: tuple[Eye, ...]
+    interior: Interior
+
+
+class WarpRenderer:
+    """Renders by closed-form warps. Works on any picture size; everything outside the head's rectangle stays as it is."""
+
+    id = "built-in warp"
+
+    def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
+        """Tables of a picture [H,W,3]; ValueError if the face is too small to be moved."""
+        points = face.points.astype(np.float64)
+        width, height = face_size(points)
+        if min(width, height) < LEAST_FACE:
+            raise ValueError(
+                f"Prepare Portrait: the face in image is {width:.0f}x{height:.0f} pixels; at least {LEAST_FACE} are needed. "
+                "Crop the picture around the face, or enlarge it."
+            )
+        size = (image.shape[0], image.shape[1])
+        mouth = make_mouth(points, size)
+        features = WarpFeatures(
+            make_head(points, size, None if person_mask is None else person_mask.numpy()),
+            mouth,
+            tuple(make_eye(name, points, image) for name in EYES),
+            make_interior(mouth, image),
+        )
+        return Portrait(image, face, FaceFrame(), self.id, features)
+
+    def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
+        """See PortraitRenderer; small batches are also the fastest on a CPU."""
+        x0, y0, x1, y1 = portrait.features.head.box
+        return int(max(1, min(LARGEST_BATCH, BATCH_PIXELS // ((x1 - x0) * (y1 - y0)))))
+
+    def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """See PortraitRenderer."""
+        features: WarpFeatures = portrait.features
+        x0, y0, x1, y1 = features.head.box
+        photo = portrait.image[y0:y1, x0:x1].to(device).permute(2, 0, 1)[None].contiguous()
+        controls = motion.controls.to(device)
+        displacement = head_displacement(features.head, motion, device)
+        source = base_grid(features.head.box, device) + displacement
+        tints = []
+        for eye in features.eyes:
+            tints.append(self._move_eye(eye, features.head.box, source, controls))
+        mouth_window, shape = self._move_mouth(features, source, controls)
+        picture = sample(photo, source, (x0, y0))
+        for eye, tint in zip(features.eyes, tints, strict=True):
+            if tint is not None:
+                window = window_of(eye.box, features.head.box)
+                part = picture[..., window[0], window[1]]
+                part.copy_(torch.lerp(part, eye.tone.to(device).reshape(1, 3, 1, 1), tint[:, None]))
+        if shape is not None:
+            part = picture[..., mouth_window[0], mouth_window[1]]
+            part.copy_(paint_interior(features.interior, features.mouth, shape, part, controls, photo, (x0, y0)))
+        still = (source == base_grid(features.head.box, device)).all(1, keepdim=True)
+        if shape is not None:
+            still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
+        picture = torch.where(still, photo, picture).clamp(0, 1)
+        frames = portrait.image.to(device).expand(len(motion), *portrait.image.shape).clone()
+        frames[:, y0:y1, x0:x1] = picture.permute(0, 2, 3, 1)
+        return frames
+
+    def _move_eye(self, eye: Eye, box: tuple[int, int, int, int], source: Tensor, controls: Tensor) -> Tensor | None:
+        blink = controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
+        gaze = torch.stack([controls[:, CONTROLS.index(name)].clamp(-1, 1) for name in ("gazeX", "gazeY")], 1)
+        if not (blink.any() or gaze.any()):
+            return None
+        rows, columns = window_of(eye.box, box)
+        part = source[:, :, rows, columns]
+        x, y, tint = eye_map(eye, part[:, 0], part[:, 1], blink, gaze[..., None, None])
+        part.copy_(torch.stack([x, y], 1))
+        return tint
+
+    def _move_mouth(self, features: WarpFeatures, source: Tensor, controls: Tensor):
+        window = window_of(features.mouth.box, features.head.box)
+        mouth = [CONTROLS.index(name) for name in CONTROLS if name.startswith(("jaw", "mouth", "teeth"))]
+        if not controls[:, mouth].any():
+            return window, None
+        part = source[:, :, window[0], window[1]]
+        x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
+        part.copy_(torch.stack([x, y], 1))
+        return window, shape
+
+
+def base_grid(box: tuple[int, int, int, int], device: torch.device) -> Tensor:
+    """[1,2,h,w] pixel centres of a rectangle."""
+    x = torch.arange(box[0], box[2], device=device, dtype=torch.float32) + 0.5
+    y = torch.arange(box[1], box[3], device=device, dtype=torch.float32) + 0.5
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
+
+
+def window_of(inner: tuple[int, int, int, int], outer: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """Rows and columns of rectangle `inner` within rectangle `outer`."""
+    rows = slice(max(inner[1], outer[1]) - outer[1], max(min(inner[3], outer[3]) - outer[1], 0))
+    return rows, slice(max(inner[0], outer[0]) - outer[0], max(min(inner[2], outer[2]) - outer[0], 0))
+
+
+def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
+    """[n,3,h,w] colours of `photo` [1,3,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
+    size = photo.shape[-2:]
+    grid = torch.stack([2 * (source[:, 0] - origin[0]) / size[1] - 1, 2 * (source[:, 1] - origin[1]) / size[0] - 1], -1)
+    return F.grid_sample(photo.expand(len(source), *photo.shape[1:]), grid, padding_mode="border", align_corners=False)

@@ -1,0 +1,83 @@
+"""What every audio -> motion engine takes and gives."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .face_motion import FaceMotion
+
+NODE = "Generate Face Motion"
+NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
+Progress = Callable[[int, int], None]  # progress(done, total) in every loop; it may raise to cancel
+
+
+def frame_rate(fps: float) -> Fraction:
+    """Exact frame rate of a decimal number: 23.976 is 24000/1001, 12.5 is 25/2."""
+    near = min(NTSC, key=lambda rate: abs(float(rate) - fps))
+    return near if abs(float(near) - fps) < 0.002 else Fraction(fps).limit_denominator(1000)
+
+
+def frame_count(seconds: float | Fraction, fps: Fraction) -> int:
+    """Frames of a film that lasts as long as its sound: round(seconds x fps), a half counts as one."""
+    return math.floor(Fraction(seconds) * fps + Fraction(1, 2))
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One clip of sound: waveform [C,T] float32 on the CPU, sample rate in Hz."""
+
+    waveform: Tensor
+    sample_rate: int
+
+    @property
+    def seconds(self) -> Fraction:
+        """Exact duration."""
+        return Fraction(self.waveform.shape[-1], self.sample_rate)
+
+    def checked(self, fps: Fraction) -> int:
+        """Frames of this clip at `fps`; ValueError if it is empty, too short for one frame, or not made of numbers."""
+        if not self.sample_rate > 0:
+            raise ValueError(f"{NODE}: audio has a sample rate of {self.sample_rate} Hz; it must be above 0.")
+        needed = Fraction(1, 1) / fps
+        frames = frame_count(self.seconds, fps)
+        if frames == 0:
+            raise ValueError(
+                f"{NODE}: audio is {float(self.seconds):.3f} s long; at least {float(needed):.3f} s (one frame at "
+                f"{float(fps):g} fps) is needed."
+            )
+        if not torch.isfinite(self.waveform).all():
+            raise ValueError(f"{NODE}: audio has samples that are not numbers (NaN or infinite); decode or export it again.")
+        return frames
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """What the artist chooses, for every engine.
+
+    mouth_amount, head_amount, brow_amount: factors, 1 as generated. blink_rate: per minute, 0 for none.
+    silence_threshold: dB relative to the loudest speech, below which the mouth closes.
+    """
+
+    mouth_amount: float = 1.0
+    head_amount: float = 1.0
+    blink_rate: float = 18.0
+    brow_amount: float = 1.0
+    silence_threshold: float = -38.0
+
+
+class MotionEngine(Protocol):
+    """Speech in, face motion out. The same seed gives the same motion; the lips do not depend on it."""
+
+    id: str
+    native_fps: Fraction | None  # None: made at any frame rate; else made at this rate and resampled
+
+    def generate(
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress
+    ) -> FaceMotion:
+        """Motion of frame_count(speech.seconds, fps) frames at `fps`."""
+        ...
