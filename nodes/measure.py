@@ -1,1 +1,59 @@
-NODES = []
+"""Proof: numbers about a result."""
+
+from fractions import Fraction
+
+from comfy_api.latest import io
+
+from ..models.engine import frame_rate
+from ..models.lip_sync import NODE, lip_sync, loudness_per_frame, opening_of_landmarks, opening_of_motion
+
+CATEGORY = "talking portrait/measure"
+
+
+class LipSyncCheck(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLipSyncCheck",
+            display_name=NODE,
+            category=CATEGORY,
+            description="Measures whether the lips follow the sound: how many frames they are late, and how closely mouth "
+            "opening follows loudness. It is not LSE, which needs a trained network.",
+            search_aliases=["sync", "lag", "lip sync measure"],
+            inputs=[
+                io.Audio.Input("audio", tooltip="The sound of the film."),
+                io.Float.Input(
+                    "fps", default=25.0, min=1.0, max=120.0, step=0.001, tooltip="Frames per second of face_landmarks."
+                ),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks", optional=True, tooltip="Found in the frames of the film; measures what is seen."
+                ),
+                io.Custom("FACE_MOTION").Input(
+                    "face_motion", optional=True, tooltip="Instead of landmarks: measures what was meant; its own fps counts."
+                ),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="The result in words; show it with Preview as Text."),
+                io.Int.Output(display_name="lag", tooltip="Frames by which the lips are late; negative: early."),
+                io.Float.Output(display_name="correlation", tooltip="Of mouth opening and loudness at that lag, -1 to 1."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, audio, fps, face_landmarks=None, face_motion=None) -> io.NodeOutput:
+        if (face_landmarks is None) == (face_motion is None):
+            raise ValueError(f"{NODE}: connect face_landmarks or face_motion, one of the two.")
+        rate: Fraction = face_motion.fps if face_motion is not None else frame_rate(fps)
+        opening = opening_of_motion(face_motion) if face_motion is not None else opening_of_landmarks(face_landmarks)
+        waveform, sample_rate = audio["waveform"][0].float().cpu().numpy(), int(audio["sample_rate"])
+        seconds, film = waveform.shape[-1] / sample_rate, len(opening) / float(rate)
+        if abs(seconds - film) > max(0.5, 2 / float(rate)):
+            raise ValueError(
+                f"{NODE}: audio lasts {seconds:.2f} s, but the film has {len(opening)} frames ({film:.2f} s at "
+                f"{float(rate):g} fps); check fps, or trim one of them."
+            )
+        result = lip_sync(opening, loudness_per_frame(waveform, sample_rate, rate, len(opening)))
+        return io.NodeOutput(result.report(rate), result.lag, result.correlation)
+
+
+NODES = [LipSyncCheck]

@@ -1,1 +1,203 @@
-NODES = []
+"""Change, mix, keep and look at face motion."""
+
+from pathlib import Path
+
+import folder_paths
+import torch
+from comfy_api.latest import io, ui
+
+from ..models.face_motion import FaceMotion
+from ..models.face_motion.operations import blend, follow_head, hold_head, scale_blinks, scale_intensity, smooth, turn_head
+from ..models.face_motion.plot import plot_motion
+from ..models.face_motion.storage import load_motion, load_template, save_motion
+
+CATEGORY = "talking portrait/motion"
+FaceMotionType = io.Custom("FACE_MOTION")
+REGIONS = {"lips": ("lips",), "eyes": ("eyes",), "rest of face": ("rest",), "head": ("pose", "translation", "scale")}
+
+
+def factor(name: str, tooltip: str, **options) -> io.Float.Input:
+    """A slider from 0 to 2 in the middle of which everything stays as it is."""
+    return io.Float.Input(name, default=1.0, min=0.0, max=2.0, step=0.05, tooltip=tooltip, **options)
+
+
+def angle(name: str, tooltip: str) -> io.Float.Input:
+    """An angle in degrees, 0 by default."""
+    return io.Float.Input(name, default=0.0, min=-30.0, max=30.0, step=0.5, tooltip=tooltip, advanced=True)
+
+
+class FaceMotionIntensity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFaceMotionIntensity",
+            display_name="Face Motion Intensity",
+            category=CATEGORY,
+            description="Makes the expression and the head move more or less, each on its own.",
+            search_aliases=["motion scale", "expression strength", "amplify"],
+            inputs=[
+                FaceMotionType.Input("face_motion", tooltip="Any face motion."),
+                factor("expression", "Factor on lips, eyes and brows: 0 still, 1 as generated, 2 twice as far."),
+                factor("head", "Factor on turning, moving and scaling of the head: 0 still, 1 as generated, 2 twice as far."),
+                factor("blink", "Further factor on how far blinks close: 0 keeps the eyes open.", advanced=True),
+            ],
+            outputs=[FaceMotionType.Output(tooltip="The motion with its new intensity.")],
+        )
+
+    @classmethod
+    def execute(cls, face_motion: FaceMotion, expression: float, head: float, blink: float) -> io.NodeOutput:
+        motion = scale_intensity(face_motion, expression, head)
+        return io.NodeOutput(motion if blink == 1.0 else scale_blinks(motion, blink))
+
+
+class HeadMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitHeadMotion",
+            display_name="Head Motion",
+            category=CATEGORY,
+            description="Holds the head still (the face goes on), scales its motion, or lets it follow another motion.",
+            search_aliases=["head pose", "hold head", "freeze head"],
+            inputs=[
+                FaceMotionType.Input("face_motion", tooltip="The motion whose head is changed."),
+                io.Combo.Input(
+                    "mode",
+                    options=["scale", "hold", "follow"],
+                    tooltip="scale: as generated times the amount; hold: as in the photo; follow: the head of `leader`.",
+                ),
+                factor("amount", "Factor on the head's motion in the modes scale and follow: 0 still, 1 unchanged."),
+                io.Float.Input(
+                    "smoothing",
+                    default=0.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Smooths the head's motion over this time, in seconds; 0 leaves it as it is.",
+                ),
+                angle("pitch", "Turns the whole motion, in degrees; positive looks down."),
+                angle("yaw", "Turns the whole motion, in degrees; positive turns to the picture's left."),
+                angle("roll", "Tilts the whole motion, in degrees; positive tilts clockwise."),
+                FaceMotionType.Input("leader", optional=True, tooltip="Whose head to follow; brought to the same length."),
+            ],
+            outputs=[FaceMotionType.Output(tooltip="The face as before, with its new head motion.")],
+        )
+
+    @classmethod
+    def execute(cls, face_motion, mode, amount, smoothing, pitch, yaw, roll, leader=None) -> io.NodeOutput:
+        if mode == "follow" and leader is None:
+            raise ValueError("Head Motion: mode is follow, but leader is not connected; connect the motion to follow.")
+        motion = follow_head(face_motion, leader) if mode == "follow" else face_motion
+        motion = hold_head(motion) if mode == "hold" else scale_intensity(motion, head=amount)
+        return io.NodeOutput(turn_head(smooth(motion, smoothing), pitch, yaw, roll))
+
+
+class BlendFaceMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitBlendFaceMotion",
+            display_name="Blend Face Motion",
+            category=CATEGORY,
+            description="Takes regions of one motion over into another: lips from the voice, the rest from elsewhere.",
+            inputs=[
+                FaceMotionType.Input("motion_a", tooltip="The motion that stays where nothing is blended."),
+                FaceMotionType.Input("motion_b", tooltip="The motion to blend in; same frame rate and number of frames."),
+                io.Float.Input(
+                    "weight", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 keeps motion_a, 1 takes motion_b."
+                ),
+                *(io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.") for name in REGIONS),
+            ],
+            outputs=[FaceMotionType.Output(tooltip="The blended motion.")],
+        )
+
+    @classmethod
+    def execute(cls, motion_a, motion_b, weight, **regions: bool) -> io.NodeOutput:
+        groups = [group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts]
+        return io.NodeOutput(blend(motion_a, motion_b, weight, groups))
+
+
+class SaveFaceMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitSaveFaceMotion",
+            display_name="Save Face Motion",
+            category=CATEGORY,
+            description="Keeps a motion as a safetensors file in ComfyUI's output folder.",
+            is_output_node=True,
+            inputs=[
+                FaceMotionType.Input("face_motion", tooltip="The motion to keep."),
+                io.String.Input(
+                    "filename_prefix", default="motion/face_motion", tooltip="Name of the file in ComfyUI's output folder."
+                ),
+            ],
+            outputs=[io.String.Output(display_name="file", tooltip="Path of the file.")],
+        )
+
+    @classmethod
+    def execute(cls, face_motion, filename_prefix) -> io.NodeOutput:
+        folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
+        path = Path(folder) / f"{name}_{counter:05}_.safetensors"
+        save_motion(face_motion, path)
+        return io.NodeOutput(str(path))
+
+
+class LoadFaceMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadFaceMotion",
+            display_name="Load Face Motion",
+            category=CATEGORY,
+            description="Reads a motion that Save Face Motion wrote, or a LivePortrait motion template (.pkl).",
+            inputs=[
+                io.String.Input(
+                    "file",
+                    default="motion/face_motion_00001_.safetensors",
+                    tooltip="Path, or a name in ComfyUI's output or input folder; .safetensors, or LivePortrait's .pkl.",
+                )
+            ],
+            outputs=[FaceMotionType.Output(tooltip="The motion in the file.")],
+        )
+
+    @classmethod
+    def execute(cls, file) -> io.NodeOutput:
+        path = find_motion_file(file)
+        return io.NodeOutput(load_template(path) if path.suffix == ".pkl" else load_motion(path))
+
+    @classmethod
+    def fingerprint_inputs(cls, file) -> float:
+        path = find_motion_file(file)
+        return path.stat().st_mtime if path.exists() else 0.0
+
+
+def find_motion_file(name: str) -> Path:
+    """A path as it is, or in the output folder, or in the input folder; where it would be in the output, if nowhere."""
+    places = [Path(name), Path(folder_paths.get_output_directory()) / name, Path(folder_paths.get_input_directory()) / name]
+    return next((place for place in places if place.is_file()), places[1])
+
+
+class PlotFaceMotion(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitPlotFaceMotion",
+            display_name="Plot Face Motion",
+            category=CATEGORY,
+            description="Draws the curves of a motion over time: mouth, eyes and brows, head.",
+            is_output_node=True,
+            inputs=[
+                FaceMotionType.Input("face_motion", tooltip="The motion to draw."),
+                io.Audio.Input("audio", optional=True, tooltip="Its sound, drawn behind the mouth's curves."),
+            ],
+            outputs=[io.Image.Output(tooltip="Picture of 1280x720 pixels.")],
+        )
+
+    @classmethod
+    def execute(cls, face_motion, audio=None) -> io.NodeOutput:
+        picture = plot_motion(face_motion, None if audio is None else audio["waveform"][0].float().cpu())[None]
+        return io.NodeOutput(picture, ui=ui.PreviewImage(torch.as_tensor(picture), cls=cls))
+
+
+NODES = [FaceMotionIntensity, HeadMotion, BlendFaceMotion, SaveFaceMotion, LoadFaceMotion, PlotFaceMotion]
