@@ -60,7 +60,7 @@ class BuiltinMotionEngine:
             torch.from_numpy(translation),
             torch.ones(frames),
             fps,
-            source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": [round(t, 3) for t in blinks]},
+            source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": [round(float(t), 3) for t in blinks]},
         )
 
 
@@ -84,7 +84,7 @@ def mouth_controls(
     tucked = np.clip(visemes[:, VISEMES.index("FF")] / SURE_OF_TUCK, 0, 1) ** 2
     close = np.maximum(np.clip((close - 0.12) / 0.6, 0, 1), lips_meet)
     spoken = {
-        "jawOpen": 0.78 * jaw * (0.55 + 0.45 * level) * (1 - close) * (1 - 0.7 * tucked),
+        "jawOpen": 0.95 * jaw * (0.55 + 0.45 * level) * (1 - close) * (1 - 0.7 * tucked),
         "mouthClose": close,
         "mouthPucker": rounded,
         "mouthStretch": wide * (1 - 0.5 * lips_meet),

@@ -16,12 +16,12 @@ PAUSE_FACTOR = 2.0  # people blink more when they pause
 
 
 def noise(count: int, hertz: float, random: np.random.Generator) -> np.ndarray:
-    """[count] noise of unit deviation without anything above about `hertz`, within +-1.8."""
+    """[count] noise of about unit deviation without anything above about `hertz`, within +-2."""
     sigma = CLOCK / (2 * np.pi * hertz)
     margin = int(4 * sigma)
     smooth = gaussian_filter1d(random.standard_normal(count + 2 * margin), sigma, mode="reflect")[margin : margin + count]
     deviation = np.sqrt(1 / (2 * np.sqrt(np.pi) * sigma))  # of white noise after this filter
-    return np.clip(smooth / deviation, -1.8, 1.8)
+    return 2 * np.tanh(smooth / deviation / 2)
 
 
 def blink_times(seconds: float, per_minute: float, pause: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -60,7 +60,7 @@ def head_and_brows(level: np.ndarray, random: np.random.Generator) -> tuple[np.n
     pitch = 1.3 * noise(count, 0.25, random) + 4.0 * beat
     roll = 0.9 * noise(count, 0.18, random) + 0.02 * yaw
     shift = np.stack([0.008 * noise(count, 0.2, random), 0.005 * noise(count, 0.25, random) + 0.008 * beat], 1)
-    brow = 2.2 * np.clip(beat, 0, None) + 0.1 * noise(count, 0.3, random)
+    brow = 1.5 * np.clip(beat, 0, None) + 0.1 * noise(count, 0.3, random)
     ramp = np.clip(np.arange(count) / (RAMP_SECONDS * CLOCK), 0, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)
     return np.stack([pitch, yaw, roll], 1) * ramp[:, None], shift * ramp[:, None], brow * ramp

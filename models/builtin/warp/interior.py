@@ -16,6 +16,7 @@ from .mouth import Mouth, MouthShape
 
 OPEN_PHOTO = 0.05  # of the mouth's width: a photo with a larger gap shows its own teeth
 TOOTH_EDGES = (0.0, 0.088, 0.158, 0.222, 0.278, 0.322)  # of the mouth's width, from the middle outward
+OWN_SHADOW, DRAWN_SHADOW = 0.15, 0.40  # how dark it is right under the upper lip
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -83,8 +84,8 @@ def paint_interior(
     colour = lower_teeth(interior, shape, colour, jaw)
     upper_row = upper_teeth(interior, mouth, shape, photo, origin, pucker, tuck)
     colour = torch.lerp(colour, upper_row[0], upper_row[1])
-    shadow = 0.55 + 0.45 * smoothstep((v - shape.upper) / 0.07)
-    colour = colour * torch.lerp(torch.ones_like(shadow), shadow, torch.ones_like(shadow) * (0.9 if not interior.own_teeth else 0.35))
+    shadow = OWN_SHADOW if interior.own_teeth else DRAWN_SHADOW
+    colour = colour * (1 - shadow * (1 - smoothstep((v - shape.upper) / 0.07)))
     soft = 1.3 * pixel
     inside = smoothstep((v - shape.upper) / soft + 0.5) * smoothstep((shape.lower - v) / soft + 0.5)
     inside = inside * smoothstep((gap / pixel - 0.6) / 1.6) * smoothstep((0.5 - u.abs()) / 0.04) * shape.activity
@@ -96,7 +97,7 @@ def lower_teeth(interior: Interior, shape: MouthShape, colour: Tensor, jaw: Tens
     """A row of small teeth just above the lower lip, seen when the jaw is well open."""
     shade, edge = tooth_pattern(shape.u * 1.35)
     top = shape.lower - (0.055 + 0.02 * jaw) * shape.arch
-    row = smoothstep((shape.v - top - edge) / 0.025) * smoothstep((jaw - 0.30) / 0.35) * 0.7
+    row = smoothstep((shape.v - top - edge) / 0.04) * smoothstep((jaw - 0.35) / 0.4) * 0.5
     return torch.lerp(colour, interior.enamel.to(colour.device).reshape(3, 1, 1, 1) * shade * 0.72, row * (shade > 0))
 
 
@@ -106,7 +107,7 @@ def upper_teeth(
     """Colour [3,n,h,w] and coverage [n,h,w] of the upper row."""
     if interior.own_teeth:
         height = (shape.photo_lower - shape.photo_upper).clamp(min=1e-3)
-        place = shape.v.clamp(min=0).new_tensor(0) + torch.maximum(shape.v, shape.photo_upper + 0.12 * height)
+        place = torch.maximum(shape.v, shape.photo_upper + 0.12 * height)
         place = torch.minimum(place, shape.photo_lower - 0.10 * height)
         x, y = mouth.frame.to_pixels(shape.u, place)
         size = photo.shape[-2:]

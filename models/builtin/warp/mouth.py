@@ -20,6 +20,7 @@ LOWER_INNER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
 UPPER_OUTER = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291]
 LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
 MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower", "teethShow", "mouthSmile")
+CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
 
@@ -61,8 +62,8 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     reach = float(np.clip(0.40 * face_size(points)[0] / frame.unit, 0.66, 1.0))
     middle = curves[:, curves.shape[1] // 2]
     margin = 0.3
-    corners = [(-reach - margin, nose - margin), (reach + margin, nose - margin),
-               (-reach - margin, chin + CHIN_REACH + margin), (reach + margin, chin + CHIN_REACH + margin)]  # fmt: skip
+    side, bottom = reach + CHEEK + margin, chin + CHIN_REACH + margin
+    corners = [(-side, nose - margin), (side, nose - margin), (-side, bottom), (side, bottom)]
     pixels = np.array([[float(c) for c in frame.to_pixels(torch.tensor(u), torch.tensor(v))] for u, v in corners])
     low = np.floor(pixels.min(0)).astype(int).clip(0, [size[1], size[0]])
     high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
@@ -86,7 +87,7 @@ def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Ten
     curves = look_up(mouth.curves.to(u.device), u)
     shape, knots = moved_curves(mouth, u, v_out, curves, value)
     v = vertical(mouth, v_out, shape, knots)
-    active = (u_out.abs() < mouth.reach) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
+    active = (u_out.abs() < mouth.reach + CHEEK) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
     source_x, source_y = mouth.frame.to_pixels(torch.where(active, u, u_out), torch.where(active, v, v_out))
     still = (shape.activity == 0) | ~active
     return torch.where(still, x, source_x), torch.where(still, y, source_y), shape
@@ -96,7 +97,7 @@ def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> 
     """Photo u of output u: a narrower mouth for rounding and opening, a wider one for spreading and smiling."""
     jaw, pucker = value["jawOpen"], value["mouthPucker"]
     width = (
-        1 - 0.27 * pucker * (1 - 0.25 * jaw) + 0.09 * value["mouthStretch"] * (1 - 0.4 * pucker) - 0.12 * jaw
+        1 - 0.23 * pucker * (1 - 0.25 * jaw) + 0.09 * value["mouthStretch"] * (1 - 0.4 * pucker) - 0.12 * jaw
         + 0.07 * value["mouthSmile"]
     )  # fmt: skip
     inner = 0.5 * width
@@ -114,16 +115,16 @@ def moved_curves(
     jaw, close, pucker, stretch, tuck, teeth, smile = (value[name] for name in MOUTH)
     upper, lower, outer_upper, outer_lower = curves
     arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.72
-    side = smoothstep(u.abs() / 0.5) * smoothstep((mouth.reach - u.abs()) / (mouth.reach - 0.45))
+    side = smoothstep(u.abs() / 0.5) * smoothstep((mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45))
     activity = ((jaw + close + pucker + stretch + tuck + teeth + smile.abs()) * 3).clamp(max=1)
     line = upper + 0.4 * (lower - upper)
-    wanted = (1.5 * jaw + 0.3 * stretch * (jaw > 0.08)).clamp(max=0.85)
+    wanted = (1.5 * jaw + 0.3 * stretch * (jaw > 0.08) + 0.35 * tuck + 0.15 * teeth).clamp(max=0.85)
     speaking = ((jaw + close + pucker + stretch + tuck + teeth) * 3).clamp(max=1)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
     drop = 0.38 * jaw * (1 - 0.2 * pucker)
     relax = (0.6 * jaw + 0.8 * pucker + 0.3 * close).clamp(max=1)
     # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
-    corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.13 * smile)
+    corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
     middle = -0.20 * mouth.smile * relax * arch + 0.03 * smile * arch
     moved_upper = line - (line - upper) * keep - (0.045 * jaw + 0.03 * teeth * (1 - close)) * arch - 0.03 * pucker * jaw * arch
     moved_lower = line + (lower - line) * keep + drop * arch + 0.03 * teeth * (1 - close) * arch
