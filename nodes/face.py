@@ -1,30 +1,44 @@
-"""Faces: the built-in detector on core's socket, landmarks from a box, masks of the regions of a face."""
+"""Finding faces: the detector that ships with the pack, landmarks inside a drawn box, and region masks."""
 
-import numpy as np
+from __future__ import annotations
+
+import math
+
 import torch
 from comfy_api.latest import io
+from comfy_extras.mediapipe.face_geometry import transformation_matrix_from_detection
 
+from ..models.builtin.face.weights import load_face_detector
 from ..models.face_regions import MISSING_MODES, boxes_per_frame, frame_numbers, region_masks
-from .face_models import load_face_detector
 from .progress import ticker
 
 CATEGORY = "talking portrait/face"
-DetectorType = io.Custom("FACE_DETECTION_MODEL")
-LandmarksType = io.Custom("FACE_LANDMARKS")
+FROM_BOX = "Face Landmarks from Box"
+FaceDetectionModel = io.Custom("FACE_DETECTION_MODEL")
+FaceLandmarks = io.Custom("FACE_LANDMARKS")
 
 
 class LoadFaceDetector(io.ComfyNode):
+    """The built-in face detector on core's own socket."""
+
     @classmethod
-    def define_schema(cls) -> io.Schema:
+    def define_schema(cls):
         return io.Schema(
             node_id="TalkingPortraitLoadFaceDetector",
             display_name="Load Face Detector (built-in)",
             category=CATEGORY,
-            description="MediaPipe's face detectors and 478-point mesh, shipped with this pack. Works with ComfyUI's own "
-            "MediaPipe nodes in place of a downloaded model.",
-            search_aliases=["mediapipe", "face mesh", "landmarks"],
+            description=(
+                "A face detector and a 478-point face mesh that ship with this pack: nothing to download. Connect it "
+                "to Detect Face Landmarks (MediaPipe). Of the 52 blendshapes only jaw, pucker and blinks are measured."
+            ),
+            search_aliases=["face detection", "mediapipe", "face mesh", "landmarks", "blazeface"],
             inputs=[],
-            outputs=[DetectorType.Output(tooltip="For Detect Face Landmarks (MediaPipe) and Face Landmarks from Box.")],
+            outputs=[
+                FaceDetectionModel.Output(
+                    "face_detection_model",
+                    tooltip="For Detect Face Landmarks (MediaPipe) and Face Landmarks from Box.",
+                )
+            ],
         )
 
     @classmethod
@@ -32,83 +46,124 @@ class LoadFaceDetector(io.ComfyNode):
         return io.NodeOutput(load_face_detector())
 
 
-class FaceLandmarksFromBox(io.ComfyNode):
+class FaceFromBox(io.ComfyNode):
+    """The face mesh inside a box, for faces that no detector finds: drawings, masks, odd angles."""
+
     @classmethod
-    def define_schema(cls) -> io.Schema:
+    def define_schema(cls):
         return io.Schema(
             node_id="TalkingPortraitFaceFromBox",
-            display_name="Face Landmarks from Box",
+            display_name=FROM_BOX,
             category=CATEGORY,
-            description="Landmarks of a face that you box yourself, for faces that the detector does not find: drawings, "
-            "side views, tiny faces.",
+            description="Places the 478 face points inside a box that you give, without looking for a face first.",
+            search_aliases=["face box", "manual face", "cartoon face", "landmarks from bbox"],
             inputs=[
-                DetectorType.Input("face_detection_model", tooltip="From Load Face Detector (built-in)."),
-                io.Image.Input("image", tooltip="One or more pictures."),
+                FaceDetectionModel.Input("face_detection_model", tooltip="From Load Face Detector (built-in)."),
+                io.Image.Input("image", tooltip="The picture, or all frames of a video."),
                 io.BoundingBox.Input(
                     "face_box",
-                    tooltip="Box around the face from brows to chin, in pixels; one for all pictures or one per picture.",
+                    force_input=True,
+                    tooltip="Around the face from brow to chin, pixels from the top left; one for all frames, or one "
+                    "each.",
+                ),
+                io.Float.Input(
+                    "min_presence",
+                    default=0.1,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    advanced=True,
+                    tooltip="How sure the mesh must be that it sees a face, 0 to 1. Lower it for drawings; 0 takes "
+                    "all.",
                 ),
             ],
             outputs=[
-                LandmarksType.Output(display_name="face_landmarks", tooltip="As from Detect Face Landmarks (MediaPipe)."),
+                FaceLandmarks.Output(
+                    "face_landmarks", tooltip="478 points per frame in pixels; a frame without a face stays empty."
+                ),
+                io.BoundingBox.Output("bboxes", tooltip="Box around the found points in pixels, per frame."),
             ],
         )
 
     @classmethod
-    def execute(cls, face_detection_model, image, face_box) -> io.NodeOutput:
+    def execute(cls, face_detection_model, image, face_box, min_presence) -> io.NodeOutput:
         if not hasattr(face_detection_model, "landmarks_from_boxes"):
-            raise ValueError("Face Landmarks from Box: face_detection_model must come from Load Face Detector (built-in).")
-        pictures = list(image[..., :3].clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy())
-        boxes = boxes_per_frame(face_box, len(pictures), "Face Landmarks from Box")
-        if missing := [number for number, box in enumerate(boxes) if not box]:
-            raise ValueError(f"Face Landmarks from Box: face_box has no box for picture {frame_numbers(missing)}.")
-        tick, frames = ticker(), []
-        for done, (picture, box) in enumerate(zip(pictures, boxes, strict=True), 1):
-            frames += face_detection_model.landmarks_from_boxes([np.ascontiguousarray(picture)], [[box]])
-            tick(done, len(pictures))
-        size = tuple(image.shape[1:3])
-        sets = face_detection_model.connection_sets
-        return io.NodeOutput({"frames": frames, "image_size": size, "connection_sets": sets})
+            raise ValueError(
+                f"{FROM_BOX}: face_detection_model comes from another loader, which cannot work from a box. Connect "
+                "Load Face Detector (built-in)."
+            )
+        count, height, width = image.shape[:3]
+        boxes = boxes_per_frame(face_box, count, FROM_BOX)
+        tick = ticker()
+        frames = []
+        for number, box in enumerate(boxes):
+            wanted = [usable(box, width, height)]
+            found = face_detection_model.landmarks_from_boxes([to_uint8(image[number])], wanted)[0]
+            frames.append([face for face in map(with_score, found) if face["score"] >= min_presence])
+            tick(number + 1, count)
+        if not any(frames):
+            raise ValueError(
+                f"{FROM_BOX}: the mesh sees no face inside face_box in any of {count} frames. Fit the box to the face "
+                f"from brow to chin, or lower min_presence (now {min_presence:.2f})."
+            )
+        for face in (face for faces in frames for face in faces):
+            face["transformation_matrix"] = transformation_matrix_from_detection(
+                face, width, height, face_detection_model.canonical_data
+            )
+        landmarks = {
+            "frames": frames,
+            "image_size": (height, width),
+            "connection_sets": face_detection_model.connection_sets,
+        }
+        return io.NodeOutput(landmarks, [[to_box(face) for face in faces] for faces in frames])
 
 
 class FaceRegionMasks(io.ComfyNode):
+    """Masks of the whole face, of what speech moves, and of the rest."""
+
     @classmethod
-    def define_schema(cls) -> io.Schema:
+    def define_schema(cls):
         return io.Schema(
             node_id="TalkingPortraitFaceRegionMasks",
             display_name="Face Region Masks",
             category=CATEGORY,
-            description="Masks of a face: the whole of it, the part that speech moves, and the part that expression moves.",
+            description="Draws three masks of one face: all of it, the part that speech moves, and the rest of it.",
+            search_aliases=["face mask", "mouth mask", "lip mask", "expression mask"],
             inputs=[
-                LandmarksType.Input("face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe)."),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face: 0 is the detector's surest."),
-                io.Float.Input(
-                    "feather", default=8.0, min=0.0, max=512.0, step=0.5, tooltip="Width of the soft edge, in pixels."
+                FaceLandmarks.Input(
+                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box."
+                ),
+                io.Int.Input(
+                    "face_index", default=0, min=0, max=15,
+                    tooltip="Which face, if there are several: 0 is the first that the detector lists. It is followed "
+                    "from frame to frame by its place.",
                 ),
                 io.Float.Input(
-                    "grow",
-                    default=0.0,
-                    min=-512.0,
-                    max=512.0,
-                    step=0.5,
-                    tooltip="Moves the edge outward, in pixels; negative moves it inward.",
+                    "feather", default=16.0, min=0.0, max=1024.0, step=1.0,
+                    tooltip="Width of the soft edge in pixels, half inside and half outside; 0 gives a hard edge.",
+                ),
+                io.Float.Input(
+                    "grow", default=0.0, min=-1024.0, max=1024.0, step=1.0,
+                    tooltip="Moves the edges outwards by so many pixels; negative moves them inwards.",
                 ),
                 io.Combo.Input(
-                    "missing_face",
-                    options=list(MISSING_MODES),
-                    tooltip="Frames without the face: error names them; hold repeats the last face; interpolate goes between.",
+                    "missing_face", options=list(MISSING_MODES), default="interpolate",
+                    tooltip="Frames without the face: error stops and names them, hold repeats the last mask, "
+                    "interpolate moves from the frame before to the frame after.",
                 ),
                 io.BoundingBox.Input(
-                    "face_box", optional=True, tooltip="Instead of the index: the face that overlaps this box most, in pixels."
+                    "face_box", optional=True, force_input=True,
+                    tooltip="Instead of the index: the face that overlaps this box (pixels) most; one for all frames, "
+                    "or one each.",
                 ),
             ],
             outputs=[
-                io.Mask.Output(display_name="face", tooltip="The whole face."),
-                io.Mask.Output(display_name="mouth", tooltip="Lips, jaw and chin: what speech (audio) moves."),
-                io.Mask.Output(display_name="expression", tooltip="The face without the mouth: eyes, brows, cheeks (motion)."),
-                io.String.Output(display_name="missed_frames", tooltip="Numbers of the frames in which the face was not found."),
+                io.Mask.Output("face", tooltip="The whole face inside its outline, 0 to 1, one mask per frame."),
+                io.Mask.Output("mouth", tooltip="Lips, chin and what is around them: speech moves it; 0 to 1."),
+                io.Mask.Output("expression", tooltip="The face without the mouth part: eyes, brows, cheeks, 0 to 1."),
+                io.String.Output("missed_frames", tooltip="Numbers of the frames without the face, from 0."),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
     def execute(cls, face_landmarks, face_index, feather, grow, missing_face, face_box=None) -> io.NodeOutput:
@@ -116,4 +171,35 @@ class FaceRegionMasks(io.ComfyNode):
         return io.NodeOutput(masks.face, masks.mouth, masks.expression, frame_numbers(masks.missed))
 
 
-NODES = [LoadFaceDetector, FaceLandmarksFromBox, FaceRegionMasks]
+def to_uint8(image: torch.Tensor):
+    """[H,W,C] in 0..1 with C = 1, 3 or 4 to [H,W,3] uint8 numpy; what is not a number becomes black."""
+    rgb = image[..., :3].detach().float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
+    return rgb.expand(-1, -1, 3).contiguous().cpu().numpy()
+
+
+def usable(box: dict | None, width: int, height: int) -> list[dict]:
+    """The box as a list, empty where the frame has none; ValueError where it holds no pixel of the picture."""
+    if box is None:
+        return []
+    x0, y0 = max(float(box["x"]), 0.0), max(float(box["y"]), 0.0)
+    x1, y1 = min(float(box["x"] + box["width"]), width), min(float(box["y"] + box["height"]), height)
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        raise ValueError(
+            f"{FROM_BOX}: face_box (x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}) covers "
+            f"less than 8x8 pixels of the {width}x{height} picture."
+        )
+    return [box]
+
+
+def with_score(face: dict) -> dict:
+    """The face with the mesh's own certainty, 0 to 1, as its score, since no detector gave one."""
+    return face | {"score": 1 / (1 + math.exp(-max(min(face["presence"], 60.0), -60.0)))}
+
+
+def to_box(face: dict) -> dict:
+    """Core's bounding box of a face, in pixels."""
+    x0, y0, x1, y1 = (float(value) for value in face["bbox_xyxy"])
+    return {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0, "label": "face", "score": face["score"]}
+
+
+NODES = [LoadFaceDetector, FaceFromBox, FaceRegionMasks]

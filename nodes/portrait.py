@@ -17,12 +17,12 @@ from comfy_execution.utils import get_executing_context
 from server import PromptServer
 from torch import Tensor
 
+from ..models.builtin.face.weights import load_person_segmenter
 from ..models.engine import frame_count
 from ..models.face_motion import FaceMotion, resolve
 from ..models.face_regions import select_face
 from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
 from ..models.video_stream import VideoStreamWriter
-from .face_models import find_person
 from .progress import FrameProgress
 from .renderers import RENDERERS, load_renderer
 
@@ -106,7 +106,7 @@ class PreparePortrait(io.ComfyNode):
         picture = single_picture(image)
         check_same_size(picture, face_landmarks)
         points = select_face(face_landmarks, frame=0, index=face_index, box=face_box)
-        mask = find_person(picture, "Prepare Portrait") if person_mask is None else single_mask(person_mask, picture)
+        mask = load_person_segmenter().mask(picture) if person_mask is None else single_mask(person_mask, picture)
         return io.NodeOutput(PreparedPortrait(renderer, renderer.prepare(picture, FaceLandmarks478(points), mask)))
 
 

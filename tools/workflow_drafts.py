@@ -56,7 +56,7 @@ def find_face(column: int = 420) -> dict[str, NodeDraft]:
         "3": NodeDraft(
             "MediaPipeFaceLandmarker",
             {
-                "face_detection_model": ["2", 0], "image": ["1", 0], "detector_variant": "short", "num_faces": 4,
+                "face_detection_model": ["2", 0], "image": ["1", 0], "detector_variant": "both", "num_faces": 4,
                 "min_confidence": 0.5, "missing_frame_fallback": "empty",
             },
             (column, 190),

@@ -19,7 +19,7 @@ def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[st
         "landmarks": {
             "class_type": "MediaPipeFaceLandmarker",
             "inputs": {
-                "face_detection_model": ["detector", 0], "image": ["image", 0], "detector_variant": "short",
+                "face_detection_model": ["detector", 0], "image": ["image", 0], "detector_variant": "both",
                 "num_faces": 4, "min_confidence": 0.5, "missing_frame_fallback": "empty",
             },
         },

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     path = tmp_path / "probe.safetensors"
-    save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, path)
+    save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}, path)
     return path
 
 
@@ -42,7 +42,7 @@ def test_another_precision_is_another_model(server, weights):
 
 def test_a_file_changed_on_disk_is_read_again(server, weights):
     assert report(server, weights)["answer"] == 3.0
-    save_file({"weight": torch.full((2, 3), 2.0), "bias": torch.zeros(2)}, weights)
+    save_file({"layer.weight": torch.full((2, 3), 2.0), "layer.bias": torch.zeros(2)}, weights)
     assert report(server, weights)["answer"] == 6.0
 
 
@@ -61,9 +61,9 @@ def test_it_unloads_when_comfyui_asks(server, weights):
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-8]), "cannot be read"),
         (lambda path: path.unlink(), "No such file|does not exist"),
-        (lambda path: save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(5)}, path), "size mismatch"),
-        (lambda path: save_file({"weight": torch.ones(2, 3)}, path), "1 tensors are missing"),
-        (lambda path: save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2), "x": torch.ones(1)}, path), "left over"),
+        (lambda path: save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(5)}, path), "size mismatch"),
+        (lambda path: save_file({"layer.weight": torch.ones(2, 3)}, path), "1 tensors are missing"),
+        (lambda path: save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2), "x": torch.ones(1)}, path), "left over"),
     ],
     ids=["truncated", "missing", "wrong shape", "missing tensor", "left over"],
 )

@@ -25,8 +25,8 @@ def test_every_input_and_output_has_a_tooltip(server):
     for name, info in our_nodes(server).items():
         assert info["description"], f"{name} has no description"
         assert info["category"].startswith("talking portrait/"), name
-        for group in info["input"].values():
-            for key, spec in group.items():
+        for group in ("required", "optional"):
+            for key, spec in info["input"].get(group, {}).items():
                 if not (len(spec) > 1 and spec[1].get("tooltip")):
                     missing.append(f"{name}.{key}")
         missing += [f"{name} output {i}" for i, tip in enumerate(info["output_tooltips"]) if not tip]

@@ -13,9 +13,15 @@ def loading():
     return next(module for name, module in sys.modules.items() if name.endswith("talking_portrait.nodes.loading"))
 
 
+class ProbeNet(nn.Module):
+    def __init__(self, state, device, dtype, operations):
+        super().__init__()
+        width_out, width_in = state["layer.weight"].shape
+        self.layer = operations.Linear(width_in, width_out, device=device, dtype=dtype)
+
+
 def build(state, metadata, *, device, dtype, operations):
-    width_out, width_in = state["weight"].shape
-    return operations.Linear(width_in, width_out, device=device, dtype=dtype)
+    return ProbeNet(state, device, dtype, operations)
 
 
 class ProbeLoadA:
@@ -43,7 +49,7 @@ class ProbeReport:
         return float("nan")
 
     def report(self, a, b):
-        modules: list[nn.Module] = [a.ready(), b.ready()]
+        modules: list[nn.Module] = [a.ready().layer, b.ready().layer]
         answer = modules[0](torch.ones(1, modules[0].weight.shape[1], device=a.patcher.load_device))
         facts = {
             "same_patcher": a.patcher is b.patcher,
