@@ -9,20 +9,20 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import audio, face, measure, motion, portrait
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 
 class TalkingPortraitExtension(ComfyExtension):
     async def on_load(self) -> None:
-        copy_examples(Path(folder_paths.get_input_directory()))
+        copy_samples(Path(folder_paths.get_input_directory()))
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [*audio.NODES, *face.NODES, *motion.NODES, *portrait.NODES, *measure.NODES]
 
 
-def copy_examples(input_folder: Path) -> None:
+def copy_samples(input_folder: Path) -> None:
     """Put the pictures and voices that the shipped workflows name into ComfyUI's input folder, where they are not yet."""
-    for example in sorted(EXAMPLES.iterdir()):
+    for example in sorted(SAMPLES.iterdir()):
         target = input_folder / example.name
         if not target.exists():
             try:

@@ -12,7 +12,7 @@ from typing import Any
 from .comfy_server import PACK, ComfyServer, PromptError
 
 DEMO_WORKFLOW = PACK / "workflows" / "talking_portrait.json"
-EXAMPLES = PACK / "examples"
+SAMPLES = PACK / "samples"
 LOADERS = {"LoadImage": "image", "LoadAudio": "audio", "LoadVideo": "file"}
 
 
@@ -83,8 +83,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     demo = verbs.add_parser("demo", help="a talking video from a portrait and a voice")
-    demo.add_argument("portrait", nargs="?", type=Path, default=EXAMPLES / "talking_portrait_astronaut.png")
-    demo.add_argument("speech", nargs="?", type=Path, default=EXAMPLES / "talking_portrait_speech.wav")
+    demo.add_argument("portrait", nargs="?", type=Path, default=SAMPLES / "talking_portrait_astronaut.png")
+    demo.add_argument("speech", nargs="?", type=Path, default=SAMPLES / "talking_portrait_speech.wav")
     demo.add_argument("out", nargs="?", type=Path, default=Path("talking_portrait.mp4"))
     run = verbs.add_parser("workflow", help="any workflow file; its loaders read ComfyUI's input folder")
     run.add_argument("file", type=Path)

@@ -74,11 +74,11 @@ def batch(heard: list, size: int, random: np.random.Generator) -> tuple[torch.Te
         start = random.integers(max(1, len(mel) - CHUNK))
         length = min(CHUNK, len(mel) - start)
         piece = mel[start : start + length].astype(np.float32)
-        warp = 20 + (bands - 20) * random.uniform(0.86, 1.14) + random.uniform(-2.5, 2.5)
+        warp = 20 + (bands - 20) * random.uniform(0.9, 1.1) + random.uniform(-2, 2)
         low = np.clip(np.floor(warp).astype(int), 0, 38)
         part = np.clip(warp - low, 0, 1).astype(np.float32)
         piece = piece[:, low] * (1 - part) + piece[:, low + 1] * part
-        piece += (random.normal(0, 0.2) + random.normal(0, 0.4) * (bands - 20) / 20).astype(np.float32)
+        piece += (random.normal(0, 0.15) + random.normal(0, 0.3) * (bands - 20) / 20).astype(np.float32)
         if random.random() < 0.3:
             first = random.integers(36)
             piece[:, first : first + random.integers(1, 5)] = piece.mean()

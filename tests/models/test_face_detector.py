@@ -36,7 +36,7 @@ def picture(name: str) -> np.ndarray:
     """[512,512,3] uint8: the example portrait, the same turned by 17 degrees, or the whole photograph."""
     if name == "full":
         return np.array(Image.open(DATA / "face_full.png").convert("RGB"))
-    portrait = Image.open(ROOT / "examples" / "talking_portrait_astronaut.png").convert("RGB")
+    portrait = Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB")
     return np.array(portrait.rotate(17, Image.BICUBIC, fillcolor=(120, 120, 120)) if name == "rotated" else portrait)
 
 

@@ -9,7 +9,7 @@ from comfy_extras.nodes_mediapipe import MediaPipeFaceLandmarker
 from PIL import Image
 from talking_portrait.nodes import face
 
-EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "talking_portrait_astronaut.png"
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "samples" / "talking_portrait_astronaut.png"
 BOX = {"x": 170, "y": 150, "width": 175, "height": 195}
 
 

@@ -12,7 +12,7 @@ from talking_portrait.tools.comfy_server import PromptError
 from .prompts import talking_prompt, video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PHOTO = ROOT / "examples" / "talking_portrait_astronaut.png"
+PHOTO = ROOT / "samples" / "talking_portrait_astronaut.png"
 RATE = 16000
 
 

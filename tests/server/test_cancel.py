@@ -21,7 +21,7 @@ def prompt(server, tmp_path_factory):
     t = np.arange(600 * RATE) / RATE
     noise = np.random.default_rng(0).standard_normal(t.size) * 0.1 * (1 + np.sin(2 * np.pi * 3 * t))
     audio = server.add_input(write_wav(tmp_path_factory.mktemp("cancel") / "long.wav", noise, RATE))
-    image = server.add_input(ROOT / "examples" / "talking_portrait_astronaut.png")
+    image = server.add_input(ROOT / "samples" / "talking_portrait_astronaut.png")
     return talking_prompt(image, audio)
 
 
@@ -68,7 +68,7 @@ def test_rendering_images_stops(server, prompt):
 
 
 def test_the_next_run_works(server, tmp_path):
-    image = server.add_input(ROOT / "examples" / "talking_portrait_astronaut.png")
+    image = server.add_input(ROOT / "samples" / "talking_portrait_astronaut.png")
     t = np.arange(int(0.2 * RATE)) / RATE
     audio = server.add_input(write_wav(tmp_path / "after.wav", 0.3 * np.sin(2 * np.pi * 220 * t), RATE))
     outputs = server.run(talking_prompt(image, audio))

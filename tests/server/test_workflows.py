@@ -12,7 +12,7 @@ from .prompts import video_facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-SPEECH_SECONDS = 7.44  # examples/talking_portrait_speech.wav
+SPEECH_SECONDS = 7.44  # samples/talking_portrait_speech.wav
 
 
 def names(paths):
@@ -25,7 +25,7 @@ def check_video(path: Path) -> None:
     assert len(frames) == round(SPEECH_SECONDS * 25) and facts["fps"] == 25
     assert frames.shape[1:] == (512, 512, 3)
     assert abs(facts["audio_seconds"] - SPEECH_SECONDS) < 0.1
-    photo = np.asarray(Image.open(ROOT / "examples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32)
+    photo = np.asarray(Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32)
     assert np.abs(frames[0] - photo).mean() < 4, "the first frame is not the portrait"
     mouth = frames[:, 270:320, 205:300].astype(np.float32)
     corner = frames[:, :40, :40].astype(np.float32)
