@@ -16,6 +16,7 @@ CATEGORY = "talking portrait/face"
 FROM_BOX = "Face Landmarks from Box"
 FaceDetectionModel = io.Custom("FACE_DETECTION_MODEL")
 FaceLandmarks = io.Custom("FACE_LANDMARKS")
+BoundingBox = io.Custom("BOUNDING_BOX")  # as a socket only: the page's own widget would always hold some box
 
 
 class LoadFaceDetector(io.ComfyNode):
@@ -60,9 +61,8 @@ class FaceFromBox(io.ComfyNode):
             inputs=[
                 FaceDetectionModel.Input("face_detection_model", tooltip="From Load Face Detector (built-in)."),
                 io.Image.Input("image", tooltip="The picture, or all frames of a video."),
-                io.BoundingBox.Input(
-                    "face_box",
-                    force_input=True,
+                BoundingBox.Input(
+                    "face_box", extra_dict={"forceInput": True},
                     tooltip="Around the face from brow to chin, pixels from the top left; one for all frames, or one "
                     "each.",
                 ),
@@ -151,8 +151,8 @@ class FaceRegionMasks(io.ComfyNode):
                     tooltip="Frames without the face: error stops and names them, hold repeats the last mask, "
                     "interpolate moves from the frame before to the frame after.",
                 ),
-                io.BoundingBox.Input(
-                    "face_box", optional=True, force_input=True,
+                BoundingBox.Input(
+                    "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face that overlaps this box (pixels) most; one for all frames, "
                     "or one each.",
                 ),

@@ -87,8 +87,9 @@ class PreparePortrait(io.ComfyNode):
                     max=63,
                     tooltip="Which face, if there are several: 0 is the first that the detector lists.",
                 ),
-                io.BoundingBox.Input(
+                io.Custom("BOUNDING_BOX").Input(  # a socket only: the page's own widget would always hold some box
                     "face_box",
+                    extra_dict={"forceInput": True},
                     optional=True,
                     tooltip="Instead of the index: the face that overlaps this box most, in pixels.",
                 ),

@@ -113,6 +113,7 @@ def moved_curves(
 ) -> tuple[MouthShape, dict[str, tuple[Tensor, Tensor]]]:
     """Every curve before and after the controls moved it, at each pixel's u."""
     jaw, close, pucker, stretch, tuck, teeth, smile = (value[name] for name in MOUTH)
+    jaw = jaw * (1 - close.clamp(max=1))  # lips that meet stay together, whatever the jaw does behind them
     upper, lower, outer_upper, outer_lower = curves
     arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.72
     side = smoothstep(u.abs() / 0.5) * smoothstep((mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45))
@@ -121,7 +122,7 @@ def moved_curves(
     wanted = (1.5 * jaw + 0.3 * stretch * (jaw > 0.08) + 0.35 * tuck + 0.15 * teeth).clamp(max=0.85)
     speaking = ((jaw + close + pucker + stretch + tuck + teeth) * 3).clamp(max=1)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
-    drop = 0.38 * jaw * (1 - 0.2 * pucker)
+    drop = 0.42 * jaw * (1 - 0.2 * pucker)
     relax = (0.6 * jaw + 0.8 * pucker + 0.3 * close).clamp(max=1)
     # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
     corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
