@@ -17,7 +17,9 @@ Progress = Callable[[int, int], None]  # progress(done, total) in every loop; it
 
 
 def frame_rate(fps: float) -> Fraction:
-    """Exact frame rate of a decimal number: 23.976 is 24000/1001, 12.5 is 25/2."""
+    """Exact frame rate of a decimal number: 23.976 is 24000/1001, 12.5 is 25/2. ValueError if it is no rate."""
+    if not (math.isfinite(fps) and fps >= 0.001):
+        raise ValueError(f"{NODE}: fps is {fps:g}; it must be a number above 0. Films have 24, 25 or 30.")
     near = min(NTSC, key=lambda rate: abs(float(rate) - fps))
     return near if abs(float(near) - fps) < 0.002 else Fraction(fps).limit_denominator(1000)
 
@@ -41,6 +43,10 @@ class Speech:
 
     def checked(self, fps: Fraction) -> int:
         """Frames of this clip at `fps`; ValueError if it is empty, too short for one frame, or not made of numbers."""
+        if fps <= 0:
+            raise ValueError(f"{NODE}: fps is {float(fps):g}; it must be above 0. Films have 24, 25 or 30.")
+        if self.waveform.ndim != 2 or self.waveform.shape[0] == 0:
+            raise ValueError(f"{NODE}: audio has shape {tuple(self.waveform.shape)}; [channels, samples] is needed.")
         if not self.sample_rate > 0:
             raise ValueError(f"{NODE}: audio has a sample rate of {self.sample_rate} Hz; it must be above 0.")
         needed = Fraction(1, 1) / fps
@@ -60,7 +66,8 @@ class MotionSettings:
     """What the artist chooses, for every engine.
 
     mouth_amount, head_amount, brow_amount: factors, 1 as generated. blink_rate: per minute, 0 for none.
-    silence_threshold: dB relative to the loudest speech, below which the mouth closes.
+    silence_threshold: dB relative to the loudest speech, below which the mouth closes. lip_lead: milliseconds by which
+    the lips move before their sound. blink_asymmetry: 0 both lids alike, 1 a wink of the subject's left eye.
     """
 
     mouth_amount: float = 1.0
@@ -68,6 +75,8 @@ class MotionSettings:
     blink_rate: float = 18.0
     brow_amount: float = 1.0
     silence_threshold: float = -38.0
+    lip_lead: float = 20.0
+    blink_asymmetry: float = 0.0
 
 
 class MotionEngine(Protocol):

@@ -5,6 +5,9 @@
 Needs flite (voices slt, awb, kal16, rms) and, for the test synthesiser, libespeak-ng; both are called as installed tools.
 Sentences are made of this file's own words and of the system's word list. FOLDER gets one .npz per clip: `wave` (int16,
 16 kHz), `phones` (names), `ends` (seconds), with the voice and the split in its name: SPLIT_VOICE_NUMBER.npz.
+
+Licences: flite and its voices come under Carnegie Mellon's permissive terms (use, copy, modify and sell without restriction;
+see the copyright file of Debian's flite 2.2). espeak-ng is GPL-3; its sound is used for testing only, never for training.
 """
 
 import ctypes
@@ -21,9 +24,9 @@ from scipy.signal import resample_poly
 
 RATE = 16000
 VOICES = ("slt", "awb", "kal16", "rms")
-ESPEAK_VOICES = ("en-us", "en-gb+f3", "en-us+m3")
-TRAIN, TEST = 240, 40
-STRETCHES = (0.85, 1.0, 1.15)
+ESPEAK_VOICES = ("en-us", "en+f3", "en-us+f2", "en-us+klatt2")
+TRAIN, TEST = 480, 40  # sentences of each voice; the voices are trained on different sentences, tested on the same
+STRETCHES = (0.8, 0.9, 1.0, 1.1, 1.25)
 SEED = 20
 
 SUBJECTS = ("my brother", "the five women", "a bad wolf", "every pilot", "the weather", "our old map", "that funny man",
@@ -105,7 +108,8 @@ class Espeak:
     def say(self, text: str, voice: str) -> tuple[np.ndarray, list[str], list[float]]:
         """Wave at 16 kHz, phones, phone end times in seconds."""
         self.blocks, self.events = [], []
-        self.library.espeak_SetVoiceByName(voice.encode())
+        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ValueError(f"espeak-ng has no voice {voice}")
         data = text.encode()
         self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, 1, None, None)
         samples = resample_poly(np.concatenate(self.blocks).astype(np.float32), RATE, self.rate)
@@ -119,7 +123,7 @@ def main(folder: Path) -> None:
     random, words = np.random.default_rng(SEED), word_list()
     random.shuffle(words)
     cut = len(words) * 4 // 5
-    texts = {"train": sentences(TRAIN, words[:cut], random), "test": sentences(TEST, words[cut:], random)}
+    tests = sentences(TEST, words[cut:], random)
     folder.mkdir(parents=True, exist_ok=True)
 
     def save(split: str, voice: str, number: int, clip: tuple[np.ndarray, list[str], list[float]]) -> None:
@@ -127,14 +131,15 @@ def main(folder: Path) -> None:
 
     def job(item: tuple[str, str, int, str]) -> None:
         split, voice, number, text = item
-        save(split, voice, number, flite(text, voice, STRETCHES[number % 3]))
+        save(split, voice, number, flite(text, voice, STRETCHES[number % len(STRETCHES)]))
 
-    jobs = [(s, voice, i, text) for s in texts for voice in VOICES for i, text in enumerate(texts[s])]
+    jobs = [("train", voice, i, t) for voice in VOICES for i, t in enumerate(sentences(TRAIN, words[:cut], random))]
+    jobs += [("test", voice, i, text) for voice in VOICES for i, text in enumerate(tests)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(job, jobs))
     espeak = Espeak()
     for voice in ESPEAK_VOICES:
-        for number, text in enumerate(texts["test"]):
+        for number, text in enumerate(tests):
             save("test", "espeak-" + voice.replace("+", "-"), number, espeak.say(text, voice))
     print(f"{len(list(folder.glob('*.npz')))} clips in {folder}")
 

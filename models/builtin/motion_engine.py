@@ -5,23 +5,24 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+from scipy.ndimage import gaussian_filter1d, grey_closing, maximum_filter1d
 from torch import nn
 
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import CONTROLS, FaceMotion
 from .procedural import CLOCK, blink_times, blink_track, head_and_brows
-from .speech_features import normalise, speech_features
-from .speech_net import ARTICULATION, VISEMES, hear
+from .speech_features import loudest, normalise, speech_features
+from .speech_net import VISEMES, hear
 
 SILENCE_FLOOR_DB = -62.0  # of full scale: quieter than this is silence whatever the setting says
-LOUD_PERCENTILE = 95
+LOUD_REACH_DB = 39.0  # what is quieter than the peaks by more than this does not count as speech
 GATE_SOFTNESS_DB = 6.0
+BRIDGED_SECONDS = 0.2  # a shorter silence is part of a word, such as the one inside p, t and k
 GATE_SMOOTHING_SECONDS = 0.03
 REST_CLOSURE = 0.6  # how firmly the lips rest on each other in silence
-LEAD_SECONDS = 0.02  # lips are seen to move a little before the sound
 SURE_OF_CLOSURE = 0.35  # probability of p, b, m from which the lips must meet
 SURE_OF_TUCK = 0.45
+FIRM = 0.9  # closure from which the lips are seen to touch
 
 
 class BuiltinMotionEngine:
@@ -44,13 +45,13 @@ class BuiltinMotionEngine:
         visemes, moves = hear(network, normalise(mel), device, lambda d, n: progress(n + d, 2 * n))
         gate, level = silence_gate(loudness, settings.silence_threshold)
         mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
-        controls = at_frames(mouth, frames, fps, LEAD_SECONDS)
-        keep_closures(controls, mouth, frames, fps)
+        controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)
         random = np.random.default_rng(seed)
         pose, shift, brow = head_and_brows(level * gate, random)
         blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, random)
         shut = blink_track(blinks, (np.arange(frames) + 0.5) / float(fps))
-        controls[:, CONTROLS.index("eyeBlinkLeft")] = controls[:, CONTROLS.index("eyeBlinkRight")] = shut
+        controls[:, CONTROLS.index("eyeBlinkLeft")] = shut
+        controls[:, CONTROLS.index("eyeBlinkRight")] = shut * (1 - settings.blink_asymmetry)
         controls[:, CONTROLS.index("browInnerUp")] = settings.brow_amount * at_frames(brow[:, None], frames, fps)[:, 0]
         translation = np.zeros((frames, 3), np.float32)
         translation[:, :2] = settings.head_amount * at_frames(shift, frames, fps)
@@ -66,10 +67,11 @@ class BuiltinMotionEngine:
 
 def silence_gate(loudness: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """From loudness [T] in dB of full scale: gate [T] (0 silent, 1 speech) and level [T] in 0..1 below the loudest."""
-    loud = np.percentile(loudness, LOUD_PERCENTILE)
+    loud = loudest(loudness, LOUD_REACH_DB)
     edge = max(loud + threshold, SILENCE_FLOOR_DB)
     heard = np.clip((loudness - edge) / GATE_SOFTNESS_DB + 0.5, 0, 1)
-    gate = gaussian_filter1d(heard, GATE_SMOOTHING_SECONDS * CLOCK)
+    bridged = grey_closing(heard, int(BRIDGED_SECONDS * CLOCK), mode="nearest")
+    gate = gaussian_filter1d(bridged, GATE_SMOOTHING_SECONDS * CLOCK)
     level = np.clip((loudness - loud) / 30 + 1, 0, 1) if loud > SILENCE_FLOOR_DB else np.zeros(len(loudness))
     return gate.astype(np.float32), level.astype(np.float32)
 
@@ -92,9 +94,16 @@ def mouth_controls(
         "teethShow": np.maximum(teeth, tucked) * (1 - lips_meet),
     }
     for name, track in spoken.items():
-        controls[:, CONTROLS.index(name)] = amount * gate * track
+        controls[:, CONTROLS.index(name)] = np.clip(amount * gate * track, 0, 1)
     closed = CONTROLS.index("mouthClose")
-    controls[:, closed] = np.minimum(np.maximum(controls[:, closed], min(amount, 1) * REST_CLOSURE * (1 - gate)), 1)
+    controls[:, closed] = np.maximum(controls[:, closed], min(amount, 1) * REST_CLOSURE * (1 - gate))
+    return controls
+
+
+def mouth_frames(mouth: np.ndarray, frames: int, fps: Fraction, lead: float) -> np.ndarray:
+    """[frames,K] controls of each frame from a [T,K] track at CLOCK, `lead` seconds early, with every closure kept."""
+    controls = at_frames(mouth, frames, fps, lead)
+    keep_closures(controls, mouth, fps, lead)
     return controls
 
 
@@ -111,14 +120,13 @@ def at_frames(track: np.ndarray, frames: int, fps: Fraction, lead: float = 0.0) 
     return mean.astype(np.float32)
 
 
-def keep_closures(controls: np.ndarray, mouth: np.ndarray, frames: int, fps: Fraction) -> None:
+def keep_closures(controls: np.ndarray, mouth: np.ndarray, fps: Fraction, lead: float) -> None:
     """Make every meeting of the lips last one whole frame: averaging would leave a short p, b or m half open."""
-    closed, jaw = CONTROLS.index("mouthClose"), CONTROLS.index("jawOpen")
-    samples = np.clip(((np.arange(frames) + 0.5) / float(fps) + LEAD_SECONDS) * CLOCK, 0, len(mouth) - 1).astype(int)
+    closed = CONTROLS.index("mouthClose")
+    centres = ((np.arange(len(controls)) + 0.5) / float(fps) + lead) * CLOCK
     window = max(1, int(CLOCK / float(fps)) | 1)
-    firmest = maximum_filter1d(mouth[:, closed], window)[samples]
-    meets = (firmest > 0.9) & (firmest > controls[:, closed])
+    firmest = maximum_filter1d(mouth[:, closed], window)[np.clip(centres, 0, len(mouth) - 1).astype(int)]
+    meets = (firmest > FIRM) & (firmest > controls[:, closed])
     controls[meets, closed] = firmest[meets]
-    controls[meets, jaw] *= 0.25
-    for name in ("mouthRollLower", "teethShow"):
-        controls[meets, CONTROLS.index(name)] *= 0.25
+    for name in ("jawOpen", "mouthRollLower", "teethShow"):
+        controls[meets, CONTROLS.index(name)] *= 1 - firmest[meets]

@@ -25,17 +25,16 @@ def noise(count: int, hertz: float, random: np.random.Generator) -> np.ndarray:
 
 
 def blink_times(seconds: float, per_minute: float, pause: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Start times of blinks: a random process with a dead time, twice as likely where `pause` [seconds*CLOCK] is 1."""
+    """Start times of blinks: a random process with a dead time, likelier where `pause` [seconds*CLOCK] is 1."""
     if per_minute <= 0:
         return np.zeros(0)
-    rate = 1 / max(60 / per_minute - REFRACTORY_SECONDS, 0.05)
-    chance = rate / CLOCK * (1 + (PAUSE_FACTOR - 1) * pause)
-    drawn = random.random(len(pause)) < chance
+    dead = min(REFRACTORY_SECONDS, 30 / per_minute)
+    weight = 1 + (PAUSE_FACTOR - 1) * pause
+    drawn = random.random(len(pause)) < weight / weight.mean() / (60 / per_minute - dead) / CLOCK
     times: list[float] = []
-    for index in np.flatnonzero(drawn):
-        time = index / CLOCK
-        if time + BLINK_SECONDS[-1] < seconds and (not times or time - times[-1] >= REFRACTORY_SECONDS):
-            times.append(time)
+    for time in np.flatnonzero(drawn) / CLOCK:
+        if time + BLINK_SECONDS[-1] < seconds and (not times or time - times[-1] >= dead):
+            times.append(float(time))
     return np.array(times)
 
 

@@ -34,14 +34,15 @@ def frame_total(samples: int, sample_rate: int) -> int:
 def log_mel_block(wave: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Features of `count` frames whose first is centred 5 ms after sample `first` * HOP of a 16 kHz wave.
 
-    Returns log-mel [count,BANDS] (natural log of power) and loudness [count] in dB of full scale.
+    Returns log-mel [count,BANDS] (natural log of power) and loudness [count] in dB of full scale, without any offset of the
+    wave (a constant is silence).
     """
     start = first * HOP + HOP // 2 - WINDOW // 2
     padded = np.pad(wave, (max(0, -start) + 1, WINDOW + HOP * count))
     begin = start + max(0, -start)
     index = begin + HOP * np.arange(count)[:, None] + np.arange(WINDOW)
     frames = padded[index + 1]
-    loudness = 10 * np.log10(np.square(frames).mean(1) + 1e-10)
+    loudness = 10 * np.log10(frames.var(1) + 1e-10)
     emphasised = frames - PRE_EMPHASIS * padded[index]
     power = np.abs(np.fft.rfft(emphasised * np.hanning(WINDOW).astype(np.float32), FFT)) ** 2
     return np.log(power.astype(np.float32) @ mel_filters().T + 1e-7), loudness.astype(np.float32)
@@ -77,11 +78,16 @@ def speech_features(
     return np.concatenate(mels), np.concatenate(loudness)
 
 
+def loudest(energy: np.ndarray, reach: float) -> float:
+    """95th percentile of what is within `reach` of the peaks: long pauses do not lower it, nor does a click raise it."""
+    return float(np.percentile(energy[energy >= np.percentile(energy, 99.9) - reach], 95))
+
+
 def normalise(mel: np.ndarray) -> np.ndarray:
     """Remove what is constant in a recording: each band relative to its mean over the voiced part, in units of 3, -4..3.
 
-    The voiced part is every frame whose mean log energy is within 6 (26 dB) of the 95th percentile.
+    The voiced part is every frame whose mean log energy is within 6 (26 dB) of the loudest.
     """
     energy = mel.mean(1)
-    voiced = energy > np.percentile(energy, 95) - 6
+    voiced = energy > loudest(energy, 9.0) - 6
     return np.clip((mel - mel[voiced].mean(0)) / 3, -4, 3).astype(np.float32)
