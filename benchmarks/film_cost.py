@@ -17,14 +17,14 @@ import av
 import numpy as np
 import psutil
 from talking_portrait.tools.comfy_server import PACK, ComfyServer
-from talking_portrait.tools.headless import EXAMPLES
+from talking_portrait.tools.headless import SAMPLES
 
 
 def long_speech(seconds: int) -> Path:
     """The example speech, repeated until it lasts `seconds`, as a wav file."""
     import wave
 
-    with wave.open(str(EXAMPLES / "talking_portrait_speech.wav")) as source:
+    with wave.open(str(SAMPLES / "talking_portrait_speech.wav")) as source:
         rate, samples = source.getframerate(), np.frombuffer(source.readframes(source.getnframes()), "<i2")
     path = Path(tempfile.mkdtemp()) / f"speech_{seconds}.wav"
     with wave.open(str(path), "wb") as target:

@@ -57,7 +57,7 @@ class Speech:
                 f"{float(fps):g} fps) is needed."
             )
         if not torch.isfinite(self.waveform).all():
-            raise ValueError(f"{NODE}: audio has samples that are not numbers (NaN or infinite); decode or export it again.")
+            raise ValueError(f"{NODE}: audio has samples that are not numbers (NaN or infinite); export it again.")
         return frames
 
 

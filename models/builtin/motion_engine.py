@@ -61,7 +61,7 @@ class BuiltinMotionEngine:
             torch.from_numpy(translation),
             torch.ones(frames),
             fps,
-            source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": [round(float(t), 3) for t in blinks]},
+            source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": blinks.round(3).tolist()},
         )
 
 

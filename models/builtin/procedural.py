@@ -1,7 +1,7 @@
-"""Motion that speech does not spell out: blinks, head and brows. Made in seconds, so that any frame rate shows the same.
+"""Motion that speech does not spell out: blinks, head and brows. Made in seconds, so any frame rate shows the same.
 
-Head and brows are band-limited noise plus beats: where the voice gets louder than its own surroundings, the head nods and
-the brows rise a little.
+Head and brows are band-limited noise plus beats: where the voice gets louder than its own surroundings, the head nods
+and the brows rise a little.
 """
 
 import numpy as np
@@ -19,7 +19,8 @@ def noise(count: int, hertz: float, random: np.random.Generator) -> np.ndarray:
     """[count] noise of about unit deviation without anything above about `hertz`, within +-2."""
     sigma = CLOCK / (2 * np.pi * hertz)
     margin = int(4 * sigma)
-    smooth = gaussian_filter1d(random.standard_normal(count + 2 * margin), sigma, mode="reflect")[margin : margin + count]
+    white = random.standard_normal(count + 2 * margin)
+    smooth = gaussian_filter1d(white, sigma, mode="reflect")[margin : margin + count]
     deviation = np.sqrt(1 / (2 * np.sqrt(np.pi) * sigma))  # of white noise after this filter
     return 2 * np.tanh(smooth / deviation / 2)
 
@@ -52,7 +53,7 @@ def beats(level: np.ndarray) -> np.ndarray:
 
 
 def head_and_brows(level: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """From loudness [T] 0..1 at CLOCK: pose [T,3] (pitch, yaw, roll, degrees), shift [T,2] (keypoint units), brow [T]."""
+    """From loudness [T] 0..1: pose [T,3] (pitch, yaw, roll; degrees), shift [T,2] (keypoint units), brow [T]."""
     count = len(level)
     beat = beats(level)
     yaw = 2.6 * noise(count, 0.22, random) + 0.5 * noise(count, 0.7, random)

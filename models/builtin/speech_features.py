@@ -34,8 +34,8 @@ def frame_total(samples: int, sample_rate: int) -> int:
 def log_mel_block(wave: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Features of `count` frames whose first is centred 5 ms after sample `first` * HOP of a 16 kHz wave.
 
-    Returns log-mel [count,BANDS] (natural log of power) and loudness [count] in dB of full scale, without any offset of the
-    wave (a constant is silence).
+    Returns log-mel [count,BANDS] (natural log of power) and loudness [count] in dB of full scale, without any
+    offset of the wave (a constant is silence).
     """
     start = first * HOP + HOP // 2 - WINDOW // 2
     padded = np.pad(wave, (max(0, -start) + 1, WINDOW + HOP * count))
@@ -79,12 +79,12 @@ def speech_features(
 
 
 def loudest(energy: np.ndarray, reach: float) -> float:
-    """95th percentile of what is within `reach` of the peaks: long pauses do not lower it, nor does a click raise it."""
+    """95th percentile of what is within `reach` of the peaks: long pauses do not lower it, clicks do not raise it."""
     return float(np.percentile(energy[energy >= np.percentile(energy, 99.9) - reach], 95))
 
 
 def normalise(mel: np.ndarray) -> np.ndarray:
-    """Remove what is constant in a recording: each band relative to its mean over the voiced part, in units of 3, -4..3.
+    """Remove what is constant in a recording: each band minus its mean over the voiced part, in units of 3, -4..3.
 
     The voiced part is every frame whose mean log energy is within 6 (26 dB) of the loudest.
     """

@@ -19,7 +19,8 @@ BLOCK, CONTEXT = 3000, 128  # frames at once; frames of context, more than the n
 class SpeechNet(nn.Module):
     """Residual dilated convolutions over time; [N,40,T] normalised log-mel at 100 Hz -> [N,20,T].
 
-    The first 14 channels are viseme logits, the last 6 articulation in 0..1 before a sigmoid. Reach: 66 frames each way.
+    The first 14 channels are viseme logits, the last 6 articulation in 0..1 before a sigmoid. Reach: 66 frames each
+    way.
     """
 
     def __init__(self, width: int, *, device: Any = None, dtype: Any = None, operations: Any = nn):
@@ -47,8 +48,9 @@ def build_speech_net(
 
 
 def hear(
-    network: nn.Module, mel: np.ndarray, device: torch.device, progress: Callable[[int, int], None] = lambda done, total: None
-) -> tuple[np.ndarray, np.ndarray]:
+    network: nn.Module, mel: np.ndarray, device: torch.device,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6]."""
     outputs = []
     for start in range(0, len(mel), BLOCK):
