@@ -2,10 +2,10 @@
 
     python3 run.py python tools/evaluate_speech_net.py CORPUS WEIGHTS.safetensors [RESULT.json]
 
-Per voice, at 25 frames per second: viseme accuracy of the network and correlation r of each articulation with its target;
-then, of the finished motion, the share of p/b/m at which the lips meet (mouthClose above 0.8, jawOpen below 0.1 within one
-frame), the share of f/v at which the lower lip tucks (mouthRollLower above 0.5), and how many frames close the lips further
-than two frames from any p/b/m or pause. Voices that the network never heard are marked *.
+Per voice, at 25 frames per second: viseme accuracy of the network and correlation r of each articulation with its
+target; then, of the finished motion, the share of p/b/m at which the lips meet (mouthClose above 0.8, jawOpen below 0.1
+within one frame), the share of f/v at which the lower lip tucks (mouthRollLower above 0.5), and how many frames close
+the lips further than two frames from any p/b/m or pause. Voices that the network never heard are marked *.
 """
 
 import argparse
@@ -50,7 +50,9 @@ def hits(parts: list[tuple[str, float, float]], viseme: str, reached: np.ndarray
     return np.array([reached[max(0, m - 1) : m + 2].any() for m in middles], bool)
 
 
-def motion_scores(wave: np.ndarray, network: torch.nn.Module, parts: list[tuple[str, float, float]]) -> dict[str, np.ndarray]:
+def motion_scores(
+    wave: np.ndarray, network: torch.nn.Module, parts: list[tuple[str, float, float]]
+) -> dict[str, np.ndarray]:
     """What an artist would see: closures met, tucks met, and which frames close the lips for no reason."""
     engine = BuiltinMotionEngine(lambda: network)
     speech = Speech(torch.from_numpy(wave)[None], 16000)
@@ -96,7 +98,8 @@ def score_clips(network: torch.nn.Module, clips: list[tuple[dict, bool]]) -> dic
 def line(voice: str, row: dict) -> str:
     """One row of the table."""
     moves = "  ".join(f"{name} {row[name]:.2f}" for name in ARTICULATION)
-    return (f"{voice + ('' if row['heard_in_training'] else ' *'):22s} viseme {row['viseme']:.3f}  {moves}  p/b/m closed "
+    name = voice + ("" if row["heard_in_training"] else " *")
+    return (f"{name:22s} viseme {row['viseme']:.3f}  {moves}  p/b/m closed "
             f"{row['pbm_closed']:.3f} of {row['pbm']}  f/v {row['fv_tucked']:.3f} of {row['fv']}  "
             f"needless {row['needless_closed']:.3f}")  # fmt: skip
 

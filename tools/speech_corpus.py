@@ -2,12 +2,13 @@
 
     python3 run.py python tools/speech_corpus.py FOLDER
 
-Needs flite (voices slt, awb, kal16, rms) and, for the test synthesiser, libespeak-ng; both are called as installed tools.
+Needs flite (voices slt, awb, kal16, rms) and, for the test synthesiser, libespeak-ng, both as installed tools.
 Sentences are made of this file's own words and of the system's word list. FOLDER gets one .npz per clip: `wave` (int16,
 16 kHz), `phones` (names), `ends` (seconds), with the voice and the split in its name: SPLIT_VOICE_NUMBER.npz.
 
-Licences: flite and its voices come under Carnegie Mellon's permissive terms (use, copy, modify and sell without restriction;
-see the copyright file of Debian's flite 2.2). espeak-ng is GPL-3; its sound is used for testing only, never for training.
+Licences: flite and its voices come under Carnegie Mellon's permissive terms (use, copy, modify and sell without
+restriction; see the copyright file of Debian's flite 2.2). espeak-ng is GPL-3; its sound is used for testing only,
+never for training.
 """
 
 import ctypes
@@ -67,7 +68,8 @@ def read_wav(path: Path) -> np.ndarray:
 def flite(text: str, voice: str, stretch: float) -> tuple[np.ndarray, list[str], list[float]]:
     """Wave, phones and phone end times in seconds."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as out:
-        command = ["flite", "-voice", voice, "-psdur", "--setf", f"duration_stretch={stretch}", "-t", text, "-o", out.name]
+        speed = f"duration_stretch={stretch}"
+        command = ["flite", "-voice", voice, "-psdur", "--setf", speed, "-t", text, "-o", out.name]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         phones = [item.rsplit(":", 1)[0] for item in printed]
         return read_wav(Path(out.name)), phones, [float(item.rsplit(":", 1)[1]) for item in printed]
@@ -91,8 +93,8 @@ class Espeak:
         self.rate = self.library.espeak_Initialize(2, 0, None, 1)  # synchronous; bit 0: phoneme events
         self.blocks: list[np.ndarray] = []
         self.events: list[tuple[str, float]] = []
-        callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(EspeakEvent))
-        self._callback = callback_type(self._receive)
+        samples, events = ctypes.POINTER(ctypes.c_short), ctypes.POINTER(EspeakEvent)
+        self._callback = ctypes.CFUNCTYPE(ctypes.c_int, samples, ctypes.c_int, events)(self._receive)
         self.library.espeak_SetSynthCallback(self._callback)
 
     def _receive(self, samples, count, events) -> int:

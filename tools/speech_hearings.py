@@ -1,11 +1,12 @@
 """Other voices, rooms and microphones for the training clips: every change that a hearing of a clip goes through.
 
 `revoice` takes the voice out of a clip (linear prediction, 18 poles per 10 ms) and speaks it again with another throat:
-a new pitch, formants moved by up to 18 %, buzzier or breathier. The rest are equalisers, rooms, telephone bands and noise.
+a new pitch, formants moved by up to 18 % and sharper or flatter, darker or brighter, buzzier or breathier. The rest:
+equalisers, rooms, telephone bands, clipping, noise.
 """
 
 import numpy as np
-from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
+from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 from speech_labels import label_tracks, segments
 from talking_portrait.models.builtin.speech_features import FRAME_RATE, HOP, RATE, log_mel_block
 
@@ -15,7 +16,7 @@ PITCH_HZ = (75.0, 260.0)
 
 
 def levinson(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Linear prediction of each row: [F,P+1] autocorrelation -> coefficients [F,P+1] (first is 1), residual power [F]."""
+    """Linear prediction of each row: [F,P+1] autocorrelation -> coefficients [F,P+1] (first 1), residual power [F]."""
     order = correlation.shape[1] - 1
     filters, error = np.zeros_like(correlation), correlation[:, 0].copy()
     filters[:, 0] = 1
@@ -36,13 +37,13 @@ def voicing(frames: np.ndarray) -> np.ndarray:
 
 
 def excitation(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Pulses of a wandering pitch and white noise, both [count] of unit power."""
+    """Pulses of a wandering pitch and some tilt, of unit power, and white noise of some power, both [count]."""
     knots = np.arange(0, count + RATE, RATE // 4)
     wander = np.interp(np.arange(count), knots, random.normal(0, 0.12, len(knots)))
     pitch = np.exp(random.uniform(*np.log(PITCH_HZ)) + wander)
-    phase = np.cumsum(pitch) / RATE
-    pulses = np.diff(np.floor(phase), prepend=0.0) * np.sqrt(RATE / pitch)
-    return pulses, random.standard_normal(count)
+    pulses = np.diff(np.floor(np.cumsum(pitch) / RATE), prepend=0.0)
+    pulses = lfilter([1.0], [1.0, -random.uniform(-0.4, 0.9)], pulses)
+    return pulses / pulses.std(), random.standard_normal(count) * 10 ** (random.uniform(-8, 6) / 20)
 
 
 def revoice(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -55,6 +56,9 @@ def revoice(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
     correlation[:, 0] = correlation[:, 0] * 1.0001 + 1e-6
     filters, error = levinson(correlation)
     response = np.abs(np.fft.rfft(filters * random.uniform(0.985, 1.0) ** np.arange(POLES + 1), FFT))
+    power = (response**-2).mean(1, keepdims=True)
+    response = response ** random.uniform(0.8, 1.35)
+    response *= np.sqrt((response**-2).mean(1, keepdims=True) / power)
     bins = np.arange(FFT // 2 + 1)
     moved = np.clip(bins * random.uniform(0.84, 1.18), 0, FFT // 2)
     low = np.minimum(moved.astype(int), FFT // 2 - 1)
@@ -71,7 +75,7 @@ def revoice(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def through_air(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Equaliser, room, telephone band, noise and gain, each by chance."""
+    """Equaliser, room, telephone band, clipping, noise and gain, each by chance."""
     if random.random() < 0.5:
         taps = random.standard_normal(9) * 0.4 * np.exp(-np.arange(9) / 3)
         taps[0] += 1
@@ -82,15 +86,19 @@ def through_air(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
         wave = fftconvolve(wave, room)[: len(wave)]
     if random.random() < 0.15:
         wave = sosfilt(butter(4, [280, 3500], "band", fs=RATE, output="sos"), wave)
+    if random.random() < 0.1:
+        peak = np.abs(wave).max() / random.uniform(1.5, 6)
+        wave = np.clip(wave, -peak, peak)
     level = np.sqrt(np.square(wave).mean())
-    colour = np.cumsum(random.standard_normal(len(wave))) if random.random() < 0.3 else random.standard_normal(len(wave))
+    colour = random.standard_normal(len(wave))
+    colour = np.cumsum(colour) if random.random() < 0.3 else colour
     colour -= colour.mean()
     wave = wave + colour / colour.std() * level * 10 ** (-random.uniform(10, 50) / 20)
     return wave * 10 ** (random.uniform(-20, 0) / 20) / max(np.abs(wave).max(), 1e-6)
 
 
 def hearing(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One hearing of a clip: log-mel [T,40], viseme class [T], articulation [T,6]; `revoiced`: chance of another throat."""
+    """One hearing of a clip: log-mel [T,40], viseme class [T], articulation [T,6]; `revoiced`: chance of revoice."""
     speed = int(random.choice(SPEEDS))
     wave = resample_poly(clip["wave"].astype(np.float32) / 32768, 100, speed)
     if random.random() < revoiced:

@@ -1,7 +1,7 @@
 """What the mouth should do for each phone: viseme classes and a coarticulated articulation track.
 
-Coarticulation blends the targets of neighbouring sounds by dominance (Cohen and Massaro 1993): each sound pulls the mouth
-towards its target with a strength that decays over time away from it.
+Coarticulation blends the targets of neighbouring sounds by dominance (Cohen and Massaro 1993): each sound pulls the
+mouth towards its target with a strength that decays over time away from it.
 """
 
 import re
@@ -52,7 +52,8 @@ CMU: dict[str, tuple[str, ...]] = {
 ESPEAK: dict[str, tuple[str, ...]] = {
     **dict.fromkeys("pbm", ("PP",)), **dict.fromkeys("fv", ("FF",)), "T": ("TH",), "D": ("TH",),
     **dict.fromkeys(("t", "d", "n", "l", "t#", "d#", "n-", "l#"), ("DD",)), **dict.fromkeys("sz", ("SS",)),
-    **dict.fromkeys("kghNx?", ("KK",)), **dict.fromkeys(("tS", "dZ", "S", "Z"), ("CH",)), **dict.fromkeys(("r", "3"), ("RR",)),
+    **dict.fromkeys("kghNx?", ("KK",)), **dict.fromkeys(("tS", "dZ", "S", "Z"), ("CH",)),
+    **dict.fromkeys(("r", "3"), ("RR",)),
     **dict.fromkeys(("a", "A", "V", "aa", "0"), ("AA",)), **dict.fromkeys(("E", "e", "@", "a#"), ("EH",)),
     **dict.fromkeys(("I", "i", "j", ";"), ("II",)), **dict.fromkeys(("O", "o"), ("OH",)),
     **dict.fromkeys(("u", "U", "w"), ("OU",)), "aI": ("AA", "II"), "aU": ("AA", "OU"), "eI": ("EH", "II"),

@@ -3,7 +3,8 @@
     python3 run.py python tools/train_speech_net.py CORPUS OUT.safetensors --exclude rms [--steps 2400] [--seed 1]
 
 The command, the seed and the voices heard are written into the file. Each clip is heard at several speeds (which also
-shifts pitch and formants), from other throats, through random equalisers, rooms and telephone bands, with noise and silence.
+shifts pitch and formants), from other throats, through random equalisers, rooms and telephone bands, with noise and
+silence.
 """
 
 import argparse
@@ -14,16 +15,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from scipy.ndimage import gaussian_filter1d
 from speech_hearings import hearing
 from talking_portrait.models.builtin.speech_features import FRAME_RATE, normalise
 from talking_portrait.models.builtin.speech_net import ARTICULATION, VISEMES, SpeechNet
 
 CHUNK = 300
-REVOICED = 0.4  # share of the hearings that are spoken by another throat
+REVOICED = 0.55  # share of the hearings that are spoken by another throat
 DROPOUT = 0.08  # of channels, after every layer
 
 
-def hearings(corpus: Path, excluded: list[str], count: int, random: np.random.Generator) -> list[tuple[np.ndarray, ...]]:
+def hearings(
+    corpus: Path, excluded: list[str], count: int, random: np.random.Generator
+) -> list[tuple[np.ndarray, ...]]:
     """`count` hearings of each training clip, normalised."""
     heard = []
     for path in sorted(corpus.glob("train_*.npz")):
@@ -37,7 +41,7 @@ def hearings(corpus: Path, excluded: list[str], count: int, random: np.random.Ge
 
 
 def batch(heard: list, size: int, random: np.random.Generator) -> tuple[torch.Tensor, ...]:
-    """`size` random chunks with spectral changes: gain and tilt, band warp (another vocal tract), masked bands and times."""
+    """`size` random chunks with spectral changes: gain, tilt, contrast, band warp (vocal tract), masks."""
     mels = np.zeros((size, CHUNK, 40), np.float32)
     classes, articulation = np.full((size, CHUNK), -100), np.zeros((size, CHUNK, 6), np.float32)
     bands = np.arange(40)
@@ -50,6 +54,9 @@ def batch(heard: list, size: int, random: np.random.Generator) -> tuple[torch.Te
         low = np.clip(np.floor(warp).astype(int), 0, 38)
         part = np.clip(warp - low, 0, 1).astype(np.float32)
         piece = piece[:, low] * (1 - part) + piece[:, low + 1] * part
+        if random.random() < 0.4:
+            smooth = gaussian_filter1d(piece, 5, axis=1)
+            piece = smooth + (piece - smooth) * random.uniform(0.6, 1.5)
         piece += (random.normal(0, 0.15) + random.normal(0, 0.3) * (bands - 20) / 20).astype(np.float32)
         if random.random() < 0.3:
             first = random.integers(36)
@@ -59,10 +66,13 @@ def batch(heard: list, size: int, random: np.random.Generator) -> tuple[torch.Te
             piece[first : first + random.integers(2, 8)] = piece.mean(0)
         mels[row, :length] = np.clip(piece, -4, 3)
         classes[row, :length], articulation[row, :length] = kind[start : start + length], target[start : start + length]
-    return torch.from_numpy(mels).transpose(1, 2).contiguous(), torch.from_numpy(classes), torch.from_numpy(articulation)
+    mels = mels.transpose(0, 2, 1).copy()
+    return torch.from_numpy(mels), torch.from_numpy(classes), torch.from_numpy(articulation)
 
 
-def loss_of(raw: torch.Tensor, classes: torch.Tensor, articulation: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def loss_of(
+    raw: torch.Tensor, classes: torch.Tensor, articulation: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
     """Cross entropy of the viseme plus squared error of the articulation; closing the lips counts double."""
     logits, moves = raw[:, : len(VISEMES)], raw[:, len(VISEMES) :].sigmoid().transpose(1, 2)
     entropy = torch.nn.functional.cross_entropy(logits, classes, weights, label_smoothing=0.05)
@@ -122,7 +132,7 @@ def main() -> None:
         {key: value.half() for key, value in network.state_dict().items()},
         arguments.out,
         {
-            "command": "python3 run.py python tools/train_speech_net.py CORPUS OUT.safetensors " + " ".join(sys.argv[3:]),
+            "command": "python3 run.py python tools/train_speech_net.py CORPUS OUT " + " ".join(sys.argv[3:]),
             "seed": str(arguments.seed), "voices": " ".join(voices), "licence": "Apache-2.0",
         },  # fmt: skip
     )
