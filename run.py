@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> int:
     if verb not in ("demo", "test", "workflow", "python"):
         print(__doc__)
         return 0 if verb in ("", "-h", "--help") else 2
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 (this script is what an old Python starts)
         sys.exit(f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}.")
     python, environment = python_command(prepare_environment())
     commands = {

@@ -106,7 +106,10 @@ class BlendFaceMotion(io.ComfyNode):
                 io.Float.Input(
                     "weight", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 keeps motion_a, 1 takes motion_b."
                 ),
-                *(io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.") for name in REGIONS),
+                *(
+                    io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.")
+                    for name in REGIONS
+                ),
             ],
             outputs=[FaceMotionType.Output(tooltip="The blended motion.")],
         )

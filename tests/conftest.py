@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 # Unit tests use ComfyUI's modules in this process; without this they would look for an NVIDIA driver.
 import comfy.cli_args
+import pytest
 import torch
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()

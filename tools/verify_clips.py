@@ -143,14 +143,16 @@ def main(result: Path | None) -> None:
     rows = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        shipped = Speech(torch.from_numpy(read_wav(ROOT / "samples" / "talking_portrait_speech.wav").astype(np.float32) / 32768)[None], 16000)
+        wave = read_wav(ROOT / "samples" / "talking_portrait_speech.wav").astype(np.float32) / 32768
+        shipped = Speech(torch.from_numpy(wave)[None], 16000)
         rows["shipped speech, photo"] = verify(portraits["photo"], shipped, [], 7, folder)
         for name, portrait in portraits.items():
             for seed, (voice, text) in enumerate((v, t) for v in ("rms", "slt") for t in SENTENCES):
                 speech, events = speak(text, voice, folder)
                 rows[f"{voice} {seed % 2 + 1}, {name}"] = verify(portrait, speech, events, seed, folder)
     for name, row in rows.items():
-        print(f"{name:24s}", "  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()))
+        cells = (f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+        print(f"{name:24s}", "  ".join(cells))
     if result:
         result.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -121,12 +121,16 @@ def at_frames(track: np.ndarray, frames: int, fps: Fraction, lead: float = 0.0) 
 
 
 def keep_closures(controls: np.ndarray, mouth: np.ndarray, fps: Fraction, lead: float) -> None:
-    """Make every meeting of the lips last one whole frame: averaging would leave a short p, b or m half open."""
+    """Make every meeting of the lips last one whole frame: averaging would leave a short p, b or m half open.
+
+    Only the frame that a meeting fills most is closed, so that the vowels around it stay open.
+    """
     closed = CONTROLS.index("mouthClose")
     centres = ((np.arange(len(controls)) + 0.5) / float(fps) + lead) * CLOCK
     window = max(1, int(CLOCK / float(fps)) | 1)
     firmest = maximum_filter1d(mouth[:, closed], window)[np.clip(centres, 0, len(mouth) - 1).astype(int)]
-    meets = (firmest > FIRM) & (firmest > controls[:, closed])
+    fullest = controls[:, closed] >= maximum_filter1d(controls[:, closed], 3)
+    meets = (firmest > FIRM) & (firmest > controls[:, closed]) & fullest
     controls[meets, closed] = firmest[meets]
     for name in ("jawOpen", "mouthRollLower", "teethShow"):
         controls[meets, CONTROLS.index(name)] *= 1 - firmest[meets]

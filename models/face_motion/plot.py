@@ -23,7 +23,8 @@ def envelope(waveform: Tensor, columns: int) -> np.ndarray:
     """[columns] largest absolute sample of a [C,T] waveform in each column, 0..1 of the whole."""
     mono = waveform.abs().amax(0)
     edges = np.linspace(0, len(mono), columns + 1).astype(int)
-    peaks = np.array([float(mono[a : max(b, a + 1)].max()) if a < len(mono) else 0.0 for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    spans = zip(edges[:-1], edges[1:], strict=True)
+    peaks = np.array([float(mono[a : max(b, a + 1)].max()) if a < len(mono) else 0.0 for a, b in spans])
     return peaks / max(peaks.max(), 1e-6)
 
 
@@ -32,7 +33,8 @@ def plot_motion(motion: FaceMotion, waveform: Tensor | None = None) -> Tensor:
     picture = Image.new("RGB", SIZE, PAPER)
     draw = ImageDraw.Draw(picture)
     font, small = ImageFont.load_default(15), ImageFont.load_default(13)
-    title = f"{motion.source.get('producer', 'face motion')}: {len(motion)} frames, {motion.seconds:.2f} s at {float(motion.fps):g} fps"
+    title = f"{motion.source.get('producer', 'face motion')}: {len(motion)} frames, {motion.seconds:.2f} s"
+    title += f" at {float(motion.fps):g} fps"
     draw.text((MARGIN_LEFT, 8), title, INK, font)
     height = (SIZE[1] - MARGIN_TOP - MARGIN_BOTTOM - GAP * (len(PANELS) - 1)) // len(PANELS)
     for index, (name, unit, tracks) in enumerate(PANELS):

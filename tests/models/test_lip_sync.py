@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-
 from talking_portrait.models.lip_sync import lip_sync, loudness_per_frame, opening_of_landmarks
 
 FPS, RATE = Fraction(25), 16000

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech, frame_count, frame_rate

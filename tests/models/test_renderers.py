@@ -8,7 +8,6 @@ import psutil
 import pytest
 import torch
 from PIL import Image
-
 from talking_portrait.models.builtin.face.weights import load_face_detector
 from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from talking_portrait.nodes.registry import IN_PACK, WEIGHTS, markdown_table, missing_weight_message, page_models
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
 from talking_portrait.tools.comfy_server import PromptError
 
 from .prompts import talking_prompt, video_facts, write_wav

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from talking_portrait.tools.comfy_server import PromptError
 
 from .prompts import talking_prompt, write_wav

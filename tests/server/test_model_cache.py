@@ -9,10 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 
+GOOD = {"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}
+
+
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     path = tmp_path / "probe.safetensors"
-    save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}, path)
+    save_file(GOOD, path)
     return path
 
 
@@ -63,7 +66,7 @@ def test_it_unloads_when_comfyui_asks(server, weights):
         (lambda path: path.unlink(), "No such file|does not exist"),
         (lambda path: save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(5)}, path), "size mismatch"),
         (lambda path: save_file({"layer.weight": torch.ones(2, 3)}, path), "1 tensors are missing"),
-        (lambda path: save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2), "x": torch.ones(1)}, path), "left over"),
+        (lambda path: save_file({**GOOD, "x": torch.ones(1)}, path), "left over"),
     ],
     ids=["truncated", "missing", "wrong shape", "missing tensor", "left over"],
 )

@@ -1,10 +1,10 @@
 """The pack as ComfyUI sees it: every node there, every input explained, every node with a help page."""
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "TalkingPortrait"
