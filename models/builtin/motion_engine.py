@@ -20,7 +20,8 @@ GATE_SOFTNESS_DB = 6.0
 BRIDGED_SECONDS = 0.2  # a shorter silence is part of a word, such as the one inside p, t and k
 GATE_SMOOTHING_SECONDS = 0.03
 REST_CLOSURE = 0.6  # how firmly the lips rest on each other in silence
-SURE_OF_CLOSURE = 0.35  # probability of p, b, m from which the lips must meet
+CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
+PARTIAL_CLOSURE = (0.4, 0.9)  # range of the network's own closure that is shown: less of it is a vowel next to a p
 SURE_OF_TUCK = 0.45
 FIRM = 0.9  # closure from which the lips are seen to touch
 
@@ -76,15 +77,20 @@ def silence_gate(loudness: np.ndarray, threshold: float) -> tuple[np.ndarray, np
     return gate.astype(np.float32), level.astype(np.float32)
 
 
+def within(track: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 up to `low`, 1 from `high`, straight in between."""
+    return np.clip((track - low) / (high - low), 0, 1)
+
+
 def mouth_controls(
     visemes: np.ndarray, moves: np.ndarray, gate: np.ndarray, level: np.ndarray, amount: float
 ) -> np.ndarray:
     """[T,12] controls of the mouth at CLOCK from what the network heard; everything but the mouth is 0."""
     controls = np.zeros((len(gate), len(CONTROLS)), np.float32)
     jaw, close, rounded, wide, tuck, teeth = moves.T
-    lips_meet = np.clip(visemes[:, VISEMES.index("PP")] / SURE_OF_CLOSURE, 0, 1) ** 2
+    lips_meet = within(visemes[:, VISEMES.index("PP")], *CLOSURE)
     tucked = np.clip(visemes[:, VISEMES.index("FF")] / SURE_OF_TUCK, 0, 1) ** 2
-    close = np.maximum(np.clip((close - 0.12) / 0.6, 0, 1), lips_meet)
+    close = np.maximum(within(close, *PARTIAL_CLOSURE), lips_meet)
     spoken = {
         "jawOpen": 0.95 * jaw * (0.55 + 0.45 * level) * (1 - close) * (1 - 0.7 * tucked),
         "mouthClose": close,
