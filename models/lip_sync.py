@@ -35,7 +35,8 @@ class LipSync:
         return (
             f"Lips {when} ({1000 * self.lag / float(fps):+.0f} ms), correlation {self.correlation:.2f} there and "
             f"{self.at_zero:.2f} without shift, over {self.frames} frames. Measured: mouth opening against loudness. "
-            "Good lip sync gives 0.5 or more at a lag of 0 or 1; a film with another sound stays below 0.4. This is not LSE."
+            "Speech that fits mostly gives 0.4 to 0.8 at a lag of -1 to 1; a film with another sound mostly less than 0.4. "
+            "This is not LSE."
         )
 
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-
 GOOD = {"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}
 
 
