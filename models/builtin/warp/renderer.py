@@ -1,5 +1,7 @@
 """The built-in renderer: one photo, bent anew for every frame, put back into the whole picture without a seam."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +64,10 @@ class WarpRenderer:
 
     def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PortraitRenderer."""
+        with one_thread(device):
+            return self._render(portrait, motion, device)
+
+    def _render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         features: WarpFeatures = portrait.features
         x0, y0, x1, y1 = features.head.box
         photo = portrait.image[y0:y1, x0:x1].to(device).permute(2, 0, 1)[None].contiguous()
@@ -109,6 +115,18 @@ class WarpRenderer:
         x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
         part.copy_(torch.stack([x, y], 1))
         return window, shape
+
+
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """Hundreds of small operations per frame: on a CPU, threads that wait for each other cost far more than they bring."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def base_grid(box: tuple[int, int, int, int], device: torch.device) -> Tensor:
