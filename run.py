@@ -105,11 +105,10 @@ def alias_package() -> Path:
     return package.parent
 
 
-def python_command(comfyui: Path) -> tuple[list[str], dict[str, str]]:
-    """Command and environment variables of a Python that can import this pack and ComfyUI."""
+def environment_variables(comfyui: Path) -> dict[str, str]:
+    """Environment in which Python can import this pack and ComfyUI."""
     path = os.pathsep.join([str(alias_package()), str(comfyui)])
-    environment = {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
-    return [str(venv_program("python"))], environment
+    return {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
 
 
 def main(arguments: list[str]) -> int:
@@ -120,15 +119,17 @@ def main(arguments: list[str]) -> int:
         return 0 if verb in ("", "-h", "--help") else 2
     if sys.version_info < (3, 10):  # noqa: UP036 (this script is what an old Python starts)
         sys.exit(f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}.")
-    python, environment = python_command(prepare_environment())
+    environment = environment_variables(prepare_environment())
+    python, pytest = str(venv_program("python")), str(venv_program("pytest"))
     commands = {
-        "demo": ["-m", "talking_portrait.tools.headless", "demo", *rest],
-        "workflow": ["-m", "talking_portrait.tools.headless", "workflow", *rest],
-        "test": ["-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *(rest or [str(ROOT / "tests")])],
-        "python": rest,
+        "demo": [python, "-m", "talking_portrait.tools.headless", "demo", *rest],
+        "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
+        # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's nodes.py.
+        "test": [pytest, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *(rest or [str(ROOT / "tests")])],
+        "python": [python, *rest],
     }
     try:
-        return subprocess.run([*python, *commands[verb]], env=environment).returncode
+        return subprocess.run(commands[verb], env=environment).returncode
     except KeyboardInterrupt:
         return 130
 
