@@ -132,6 +132,7 @@ class RenderPortrait(io.ComfyNode):
 
     @classmethod
     def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion) -> io.NodeOutput:
+        check_frames("Render Portrait", face_motion)
         check_memory(portrait.portrait, len(face_motion))
         progress = FrameProgress(len(face_motion))
         height, width = portrait.portrait.image.shape[:2]
@@ -176,6 +177,7 @@ class RenderPortraitVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion, crf: float, audio=None) -> io.NodeOutput:
+        check_frames("Render Portrait Video", face_motion)
         waveform, sample_rate = soundtrack(audio, face_motion)
         path = Path(folder_paths.get_temp_directory()) / "talking_portrait" / f"{uuid.uuid4().hex}.mp4"
         progress = FrameProgress(len(face_motion))
@@ -261,10 +263,14 @@ def check_same_size(picture: Tensor, face_landmarks: dict) -> None:
         )
 
 
+def check_frames(node: str, motion: FaceMotion) -> None:
+    """ValueError in `node`'s name if there is nothing to render."""
+    if len(motion) == 0:
+        raise ValueError(f"{node}: face_motion has 0 frames, so there is nothing to render.")
+
+
 def check_memory(portrait: Portrait, frames: int) -> None:
     """ValueError if that many frames would not fit into the free memory."""
-    if frames == 0:
-        raise ValueError("Render Portrait: face_motion has 0 frames, so there is nothing to render.")
     needed = frames * portrait.image.numel() * 4
     free = psutil.virtual_memory().available
     if needed > 0.9 * free:

@@ -116,6 +116,8 @@ class FaceMotion:
 
     def median_frame(self) -> FaceFrame:
         """The middle value of every number over the valid frames: a calm face of this motion."""
+        if len(self) == 0:
+            raise ValueError("face motion: it has 0 frames, so it has no middle frame.")
         chosen = self.valid if self.valid.any() else torch.ones_like(self.valid)
         middle = [t[chosen].median(0).values for t in (self.expression, self.pose, self.translation, self.scale, self.controls)]
         return FaceFrame(middle[0], middle[1], middle[2], float(middle[3]), middle[4])

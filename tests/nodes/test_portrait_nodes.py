@@ -1,0 +1,120 @@
+"""The rendering nodes themselves: an hour of film in flat memory, nothing left of a cancelled one, bad input explained."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import folder_paths
+import psutil
+import pytest
+import torch
+
+from talking_portrait.models.face_motion import FaceFrame, FaceMotion
+from talking_portrait.models.portrait import FaceLandmarks478, Portrait
+from talking_portrait.nodes import engines, registry
+from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo, duration
+
+FPS = Fraction(25)
+
+
+class TinyRenderer:
+    """Test only: 16x16 frames at once, so that an hour passes through the real node in seconds."""
+
+    id = "tiny"
+
+    def frames_per_batch(self, portrait, device):
+        return 500
+
+    def render(self, portrait, motion, device):
+        return motion.controls[:, :1, None, None].expand(-1, 16, 16, 3).clamp(0, 1)
+
+
+def prepared(size: int = 16) -> PreparedPortrait:
+    import numpy as np
+
+    image = torch.zeros(1, 1, 3).expand(size, size, 3)
+    face = FaceLandmarks478(np.zeros((478, 3), np.float32))
+    return PreparedPortrait(TinyRenderer(), Portrait(image, face, FaceFrame(), "tiny", None))
+
+
+def motion(frames: int) -> FaceMotion:
+    still = torch.zeros(frames, 3)
+    return FaceMotion.from_controls(torch.rand(frames, 12), still, still, torch.ones(frames), FPS, source={})
+
+
+@pytest.fixture(autouse=True)
+def temp(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
+    with torch.inference_mode():
+        yield tmp_path
+
+
+def sound(seconds: float, rate: int = 16000) -> dict:
+    return {"waveform": torch.zeros(1, 1, int(seconds * rate)), "sample_rate": rate}
+
+
+def test_an_hour_of_film_in_flat_memory(temp):
+    film = motion(90_000)
+    audio = sound(3600)
+    RenderPortraitVideo.execute(prepared(), motion(500), 30.0)  # loads the encoder
+    before = psutil.Process().memory_info().rss
+    video = RenderPortraitVideo.execute(prepared(), film, 30.0, audio).result[0]
+    assert psutil.Process().memory_info().rss - before < 150e6
+    with av.open(video.get_stream_source()) as container:
+        assert container.streams.video[0].frames == 90_000
+        assert abs(float(container.duration / av.time_base) - 3600) < 0.2
+
+
+def test_a_cancel_in_the_middle_leaves_nothing(temp, monkeypatch):
+    from talking_portrait.nodes import progress
+
+    class Cancelled(BaseException):
+        pass
+
+    def stop(self, frames):
+        self.done += len(frames)
+        if self.done > 1000:
+            raise Cancelled
+
+    monkeypatch.setattr(progress.FrameProgress, "advance", stop)
+    with pytest.raises(Cancelled):
+        RenderPortraitVideo.execute(prepared(), motion(5000), 30.0)
+    assert [path for path in Path(temp).rglob("*") if path.is_file()] == []
+
+
+def test_no_frames_are_refused(temp):
+    with pytest.raises(ValueError, match="0 frames"):
+        RenderPortraitVideo.execute(prepared(), motion(0), 30.0)
+    with pytest.raises(ValueError, match="0 frames"):
+        RenderPortrait.execute(prepared(), motion(0))
+    assert [path for path in Path(temp).rglob("*") if path.is_file()] == []
+
+
+def test_images_that_would_not_fit_point_to_the_video_node():
+    with pytest.raises(ValueError, match=r"GB are free.*Render Portrait Video"):
+        RenderPortrait.execute(prepared(8000), motion(2000))
+
+
+def test_sound_of_another_length_is_refused_with_both_numbers():
+    with pytest.raises(ValueError, match=r"audio lasts 3.00 s, but face_motion has 50 frames \(2.00 s"):
+        RenderPortraitVideo.execute(prepared(), motion(50), 30.0, sound(3.0))
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(5.2, "5 s"), (100, "2 min"), (3900, "1 h 5 min")])
+def test_durations_in_words(seconds, words):
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize("spoil", ["missing", "truncated", "other"])
+def test_damaged_speech_weights_are_named(tmp_path, monkeypatch, spoil):
+    from safetensors.torch import save_file
+
+    good = registry.weight_path(registry.WEIGHTS["speech"]).read_bytes()
+    path = tmp_path / "speech.safetensors"
+    if spoil == "truncated":
+        path.write_bytes(good[: len(good) // 2])
+    elif spoil == "other":
+        save_file({"enter.weight": torch.zeros(4, 40, 5)}, path)
+    monkeypatch.setattr(engines, "weight_path", lambda weight: path)
+    with pytest.raises(ValueError, match="speech.safetensors"):
+        engines.load_engine("built-in")
