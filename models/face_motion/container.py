@@ -1,5 +1,6 @@
 """FACE_MOTION: what a face does over time, whoever made it and whoever reads it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,15 +25,34 @@ CONTROL_GROUPS: dict[str, tuple[int, ...]] = {
 }
 
 
+def check_tensor(name: str, value: Any, shape: tuple[int, ...], kind: torch.dtype = torch.float32) -> None:
+    """ValueError that names the field unless `value` is a finite CPU tensor of this shape and type."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"face motion: {name} is a {type(value).__name__}; a tensor is needed.")
+    if tuple(value.shape) != shape:
+        raise ValueError(f"face motion: {name} has shape {tuple(value.shape)}; {shape} is needed.")
+    if value.dtype != kind or value.device.type != "cpu":
+        raise ValueError(f"face motion: {name} is {value.dtype} on {value.device}; {kind} on the CPU is needed.")
+    if not torch.isfinite(value).all():
+        raise ValueError(f"face motion: {name} has values that are not numbers (NaN or infinite).")
+
+
 @dataclass(frozen=True)
 class FaceFrame:
-    """One instant of a face, in the units of FaceMotion."""
+    """One instant of a face, in the units of FaceMotion: expression [21,3], pose [3], translation [3], controls [12]."""
 
     expression: Tensor = field(default_factory=lambda: torch.zeros(21, 3))
     pose: Tensor = field(default_factory=lambda: torch.zeros(3))
     translation: Tensor = field(default_factory=lambda: torch.zeros(3))
     scale: float = 1.0
     controls: Tensor = field(default_factory=lambda: torch.zeros(len(CONTROLS)))
+
+    def __post_init__(self) -> None:
+        shapes = {"expression": (21, 3), "pose": (3,), "translation": (3,), "controls": (len(CONTROLS),)}
+        for name, shape in shapes.items():
+            check_tensor(f"reference {name}", getattr(self, name), shape)
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"face motion: reference scale is {self.scale}; a number above 0 is needed.")
 
 
 @dataclass(frozen=True)
@@ -59,20 +79,14 @@ class FaceMotion:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        count = self.expression.shape[0]
-        shapes = {
-            "expression": (count, 21, 3), "pose": (count, 3), "translation": (count, 3), "scale": (count,),
-            "controls": (count, len(CONTROLS)), "valid": (count,),
-        }  # fmt: skip
-        for name, shape in shapes.items():
-            value = getattr(self, name)
-            if tuple(value.shape) != shape:
-                raise ValueError(f"face motion: {name} has shape {tuple(value.shape)}; {shape} is needed.")
-            kind = torch.bool if name == "valid" else torch.float32
-            if value.dtype != kind or value.device.type != "cpu":
-                raise ValueError(f"face motion: {name} is {value.dtype} on {value.device}; {kind} on the CPU is needed.")
-            if name != "valid" and not torch.isfinite(value).all():
-                raise ValueError(f"face motion: {name} has values that are not numbers (NaN or infinite).")
+        if not isinstance(self.expression, Tensor) or self.expression.ndim != 3:
+            shape = tuple(getattr(self.expression, "shape", ()))
+            raise ValueError(f"face motion: expression has shape {shape}; (frames, 21, 3) is needed.")
+        count = len(self.expression)
+        check_tensor("expression", self.expression, (count, 21, 3))
+        for name, rest in {"pose": (3,), "translation": (3,), "scale": (), "controls": (len(CONTROLS),)}.items():
+            check_tensor(name, getattr(self, name), (count, *rest))
+        check_tensor("valid", self.valid, (count,), torch.bool)
         if not isinstance(self.fps, Fraction) or self.fps <= 0:
             raise ValueError(f"face motion: fps is {self.fps!r}; a Fraction above 0 is needed.")
         if unknown := set(self.absolute) - set(GROUPS):
@@ -80,6 +94,11 @@ class FaceMotion:
 
     def __len__(self) -> int:
         return self.expression.shape[0]
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames there are, found or not."""
+        return len(self)
 
     @property
     def seconds(self) -> float:
@@ -119,5 +138,7 @@ class FaceMotion:
         if len(self) == 0:
             raise ValueError("face motion: it has 0 frames, so it has no middle frame.")
         chosen = self.valid if self.valid.any() else torch.ones_like(self.valid)
-        middle = [t[chosen].median(0).values for t in (self.expression, self.pose, self.translation, self.scale, self.controls)]
-        return FaceFrame(middle[0], middle[1], middle[2], float(middle[3]), middle[4])
+        tracks = (self.expression, self.pose, self.translation, self.scale)
+        expression, pose, translation, scale = (track[chosen].median(0).values for track in tracks)
+        # The medians of both views would contradict each other, so the controls are read from the expression.
+        return FaceFrame(expression, pose, translation, float(scale), expression_to_controls(expression[None])[0])

@@ -47,8 +47,12 @@ def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] |
     Groups that the motion gives as changes are added to the portrait. Groups that it gives as absolute values follow
     `policy`: "relative" carries over the change from the motion's reference (its median frame when it has none),
     "absolute" takes the value as it is. By default lips are absolute and everything else is relative.
+    Raises ValueError for unknown groups or rules.
     """
     chosen = {**DEFAULT_POLICY, **(policy or {})}
+    for group, rule in chosen.items():
+        if group not in GROUPS or rule not in ("relative", "absolute"):
+            raise ValueError(f"face motion: policy {group!r}: {rule!r}; groups are {', '.join(GROUPS)}, each relative or absolute.")
     reference = motion.reference or motion.median_frame()
     expression, controls = _expression(motion, portrait, reference, chosen)
     rotation = _rotation(motion, portrait, reference, chosen["pose"])
