@@ -8,7 +8,6 @@ import folder_paths
 import psutil
 import pytest
 import torch
-
 from talking_portrait.models.face_motion import FaceFrame, FaceMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 from talking_portrait.nodes import engines, registry

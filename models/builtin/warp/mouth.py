@@ -113,13 +113,13 @@ def moved_curves(
 ) -> tuple[MouthShape, dict[str, tuple[Tensor, Tensor]]]:
     """Every curve before and after the controls moved it, at each pixel's u."""
     jaw, close, pucker, stretch, tuck, teeth, smile = (value[name] for name in MOUTH)
-    jaw = jaw * (1 - smoothstep((close - 0.5) / 0.5))  # lips that meet stay together, whatever the jaw does behind them
+    jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))  # lips that meet stay together, whatever the jaw does behind them
     upper, lower, outer_upper, outer_lower = curves
     arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.72
     side = smoothstep(u.abs() / 0.5) * smoothstep((mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45))
     activity = ((jaw + close + pucker + stretch + tuck + teeth + smile.abs()) * 3).clamp(max=1)
     line = upper + 0.4 * (lower - upper)
-    wanted = (1.5 * jaw + 0.12 * stretch + 0.25 * tuck + 0.06 * teeth).clamp(max=0.85)
+    wanted = (1.5 * jaw + 0.08 * stretch + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
     speaking = ((jaw + close + pucker + stretch + tuck + teeth) * 3).clamp(max=1)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
     drop = 0.46 * jaw * (1 - 0.1 * pucker)
@@ -127,10 +127,10 @@ def moved_curves(
     # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
     corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
     middle = -0.20 * mouth.smile * relax * arch + 0.03 * smile * arch
-    moved_upper = line - (line - upper) * keep - (0.045 * jaw + 0.012 * teeth * (1 - close)) * arch - 0.03 * pucker * jaw * arch
+    moved_upper = line - (line - upper) * keep - (0.045 * jaw + 0.012 * teeth * (1 - close)) * arch - 0.02 * pucker * jaw * arch
     moved_lower = line + (lower - line) * keep + drop * arch + 0.012 * teeth * (1 - close) * arch
-    moved_upper = moved_upper - 0.035 * tuck * arch + corner + middle
-    moved_lower = moved_lower - 0.04 * tuck * arch + corner + middle
+    moved_upper = moved_upper - 0.03 * tuck * arch + corner + middle
+    moved_lower = moved_lower - 0.045 * tuck * arch + corner + middle
     moved_lower = torch.maximum(moved_lower, moved_upper)
     change_upper, change_lower = moved_upper - upper, moved_lower - lower
     moved_outer_upper = outer_upper + 0.55 * (change_upper - corner) + corner + 0.015 * close * arch - 0.03 * pucker * arch
