@@ -1,15 +1,16 @@
 """Change, mix, keep and look at face motion."""
 
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 import torch
 from comfy_api.latest import io, ui
 
 from ..models.face_motion import FaceMotion
-from ..models.face_motion.operations import blend, follow_head, hold_head, scale_blinks, scale_intensity, smooth, turn_head
+from ..models.face_motion.operations import HEAD_MODES, blend, head_motion, scale_blinks, scale_intensity
 from ..models.face_motion.plot import plot_motion
-from ..models.face_motion.storage import load_motion, load_template, save_motion
+from ..models.face_motion.storage import FORMATS, load_any, save_any
 
 CATEGORY = "talking portrait/motion"
 FaceMotionType = io.Custom("FACE_MOTION")
@@ -46,8 +47,7 @@ class FaceMotionIntensity(io.ComfyNode):
 
     @classmethod
     def execute(cls, face_motion: FaceMotion, expression: float, head: float, blink: float) -> io.NodeOutput:
-        motion = scale_intensity(face_motion, expression, head)
-        return io.NodeOutput(motion if blink == 1.0 else scale_blinks(motion, blink))
+        return io.NodeOutput(scale_blinks(scale_intensity(face_motion, expression, head), blink))
 
 
 class HeadMotion(io.ComfyNode):
@@ -63,10 +63,11 @@ class HeadMotion(io.ComfyNode):
                 FaceMotionType.Input("face_motion", tooltip="The motion whose head is changed."),
                 io.Combo.Input(
                     "mode",
-                    options=["scale", "hold", "follow"],
-                    tooltip="scale: as generated times the amount; hold: as in the photo; follow: the head of `leader`.",
+                    options=list(HEAD_MODES),
+                    tooltip="scale: its own head times amount; hold: as in the photo; follow: the head of leader instead; "
+                    "add: the head of leader on top of its own.",
                 ),
-                factor("amount", "Factor on the head's motion in the modes scale and follow: 0 still, 1 unchanged."),
+                factor("amount", "Factor on its own head (scale) or the leader's (follow, add): 0 still, 1 unchanged."),
                 io.Float.Input(
                     "smoothing",
                     default=0.0,
@@ -84,12 +85,11 @@ class HeadMotion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, face_motion, mode, amount, smoothing, pitch, yaw, roll, leader=None) -> io.NodeOutput:
-        if mode == "follow" and leader is None:
-            raise ValueError("Head Motion: mode is follow, but leader is not connected; connect the motion to follow.")
-        motion = follow_head(face_motion, leader) if mode == "follow" else face_motion
-        motion = hold_head(motion) if mode == "hold" else scale_intensity(motion, head=amount)
-        return io.NodeOutput(turn_head(smooth(motion, smoothing), pitch, yaw, roll))
+    def execute(
+        cls, face_motion: FaceMotion, mode: str, amount: float, smoothing: float, pitch: float, yaw: float, roll: float,
+        leader: FaceMotion | None = None,
+    ) -> io.NodeOutput:  # fmt: skip
+        return io.NodeOutput(head_motion(face_motion, mode, amount, smoothing, (pitch, yaw, roll), leader))
 
 
 class BlendFaceMotion(io.ComfyNode):
@@ -103,9 +103,7 @@ class BlendFaceMotion(io.ComfyNode):
             inputs=[
                 FaceMotionType.Input("motion_a", tooltip="The motion that stays where nothing is blended."),
                 FaceMotionType.Input("motion_b", tooltip="The motion to blend in; same frame rate and number of frames."),
-                io.Float.Input(
-                    "weight", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 keeps motion_a, 1 takes motion_b."
-                ),
+                io.Float.Input("weight", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 keeps motion_a, 1 takes motion_b."),
                 *(
                     io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.")
                     for name in REGIONS
@@ -115,7 +113,7 @@ class BlendFaceMotion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, motion_a, motion_b, weight, **regions: bool) -> io.NodeOutput:
+    def execute(cls, motion_a: FaceMotion, motion_b: FaceMotion, weight: float, **regions: bool) -> io.NodeOutput:
         groups = [group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts]
         return io.NodeOutput(blend(motion_a, motion_b, weight, groups))
 
@@ -127,22 +125,33 @@ class SaveFaceMotion(io.ComfyNode):
             node_id="TalkingPortraitSaveFaceMotion",
             display_name="Save Face Motion",
             category=CATEGORY,
-            description="Keeps a motion as a safetensors file in ComfyUI's output folder.",
+            description="Keeps a motion as a file in ComfyUI's output folder, exactly, or as a LivePortrait motion template.",
             is_output_node=True,
             inputs=[
                 FaceMotionType.Input("face_motion", tooltip="The motion to keep."),
                 io.String.Input(
-                    "filename_prefix", default="motion/face_motion", tooltip="Name of the file in ComfyUI's output folder."
+                    "filename_prefix",
+                    default="motion/face_motion",
+                    tooltip="Name of the file in ComfyUI's output folder; a number is added.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    default="safetensors",
+                    optional=True,
+                    advanced=True,
+                    tooltip="safetensors: comes back exactly with Load Face Motion; LivePortrait template: a .pkl that "
+                    "LivePortrait reads, where changes are written as changes from a neutral face.",
                 ),
             ],
             outputs=[io.String.Output(display_name="file", tooltip="Path of the file.")],
         )
 
     @classmethod
-    def execute(cls, face_motion, filename_prefix) -> io.NodeOutput:
+    def execute(cls, face_motion: FaceMotion, filename_prefix: str, format: str = "safetensors") -> io.NodeOutput:
         folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
-        path = Path(folder) / f"{name}_{counter:05}_.safetensors"
-        save_motion(face_motion, path)
+        path = Path(folder) / f"{name}_{counter:05}_{FORMATS[format]}"
+        save_any(face_motion, path)
         return io.NodeOutput(str(path))
 
 
@@ -165,14 +174,13 @@ class LoadFaceMotion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, file) -> io.NodeOutput:
-        path = find_motion_file(file)
-        return io.NodeOutput(load_template(path) if path.suffix == ".pkl" else load_motion(path))
+    def execute(cls, file: str) -> io.NodeOutput:
+        return io.NodeOutput(load_any(find_motion_file(file)))
 
     @classmethod
-    def fingerprint_inputs(cls, file) -> float:
+    def fingerprint_inputs(cls, file: str) -> float:
         path = find_motion_file(file)
-        return path.stat().st_mtime if path.exists() else 0.0
+        return path.stat().st_mtime if path.is_file() else 0.0
 
 
 def find_motion_file(name: str) -> Path:
@@ -198,7 +206,7 @@ class PlotFaceMotion(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, face_motion, audio=None) -> io.NodeOutput:
+    def execute(cls, face_motion: FaceMotion, audio: dict[str, Any] | None = None) -> io.NodeOutput:
         picture = plot_motion(face_motion, None if audio is None else audio["waveform"][0].float().cpu())[None]
         return io.NodeOutput(picture, ui=ui.PreviewImage(torch.as_tensor(picture), cls=cls))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -111,7 +111,9 @@ class FaceMotion:
         source: Mapping[str, Any], valid: Tensor | None = None, absolute: frozenset[str] = frozenset(),
         reference: FaceFrame | None = None,
     ) -> "FaceMotion":  # fmt: skip
-        """A motion given by [N,12] controls; the rig gives its expression."""
+        """A motion given by [N,12] controls; the rig gives its expression, and that of its reference."""
+        if reference is not None:
+            reference = replace(reference, expression=controls_to_expression(reference.controls[None])[0])
         valid = torch.ones(len(controls), dtype=torch.bool) if valid is None else valid
         expression = controls_to_expression(controls)
         return cls(expression, pose, translation, scale, controls, valid, fps, reference, absolute, source)
@@ -122,7 +124,9 @@ class FaceMotion:
         source: Mapping[str, Any], valid: Tensor | None = None, absolute: frozenset[str] = frozenset(GROUPS),
         reference: FaceFrame | None = None,
     ) -> "FaceMotion":  # fmt: skip
-        """A motion given by a [N,21,3] expression; the rig's inverse gives its controls."""
+        """A motion given by a [N,21,3] expression; the rig's inverse gives its controls, and those of its reference."""
+        if reference is not None:
+            reference = replace(reference, controls=expression_to_controls(reference.expression[None])[0])
         valid = torch.ones(len(expression), dtype=torch.bool) if valid is None else valid
         controls = expression_to_controls(expression)
         return cls(expression, pose, translation, scale, controls, valid, fps, reference, absolute, source)

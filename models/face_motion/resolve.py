@@ -78,9 +78,7 @@ def _shift(value: Tensor, own: Tensor, reference: Tensor, motion: FaceMotion, po
     return value.clone() if policy[group] == "absolute" else own + value - reference
 
 
-def _expression(
-    motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: Mapping[str, str]
-) -> tuple[Tensor, Tensor]:
+def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: Mapping[str, str]) -> tuple[Tensor, Tensor]:
     expression, controls = torch.empty_like(motion.expression), torch.empty_like(motion.controls)
     for group, keypoints in KEYPOINTS.items():
         rows = list(keypoints)
@@ -88,9 +86,7 @@ def _expression(
             motion.expression[:, rows], portrait.expression[rows], reference.expression[rows], motion, policy, group
         )
         columns = list(CONTROL_GROUPS[group])
-        value = _shift(
-            motion.controls[:, columns], portrait.controls[columns], reference.controls[columns], motion, policy, group
-        )
+        value = _shift(motion.controls[:, columns], portrait.controls[columns], reference.controls[columns], motion, policy, group)
         controls[:, columns] = value - portrait.controls[columns]
     return expression, controls
 

@@ -1,28 +1,36 @@
-"""FACE_MOTION on disk: safetensors with a JSON header, and LivePortrait's pickled motion templates, read safely."""
+"""FACE_MOTION on disk: safetensors with a JSON header. It comes back exactly, and no file can run anything."""
 
-import io
 import json
-import pickle
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .container import GROUPS, FaceFrame, FaceMotion
-from .rotation import pose_degrees, rotation_matrix
+from .container import FaceFrame, FaceMotion
+from .liveportrait_template import load_template, save_template
 
 FORMAT, VERSION = "talking-portrait-face-motion", 1
+FORMATS = {"safetensors": ".safetensors", "LivePortrait template": ".pkl"}
 TENSORS = ("expression", "pose", "translation", "scale", "controls", "valid")
 REFERENCE = ("expression", "pose", "translation", "controls")
-NODE = "Load Face Motion"
+LOAD, SAVE = "Load Face Motion", "Save Face Motion"
+
+
+def save_any(motion: FaceMotion, path: Path) -> None:
+    """Write a motion in the format that the ending of `path` names (FORMATS)."""
+    (save_template if path.suffix.lower() == ".pkl" else save_motion)(motion, path)
+
+
+def load_any(path: Path) -> FaceMotion:
+    """Read a motion or a LivePortrait template; ValueError that names the file if that fails."""
+    return (load_template if path.suffix.lower() == ".pkl" else load_motion)(path)
 
 
 def save_motion(motion: FaceMotion, path: Path) -> None:
-    """Write a motion; 25 frames per second take about 9 kB per second."""
+    """Write a motion; 25 frames per second take about 9 kB per second. ValueError if `source` is not plain data."""
     tensors = {name: getattr(motion, name).contiguous() for name in TENSORS}
     header: dict[str, Any] = {
         "version": VERSION, "fps": str(motion.fps), "absolute": sorted(motion.absolute), "source": dict(motion.source),
@@ -30,83 +38,58 @@ def save_motion(motion: FaceMotion, path: Path) -> None:
     if motion.reference is not None:
         tensors |= {f"reference.{name}": getattr(motion.reference, name).contiguous() for name in REFERENCE}
         header["reference_scale"] = motion.reference.scale
-    save_file(tensors, path, {"format": FORMAT, "motion": json.dumps(header)})
+    try:
+        text = json.dumps(header)
+    except TypeError as error:
+        raise ValueError(f"{SAVE}: the facts about the motion's source are not plain data ({error}).") from None
+    save_file(tensors, path, {"format": FORMAT, "motion": text})
 
 
 def load_motion(path: Path) -> FaceMotion:
-    """Read a motion; ValueError that names the file if it is missing, damaged, or something else."""
-    try:
-        with safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except FileNotFoundError:
-        raise ValueError(f"{NODE}: there is no file {path}.") from None
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{NODE}: {path.name} is damaged or no safetensors file ({error}).") from None
+    """Read a motion; ValueError that names the file if it is missing, damaged, newer, or something else."""
+    metadata, tensors = read_safetensors(path)
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"{NODE}: {path.name} holds no face motion; it is another kind of safetensors file.")
-    header = json.loads(metadata["motion"])
-    if header["version"] > VERSION:
-        raise ValueError(f"{NODE}: {path.name} was written by a newer version of this pack; update the pack.")
-    if missing := [name for name in TENSORS if name not in tensors]:
-        raise ValueError(f"{NODE}: {path.name} lacks {', '.join(missing)}.")
-    reference = None
-    if "reference_scale" in header:
-        parts = {name: tensors[f"reference.{name}"] for name in REFERENCE}
-        reference = FaceFrame(scale=header["reference_scale"], **parts)
+        raise ValueError(f"{LOAD}: {path.name} holds no face motion; it is another kind of safetensors file.")
+    header = read_header(metadata, path)
+    parts = [*TENSORS, *(f"reference.{name}" for name in REFERENCE if "reference_scale" in header)]
+    if missing := [name for name in parts if name not in tensors]:
+        raise ValueError(f"{LOAD}: {path.name} lacks {', '.join(missing)}; save the motion again.")
     try:
+        reference = None
+        if "reference_scale" in header:
+            values = {name: tensors[f"reference.{name}"] for name in REFERENCE}
+            reference = FaceFrame(scale=float(header["reference_scale"]), **values)
         return FaceMotion(
             **{name: tensors[name] for name in TENSORS}, fps=Fraction(header["fps"]), reference=reference,
             absolute=frozenset(header["absolute"]), source=header["source"],
         )  # fmt: skip
-    except ValueError as error:
-        raise ValueError(f"{NODE}: {path.name}: {error}") from None
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise ValueError(f"{LOAD}: {path.name}: {error}") from None
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles numpy arrays and plain containers; everything else in a file is refused, not run."""
-
-    ALLOWED = {
-        (module, name)
-        for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
-        for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
-    } | {("_codecs", "encode")}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
-
-
-def load_template(path: Path) -> FaceMotion:
-    """Read a LivePortrait motion template (.pkl: n_frames, output_fps, motion[{scale, R, exp, t}]) without running it."""
+def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Header and tensors of a file; ValueError that names it if it is missing or damaged."""
+    if not path.is_file():
+        raise ValueError(
+            f"{LOAD}: there is no file {path}; give a path, or a name in ComfyUI's output or input folder, with its ending."
+        )
     try:
-        data = _ArraysOnly(io.BytesIO(path.read_bytes())).load()
-    except FileNotFoundError:
-        raise ValueError(f"{NODE}: there is no file {path}.") from None
-    except (pickle.UnpicklingError, EOFError, IndexError, AttributeError, ValueError) as error:
-        raise ValueError(f"{NODE}: {path.name} is no LivePortrait motion template that may be opened safely ({error}).") from None
-    if not isinstance(data, dict) or not data.get("motion"):
-        raise ValueError(f"{NODE}: {path.name} holds no list called motion; it is no LivePortrait motion template.")
-
-    def stack(key: str, *shape: int) -> torch.Tensor:
-        return torch.from_numpy(np.stack([np.asarray(frame[key], np.float32).reshape(shape) for frame in data["motion"]]))
-
-    return FaceMotion.from_expression(
-        stack("exp", 21, 3), pose_degrees(stack("R", 3, 3)), stack("t", 3), stack("scale", 1)[:, 0],
-        Fraction(data.get("output_fps", 25)).limit_denominator(1000), source={"producer": "LivePortrait template"},
-        absolute=frozenset(GROUPS),
-    )  # fmt: skip
+        with safe_open(str(path), "pt") as file:
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{LOAD}: {path.name} is damaged or no safetensors file ({error}).") from None
 
 
-def save_template(motion: FaceMotion, path: Path) -> None:
-    """Write an absolute motion as a LivePortrait template; ValueError for changes, which have no template form."""
-    if missing := set(GROUPS) - motion.absolute:
-        raise ValueError(f"Save Face Motion: a template needs absolute values, but {', '.join(sorted(missing))} are changes.")
-    rotation = rotation_matrix(motion.pose)
-    frames = [
-        {"scale": motion.scale[i].reshape(1, 1).numpy(), "R": rotation[i][None].numpy(),
-         "exp": motion.expression[i][None].numpy(), "t": motion.translation[i][None].numpy()}
-        for i in range(len(motion))
-    ]  # fmt: skip
-    path.write_bytes(pickle.dumps({"n_frames": len(motion), "output_fps": float(motion.fps), "motion": frames}))
+def read_header(metadata: dict[str, str], path: Path) -> dict[str, Any]:
+    """The facts beside the tensors; ValueError that names the file if they are missing, unreadable or newer."""
+    try:
+        header = json.loads(metadata["motion"])
+        newer = header["version"] > VERSION
+        lacking = [name for name in ("fps", "absolute", "source") if name not in header]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{LOAD}: the header of {path.name} is damaged; save the motion again.") from None
+    if newer:
+        raise ValueError(f"{LOAD}: {path.name} was written by a newer version of this pack; update the pack.")
+    if lacking:
+        raise ValueError(f"{LOAD}: the header of {path.name} lacks {', '.join(lacking)}; save the motion again.")
+    return header

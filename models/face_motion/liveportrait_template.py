@@ -1,0 +1,101 @@
+"""LivePortrait's motion templates (.pkl): read without running what a pickle may hold, and written.
+
+Layout (LivePortrait `src/live_portrait_pipeline.py`): n_frames, output_fps, motion [{scale [1,1], R [1,3,3], exp [1,21,3],
+t [1,3]}], and per frame the ratios of eye opening c_eyes_lst [1,2] and lip opening c_lip_lst [1,1].
+"""
+
+import io
+import pickle
+import struct
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .container import GROUPS, FaceFrame, FaceMotion
+from .resolve import resolve
+from .rig import CONTROLS
+from .rotation import pose_degrees
+
+LOAD = "Load Face Motion"
+SHAPES = {"exp": (21, 3), "R": (3, 3), "t": (3,), "scale": ()}
+OPEN_EYE, OPEN_LIPS = 0.4, 0.45  # LivePortrait's ratios of an open eye, and of a mouth at jawOpen 1
+DAMAGED = (
+    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError,
+    OverflowError, MemoryError, struct.error,
+)  # fmt: skip
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles numpy arrays and plain containers; everything else in a file is refused, not run."""
+
+    ALLOWED = {
+        (module, name)
+        for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+        for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
+    } | {("_codecs", "encode")}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def load_template(path: Path) -> FaceMotion:
+    """Read a template as absolute motion; ValueError that names the file if it is missing, damaged, unsafe or another."""
+    if not path.is_file():
+        raise ValueError(f"{LOAD}: there is no file {path}.")
+    try:
+        data = _ArraysOnly(io.BytesIO(path.read_bytes())).load()
+    except DAMAGED as error:
+        raise ValueError(f"{LOAD}: {path.name} is no LivePortrait motion template that may be opened safely ({error}).") from None
+    frames = data.get("motion") if isinstance(data, dict) else None
+    if not isinstance(frames, list) or not frames:
+        raise ValueError(f"{LOAD}: {path.name} holds no list called motion; it is no LivePortrait motion template.")
+    tracks = {key: stacked(frames, key, path) for key in SHAPES}
+    try:
+        rate = Fraction(float(data.get("output_fps", 25))).limit_denominator(1000)
+        return FaceMotion.from_expression(
+            tracks["exp"], pose_degrees(tracks["R"]), tracks["t"], tracks["scale"], rate,
+            source={"producer": "LivePortrait template"}, absolute=frozenset(GROUPS),
+        )  # fmt: skip
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{LOAD}: {path.name}: {error}") from None
+
+
+def stacked(frames: list[Any], key: str, path: Path) -> torch.Tensor:
+    """[N,...] one value of every frame; ValueError that names file, frame and value."""
+    values = []
+    for number, frame in enumerate(frames):
+        if not isinstance(frame, Mapping) or key not in frame:
+            raise ValueError(f"{LOAD}: {path.name}: frame {number} has no {key}; it is no LivePortrait motion template.")
+        try:
+            value = np.asarray(frame[key], np.float32)
+        except (TypeError, ValueError):
+            raise ValueError(f"{LOAD}: {path.name}: {key} of frame {number} is no array of numbers.") from None
+        if value.size != np.prod(SHAPES[key], dtype=int) or not np.isfinite(value).all():
+            raise ValueError(f"{LOAD}: {path.name}: {key} of frame {number} has shape {value.shape} or is not finite.")
+        values.append(value.reshape(SHAPES[key]))
+    return torch.from_numpy(np.stack(values))
+
+
+def save_template(motion: FaceMotion, path: Path, face: FaceFrame | None = None) -> None:
+    """Write a template; changes become absolute values of `face`, by default of a neutral face that looks ahead."""
+    policy = {group: "absolute" for group in GROUPS}
+    own = resolve(motion, face or FaceFrame(), policy)
+    controls = motion.controls.clamp(0, 1).numpy()
+    blink, jaw = ([CONTROLS.index(name) for name in names] for names in (("eyeBlinkRight", "eyeBlinkLeft"), ("jawOpen",)))
+    frames = [
+        {"scale": own.scale[i].reshape(1, 1).numpy(), "R": own.rotation[i][None].numpy(),
+         "exp": own.expression[i][None].numpy(), "t": own.translation[i][None].numpy()}
+        for i in range(len(motion))
+    ]  # fmt: skip
+    template = {
+        "n_frames": len(motion), "output_fps": float(motion.fps), "motion": frames,
+        "c_eyes_lst": [OPEN_EYE * (1 - row[None, blink]) for row in controls],
+        "c_lip_lst": [OPEN_LIPS * row[None, jaw] for row in controls],
+    }  # fmt: skip
+    path.write_bytes(pickle.dumps(template, protocol=4))
