@@ -22,16 +22,16 @@ FLOOR_DB = 45.0  # below the loudest moment, quieter is silence
 
 @dataclass(frozen=True)
 class LipSync:
-    """lag in frames (positive: the lips are late), correlation there and at lag 0, frames compared."""
+    """lag in frames and parts of them (positive: the lips are late), correlation there and at lag 0, frames compared."""
 
-    lag: int
+    lag: float
     correlation: float
     at_zero: float
     frames: int
 
     def report(self, fps: Fraction) -> str:
         """Sentences for the artist."""
-        when = "in time" if self.lag == 0 else f"{abs(self.lag)} frame(s) {'late' if self.lag > 0 else 'early'}"
+        when = "in time" if abs(self.lag) < 0.5 else f"{abs(self.lag):.1f} frames {'late' if self.lag > 0 else 'early'}"
         return (
             f"Lips {when} ({1000 * self.lag / float(fps):+.0f} ms), correlation {self.correlation:.2f} there and "
             f"{self.at_zero:.2f} without shift, over {self.frames} frames. Measured: mouth opening against loudness. "
@@ -78,7 +78,15 @@ def lip_sync(opening: np.ndarray, loudness: np.ndarray) -> LipSync:
     reach = min(LARGEST_LAG, count // 4)
     scores = {lag: correlation_at(opening, loudness, lag) for lag in range(-reach, reach + 1)}
     best = max(scores, key=lambda lag: (scores[lag], -abs(lag)))
-    return LipSync(best, scores[best], scores[0], count)
+    return LipSync(best + peak_offset(scores, best), scores[best], scores[0], count)
+
+
+def peak_offset(scores: Mapping[int, float], best: int) -> float:
+    """Where between its neighbours (-0.5 to 0.5) the highest score lies, by a parabola through the three."""
+    before, at, after = (scores.get(best + step) for step in (-1, 0, 1))
+    if before is None or after is None or before + after >= 2 * at:
+        return 0.0
+    return float(np.clip((after - before) / (2 * (2 * at - before - after)), -0.5, 0.5))
 
 
 def correlation_at(opening: np.ndarray, loudness: np.ndarray, lag: int) -> float:

@@ -1,10 +1,12 @@
 """Proof: numbers about a result."""
 
 from fractions import Fraction
+from typing import Any
 
 from comfy_api.latest import io
 
 from ..models.engine import frame_rate
+from ..models.face_motion import FaceMotion
 from ..models.lip_sync import NODE, lip_sync, loudness_per_frame, opening_of_landmarks, opening_of_motion
 
 CATEGORY = "talking portrait/measure"
@@ -22,9 +24,7 @@ class LipSyncCheck(io.ComfyNode):
             search_aliases=["sync", "lag", "lip sync measure"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The sound of the film."),
-                io.Float.Input(
-                    "fps", default=25.0, min=1.0, max=120.0, step=0.001, tooltip="Frames per second of face_landmarks."
-                ),
+                io.Float.Input("fps", default=25.0, min=1.0, max=120.0, step=0.001, tooltip="Frames per second of face_landmarks."),
                 io.Custom("FACE_LANDMARKS").Input(
                     "face_landmarks", optional=True, tooltip="Found in the frames of the film; measures what is seen."
                 ),
@@ -34,13 +34,15 @@ class LipSyncCheck(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="The result in words; show it with Preview as Text."),
-                io.Int.Output(display_name="lag", tooltip="Frames by which the lips are late; negative: early."),
+                io.Float.Output(display_name="lag", tooltip="Frames by which the lips are late; negative: early."),
                 io.Float.Output(display_name="correlation", tooltip="Of mouth opening and loudness at that lag, -1 to 1."),
             ],
         )
 
     @classmethod
-    def execute(cls, audio, fps, face_landmarks=None, face_motion=None) -> io.NodeOutput:
+    def execute(
+        cls, audio: dict[str, Any], fps: float, face_landmarks: dict[str, Any] | None = None, face_motion: FaceMotion | None = None
+    ) -> io.NodeOutput:
         if (face_landmarks is None) == (face_motion is None):
             raise ValueError(f"{NODE}: connect face_landmarks or face_motion, one of the two.")
         rate: Fraction = face_motion.fps if face_motion is not None else frame_rate(fps)

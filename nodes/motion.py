@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import folder_paths
-import torch
 from comfy_api.latest import io, ui
 
 from ..models.face_motion import FaceMotion
@@ -207,8 +206,9 @@ class PlotFaceMotion(io.ComfyNode):
 
     @classmethod
     def execute(cls, face_motion: FaceMotion, audio: dict[str, Any] | None = None) -> io.NodeOutput:
-        picture = plot_motion(face_motion, None if audio is None else audio["waveform"][0].float().cpu())[None]
-        return io.NodeOutput(picture, ui=ui.PreviewImage(torch.as_tensor(picture), cls=cls))
+        sound = () if audio is None else (audio["waveform"][0].float().cpu(), int(audio["sample_rate"]))
+        picture = plot_motion(face_motion, *sound)[None]
+        return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 
 
 NODES = [FaceMotionIntensity, HeadMotion, BlendFaceMotion, SaveFaceMotion, LoadFaceMotion, PlotFaceMotion]

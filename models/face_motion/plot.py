@@ -19,6 +19,11 @@ PANELS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 
 
+def of_length(waveform: Tensor, samples: int) -> Tensor:
+    """[C,T] cut, or filled with silence, to `samples`."""
+    return torch.nn.functional.pad(waveform, (0, max(0, samples - waveform.shape[-1])))[:, : max(samples, 1)]
+
+
 def envelope(waveform: Tensor, columns: int) -> np.ndarray:
     """[columns] largest absolute sample of a [C,T] waveform in each column, 0..1 of the whole."""
     mono = waveform.abs().amax(0)
@@ -28,8 +33,15 @@ def envelope(waveform: Tensor, columns: int) -> np.ndarray:
     return peaks / max(peaks.max(), 1e-6)
 
 
-def plot_motion(motion: FaceMotion, waveform: Tensor | None = None) -> Tensor:
-    """[720,1280,3] picture of a motion's curves; with a waveform [C,T] its outline lies behind the mouth."""
+def plot_motion(motion: FaceMotion, waveform: Tensor | None = None, sample_rate: int = 0) -> Tensor:
+    """[720,1280,3] picture of a motion's curves; with a waveform [C,T] its outline lies behind the mouth at its own times.
+
+    Raises ValueError if the motion has no frames.
+    """
+    if len(motion) == 0:
+        raise ValueError("Plot Face Motion: face_motion has 0 frames, so there is nothing to draw.")
+    if waveform is not None and sample_rate:
+        waveform = of_length(waveform, round(motion.seconds * sample_rate))
     picture = Image.new("RGB", SIZE, PAPER)
     draw = ImageDraw.Draw(picture)
     font, small = ImageFont.load_default(15), ImageFont.load_default(13)
@@ -71,7 +83,7 @@ def draw_panel(
         y = y1 - (level - low) / (high - low) * (y1 - y0)
         draw.line((x0, y, x1, y), GRID)
         draw.text((x0 - 48, y - 8), f"{level:.1f}", INK, font)
-    step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800) if seconds / s <= 12)
+    step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, seconds) if seconds / s <= 12)
     for tick in np.arange(0, seconds + 1e-6, step):
         x = x0 + tick / seconds * (x1 - x0)
         draw.line((x, y0, x, y1), GRID)
