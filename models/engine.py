@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .face_motion import FaceMotion
+from .portrait import Portrait
 
 NODE = "Generate Face Motion"
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
@@ -86,7 +87,7 @@ class MotionEngine(Protocol):
     native_fps: Fraction | None  # None: made at any frame rate; else made at this rate and resampled
 
     def generate(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress, portrait: Portrait | None = None
     ) -> FaceMotion:
-        """Motion of frame_count(speech.seconds, fps) frames at `fps`."""
+        """Motion of frame_count(speech.seconds, fps) frames at `fps`; ValueError if the engine needs the portrait that speaks."""
         ...

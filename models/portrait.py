@@ -1,5 +1,6 @@
 """What every renderer takes and gives."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ class Portrait:
     """One face of one picture, ready to be moved by the renderer that prepared it.
 
     image [H,W,3] float32 in 0..1 on the CPU, the whole picture. motion: the photo's own motion. features: the renderer's.
+    policy: how a motion with absolute values meets this portrait, group by group; see `resolve`.
     """
 
     image: Tensor
@@ -30,6 +32,7 @@ class Portrait:
     motion: FaceFrame
     renderer: str
     features: Any
+    policy: Mapping[str, str] | None = None
 
 
 class PortraitRenderer(Protocol):

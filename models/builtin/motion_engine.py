@@ -10,6 +10,7 @@ from torch import nn
 
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import CONTROLS, FaceMotion
+from ..portrait import Portrait
 from .procedural import CLOCK, blink_times, blink_track, head_and_brows
 from .speech_features import loudest, normalise, speech_features
 from .speech_net import VISEMES, hear
@@ -36,9 +37,9 @@ class BuiltinMotionEngine:
         self.network = network
 
     def generate(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress, portrait: Portrait | None = None
     ) -> FaceMotion:
-        """See MotionEngine. All values are changes from the photo."""
+        """See MotionEngine. All values are changes from the photo, whoever is on it."""
         frames = speech.checked(fps)
         mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))
         network = self.network()

@@ -51,8 +51,8 @@ class FaceFrame:
         shapes = {"expression": (21, 3), "pose": (3,), "translation": (3,), "controls": (len(CONTROLS),)}
         for name, shape in shapes.items():
             check_tensor(f"reference {name}", getattr(self, name), shape)
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"face motion: reference scale is {self.scale}; a number above 0 is needed.")
+        if not math.isfinite(self.scale) or self.scale == 0:
+            raise ValueError(f"face motion: reference scale is {self.scale}; a finite number other than 0 is needed.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,12 @@ from torch import Tensor
 from .container import CONTROL_GROUPS, GROUPS, KEYPOINTS, FaceFrame, FaceMotion
 from .rotation import pose_degrees, rotation_matrix
 
+RULES = ("relative", "absolute", "published", "still")
 DEFAULT_POLICY: Mapping[str, str] = {group: "absolute" if group == "lips" else "relative" for group in GROUPS}
+# Keypoints and axes that LivePortrait's absolute mode takes from the driver; the others shape the face and stay the portrait's.
+PUBLISHED_ENTRIES: tuple[tuple[int, str], ...] = (
+    *((keypoint, "xyz") for keypoint in (1, 2, 6, *range(11, 21))), (3, "y"), (4, "y"), (5, "z"), (8, "z"), (9, "yz"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,8 @@ class ResolvedMotion:
 
     For renderers with implicit keypoints (absolute for this portrait): expression [N,21,3], rotation [N,3,3],
     translation [N,3], scale [N]. For renderers that bend the photo (change from the photo): controls [N,12],
-    pose_delta [N,3] degrees, translation_delta [N,3], scale_ratio [N].
+    pose_delta [N,3] degrees, translation_delta [N,3], scale_ratio [N]. `opening` is the whole motion's first frame, which
+    slices keep.
     """
 
     expression: Tensor
@@ -31,14 +37,16 @@ class ResolvedMotion:
     translation_delta: Tensor
     scale_ratio: Tensor
     fps: Fraction
+    opening: "ResolvedMotion | None" = None
 
     def __len__(self) -> int:
         return self.expression.shape[0]
 
     def slice(self, start: int, stop: int) -> "ResolvedMotion":
         """Frames start to stop - 1."""
+        opening = self.opening or (None if (start, stop) == (0, 1) else self.slice(0, 1))
         fields = {name: value[start:stop] for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return ResolvedMotion(**fields, fps=self.fps)
+        return ResolvedMotion(**fields, fps=self.fps, opening=opening)
 
 
 def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] | None = None) -> ResolvedMotion:
@@ -46,21 +54,19 @@ def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] |
 
     Groups that the motion gives as changes are added to the portrait. Groups that it gives as absolute values follow
     `policy`: "relative" carries over the change from the motion's reference (its median frame when it has none),
-    "absolute" takes the value as it is. By default lips are absolute and everything else is relative.
+    "absolute" takes the value as it is, "published" takes it where LivePortrait's absolute mode does. "still" keeps the
+    portrait's own, whatever the motion gives. By default lips are absolute and everything else is relative.
     Raises ValueError for unknown groups or rules.
     """
     chosen = {**DEFAULT_POLICY, **(policy or {})}
     for group, rule in chosen.items():
-        if group not in GROUPS or rule not in ("relative", "absolute"):
-            raise ValueError(f"face motion: policy {group!r}: {rule!r}; groups are {', '.join(GROUPS)}, each relative or absolute.")
+        if group not in GROUPS or rule not in RULES:
+            raise ValueError(f"face motion: policy {group!r}: {rule!r}; groups are {', '.join(GROUPS)}, each {', '.join(RULES)}.")
     reference = motion.reference or motion.median_frame()
     expression, controls = _expression(motion, portrait, reference, chosen)
     rotation = _rotation(motion, portrait, reference, chosen["pose"])
     translation = _shift(motion.translation, portrait.translation, reference.translation, motion, chosen, "translation")
-    if "scale" not in motion.absolute:
-        scale = motion.scale * portrait.scale
-    else:
-        scale = motion.scale if chosen["scale"] == "absolute" else motion.scale / reference.scale * portrait.scale
+    scale = _scale(motion, portrait, reference, chosen["scale"])
     own_rotation = rotation_matrix(portrait.pose)
     return ResolvedMotion(
         expression, rotation, translation, scale,
@@ -73,9 +79,26 @@ def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] |
 
 
 def _shift(value: Tensor, own: Tensor, reference: Tensor, motion: FaceMotion, policy: Mapping[str, str], group: str) -> Tensor:
+    if policy[group] == "still":
+        return own.expand_as(value).clone()
     if group not in motion.absolute:
         return own + value
-    return value.clone() if policy[group] == "absolute" else own + value - reference
+    return own + value - reference if policy[group] == "relative" else value.clone()
+
+
+def _scale(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, rule: str) -> Tensor:
+    if rule == "still":
+        return torch.full_like(motion.scale, portrait.scale)
+    if "scale" not in motion.absolute:
+        return motion.scale * portrait.scale
+    return motion.scale / reference.scale * portrait.scale if rule == "relative" else motion.scale
+
+
+def _published(expression: Tensor, portrait: FaceFrame) -> Tensor:
+    taken = torch.zeros(21, 3, dtype=torch.bool)
+    for keypoint, axes in PUBLISHED_ENTRIES:
+        taken[keypoint, ["xyz".index(axis) for axis in axes]] = True
+    return torch.where(taken, expression, portrait.expression)
 
 
 def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: Mapping[str, str]) -> tuple[Tensor, Tensor]:
@@ -86,6 +109,8 @@ def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, p
             motion.expression[:, rows], portrait.expression[rows], reference.expression[rows], motion, policy, group
         )
         columns = list(CONTROL_GROUPS[group])
+        if policy[group] == "published" and group in motion.absolute:
+            expression[:, rows] = _published(expression, portrait)[:, rows]
         value = _shift(motion.controls[:, columns], portrait.controls[columns], reference.controls[columns], motion, policy, group)
         controls[:, columns] = value - portrait.controls[columns]
     return expression, controls
@@ -93,6 +118,8 @@ def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, p
 
 def _rotation(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: str) -> Tensor:
     rotation, own = rotation_matrix(motion.pose), rotation_matrix(portrait.pose)
+    if policy == "still":
+        return own.expand_as(rotation).clone()
     if "pose" not in motion.absolute:
         return rotation @ own
-    return rotation if policy == "absolute" else rotation @ rotation_matrix(reference.pose).T @ own
+    return rotation @ rotation_matrix(reference.pose).T @ own if policy == "relative" else rotation

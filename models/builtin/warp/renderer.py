@@ -20,6 +20,7 @@ LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
 BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
 LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 16
+FROM_THE_PHOTO = {"lips": "relative"}  # a warp starts from the photo's lips, whose own position it does not know
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class WarpRenderer:
             tuple(make_eye(name, points, image) for name in EYES),
             make_interior(mouth, image),
         )
-        return Portrait(image, face, FaceFrame(), self.id, features)
+        return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO)
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
         """See PortraitRenderer."""

@@ -1,0 +1,19 @@
+"""Which stages answer golden data, and how exactly."""
+
+from .kdtalker.golden_cases import CASES as KDTALKER
+from .liveportrait.golden_cases import CASES as LIVEPORTRAIT
+
+CASES = {**LIVEPORTRAIT, **KDTALKER}
+FINISHED_STAGES = {"kdtalker"}  # folders of golden data of which every file must be covered
+SAMPLED = ("kd_sampler", "kd_pipeline", "kd_pipeline_relative")
+
+
+def tolerance(case: str, output: str) -> tuple[float, float]:
+    """(absolute, relative) tolerance of one output, as the golden data's notes give it."""
+    if output.startswith(("crop", "net_", "pasted")):
+        return 3.0, 0.0  # bytes of OpenCV's fixed-point sampling
+    if output == "paste_mask":
+        return 3 / 255, 0.0
+    if output == "image_uint8":
+        return 1.0, 0.0  # truncation to bytes
+    return (1e-3, 1e-3) if case in SAMPLED else (1e-4, 1e-4)

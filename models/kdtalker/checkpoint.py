@@ -1,0 +1,28 @@
+"""KDTalker's published files as state dicts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+State = dict[str, Tensor]
+
+
+def denoiser_state(content: Mapping[str, Any]) -> State:
+    """KDTalker.pth (weights under `model`), or a flat file with the same keys. ValueError if they are not in it."""
+    inner = content.get("model", content)
+    state = {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, Tensor)}
+    state = {key: value for key, value in state.items() if key.startswith("point_model.")}
+    if not state:
+        raise ValueError("it holds no weights called point_model..., so it is not KDTalker's denoiser")
+    return state
+
+
+def audio_encoder_state(content: Mapping[str, Any]) -> State:
+    """wav2lip.pth (weights under `state_dict`), its audio encoder alone. ValueError if that is not in it."""
+    inner = content.get("state_dict", content)
+    state = {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, Tensor)}
+    state = {key: value for key, value in state.items() if key.startswith("audio_encoder.")}
+    if not state:
+        raise ValueError("it holds no weights called audio_encoder..., so it is not Wav2Lip")
+    return state

@@ -1,0 +1,134 @@
+"""KDTalker as a motion engine: speech and one portrait -> the motion of its face (KDTalker, sections 3.2 to 3.4)."""
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..engine import NODE, MotionSettings, Progress, Speech
+from ..face_motion import GROUPS, FaceFrame, FaceMotion
+from ..face_motion.operations import blend, retime, scale_intensity
+from ..liveportrait.motion_extractor import KeypointMotion
+from ..liveportrait.source import face_frame, picture_tensor
+from ..pixels import to_bytes
+from ..portrait import Portrait
+from .crop import dlib_points, face_crop, network_input
+from .mel import FPS, RATE, SAMPLES_PER_FRAME, mel_windows
+from .motion import MotionStatistics, smoothed
+from .sampling import WINDOW, sample_motion
+
+BLOCK = 256  # video frames whose features are computed at once
+ENCODING_SHARE = 0.3  # of the progress bar
+LICENCE = "CC BY-NC 4.0 (KDTalker), non-commercial research (Wav2Lip)"
+
+
+class KDTalkerEngine:
+    """Lips, expression and head from speech. The networks are called when they are needed; `steps` of DDIM (50 as published)."""
+
+    id = "KDTalker"
+    native_fps: Fraction | None = Fraction(FPS)
+
+    def __init__(
+        self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module], motion_extractor: Callable[[], nn.Module],
+        statistics: MotionStatistics, steps: int = 10,
+    ):  # fmt: skip
+        self.denoiser, self.audio_encoder, self.motion_extractor = denoiser, audio_encoder, motion_extractor
+        self.statistics, self.steps = statistics, steps
+
+    def generate(
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress, portrait: Portrait | None = None
+    ) -> FaceMotion:
+        """See MotionEngine. Absolute values in keypoint units, whose reference is the portrait's own motion.
+
+        Blinks, brows and silence are KDTalker's own, so the settings for them do nothing. ValueError without a portrait.
+        """
+        frames = speech.checked(fps)
+        if portrait is None:
+            raise ValueError(
+                f"{NODE}: portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait."
+            )
+        native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
+        found = self._own_motion(portrait)
+        sampled = self._sample(mono_wave(speech, native), native, found, seed, progress)
+        own = face_frame(found)
+        source = {"producer": self.id, "seed": seed, "steps": self.steps, "licence": LICENCE}
+        motion = face_motion(smoothed(self.statistics.parts(sampled)), own, Fraction(FPS), source)
+        return with_amounts(motion if fps == FPS else retime(motion, fps, frames), settings)
+
+    def _own_motion(self, portrait: Portrait) -> KeypointMotion:
+        crop, _ = face_crop(to_bytes(portrait.image), dlib_points(portrait.face.points))
+        network = self.motion_extractor()
+        found = network(picture_tensor(network_input(crop)).to(next(network.parameters()).device))
+        return KeypointMotion(**{name: value.cpu() for name, value in vars(found).items()})
+
+    def _sample(self, wave: np.ndarray, frames: int, found: KeypointMotion, seed: int, progress: Progress) -> Tensor:
+        windows = -(-frames // WINDOW) * self.steps
+        total = round(windows / (1 - ENCODING_SHARE))
+        encoder = self.audio_encoder()
+        speech = encode_speech(
+            encoder, wave, next(encoder.parameters()).device, lambda done, n: progress((total - windows) * done // n, total)
+        )
+        network = self.denoiser()
+        device = next(network.parameters()).device
+        random = torch.Generator().manual_seed(seed)
+        reference = motion_vector(found, self.statistics).to(device)
+        canonical = self.statistics.normalise("kp", found.canonical.flatten(1)).to(device)
+        sampled = sample_motion(
+            network, speech.to(device), reference, canonical,
+            lambda _: torch.randn(1, WINDOW, 70, 3, generator=random)[..., 0],  # the published call draws three and uses one
+            self.steps, lambda done, _: progress(total - windows + done, total),
+        )  # fmt: skip
+        progress(total, total)
+        return sampled.float().cpu()
+
+
+def mono_wave(speech: Speech, frames: int) -> np.ndarray:
+    """Mean of the channels at 16 kHz, float32, cut or filled with silence to whole video frames."""
+    wave = speech.waveform.mean(0).numpy()
+    if speech.sample_rate != RATE:
+        wave = librosa.resample(wave, orig_sr=speech.sample_rate, target_sr=RATE, res_type="soxr_hq")
+    wave = wave[: frames * SAMPLES_PER_FRAME].astype(np.float32)
+    return np.pad(wave, (0, frames * SAMPLES_PER_FRAME - len(wave)))
+
+
+def encode_speech(
+    network: nn.Module, wave: np.ndarray, device: torch.device, progress: Progress = lambda done, total: None
+) -> Tensor:
+    """One feature vector [512] for each whole video frame of a 16 kHz wave -> [n,512], block by block."""
+    frames = len(wave) // SAMPLES_PER_FRAME
+    wave, parts = wave[: frames * SAMPLES_PER_FRAME], []
+    for start in range(0, frames, BLOCK):
+        stop = min(start + BLOCK, frames)
+        windows = torch.from_numpy(np.ascontiguousarray(mel_windows(wave, start, stop)))
+        parts.append(network(windows[:, None].to(device)).float().cpu())
+        progress(stop, frames)
+    return torch.cat(parts)
+
+
+def motion_vector(found: KeypointMotion, statistics: MotionStatistics) -> Tensor:
+    """The normalised 70 numbers of a picture's own motion, [1,70]: the reference of the first window."""
+    return statistics.vector(
+        {"scale": found.scale, "yaw": found.yaw, "pitch": found.pitch, "roll": found.roll, "t": found.translation,
+         "exp": found.expression.flatten(1)}
+    )  # fmt: skip
+
+
+def face_motion(parts: Mapping[str, Tensor], own: FaceFrame, fps: Fraction, source: Mapping[str, Any]) -> FaceMotion:
+    """KDTalker's values [n,...] as absolute motion about the portrait's own; as published, the face keeps its size."""
+    pose = torch.cat([parts["pitch"], parts["yaw"], parts["roll"]], 1)
+    return FaceMotion.from_expression(
+        parts["exp"].unflatten(1, (21, 3)), pose, parts["t"], torch.full((len(pose),), own.scale), fps,
+        source=source, absolute=frozenset(GROUPS), reference=own,
+    )  # fmt: skip
+
+
+def with_amounts(motion: FaceMotion, settings: MotionSettings) -> FaceMotion:
+    """The artist's factors on lips and head."""
+    if settings.mouth_amount != 1:
+        motion = blend(motion, scale_intensity(motion, settings.mouth_amount, 1.0), 1.0, ["lips"])
+    return motion if settings.head_amount == 1 else scale_intensity(motion, 1.0, settings.head_amount)

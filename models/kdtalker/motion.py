@@ -1,0 +1,61 @@
+"""KDTalker's 70 numbers per frame: to and from LivePortrait's motion, with the published statistics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..kalman import smooth
+
+ORDER = (("scale", 1), ("yaw", 1), ("pitch", 1), ("roll", 1), ("t", 3), ("exp", 63))
+STATISTICS = tuple(f"{name}_{kind}" for name, _ in (*ORDER, ("kp", 63)) for kind in ("mean", "std"))
+SMOOTHED = ("pitch", "yaw", "roll", "t", "exp")  # scale is left as it is
+PROCESS, OBSERVATION = 0.05, 0.001  # variances of the published smoothing
+
+
+@dataclass(frozen=True)
+class MotionStatistics:
+    """Mean and standard deviation of every number, [n] float32 each, under the names of norm.npz."""
+
+    values: Mapping[str, Tensor]
+
+    def normalise(self, name: str, value: Tensor) -> Tensor:
+        """[B,n] -> [B,n]."""
+        return (value - self.values[f"{name}_mean"]) / self.values[f"{name}_std"]
+
+    def vector(self, motion: Mapping[str, Tensor]) -> Tensor:
+        """Parts [B,n] by name -> [B,70], normalised."""
+        return torch.cat([self.normalise(name, motion[name]) for name, _ in ORDER], -1)
+
+    def parts(self, vector: Tensor) -> dict[str, Tensor]:
+        """[B,70] -> parts [B,n] in degrees and keypoint units."""
+        split = vector.split([size for _, size in ORDER], -1)
+        return {
+            name: value * self.values[f"{name}_std"] + self.values[f"{name}_mean"]
+            for (name, _), value in zip(ORDER, split, strict=True)
+        }
+
+
+def smoothed(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published Kalman smoothing over the whole clip, in float64; [N,n] each."""
+    result = dict(parts)
+    for name in SMOOTHED:
+        result[name] = torch.from_numpy(smooth(parts[name].double().numpy(), PROCESS, OBSERVATION)).float()
+    return result
+
+
+def read_statistics(path, node: str) -> MotionStatistics:
+    """norm.npz, read without pickle; ValueError in `node`'s name when it is damaged or another file."""
+    sizes = dict((*ORDER, ("kp", 63)))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = {name: torch.from_numpy(file[name].astype(np.float32).reshape(-1)) for name in STATISTICS}
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"{node}: {path} is not KDTalker's norm.npz ({str(error)[:100]}). Get it again.") from None
+    for name, value in values.items():
+        size = sizes[name.rsplit("_", 1)[0]]
+        if value.numel() != size or not torch.isfinite(value).all() or (name.endswith("_std") and not (value > 0).all()):
+            raise ValueError(f"{node}: {path}: {name} must be {size} finite numbers, standard deviations above 0.")
+    return MotionStatistics(values)

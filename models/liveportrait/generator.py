@@ -1,0 +1,101 @@
+"""G: the SPADE generator, from warped features to the picture (LivePortrait, section 3.1; 55.4 M)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .exact_rewrites import conv_of_upsampled, joined, parameters_for
+
+HIDDEN = 128
+
+
+def instance_norm(x: Tensor) -> Tensor:
+    """Zero mean and unit variance of every channel; torch's group norm is its fastest form, in any memory format."""
+    return F.group_norm(x, x.shape[1], eps=1e-5)
+
+
+class Spade(nn.Module):
+    """Instance norm whose scale and shift are drawn by the layout (SPADE, eq. 1)."""
+
+    def __init__(self, channels: int, device=None, dtype=None, operations=nn):
+        super().__init__()
+        options = {"padding": 1, "device": device, "dtype": dtype}
+        self.mlp_shared = nn.Sequential(operations.Conv2d(256, HIDDEN, 3, **options))
+        self.mlp_gamma = operations.Conv2d(HIDDEN, channels, 3, **options)
+        self.mlp_beta = operations.Conv2d(HIDDEN, channels, 3, **options)
+
+    def forward(self, normalised: Tensor, layout: Tensor, factor: int) -> Tensor:
+        """normalised [B,C,h,w], layout [B,256,h/factor,w/factor] -> [B,C,h,w]."""
+        first = self.mlp_shared[0]
+        shared = first(layout) if factor == 1 else conv_of_upsampled(layout, *parameters_for(first, layout), factor)
+        shared = F.relu_(shared)
+        weight, bias = joined([self.mlp_gamma, self.mlp_beta], shared)
+        gamma, beta = F.conv2d(shared, weight, bias, padding=1).chunk(2, 1)
+        return torch.addcmul(beta, normalised, gamma.add_(1))
+
+
+class SpadeBlock(nn.Module):
+    """Residual block of two SPADE norms; a 1x1 shortcut with a third one where the width changes."""
+
+    def __init__(self, inputs: int, outputs: int, device=None, dtype=None, operations=nn):
+        super().__init__()
+        options = {"device": device, "dtype": dtype}
+        middle = min(inputs, outputs)
+        self.conv_0 = operations.Conv2d(inputs, middle, 3, padding=1, **options)
+        self.conv_1 = operations.Conv2d(middle, outputs, 3, padding=1, **options)
+        self.norm_0 = Spade(inputs, operations=operations, **options)
+        self.norm_1 = Spade(middle, operations=operations, **options)
+        if inputs != outputs:
+            self.conv_s = operations.Conv2d(inputs, outputs, 1, bias=False, **options)
+            self.norm_s = Spade(inputs, operations=operations, **options)
+
+    def forward(self, x: Tensor, layout: Tensor, factor: int) -> Tensor:
+        """x [B,a,h,w], layout [B,256,h/factor,w/factor] -> [B,b,h,w]."""
+        normalised = instance_norm(x)
+        shortcut = self.conv_s(self.norm_s(normalised, layout, factor)) if hasattr(self, "conv_s") else x
+        y = self.conv_0(F.leaky_relu_(self.norm_0(normalised, layout, factor), 0.2))
+        y = self.conv_1(F.leaky_relu_(self.norm_1(instance_norm(y), layout, factor), 0.2))
+        return shortcut + y
+
+
+class SpadeGenerator(nn.Module):
+    """Features [B,256,64,64] -> picture [B,3,512,512] in 0..1. Spectral norms are folded into the weights when they load."""
+
+    def __init__(self, device=None, dtype=None, operations=nn):
+        super().__init__()
+        options = {"device": device, "dtype": dtype, "operations": operations}
+        self.fc = operations.Conv2d(256, 512, 3, padding=1, device=device, dtype=dtype)
+        for i in range(6):
+            setattr(self, f"G_middle_{i}", SpadeBlock(512, 512, **options))
+        self.up_0 = SpadeBlock(512, 256, **options)
+        self.up_1 = SpadeBlock(256, 64, **options)
+        self.conv_img = nn.Sequential(operations.Conv2d(64, 12, 3, padding=1, device=device, dtype=dtype))
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.dtype != torch.float32:  # half precision convolutions want the channels last, several times as fast on a CPU
+            features = features.contiguous(memory_format=torch.channels_last)
+        x = self.fc(features)
+        for i in range(6):
+            x = getattr(self, f"G_middle_{i}")(x, features, 1)
+        x = self.up_0(F.interpolate(x, scale_factor=2), features, 2)
+        x = self.up_1(F.interpolate(x, scale_factor=2), features, 4)
+        return F.pixel_shuffle(self.conv_img(F.leaky_relu(x, 0.2)), 2).sigmoid()
+
+
+def fold_spectral_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Published keys with `weight_orig`, `weight_u`, `weight_v` -> plain weights, W / (u . W v); folded files pass unchanged."""
+    folded = {key: value for key, value in state.items() if not key.endswith(("weight_orig", "weight_u", "weight_v"))}
+    for key in [key for key in state if key.endswith("weight_orig")]:
+        base = key.removesuffix("weight_orig")
+        missing = [base + part for part in ("weight_u", "weight_v") if base + part not in state]
+        if missing:
+            raise ValueError(f"{missing[0]} is missing beside {key}")
+        weight, u, v = (state[base + part].float() for part in ("weight_orig", "weight_u", "weight_v"))
+        sigma = torch.dot(u, weight.flatten(1) @ v)
+        folded[base + "weight"] = (weight / sigma).to(state[key].dtype)
+    return folded
+
+
+def build_generator(state, metadata, device=None, dtype=torch.float32, operations=nn) -> SpadeGenerator:
+    """For the loader: the published sizes are the only ones."""
+    return SpadeGenerator(device, dtype, operations)

@@ -1,0 +1,51 @@
+"""Drawn faces back into their picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..pixels import source_grid
+from .crop import SIZE
+
+BORDER = 16  # pixels of the crop over which it fades into the picture
+
+
+def paste_mask() -> Tensor:
+    """[512,512] bytes: white, fading over the outer 16 pixels with round corners (equal to LivePortrait's template)."""
+    position = np.arange(SIZE)
+    inside = np.maximum(BORDER - np.minimum(position, SIZE - position), 0)
+    mask = np.floor(255 * np.clip(1 - np.hypot(inside[:, None], inside[None]) / BORDER, 0, 1))
+    return torch.from_numpy(mask.astype(np.uint8))
+
+
+@dataclass(frozen=True)
+class PastePlan:
+    """Where a crop lies in its picture: box (left, top, right, bottom), sampling grid [1,h,w,2], mask [h,w,1] in 0..1."""
+
+    box: tuple[int, int, int, int]
+    grid: Tensor
+    mask: Tensor
+
+
+def plan_paste(to_picture: np.ndarray, width: int, height: int) -> PastePlan:
+    """Once per portrait; to_picture [3,3] maps pixels of the crop to those of a width x height picture."""
+    corners = np.array([[0, 0, 1], [SIZE - 1, 0, 1], [SIZE - 1, SIZE - 1, 1], [0, SIZE - 1, 1]]) @ to_picture[:2].T
+    low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
+    left, top = (int(np.clip(value, 0, side)) for value, side in zip(low, (width, height), strict=True))
+    right, bottom = (int(np.clip(value, 0, side)) for value, side in zip(high, (width, height), strict=True))
+    grid = source_grid(to_picture, (SIZE, SIZE), (left, top, right, bottom))
+    mask = F.grid_sample(paste_mask()[None, None].float() / 255, grid, align_corners=True)[0, 0, ..., None]
+    return PastePlan((left, top, right, bottom), grid, mask)
+
+
+def paste(faces: Tensor, picture: Tensor, plan: PastePlan) -> Tensor:
+    """Faces [n,3,512,512] over picture [H,W,3], both in the same range -> [n,H,W,3]."""
+    left, top, right, bottom = plan.box
+    frames = picture.expand(len(faces), *picture.shape).clone()
+    drawn = F.grid_sample(faces.float(), plan.grid.to(faces.device).expand(len(faces), -1, -1, -1), align_corners=True)
+    part = frames[:, top:bottom, left:right]
+    frames[:, top:bottom, left:right] = torch.lerp(part, drawn.permute(0, 2, 3, 1).to(part), plan.mask.to(part))
+    return frames

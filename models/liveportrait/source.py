@@ -1,0 +1,37 @@
+"""A picture's own motion, as M sees it, in the pack's terms."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..face_motion import FaceFrame, expression_to_controls
+from .motion_extractor import KeypointMotion
+
+# MediaPipe's points for the openings that LivePortrait measures on its 203: upper, lower, corner, corner
+EYES_478 = ((159, 145, 33, 133), (386, 374, 362, 263))  # left and right in the picture
+LIPS_478 = (13, 14, 61, 291)
+
+
+def face_frame(motion: KeypointMotion, index: int = 0) -> FaceFrame:
+    """One picture of a batch as a FaceFrame."""
+    expression = motion.expression[index].float().cpu()
+    pose = torch.stack([angle[index, 0].float().cpu() for angle in (motion.pitch, motion.yaw, motion.roll)])
+    return FaceFrame(
+        expression, pose, motion.translation[index].float().cpu(), float(motion.scale[index, 0]),
+        expression_to_controls(expression[None])[0],
+    )  # fmt: skip
+
+
+def picture_tensor(crop: Tensor) -> Tensor:
+    """[256,256,3] bytes -> [1,3,256,256] in 0..1, what F and M take."""
+    return crop.permute(2, 0, 1)[None].float() / 255
+
+
+def openings(points: np.ndarray) -> tuple[Tensor, Tensor]:
+    """MediaPipe's 478 points [478,2 or 3] -> openings over width: eyes [1,2] (left in the picture first), lips [1,1]."""
+
+    def ratio(upper: int, lower: int, left: int, right: int) -> float:
+        gap, width = (np.linalg.norm(points[a, :2] - points[b, :2]) for a, b in ((upper, lower), (left, right)))
+        return float(gap / (width + 1e-6))
+
+    return torch.tensor([[ratio(*eye) for eye in EYES_478]]), torch.tensor([[ratio(*LIPS_478)]])

@@ -1,0 +1,214 @@
+"""W: dense motion from two sets of keypoints, and the appearance volume warped by it (LivePortrait, section 3.1; 45.5 M)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..frozen_batch_norm import FrozenBatchNorm
+from .appearance import CHANNELS, DEPTH
+from .exact_rewrites import SpectralKernel, conv_by_slices, conv_of_upsampled, parameters_for
+
+KEYPOINTS, COMPRESSED = 21, 4
+LEVELS = (110, 64, 128, 256, 512, 1024)  # channels down the hourglass
+ASCENT = ((1024, 512), (1024, 256), (512, 128), (256, 64), (128, 32))
+HEATMAP_VARIANCE = 0.01
+LEAST_HEAT = 1e-30  # below it a Gaussian's tail consists of denormal numbers, which make a CPU's convolution three times as slow
+PHASES_FROM = 16  # width from which summing the taps of an upsampled convolution is cheaper than upsampling
+
+
+@dataclass(frozen=True)
+class WarpSource:
+    """What does not change over a film: volume [1,32,16,64,64], its compressed form [4,16,64,64], keypoints [1,21,3]."""
+
+    volume: Tensor
+    compressed: Tensor
+    keypoints: Tensor
+
+
+@dataclass(frozen=True)
+class DenseMotionField:
+    """deformation [B,16,64,64,3] float32: where each voxel comes from, x, y, z in -1..1; occlusion [B,1,64,64] in 0..1."""
+
+    deformation: Tensor
+    occlusion: Tensor
+
+
+def axes(shape: tuple[int, int, int], like: Tensor) -> list[Tensor]:
+    """Coordinates along x, y, z of a [D,H,W] volume, -1..1 inclusive, float32."""
+    return [torch.linspace(-1, 1, size, device=like.device) for size in reversed(shape)]
+
+
+def heatmaps(keypoints: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """[B,21,3] -> [B,21,D,H,W], exp(-|grid - kp|^2 / 0.02): a Gaussian is the product of three along the axes."""
+    x, y, z = (
+        torch.exp(-0.5 / HEATMAP_VARIANCE * (axis - keypoints[..., i, None]) ** 2)
+        for i, axis in enumerate(axes(shape, keypoints))
+    )
+    product = z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]
+    return F.threshold_(product, LEAST_HEAT, 0.0)
+
+
+def shifted_volumes(volume: Tensor, shifts: Tensor) -> Tensor:
+    """[C,D,H,W] sampled at grid + shift, trilinear, zero outside: shifts [B,K,3] (x, y, z) -> [B,K,C,D,H,W].
+
+    The same as grid_sample with align_corners=False on a grid with inclusive corners, as the published network was trained;
+    a shift is the same for all voxels, so each axis is one small banded matrix.
+    """
+    matrices = []
+    for i, axis in enumerate(axes(tuple(volume.shape[-3:]), shifts)):
+        size = len(axis)
+        position = ((axis + shifts[..., i, None] + 1) * size - 1) / 2
+        reach = 1 - (position[..., None] - torch.arange(size, device=shifts.device)).abs()
+        matrices.append(reach.clamp(min=0).to(volume.dtype))  # [B,K,to,from]
+    x, y, z = matrices
+    out = volume.flatten(0, 2) @ x.transpose(-1, -2)  # [B,K,C*D*H,W]
+    out = y[:, :, None] @ out.unflatten(2, (-1, volume.shape[2]))  # [B,K,C*D,H,W]
+    out = z[:, :, None] @ out.flatten(-2).unflatten(2, (-1, volume.shape[1]))  # [B,K,C,D,H*W]
+    return out.unflatten(-1, tuple(volume.shape[-2:]))
+
+
+class Level(nn.Module):
+    """3x3x3 convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, device=None, dtype=None, operations=nn):
+        super().__init__()
+        self.conv = operations.Conv3d(inputs, outputs, 3, padding=1, device=device, dtype=dtype)
+        self.norm = FrozenBatchNorm(outputs, device, dtype)
+
+
+class Down(Level):
+    """Then half the height and width."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.conv(x)))
+        return F.avg_pool2d(x.flatten(1, 2), 2).unflatten(1, x.shape[1:3])
+
+
+class Up(Level):
+    """Of the input at twice the height and width."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] < PHASES_FROM:
+            x = self.conv(F.interpolate(x, scale_factor=(1, 2, 2)))
+        else:
+            x = conv_of_upsampled(x, *parameters_for(self.conv, x), factor=2)
+        return F.relu(self.norm(x))
+
+
+class Encoder(nn.Module):
+    def __init__(self, options: dict):
+        super().__init__()
+        self.down_blocks = nn.ModuleList(Down(a, b, **options) for a, b in zip(LEVELS, LEVELS[1:], strict=False))
+
+
+class Decoder(Level):
+    def __init__(self, options: dict):
+        super().__init__(142, 142, **options)
+        self.up_blocks = nn.ModuleList(Up(a, b, **options) for a, b in ASCENT)
+
+
+class Hourglass(nn.Module):
+    """[B,110,16,64,64] -> [B,142,16,64,64]; depth is never pooled."""
+
+    def __init__(self, options: dict):
+        super().__init__()
+        self.encoder, self.decoder = Encoder(options), Decoder(options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = [x]
+        for block in self.encoder.down_blocks:
+            skips.append(block(skips[-1]))
+        x = skips.pop()
+        for block in self.decoder.up_blocks:
+            x = torch.cat([block(x), skips.pop()], 1)
+        return F.relu(self.decoder.norm(self.decoder.conv(x)))
+
+
+class DenseMotion(nn.Module):
+    """Which of 22 shifts every voxel takes, and what is hidden."""
+
+    def __init__(self, device=None, dtype=None, operations=nn):
+        super().__init__()
+        options = {"device": device, "dtype": dtype}
+        self.hourglass = Hourglass({**options, "operations": operations})
+        self.mask = operations.Conv3d(142, KEYPOINTS + 1, 7, padding=3, **options)
+        self.compress = operations.Conv3d(CHANNELS, COMPRESSED, 1, **options)
+        self.norm = FrozenBatchNorm(COMPRESSED, **options)
+        self.occlusion = operations.Conv2d(142 * DEPTH, 1, 7, padding=3, **options)
+        self._mask_kernel: tuple[int, SpectralKernel] | None = None  # of the weights at that address
+
+    def compressed(self, volume: Tensor) -> Tensor:
+        """[1,32,16,64,64] -> [4,16,64,64]."""
+        return F.relu(self.norm(self.compress(volume)))[0]
+
+    def candidates(self, source: WarpSource, driving: Tensor) -> tuple[Tensor, Tensor]:
+        """Shifts [B,22,3] and the hourglass's input [B,110,16,64,64]; number 0 is the background, which stays."""
+        shifts = F.pad(source.keypoints - driving, (0, 0, 1, 0))
+        warped = shifted_volumes(source.compressed, shifts)
+        shape = tuple(source.compressed.shape[-3:])
+        heat = F.pad(heatmaps(driving, shape) - heatmaps(source.keypoints, shape), (0,) * 6 + (1, 0))
+        return shifts, torch.cat([heat[:, :, None].to(warped), warped], 2).flatten(1, 2)
+
+    def mask_logits(self, features: Tensor) -> Tensor:
+        """[B,142,16,64,64] -> [B,22,16,64,64]; on a CPU in float32 the 7x7x7 kernel goes through its spectrum."""
+        weight, bias = parameters_for(self.mask, features)
+        if features.device.type != "cpu" or features.dtype != torch.float32:
+            return conv_by_slices(features, weight, bias)
+        place = self.mask.weight.data_ptr()
+        if self._mask_kernel is None or self._mask_kernel[0] != place:
+            self._mask_kernel = (place, SpectralKernel(weight, bias))
+        return self._mask_kernel[1](features)
+
+    def forward(self, source: WarpSource, driving: Tensor) -> DenseMotionField:
+        shifts, stacked = self.candidates(source, driving)
+        features = self.hourglass(stacked)
+        weights = self.mask_logits(features).float().softmax(1)
+        shift = torch.einsum("bkdhw,bkc->bdhwc", weights, shifts)
+        x, y, z = axes(tuple(features.shape[-3:]), shift)
+        grid = torch.stack(torch.broadcast_tensors(x, y[:, None], z[:, None, None]), -1)
+        return DenseMotionField(grid + shift, self.occlusion(features.flatten(1, 2)).sigmoid())
+
+
+class ConvNormLeaky(nn.Module):
+    """3x3 convolution, batch norm, leaky ReLU 0.01."""
+
+    def __init__(self, inputs: int, outputs: int, device=None, dtype=None, operations=nn):
+        super().__init__()
+        self.conv = operations.Conv2d(inputs, outputs, 3, padding=1, device=device, dtype=dtype)
+        self.norm = FrozenBatchNorm(outputs, device, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(self.norm(self.conv(x)), 0.01)
+
+
+class WarpingModule(nn.Module):
+    """Appearance volume and two sets of keypoints -> the generator's input [B,256,64,64]."""
+
+    def __init__(self, device=None, dtype=None, operations=nn):
+        super().__init__()
+        options = {"device": device, "dtype": dtype, "operations": operations}
+        self.dense_motion_network = DenseMotion(**options)
+        self.third = ConvNormLeaky(CHANNELS * DEPTH, 256, **options)
+        self.fourth = operations.Conv2d(256, 256, 1, device=device, dtype=dtype)
+
+    def prepare(self, volume: Tensor, keypoints: Tensor) -> WarpSource:
+        """Once per portrait: volume [1,32,16,64,64], source keypoints [1,21,3]."""
+        return WarpSource(volume, self.dense_motion_network.compressed(volume), keypoints.float())
+
+    def forward(self, source: WarpSource, driving: Tensor) -> Tensor:
+        """driving [B,21,3] float32 -> [B,256,64,64]."""
+        motion = self.dense_motion_network(source, driving)
+        return self.warp(source.volume, motion)
+
+    def warp(self, volume: Tensor, motion: DenseMotionField) -> Tensor:
+        """The volume as the motion field bends it, folded to a picture of features. Coordinates need float32."""
+        volume = volume.float().expand(len(motion.deformation), -1, -1, -1, -1)
+        bent = F.grid_sample(volume, motion.deformation, align_corners=False).flatten(1, 2)
+        return self.fourth(self.third(bent.to(motion.occlusion))) * motion.occlusion
+
+
+def build_warping(state, metadata, device=None, dtype=torch.float32, operations=nn) -> WarpingModule:
+    """For the loader: the published sizes are the only ones."""
+    return WarpingModule(device, dtype, operations)

@@ -1,0 +1,136 @@
+"""Compare the pack's networks with golden data: `python3 run.py python tools/goldens.py DIR...`
+
+Every *.golden.json under the folders is computed again from the weights, inputs and salt that the file declares, and each of its
+outputs gets one line: file, output, largest absolute error, tolerance, pass or fail. An output that nothing computes is "not
+covered". The exit status is 1 if any output fails, or if a file of a finished stage is not covered.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from talking_portrait.models.golden_cases import CASES, FINISHED_STAGES, tolerance
+
+
+@dataclass(frozen=True)
+class Line:
+    """The verdict on one output of one file."""
+
+    file: str
+    output: str
+    error: float | None  # None: not covered
+    tolerance: str
+    passed: bool
+
+    def __str__(self) -> str:
+        error = "not covered" if self.error is None else f"{self.error:.2e}"
+        return f"{self.file:44} {self.output:34} {error:>12}  {self.tolerance:22} {'pass' if self.passed else 'FAIL'}"
+
+
+class GoldenCase:
+    """One golden file: its JSON, its filled inputs and weights."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.name = path.name.split(".")[0]
+        self.data = json.loads(path.read_text())
+        self.salt = self.data.get("salt", "public")
+
+    @cached_property
+    def fill(self) -> ModuleType:
+        """The filling rules of the file: the folder's own (kd_fill, jv_fill) or the common ones."""
+        wanted = self.data.get("fill", "fill")
+        return helper(self.path.parent, "fill" if wanted in ("none", None) else wanted)
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """Every declared input, by name."""
+        return {spec["name"]: self._input(spec) for spec in self.data.get("inputs", [])}
+
+    def _input(self, spec: dict) -> Tensor:
+        common = helper(self.path.parent, "fill")
+        if spec["kind"] == "normal":
+            value = common.inputs(spec["name"], spec["shape"], self.salt, spec.get("scale", 1.0))
+        else:
+            value = spec.get("scale", 1.0) * common.uniform(spec["name"], spec["shape"], self.salt)
+        value = value + spec.get("offset", 0.0)
+        return value.to(torch.uint8) if "uint8" in spec.get("dtype", "") else value
+
+    def weights(self, manifest: str) -> dict[str, Tensor]:
+        """The filled state dict of a published file, by the name of its manifest."""
+        keys = json.loads((self.path.parent / f"{manifest}.manifest.json").read_text())["keys"]
+        return self.fill.state_dict(keys, self.salt)
+
+
+def helper(folder: Path, name: str) -> ModuleType:
+    """A filling module that lies in the golden's folder or in one above it."""
+    for place in (folder, *folder.parents):
+        path = place / f"{name}.py"
+        if path.is_file():
+            spec = importlib.util.spec_from_file_location(f"golden_{name}_{abs(hash(str(path)))}", path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    raise SystemExit(f"{name}.py, which fills the weights, is neither in {folder} nor above it.")
+
+
+def judge(case: GoldenCase, output: str, got: Tensor | None) -> Line:
+    """Shape and probed values of one output against the file."""
+    atol, rtol = tolerance(case.name, output)
+    words = f"{atol:g} + {rtol:g}*|value|" if rtol else f"{atol:g}"
+    wanted = case.data["outputs"][output]
+    if got is None:
+        return Line(case.path.name, output, None, words, False)
+    got = torch.as_tensor(np.asarray(got) if not isinstance(got, Tensor) else got).detach()
+    values = torch.tensor(wanted["values"], dtype=torch.float64)
+    if list(got.shape) != wanted["shape"]:
+        return Line(case.path.name, f"{output} {list(got.shape)} for {wanted['shape']}", float("inf"), words, False)
+    error = (got.double().flatten()[torch.tensor(wanted["idx"])] - values).abs()
+    passed = bool((error <= atol + rtol * values.abs()).all())
+    return Line(case.path.name, output, float(error.max()), words, passed)
+
+
+def evaluate(path: Path) -> Iterator[Line]:
+    """The lines of one golden file."""
+    case = GoldenCase(path)
+    compute = CASES.get(case.name)
+    if compute is None:
+        done = path.parent.name in FINISHED_STAGES
+        yield Line(path.name, f"all {len(case.data['outputs'])}", None, "finished stage" if done else "stage to come", not done)
+        return
+    with torch.inference_mode():
+        outputs = compute(case)
+    for name in case.data["outputs"]:
+        yield judge(case, name, outputs.get(name))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compare the pack's networks with golden data.")
+    parser.add_argument("folders", nargs="+", type=Path, help="folders with *.golden.json, searched through")
+    files = sorted({path for folder in parser.parse_args().folders for path in folder.rglob("*.golden.json")})
+    if not files:
+        print("There is no *.golden.json under these folders.")
+        return 1
+    lines = []
+    for path in files:
+        for line in evaluate(path):
+            print(line, flush=True)
+            lines.append(line)
+    failed, covered = [line for line in lines if not line.passed], [line for line in lines if line.error is not None]
+    print(f"{len(files)} files: {len(covered) - sum(x.error is not None for x in failed)} outputs pass, {len(failed)} fail, "
+          f"{sum(x.error is None and x.passed for x in lines)} files belong to stages to come")  # fmt: skip
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
