@@ -28,14 +28,14 @@ class PlainRenderer:
         """[1,32,16,64,64], [1,21,3], [1,21,3] -> [1,256,64,64]."""
         base, dtype = "dense_motion_network", volume.dtype
         shape = tuple(volume.shape[-3:])
-        z, y, x = torch.meshgrid(*(torch.linspace(-1, 1, size) for size in shape), indexing="ij")
+        z, y, x = torch.meshgrid(*(torch.linspace(-1, 1, size, device=volume.device) for size in shape), indexing="ij")
         grid = torch.stack([x, y, z], -1)
         compressed = F.relu(self._norm(base + ".norm", self._conv(self.w, base + ".compress", volume, 0)))
         moved = grid[None] - driving[0, :, None, None, None] + source[0, :, None, None, None]
         candidates = torch.cat([grid[None], moved])  # [22,16,64,64,3]
         warped = F.grid_sample(compressed.float().expand(22, -1, -1, -1, -1), candidates, align_corners=False).to(dtype)
         heat = [torch.exp(-0.5 * ((grid - kp[0, :, None, None, None]) ** 2).sum(-1) / 0.01) for kp in (driving, source)]
-        heat = torch.cat([torch.zeros(1, *shape), heat[0] - heat[1]]).to(dtype)
+        heat = torch.cat([torch.zeros(1, *shape, device=volume.device), heat[0] - heat[1]]).to(dtype)
         features = self._hourglass(torch.cat([heat[:, None], warped], 1).flatten(0, 1)[None])
         mask = self._conv(self.w, base + ".mask", features, 3).float().softmax(1)
         deformation = (mask[0, ..., None] * candidates).sum(0)[None]

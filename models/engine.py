@@ -87,7 +87,8 @@ class MotionEngine(Protocol):
     native_fps: Fraction | None  # None: made at any frame rate; else made at this rate and resampled
 
     def generate(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress, portrait: Portrait | None = None
-    ) -> FaceMotion:
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
+        portrait: Portrait | None = None,
+    ) -> FaceMotion:  # fmt: skip
         """Motion of frame_count(speech.seconds, fps) frames at `fps`; ValueError if the engine needs the portrait that speaks."""
         ...

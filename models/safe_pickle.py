@@ -61,4 +61,7 @@ def loads(data: bytes, **options: Any) -> Any:
 
 def load_tensors(path: Path) -> Any:
     """The content of a .pth file on the CPU, placeholders where something else than tensors and containers was."""
-    return torch.load(str(path), map_location="cpu", weights_only=False, pickle_module=sys.modules[__name__])
+    try:
+        return torch.load(str(path), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        return torch.load(str(path), map_location="cpu", weights_only=False, pickle_module=sys.modules[__name__])

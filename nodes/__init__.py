@@ -7,17 +7,19 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
-from . import audio, face, measure, motion, portrait
+from . import audio, face, liveportrait, measure, motion, portrait
+from .registry import register_folders
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 
 class TalkingPortraitExtension(ComfyExtension):
     async def on_load(self) -> None:
+        register_folders()
         copy_samples(Path(folder_paths.get_input_directory()))
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*audio.NODES, *face.NODES, *motion.NODES, *portrait.NODES, *measure.NODES]
+        return [*audio.NODES, *face.NODES, *motion.NODES, *portrait.NODES, *liveportrait.NODES, *measure.NODES]
 
 
 def copy_samples(input_folder: Path) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import torch
 
 from ..models.engine import MotionEngine
+from ..models.published_weights import WEIGHTS, weight_path
 from .loading import load_shared
-from .registry import WEIGHTS, missing_weight_message, weight_path
+from .registry import find_weight, missing_weight_message
 
 NODE = "Load Motion Engine"
 
 
-def _builtin() -> MotionEngine:
+def _builtin(steps: int) -> MotionEngine:
     from ..models.builtin.motion_engine import BuiltinMotionEngine
     from ..models.builtin.speech_net import build_speech_net
 
@@ -22,9 +23,25 @@ def _builtin() -> MotionEngine:
     return BuiltinMotionEngine(model.ready)
 
 
-ENGINES: dict[str, Callable[[], MotionEngine]] = {"built-in": _builtin}
+def _kdtalker(steps: int) -> MotionEngine:
+    from ..models.kdtalker.audio_encoder import build_audio_encoder
+    from ..models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
+    from ..models.kdtalker.denoiser import build_denoiser
+    from ..models.kdtalker.engine import KDTalkerEngine
+    from ..models.kdtalker.motion import read_statistics
+    from .renderers import liveportrait_model
+
+    paths = {part: find_weight(f"kdtalker.{part}", NODE) for part in ("denoiser", "audio", "norm")}
+    motion = liveportrait_model("motion", torch.float32, NODE)
+    denoiser = load_shared("kdtalker denoiser", paths["denoiser"], torch.float32, build_denoiser, NODE, denoiser_state)
+    encoder = load_shared("wav2lip", paths["audio"], torch.float32, build_audio_encoder, NODE, audio_encoder_state)
+    statistics = read_statistics(paths["norm"], NODE)
+    return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps)
 
 
-def load_engine(name: str) -> MotionEngine:
-    """The engine called `name` in the menu."""
-    return ENGINES[name]()
+ENGINES: dict[str, Callable[[int], MotionEngine]] = {"built-in": _builtin, "KDTalker": _kdtalker}
+
+
+def load_engine(name: str, steps: int = 10) -> MotionEngine:
+    """The engine called `name` in the menu; `steps` are those of its diffusion, where it has one."""
+    return ENGINES[name](steps)

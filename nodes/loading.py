@@ -17,7 +17,15 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from ..models.safe_pickle import load_tensors
+
 Builder = Callable[..., nn.Module]  # build(state_dict, metadata, device=, dtype=, operations=) -> module without weights
+Converter = Callable[[Any], dict[str, Tensor]]  # a file's content -> the network's state dict; ValueError says why it cannot
+
+DAMAGED = (
+    RuntimeError, ValueError, OSError, EOFError, KeyError, IndexError, AttributeError, TypeError, pickle.UnpicklingError,
+    SafetensorError,
+)  # fmt: skip
 
 # Weak: the cache keeps nothing alive. Keyed patchers live as long as some node output, or ComfyUI, holds them.
 _alive: "weakref.WeakValueDictionary[tuple, Any]" = weakref.WeakValueDictionary()
@@ -38,14 +46,24 @@ class LoadedModel:
         return self.patcher.model
 
 
-def load_shared(kind: str, path: Path, dtype: torch.dtype, build: Builder, node: str) -> LoadedModel:
+def ready_together(models: list[LoadedModel], memory_required: int = 0) -> list[nn.Module]:
+    """Ask ComfyUI to have all of these loaded at the same time."""
+    comfy.model_management.load_models_gpu([model.patcher for model in models], memory_required=memory_required)
+    return [model.patcher.model for model in models]
+
+
+def load_shared(
+    kind: str, path: Path, dtype: torch.dtype, build: Builder, node: str, convert: Converter | None = None, exact: bool = False
+) -> LoadedModel:
     """Load `path` once per (kind, file version, dtype, device); a file changed on disk is read again.
 
-    Raises ValueError in `node`'s name when the file is missing, damaged or does not fit the network that `build` makes.
+    `convert` makes the file's content the network's state dict. `exact`: compute in `dtype` even where ComfyUI would rather
+    not, such as bfloat16 on a CPU. Raises ValueError in `node`'s name when the file is missing, damaged or does not fit the
+    network that `build` makes.
     """
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
-    compute = comfy.model_management.unet_manual_cast(dtype, device) or dtype
+    compute = dtype if exact else comfy.model_management.unet_manual_cast(dtype, device) or dtype
     try:
         status = path.stat()
     except OSError:
@@ -55,6 +73,7 @@ def load_shared(kind: str, path: Path, dtype: torch.dtype, build: Builder, node:
         patcher = _alive.get(key)
         if patcher is None:
             state, metadata = read_weights(path, node)
+            state = converted(state, convert, path, node)
             operations = comfy.ops.pick_operations(dtype, compute, load_device=device)
             model = build(state, metadata, device=offload, dtype=dtype, operations=operations).eval()
             comfy.model_management.archive_model_dtypes(model)
@@ -69,11 +88,23 @@ def load_shared(kind: str, path: Path, dtype: torch.dtype, build: Builder, node:
 def read_weights(path: Path, node: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header of a weight file, read without running anything in it; ValueError if it is damaged."""
     try:
+        if path.suffix in (".pth", ".pt", ".ckpt"):
+            return load_tensors(path), {}
         state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
-    except (RuntimeError, ValueError, OSError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except DAMAGED as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(f"{node}: {path.name} cannot be read ({reason}). Download it again: {path}") from error
     return state, metadata or {}
+
+
+def converted(content: Any, convert: Converter | None, path: Path, node: str) -> dict[str, Tensor]:
+    """The state dict in a file's content; ValueError in `node`'s name if it is another file."""
+    try:
+        if not isinstance(content, Mapping):
+            raise ValueError(f"it holds a {type(content).__name__}, not weights")
+        return dict(content) if convert is None else convert(content)
+    except ValueError as error:
+        raise ValueError(f"{node}: {path} cannot be used: {error}. Put the right file in its place.") from None
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], assign: bool, path: Path, node: str) -> None:

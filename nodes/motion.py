@@ -7,12 +7,13 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..models.face_motion import FaceMotion
-from ..models.face_motion.operations import HEAD_MODES, blend, head_motion, scale_blinks, scale_intensity
+from ..models.face_motion.operations import HEAD_MODES, blend, head_motion, retime, scale_blinks, scale_intensity
 from ..models.face_motion.plot import plot_motion
 from ..models.face_motion.storage import FORMATS, load_any, save_any
 
 CATEGORY = "talking portrait/motion"
 FaceMotionType = io.Custom("FACE_MOTION")
+LENGTHS = ("must be equal", "fit motion_b")
 REGIONS = {"lips": ("lips",), "eyes": ("eyes",), "rest of face": ("rest",), "head": ("pose", "translation", "scale")}
 
 
@@ -107,12 +108,23 @@ class BlendFaceMotion(io.ComfyNode):
                     io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.")
                     for name in REGIONS
                 ),
+                io.Combo.Input(
+                    "lengths",
+                    options=list(LENGTHS),
+                    optional=True,
+                    tooltip="If the two differ in frame rate or length: stop, or bring motion_b to motion_a's (cut, or its last "
+                    "frame held).",
+                ),
             ],
             outputs=[FaceMotionType.Output(tooltip="The blended motion.")],
         )
 
     @classmethod
-    def execute(cls, motion_a: FaceMotion, motion_b: FaceMotion, weight: float, **regions: bool) -> io.NodeOutput:
+    def execute(
+        cls, motion_a: FaceMotion, motion_b: FaceMotion, weight: float, lengths: str = LENGTHS[0], **regions: bool
+    ) -> io.NodeOutput:
+        if lengths == LENGTHS[1]:
+            motion_b = retime(motion_b, motion_a.fps, len(motion_a))
         groups = [group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts]
         return io.NodeOutput(blend(motion_a, motion_b, weight, groups))
 

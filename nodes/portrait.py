@@ -22,9 +22,11 @@ from ..models.engine import frame_count
 from ..models.face_motion import FaceMotion, resolve
 from ..models.face_regions import select_face
 from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
+from ..models.published_weights import LIVEPORTRAIT_KEYS
 from ..models.video_stream import VideoStreamWriter
 from .progress import FrameProgress
-from .renderers import RENDERERS, load_renderer
+from .registry import weights_fingerprint
+from .renderers import PRECISIONS, RENDERERS, load_renderer
 
 CATEGORY = "talking portrait/portrait"
 FaceMotionType = io.Custom("FACE_MOTION")
@@ -54,15 +56,30 @@ class LoadPortraitRenderer(io.ComfyNode):
                 io.Combo.Input(
                     "renderer",
                     options=list(RENDERERS),
-                    tooltip="built-in warp: bends the photo itself, on any machine, with nothing to download.",
-                )
+                    tooltip="built-in warp: bends the photo itself, on any machine, with nothing to download. LivePortrait: draws "
+                    "the face anew, with wrinkles and teeth; needs its files and, for a film, a GPU.",
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    optional=True,
+                    advanced=True,
+                    tooltip="LivePortrait's arithmetic. auto: fp16 on a GPU that is fast at it, else fp32. bf16 is twice as fast "
+                    "as fp32 on a recent CPU and a little coarser.",
+                ),
             ],
             outputs=[RendererType.Output(tooltip="For Prepare Portrait.")],
         )
 
     @classmethod
-    def execute(cls, renderer: str) -> io.NodeOutput:
-        return io.NodeOutput(load_renderer(renderer))
+    def execute(cls, renderer: str, precision: str = "auto") -> io.NodeOutput:
+        return io.NodeOutput(load_renderer(renderer, precision))
+
+    @classmethod
+    def fingerprint_inputs(cls, renderer: str, precision: str = "auto") -> list:
+        if renderer == "built-in warp":
+            return []
+        return weights_fingerprint(LIVEPORTRAIT_KEYS, "animal" if "animal" in renderer else "")
 
 
 class PreparePortrait(io.ComfyNode):
@@ -223,7 +240,7 @@ def render_in_batches(prepared: PreparedPortrait, motion: FaceMotion) -> Iterato
     """Frames [n,H,W,3] of a motion, n as the renderer's memory bound allows."""
     device = comfy.model_management.get_torch_device()
     renderer, portrait = prepared.renderer, prepared.portrait
-    resolved = resolve(motion, portrait.motion)
+    resolved = resolve(motion, portrait.motion, portrait.policy)
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
         yield renderer.render(portrait, resolved.slice(start, min(start + batch, len(motion))), device)

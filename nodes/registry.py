@@ -1,99 +1,46 @@
-"""Every weight file of the pack, in one table: what it is called, where it goes, where it comes from, who may use it."""
+"""Where weight files lie in ComfyUI's model folders, and what an artist reads when one is missing."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-PACK = Path(__file__).resolve().parent.parent
-IN_PACK = "models/builtin/weights"
+import folder_paths
+
+from ..models.published_weights import IN_PACK, WEIGHTS
+
+OWN_FOLDERS = ("liveportrait", "kdtalker")  # of ComfyUI's models folder, which ComfyUI does not know by itself
+# variant -> folders within the model folder where its files may lie
+PLACES = {"": ("",), "animal": ("animal/", "animals/", "liveportrait_animals/", "base_models_v1.1/")}
 
 
-@dataclass(frozen=True)
-class Weight:
-    """One published file. `size` is in MB, from the source's listing or, marked ~, from its tensors' shapes."""
-
-    file: str
-    folder: str  # ComfyUI model folder, or IN_PACK for what ships with the pack
-    url: str
-    size: str
-    licence: str
-    used_by: str
+def register_folders() -> None:
+    """Tell ComfyUI about the pack's own model folders."""
+    for name in OWN_FOLDERS:
+        folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
 
 
-LIVEPORTRAIT = "https://huggingface.co/Kijai/LivePortrait_safetensors/resolve/main/"
-FP32_WARPING = "LivePortrait renderer"
-
-WEIGHTS: dict[str, Weight] = {
-    "face": Weight(
-        "face_nets.safetensors", IN_PACK, "ships with the pack; tools/convert_face_nets.py makes it from mediapipe 0.10.21",
-        "3.9", "Apache-2.0 (MediaPipe)", "Load Face Detector (built-in), Prepare Portrait",
-    ),
-    "speech": Weight(
-        "speech.safetensors", IN_PACK, "ships with the pack; tools/train_speech_net.py makes it",
-        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
-    ),
-    "liveportrait.appearance": Weight(
-        "appearance_feature_extractor.safetensors", "liveportrait", LIVEPORTRAIT + "appearance_feature_extractor.safetensors",
-        "~3.4", "MIT", FP32_WARPING,
-    ),
-    "liveportrait.motion": Weight(
-        "motion_extractor.safetensors", "liveportrait", LIVEPORTRAIT + "motion_extractor.safetensors",
-        "~113", "MIT", "LivePortrait renderer, Face Motion from Video",
-    ),
-    "liveportrait.warping": Weight(
-        "warping_module.safetensors", "liveportrait", LIVEPORTRAIT + "warping_module.safetensors", "~182", "MIT", FP32_WARPING,
-    ),
-    "liveportrait.generator": Weight(
-        "spade_generator.safetensors", "liveportrait", LIVEPORTRAIT + "spade_generator.safetensors", "~222", "MIT", FP32_WARPING,
-    ),
-    "liveportrait.stitching": Weight(
-        "stitching_retargeting_module.safetensors", "liveportrait", LIVEPORTRAIT + "stitching_retargeting_module.safetensors",
-        "~0.9", "MIT", FP32_WARPING,
-    ),
-    "kdtalker.denoiser": Weight(
-        "KDTalker.pth", "kdtalker", "https://huggingface.co/ChaolongYang/KDTalker", "~172 (weights alone)",
-        "CC BY-NC 4.0", "KDTalker engine",
-    ),
-    "kdtalker.audio": Weight(
-        "wav2lip.pth", "kdtalker", "https://huggingface.co/ChaolongYang/KDTalker", "~11 (the part that is used)",
-        "non-commercial research (Wav2Lip)", "KDTalker engine",
-    ),
-    "kdtalker.norm": Weight(
-        "norm.npz", "kdtalker", "https://github.com/chaolongy/KDTalker (dataset_process/norm.npz)", "0.006",
-        "CC BY-NC 4.0", "KDTalker engine",
-    ),
-    "joyvasa.motion": Weight(
-        "motion_generator_hubert_chinese.pt", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~414",
-        "MIT (verify on the model card)", "JoyVASA engine",
-    ),
-    "fantasytalking.audio": Weight(
-        "fantasytalking_model.ckpt", "model_patches", "https://huggingface.co/acvlab/FantasyTalking", "3362",
-        "Apache-2.0", "Load FantasyTalking",
-    ),
-    "fantasytalking.wav2vec2": Weight(
-        "wav2vec2-base-960h.safetensors", "audio_encoders", "https://huggingface.co/facebook/wav2vec2-base-960h", "~378",
-        "Apache-2.0", "FantasyTalking",
-    ),
-    "fantasytalking.wan": Weight(
-        "Wan2.1-I2V-14B-720P (any form that core loads)", "diffusion_models", "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-720P",
-        "~32790 in fp16", "Apache-2.0", "FantasyTalking",
-    ),
-    "actalker.unet": Weight(
-        "unet-136000.pth", "diffusion_models", "https://github.com/harlanhong/ACTalker (link in its README)",
-        "~7102 in fp32", "none stated (all rights reserved)", "Load ACTalker",
-    ),
-    "actalker.svd": Weight(
-        "svd_xt_1_1.safetensors", "checkpoints", "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1",
-        "4780", "Stability AI Community License", "ACTalker (its VAE)",
-    ),
-}  # fmt: skip
+def find_weight(key: str, node: str, variant: str = "") -> Path:
+    """Where a weight lies in ComfyUI's model folders; `variant` is a folder within ("animal"). ValueError says what to get."""
+    weight = WEIGHTS[key]
+    for name in (weight.file, *weight.other_names):
+        for place in PLACES[variant]:
+            found = folder_paths.get_full_path(weight.folder, place + name)
+            if found is not None:
+                return Path(found)
+    raise ValueError(missing_weight_message(key, node, variant))
 
 
-def weight_path(weight: Weight) -> Path:
-    """Path of a weight that ships with the pack."""
-    return PACK / weight.folder / weight.file
+def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, float]]:
+    """Where these weights lie and when they were written, so that a node runs again after a file was put in its place."""
+    found = []
+    for key in keys:
+        try:
+            path = find_weight(key, "", variant)
+        except ValueError:
+            continue
+        found.append((str(path), path.stat().st_mtime))
+    return found
 
 
-def missing_weight_message(key: str, node: str) -> str:
+def missing_weight_message(key: str, node: str, variant: str = "") -> str:
     """What an artist must read when a weight is not there: file, folder, link, size, licence."""
     weight = WEIGHTS[key]
     if weight.folder == IN_PACK:
@@ -103,25 +50,5 @@ def missing_weight_message(key: str, node: str) -> str:
         )
     return (
         f"{node}: {weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from {weight.url}, put "
-        f"it into ComfyUI/models/{weight.folder}/ and press R in the page."
+        f"it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} and press R in the page."
     )
-
-
-def page_models(keys: list[str]) -> list[dict[str, str]]:
-    """Entries for a workflow node's `properties.models`, from which the page offers downloads; only what it may fetch."""
-    entries = []
-    for key in keys:
-        weight = WEIGHTS[key]
-        if weight.url.startswith("https://huggingface.co/") and weight.url.endswith(weight.file):
-            entries.append({"name": weight.file, "url": weight.url, "directory": weight.folder})
-    return entries
-
-
-def markdown_table() -> str:
-    """The table as the README shows it."""
-    rows = ["| file | folder | size, MB | licence | used by |", "|---|---|---|---|---|"]
-    for weight in WEIGHTS.values():
-        name = f"[{weight.file}]({weight.url.split(' ')[0]})" if weight.url.startswith("https") else weight.file
-        folder = f"{weight.folder}/ in the pack" if weight.folder == IN_PACK else f"models/{weight.folder}/"
-        rows.append(f"| {name} | {folder} | {weight.size} | {weight.licence} | {weight.used_by} |")
-    return "\n".join(rows)

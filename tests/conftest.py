@@ -30,9 +30,21 @@ def server() -> Iterator[Any]:
     """One real ComfyUI server with this pack and the test-only probe pack."""
     from talking_portrait.tools.comfy_server import ComfyServer
 
-    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), packs={"probe_pack": DATA / "probe_pack"}) as running:
+    models = Path(tempfile.mkdtemp(prefix="talking-portrait-models-"))
+    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), packs={"probe_pack": DATA / "probe_pack"}, models=models) as running:
         running.post("/settings", {"Comfy.TutorialCompleted": True})
+        running.models = models
         yield running
+    shutil.rmtree(models, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def random_weights(server: Any) -> Path:
+    """Full-size weight files of the neural stages with random numbers, in the server's models folder."""
+    from talking_portrait.tools.random_weights import write
+
+    write(server.models)
+    return server.models
 
 
 @pytest.fixture(scope="session")

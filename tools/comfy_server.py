@@ -46,11 +46,13 @@ def free_port() -> int:
 class ComfyServer:
     """Start, use and stop one ComfyUI server; use it as a context manager.
 
-    Models are looked for in the ComfyUI folder's own models/; input, output and temp live in a scratch folder that is
-    removed at the end. `packs` are further custom node folders, name -> path.
+    Models are looked for in `models`, by default the ComfyUI folder's own models/; input, output and temp live in a scratch
+    folder that is removed at the end. `packs` are further custom node folders, name -> path.
     """
 
-    def __init__(self, comfyui: Path, packs: dict[str, Path] | None = None, extra: list[str] | None = None):
+    def __init__(
+        self, comfyui: Path, packs: dict[str, Path] | None = None, extra: list[str] | None = None, models: Path | None = None
+    ):
         self.comfyui = Path(comfyui)
         self.base = Path(tempfile.mkdtemp(prefix="talking-portrait-"))
         self.port = free_port()
@@ -60,7 +62,7 @@ class ComfyServer:
         self._link_packs({"talking_portrait": PACK, **(packs or {})})
         command = [
             sys.executable, "main.py", "--listen", "127.0.0.1", "--port", str(self.port),
-            "--base-directory", str(self.base), "--models-directory", str(self.comfyui / "models"),
+            "--base-directory", str(self.base), "--models-directory", str(models or self.comfyui / "models"),
             "--database-url", "sqlite:///:memory:", "--disable-api-nodes", "--disable-auto-launch",
             *([] if accelerator_present() else ["--cpu"]), *(extra or []),
         ]  # fmt: skip

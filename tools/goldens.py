@@ -17,9 +17,8 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from talking_portrait.models.golden_cases import CASES, FINISHED_STAGES, tolerance
+from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
     python3 run.py python -m talking_portrait.tools.make_workflows [NAME ...]
 
 The page writes the files, so they are what an artist would have saved. Each workflow is then run, and its picture
-NAME.jpg, which the Templates browser shows, is made of what came out.
+NAME.jpg, which the Templates browser shows, is made of what came out; of workflows whose weights do not ship it shows the graph.
 """
 
+import io
 import json
 import math
 import os
@@ -82,11 +83,33 @@ def thumbnail(tiles: list[Image.Image]) -> Image.Image:
     return sheet
 
 
+SHOW = """
+() => {
+  const nodes = app.graph._nodes, left = Math.min(...nodes.map((n) => n.pos[0])), top = Math.min(...nodes.map((n) => n.pos[1]));
+  const right = Math.max(...nodes.map((n) => n.pos[0] + n.size[0])), low = Math.max(...nodes.map((n) => n.pos[1] + n.size[1]));
+  const scale = Math.min(1420 / (right - left), 760 / (low - top));
+  app.canvas.ds.scale = scale;
+  app.canvas.ds.offset = [110 / scale - left, 150 / scale - top];
+  app.canvas.setDirty(true, true);
+}
+"""
+
+
+def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
+    """The graph itself, as the page shows it."""
+    page.evaluate("async (g) => { await app.loadGraphData(g) }", graph)
+    page.evaluate(SHOW)
+    page.wait_for_timeout(2000)
+    page.keyboard.press("Escape")
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop((60, 90, 1580, 960))
+    return shot.resize((2 * THUMBNAIL, round(2 * THUMBNAIL * shot.height / shot.width)), Image.LANCZOS)
+
+
 def main(names: list[str]) -> None:
     chosen = {name: draft for name, draft in DRAFTS.items() if not names or name in names}
     profile = tempfile.mkdtemp()
     with ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server, sync_playwright() as playwright:
-        server.post("/settings", {"Comfy.TutorialCompleted": True})
+        server.post("/settings", {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False})
         browser = playwright.chromium.launch_persistent_context(
             profile, executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS, viewport={"width": 1600, "height": 1000}
         )
@@ -98,9 +121,12 @@ def main(names: list[str]) -> None:
             graph = draw(page, draft)
             target = PACK / "workflows" / f"{name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            outputs = server.run(server.to_prompt(graph))
-            files = server.output_files(outputs) or server.output_files(outputs, "temp")
-            thumbnail(pictures(files)).save(target.with_suffix(".jpg"), quality=85)
+            if draft.neural:
+                picture = graph_picture(page, graph)
+            else:
+                outputs = server.run(server.to_prompt(graph))
+                picture = thumbnail(pictures(server.output_files(outputs) or server.output_files(outputs, "temp")))
+            picture.save(target.with_suffix(".jpg"), quality=85)
             print(target)
         browser.close()
     shutil.rmtree(profile, ignore_errors=True)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..models.published_weights import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, WEIGHTS, page_models
+
 PORTRAIT_FILE = "talking_portrait_astronaut.png"
 SPEECH_FILE = "talking_portrait_speech.wav"
+DRIVING_FILE = "talking_portrait_driving.mp4"
 COLOURS = {"inputs": "#3f789e", "face": "#88A", "motion": "#8A8", "render": "#b58b2a", "proof": "#a1309b"}
 
 
@@ -32,6 +35,11 @@ class Draft:
     nodes: dict[str, NodeDraft]
     notes: list[dict[str, Any]]
     groups: list[dict[str, Any]]
+
+    @property
+    def neural(self) -> bool:
+        """Whether it needs weight files that do not ship, so that its own result cannot be its picture."""
+        return any(node.inputs.get("renderer") == "LivePortrait" for node in self.nodes.values())
 
     def prompt(self) -> dict[str, Any]:
         """The draft as an API prompt."""
@@ -131,6 +139,164 @@ speech moves and the part that expression moves; engines with region control (an
 With a video: *missing_face* says what happens in frames without a face, and *missed_frames* lists them."""
 
 
+def files_needed(keys: list[str]) -> str:
+    """A table of weight files for a note."""
+    rows = ["| file | ComfyUI/models/ | licence |", "|---|---|---|"]
+    for key in keys:
+        weight = WEIGHTS[key]
+        rows.append(f"| [{weight.file}]({weight.url.split(' ')[0]}) | {weight.folder}/ | {weight.licence} |")
+    return "\n".join(rows)
+
+
+KDTALKER = f"""## KDTalker: a portrait from speech
+
+One picture and a voice. KDTalker moves lips, eyes and head; LivePortrait draws the face and pastes it into the picture.
+
+{files_needed(KDTALKER_KEYS + LIVEPORTRAIT_KEYS)}
+
+The original `.pth` files of LivePortrait work too (folders `base_models/`, `retargeting_models/`). A file that is not there is
+named when you press Run.
+
+Swap: *Load Motion Engine* to built-in, or *Load Portrait Renderer* to built-in warp; nothing else changes.
+Every seed speaks with other head motion. A GPU is needed for more than a few seconds of film."""
+
+DRIVEN = f"""## LivePortrait: a portrait driven by a video
+
+The face of the driving video moves the portrait. *Face Motion from Video* reads its motion, *LivePortrait Animation* says how it
+is carried over: relative (changes since the first frame, start with a calm face), absolute, or a region alone.
+
+{files_needed(LIVEPORTRAIT_KEYS)}
+
+Frames without a face stop the run and are named; choose *bridge* to fill them."""
+
+MIXED = f"""## Lips from speech, head and eyes from a video
+
+KDTalker speaks, the driving video gives head and eyes: *Blend Face Motion* takes lips (and the rest of the face) from one,
+eyes and head from the other, and fits the lengths.
+
+{files_needed(KDTALKER_KEYS + LIVEPORTRAIT_KEYS)}"""
+
+
+def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
+    """Turn the loaders of a draft to the neural stages, with their downloads for the page."""
+    place = nodes["7"].pos
+    inputs = {"renderer": "LivePortrait", "precision": "auto"}
+    nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS))
+    if engine:
+        nodes["5"] = NodeDraft("TalkingPortraitLoadMotionEngine", {"engine": "KDTalker", "steps": 10}, nodes["5"].pos)
+        nodes["6"].inputs["portrait"] = ["8", 0]
+
+
+def animation(column: int, row: int, **changes: Any) -> NodeDraft:
+    """LivePortrait Animation after Prepare Portrait (node 8)."""
+    inputs = {
+        "portrait": ["8", 0], "stitching": True, "motion_mode": "lips as given, rest relative", "region": "all", "multiplier": 1.0,
+        "keep_proportions": False, "close_lips": False, "eyes_open": -0.05, "lips_open": -0.05, "official_retargeting": False,
+        "output": "whole picture",
+    }  # fmt: skip
+    return NodeDraft("TalkingPortraitLivePortraitAnimation", {**inputs, **changes}, (column, row))
+
+
+def driving_video(motion: str = "34") -> dict[str, NodeDraft]:
+    """Driving video -> motion: nodes 30 to 34."""
+    return {
+        "30": NodeDraft("LoadVideo", {"file": DRIVING_FILE}, (40, 560), (300, 300)),
+        "31": NodeDraft("GetVideoComponents", {"video": ["30", 0]}, (420, 560)),
+        "33": NodeDraft(
+            "MediaPipeFaceLandmarker",
+            {
+                "face_detection_model": ["2", 0], "image": ["31", 0], "detector_variant": "both", "num_faces": 1,
+                "min_confidence": 0.5, "missing_frame_fallback": "empty",
+            },
+            (420, 700),
+        ),
+        motion: NodeDraft(
+            "TalkingPortraitFaceMotionFromVideo",
+            {
+                "images": ["31", 0], "face_landmarks": ["33", 0], "fps": ["31", 2], "face_index": 0, "missing_face": "error",
+                "smoothing": 0.3, "animal": False,
+            },
+            (420, 960),
+        ),
+    }  # fmt: skip
+
+
+def _kdtalker() -> Draft:
+    nodes = {**find_face(), **speak(), **render("6", 800)}
+    neural_loaders(nodes, engine=True)
+    nodes["11"] = animation(800, 420)
+    nodes["9"] = NodeDraft(
+        "TalkingPortraitRenderVideo",
+        {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}, (1160, 80), (300, 420),
+    )  # fmt: skip
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    return Draft(
+        nodes,
+        [note("Files and swaps", KDTALKER, (1160, 790), (820, 460))],
+        [
+            group("Picture and voice", "inputs", (20, 20), (340, 720)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Speech to motion: KDTalker", "motion", (400, 490), (340, 560)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+        ],
+    )
+
+
+def _driven() -> Draft:
+    nodes = {**find_face(), **driving_video(), **render("34", 800)}
+    neural_loaders(nodes, engine=False)
+    nodes["11"] = animation(800, 420, motion_mode="relative")
+    nodes["9"] = NodeDraft(
+        "TalkingPortraitRenderVideo",
+        {"portrait": ["11", 0], "face_motion": ["34", 0], "audio": ["31", 1], "crf": 16.0}, (1160, 80), (300, 420),
+    )  # fmt: skip
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    return Draft(
+        nodes,
+        [note("Files and modes", DRIVEN, (1160, 790), (820, 400))],
+        [
+            group("Portrait", "inputs", (20, 20), (340, 440)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Driving video to motion", "motion", (20, 490), (720, 700)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+        ],
+    )
+
+
+def _mixed() -> Draft:
+    nodes = {**find_face(), **speak(), **render("40", 1240)}
+    neural_loaders(nodes, engine=True)
+    driving = driving_video()
+    for key, column, row in (("30", 40, 780), ("31", 800, 560), ("33", 800, 700), ("34", 800, 960)):
+        nodes[key] = NodeDraft(driving[key].class_type, driving[key].inputs, (column, row), driving[key].size)
+    nodes["40"] = NodeDraft(
+        "TalkingPortraitBlendFaceMotion",
+        {
+            "motion_a": ["6", 0], "motion_b": ["34", 0], "weight": 1.0, "lips": False, "eyes": True, "rest_of_face": False,
+            "head": True, "lengths": "fit motion_b",
+        },
+        (800, 190),
+    )  # fmt: skip
+    nodes["11"] = animation(1240, 420)
+    nodes["9"] = NodeDraft(
+        "TalkingPortraitRenderVideo",
+        {"portrait": ["11", 0], "face_motion": ["40", 0], "audio": ["4", 0], "crf": 16.0}, (1600, 80), (300, 420),
+    )  # fmt: skip
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1960, 80), (460, 560))
+    return Draft(
+        nodes,
+        [note("Who moves what", MIXED, (1600, 790), (820, 460))],
+        [
+            group("Picture, voice and video", "inputs", (20, 20), (340, 1080)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Lips: KDTalker", "motion", (400, 490), (340, 620)),
+            group("Head and eyes: driving video", "motion", (780, 490), (360, 740)),
+            group("Blend", "motion", (780, 130), (360, 320)),
+            group("Motion to video: LivePortrait", "render", (1220, 20), (1220, 740)),
+        ],
+    )
+
+
 def _talking() -> Draft:
     return Draft(
         {**find_face(), **speak(), **render("6", 800)},
@@ -207,4 +373,7 @@ DRAFTS: dict[str, Draft] = {
     "talking_portrait": _talking(),
     "talking_portrait_intensity_and_head": _control(),
     "face_landmarks_and_masks": _regions(),
+    "kdtalker_portrait": _kdtalker(),
+    "liveportrait_driven_by_video": _driven(),
+    "kdtalker_lips_and_driven_head": _mixed(),
 }

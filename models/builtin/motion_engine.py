@@ -37,8 +37,9 @@ class BuiltinMotionEngine:
         self.network = network
 
     def generate(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress, portrait: Portrait | None = None
-    ) -> FaceMotion:
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
+        portrait: Portrait | None = None,
+    ) -> FaceMotion:  # fmt: skip
         """See MotionEngine. All values are changes from the photo, whoever is on it."""
         frames = speech.checked(fps)
         mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))

@@ -42,6 +42,11 @@ class ResolvedMotion:
     def __len__(self) -> int:
         return self.expression.shape[0]
 
+    def to(self, device: torch.device) -> "ResolvedMotion":
+        """The same motion on another device."""
+        fields = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return ResolvedMotion(**fields, fps=self.fps, opening=None if self.opening is None else self.opening.to(device))
+
     def slice(self, start: int, stop: int) -> "ResolvedMotion":
         """Frames start to stop - 1."""
         opening = self.opening or (None if (start, stop) == (0, 1) else self.slice(0, 1))

@@ -41,8 +41,9 @@ class KDTalkerEngine:
         self.statistics, self.steps = statistics, steps
 
     def generate(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress, portrait: Portrait | None = None
-    ) -> FaceMotion:
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
+        portrait: Portrait | None = None,
+    ) -> FaceMotion:  # fmt: skip
         """See MotionEngine. Absolute values in keypoint units, whose reference is the portrait's own motion.
 
         Blinks, brows and silence are KDTalker's own, so the settings for them do nothing. ValueError without a portrait.

@@ -24,7 +24,9 @@ def timesteps(steps: int) -> list[int]:
     return [TRAINED_STEPS // steps * k for k in reversed(range(steps))]
 
 
-def ddim(predict: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, each: Callable[[Tensor], None] | None = None) -> Tensor:
+def ddim(
+    predict: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, each: Callable[[Tensor], None] | None = None
+) -> Tensor:
     """Deterministic DDIM (eta 0) from `latent`; predict(latent, t) gives the noise. `each` sees the latent after every step."""
     products = alphas_cumprod()
     for t in timesteps(steps):

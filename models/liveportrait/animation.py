@@ -1,6 +1,6 @@
 """The keypoints that drive the warp, fitted to the picture: LivePortrait's modes (its pipeline, `execute`)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -43,12 +43,16 @@ class Source:
     @property
     def keypoints(self) -> Tensor:
         """x_s [1,21,3]."""
-        own = self.motion
-        scale, rotation = torch.tensor([own.scale]), rotation_matrix(own.pose[None])
-        return transform_keypoints(self.canonical, rotation, own.expression[None], scale, own.translation[None])
+        own, device = self.motion, self.canonical.device
+        values = (rotation_matrix(own.pose[None]), own.expression[None], torch.tensor([own.scale]), own.translation[None])
+        return transform_keypoints(self.canonical, *(value.to(device) for value in values))
+
+    def to(self, device: torch.device) -> "Source":
+        """The same portrait with its tensors elsewhere."""
+        return Source(self.canonical.to(device), self.motion, self.eyes.to(device), self.lips.to(device))
 
     def driven(self, motion: ResolvedMotion) -> Tensor:
-        """x_d [N,21,3] of a motion that is resolved for this portrait."""
+        """x_d [N,21,3] of a motion that is resolved for this portrait, on the same device."""
         canonical = self.canonical.expand(len(motion), -1, -1)
         return transform_keypoints(canonical, motion.rotation, motion.expression, motion.scale, motion.translation)
 
@@ -93,20 +97,14 @@ def retargeting_offsets(source: Source, options: AnimationOptions, network: Reta
     still = source.keypoints.expand(frames, -1, -1)
     offset = torch.zeros_like(still)
     if options.eyes is not None:
-        ratios = torch.cat([source.eyes.expand(frames, -1), track(options.eyes, frames)], 1)
+        ratios = torch.cat([source.eyes.expand(frames, -1), track(options.eyes, still)], 1)
         offset = offset + network.eye_delta(still, ratios)
     if options.lips is not None:
-        ratios = torch.cat([source.lips.expand(frames, -1), track(options.lips, frames)], 1)
+        ratios = torch.cat([source.lips.expand(frames, -1), track(options.lips, still)], 1)
         offset = offset + network.lip_delta(still, ratios)
     return offset
 
 
-def track(value: float | Tensor, frames: int) -> Tensor:
+def track(value: float | Tensor, like: Tensor) -> Tensor:
     """One number for all frames, or one for each -> [N,1]."""
-    return torch.as_tensor(value, dtype=torch.float32).reshape(-1, 1).expand(frames, 1)
-
-
-def sliced(options: AnimationOptions, start: int, stop: int) -> AnimationOptions:
-    """The options of frames start to stop - 1."""
-    tracks = {name: getattr(options, name) for name in ("eyes", "lips")}
-    return replace(options, **{name: value[start:stop] for name, value in tracks.items() if isinstance(value, Tensor) and value.ndim})
+    return torch.as_tensor(value, dtype=torch.float32, device=like.device).reshape(-1, 1).expand(len(like), 1)

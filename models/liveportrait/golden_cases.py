@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..face_motion import GROUPS, FaceMotion, pose_degrees, resolve
+from ..face_motion import FaceMotion, pose_degrees, resolve
 from ..kalman import smooth
 from . import crop
 from .animation import AnimationOptions, Source, driven_keypoints, motion_policy

@@ -8,9 +8,10 @@ import folder_paths
 import psutil
 import pytest
 import torch
+from talking_portrait.models import published_weights
 from talking_portrait.models.face_motion import FaceFrame, FaceMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.nodes import engines, registry
+from talking_portrait.nodes import engines
 from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo, duration
 
 FPS = Fraction(25)
@@ -108,7 +109,7 @@ def test_durations_in_words(seconds, words):
 def test_damaged_speech_weights_are_named(tmp_path, monkeypatch, spoil):
     from safetensors.torch import save_file
 
-    good = registry.weight_path(registry.WEIGHTS["speech"]).read_bytes()
+    good = published_weights.weight_path(published_weights.WEIGHTS["speech"]).read_bytes()
     path = tmp_path / "speech.safetensors"
     if spoil == "truncated":
         path.write_bytes(good[: len(good) // 2])

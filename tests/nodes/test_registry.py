@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from talking_portrait.nodes.registry import IN_PACK, WEIGHTS, markdown_table, missing_weight_message, page_models
+from talking_portrait.models.published_weights import IN_PACK, WEIGHTS, markdown_table, page_models
+from talking_portrait.nodes.registry import missing_weight_message
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

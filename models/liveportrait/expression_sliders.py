@@ -1,0 +1,56 @@
+"""LivePortrait's published expression sliders as one frame of face motion (its `gradio_pipeline.py`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import torch
+
+from ..face_motion import CONTROLS, FaceMotion
+
+LEAST_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A published slider: its range, and the control that it moves by 1 for every `unit`."""
+
+    low: float
+    high: float
+    control: str
+    unit: float
+    meaning: str
+
+
+SLIDERS: dict[str, Slider] = {
+    "smile": Slider(-0.3, 1.3, "mouthSmile", 1.0, "corners of the mouth up, or down below 0"),
+    "aaa": Slider(-30.0, 120.0, "jawOpen", 45.0, "mouth open as in 'ah'"),
+    "eee": Slider(-20.0, 15.0, "mouthStretch", 8.0, "mouth wide as in 'ee'"),
+    "woo": Slider(-20.0, 15.0, "mouthPucker", 10.0, "mouth round as in 'oo'"),
+    "wink_left": Slider(0.0, 25.0, "eyeBlinkLeft", 18.0, "the subject's left eye closes"),
+    "wink_right": Slider(0.0, 25.0, "eyeBlinkRight", 18.0, "the subject's right eye closes"),
+    "eyebrow": Slider(-10.0, 15.0, "browInnerUp", 12.0, "brows up, or together below 0"),
+    "pupil_x": Slider(-15.0, 15.0, "gazeX", 15.0, "looks to the picture's right"),
+    "pupil_y": Slider(-15.0, 15.0, "gazeY", 15.0, "looks up"),
+}
+FURROW_UNIT = 8.0  # of the brow slider below zero
+
+
+def slider_motion(values: Mapping[str, float], pose: tuple[float, float, float], shift: tuple[float, float, float]) -> FaceMotion:
+    """One frame of changes: slider values in their published units, pitch, yaw and roll in degrees, shift x, y and zoom."""
+    controls = torch.zeros(1, len(CONTROLS))
+    for name, value in values.items():
+        slider = SLIDERS[name]
+        unit = FURROW_UNIT if name == "eyebrow" and value < 0 else slider.unit
+        controls[0, CONTROLS.index(slider.control)] += value / unit
+    x, y, zoom = shift
+    return FaceMotion.from_controls(
+        controls, torch.tensor([pose], dtype=torch.float32), torch.tensor([[x, y, 0.0]]), torch.tensor([1.0 + zoom]), LEAST_RATE,
+        source={"producer": "expression editor"},
+    )  # fmt: skip
+
+
+def repeated(motion: FaceMotion, frames: int, fps: Fraction) -> FaceMotion:
+    """One frame, held."""
+    tracks = ("expression", "pose", "translation", "scale", "controls", "valid")
+    return replace(motion, fps=fps, **{name: getattr(motion, name)[:1].repeat_interleave(frames, 0) for name in tracks})

@@ -1,0 +1,135 @@
+"""LivePortrait as a portrait renderer: the picture is encoded once, every frame is warped, drawn and pasted back."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..face_motion import ResolvedMotion
+from ..pixels import to_bytes, warp_affine
+from ..portrait import FaceLandmarks478, Portrait
+from .animation import AnimationOptions, Source, driven_keypoints
+from .crop import SIZE, SOURCE_CROP, crop_matrix, crop_picture, face_box, network_input
+from .paste import PastePlan, paste, plan_paste
+from .source import face_frame, openings, picture_tensor
+from .warping import WarpSource
+
+LEAST_FACE = 32  # pixels of the crop's side: below it 512 drawn pixels would come from almost none
+LARGEST_BATCH = {"cpu": 1}  # two frames leave a CPU's cache and are slower
+LARGEST_BATCH_ELSEWHERE = 8
+FRAME_BYTES = {torch.float32: 900_000_000, torch.float16: 500_000_000, torch.bfloat16: 500_000_000}  # activations of one frame
+
+
+class Networks(Protocol):
+    """The five networks, loaded when they are asked for; `dtype` is the type that F, W and G compute in."""
+
+    dtype: torch.dtype
+
+    def encoders(self) -> tuple[nn.Module, nn.Module]:
+        """Appearance extractor and motion extractor (in float32)."""
+        ...
+
+    def drawers(self, memory: int) -> tuple[nn.Module, nn.Module]:
+        """Warping module and generator, with room for `memory` bytes of activations."""
+        ...
+
+    def retargeting(self) -> nn.Module:
+        """Stitching and retargeting, in float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class LivePortraitFeatures:
+    """What is known of one face: its warp source and keypoints, its place in the picture (None: the crop is the picture)."""
+
+    warp: WarpSource
+    source: Source
+    to_picture: np.ndarray
+    plan: PastePlan | None
+    options: AnimationOptions
+
+
+class LivePortraitRenderer:
+    """Draws 512x512 around the face and pastes it back into the whole picture."""
+
+    def __init__(self, networks: Networks, name: str = "LivePortrait"):
+        self.networks, self.id = networks, name
+
+    def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
+        """See PortraitRenderer; the mask is not needed. ValueError if the face is too small."""
+        points = face.points[:, :2]
+        box = face_box(points, *SOURCE_CROP)
+        if box.side < LEAST_FACE:
+            raise ValueError(
+                f"Prepare Portrait: the face in image is about {box.side / SOURCE_CROP[0]:.0f} pixels wide; LivePortrait needs "
+                f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose a larger face."
+            )
+        matrix = crop_matrix(box)
+        pixels = picture_tensor(network_input(crop_picture(to_bytes(image), matrix)))
+        appearance, motion = self.networks.encoders()
+        device = device_of(appearance)
+        volume = appearance(pixels.to(device, self.networks.dtype))
+        found = motion(pixels.to(device_of(motion)))
+        source = Source(found.canonical.cpu(), face_frame(found), *openings(points))
+        warping, _ = self.networks.drawers(0)
+        warp = moved(warping.prepare(volume.to(device_of(warping)), source.keypoints.to(device_of(warping))), torch.device("cpu"))
+        height, width = image.shape[:2]
+        to_picture = np.linalg.inv(matrix)
+        features = LivePortraitFeatures(warp, source, to_picture, plan_paste(to_picture, width, height), AnimationOptions())
+        return Portrait(image, face, source.motion, self.id, features)
+
+    def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
+        """See PortraitRenderer."""
+        largest = LARGEST_BATCH.get(device.type, LARGEST_BATCH_ELSEWHERE)
+        if device.type == "cuda":
+            largest = min(largest, torch.cuda.mem_get_info(device)[0] // FRAME_BYTES[self.networks.dtype])
+        return int(max(1, largest))
+
+    def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """See PortraitRenderer. ValueError when half precision overflows."""
+        features: LivePortraitFeatures = portrait.features
+        faces = self._draw(features, self._keypoints(features, motion)).float().cpu()
+        if not torch.isfinite(faces).all():
+            raise ValueError(
+                f"{self.id}: the drawn face has values that are not numbers in {str(self.networks.dtype).removeprefix('torch.')}. "
+                "Choose precision fp32 in Load Portrait Renderer; some older GPUs need it."
+            )
+        if features.plan is None:
+            return faces.permute(0, 2, 3, 1).contiguous()
+        return paste(faces, portrait.image, features.plan)
+
+    def _keypoints(self, features: LivePortraitFeatures, motion: ResolvedMotion) -> Tensor:
+        options = features.options
+        needed = options.stitching or options.close_lips or options.eyes is not None or options.lips is not None
+        network = self.networks.retargeting() if needed else None
+        device = device_of(network) if needed else torch.device("cpu")
+        return driven_keypoints(features.source.to(device), motion.to(device), options, network)
+
+    def _draw(self, features: LivePortraitFeatures, keypoints: Tensor) -> Tensor:
+        warping, generator = self.networks.drawers(len(keypoints) * FRAME_BYTES[self.networks.dtype])
+        device = device_of(warping)
+        return generator(warping(moved(features.warp, device), keypoints.to(device, torch.float32)))
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a network computes."""
+    return next(module.parameters()).device
+
+
+def moved(source: WarpSource, device: torch.device) -> WarpSource:
+    """A warp source on another device."""
+    return WarpSource(*(value.to(device) for value in (source.volume, source.compressed, source.keypoints)))
+
+
+def with_options(portrait: Portrait, options: AnimationOptions) -> Portrait:
+    """The same portrait, animated with other options."""
+    return replace(portrait, features=replace(portrait.features, options=options))
+
+
+def face_alone(portrait: Portrait) -> Portrait:
+    """The same face with its 512x512 crop as the whole picture, as KDTalker publishes its films."""
+    features: LivePortraitFeatures = portrait.features
+    crop = warp_affine(portrait.image, np.linalg.inv(features.to_picture), SIZE, SIZE)
+    return replace(portrait, image=crop, features=replace(features, plan=None))

@@ -1,0 +1,216 @@
+"""What LivePortrait adds: how it animates, motion from a driving video, and the expression editor."""
+
+from dataclasses import replace
+
+import torch
+from comfy_api.latest import io, ui
+
+from ..models.engine import frame_rate
+from ..models.face_motion.operations import add
+from ..models.face_regions import follow_face
+from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_policy
+from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
+from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
+from ..models.liveportrait.video_motion import smoothed, video_motion
+from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
+from .progress import ticker
+from .renderers import liveportrait_model
+
+CATEGORY = "talking portrait/portrait"
+MODES = ("lips as given, rest relative", "relative", "absolute")
+OUTPUTS = ("whole picture", "face alone (512x512)")
+AS_DRIVEN = -0.05  # one step below 0: no opening is asked for
+VIDEO = "Face Motion from Video"
+
+
+class LivePortraitAnimation(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLivePortraitAnimation",
+            display_name="LivePortrait Animation",
+            category=CATEGORY,
+            description="How LivePortrait carries a motion over to this portrait: stitching, regions, openings of eyes and lips.",
+            search_aliases=["stitching", "retargeting", "relative motion", "driving multiplier"],
+            inputs=[
+                PortraitType.Input("portrait", tooltip="From Prepare Portrait with the LivePortrait renderer."),
+                io.Boolean.Input("stitching", default=True, tooltip="Keeps shoulders and neck where they are in the picture."),
+                io.Combo.Input(
+                    "motion_mode",
+                    options=list(MODES),
+                    tooltip="relative: changes since the motion's reference, on top of the portrait's own face. absolute: the "
+                    "driver's values, as LivePortrait takes them. The first choice takes the lips as they are, the rest relative.",
+                ),
+                io.Combo.Input(
+                    "region",
+                    options=list(REGIONS),
+                    tooltip="What moves: all; exp (expression without head); pose (head alone); lip; eyes.",
+                ),
+                io.Float.Input(
+                    "multiplier", default=1.0, min=0.0, max=3.0, step=0.05,
+                    tooltip="Factor on how far every keypoint moves from the picture: 1 as driven.",
+                ),
+                io.Boolean.Input(
+                    "keep_proportions", default=False, advanced=True,
+                    tooltip="LivePortrait's 'expression-friendly': the first frame is the picture itself, and motion is sized by "
+                    "the two faces' sizes. For drivers whose face is much larger or smaller.",
+                ),
+                io.Boolean.Input(
+                    "close_lips", default=False, advanced=True,
+                    tooltip="A portrait with an open mouth starts from closed lips (lip normalisation).",
+                ),
+                opening("eyes_open", "eyes", 0.8),
+                opening("lips_open", "lips", 0.8),
+                io.Boolean.Input(
+                    "official_retargeting", default=False, advanced=True,
+                    tooltip="With eyes_open or lips_open: forget the driver's motion, as the published script does.",
+                ),
+                io.Combo.Input(
+                    "output", options=list(OUTPUTS), advanced=True,
+                    tooltip="The whole picture with the face pasted back, or the drawn face alone, as KDTalker publishes it.",
+                ),
+            ],
+            outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, portrait: PreparedPortrait, stitching, motion_mode, region, multiplier, keep_proportions, close_lips, eyes_open,
+        lips_open, official_retargeting, output,
+    ) -> io.NodeOutput:  # fmt: skip
+        if not isinstance(portrait.portrait.features, LivePortraitFeatures):
+            raise ValueError(
+                f"LivePortrait Animation: portrait was prepared by {portrait.portrait.renderer}. Choose LivePortrait in Load "
+                "Portrait Renderer, or take this node out."
+            )
+        options = AnimationOptions(
+            stitching, multiplier, keep_proportions, close_lips, wanted(eyes_open), wanted(lips_open), official_retargeting
+        )
+        policy = motion_policy(relative=motion_mode != "absolute", region=region)
+        if motion_mode == MODES[0] and policy["lips"] == "relative":
+            policy["lips"] = "absolute"
+        changed = replace(with_options(portrait.portrait, options), policy=policy)
+        return io.NodeOutput(PreparedPortrait(portrait.renderer, face_alone(changed) if output == OUTPUTS[1] else changed))
+
+
+def opening(name: str, what: str, high: float) -> io.Float.Input:
+    """A slider for the opening of eyes or lips."""
+    return io.Float.Input(
+        name, default=AS_DRIVEN, min=AS_DRIVEN, max=high, step=0.05, advanced=True,
+        tooltip=f"Opening of the {what}, height over width: 0 closed, about 0.4 open; below 0 as driven. Needs stitching's file.",
+    )  # fmt: skip
+
+
+def wanted(opening: float) -> float | None:
+    """The slider's value, or None for 'as driven'."""
+    return None if opening < 0 else opening
+
+
+class FaceMotionFromVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFaceMotionFromVideo",
+            display_name=VIDEO,
+            category="talking portrait/motion",
+            description="Reads the motion of a face in a driving video with LivePortrait's motion extractor.",
+            search_aliases=["driving video", "motion transfer", "reenactment"],
+            inputs=[
+                io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components."),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; missing frames: empty."
+                ),
+                io.Float.Input(
+                    "fps", default=25.0, min=0.0, max=120.0, step=0.001,
+                    tooltip="Frames per second of the driving video, from Get Video Components.",
+                ),
+                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, 0 is the first."),
+                io.Combo.Input(
+                    "missing_face", options=["error", "bridge"],
+                    tooltip="Frames without a face: stop and say which, or bridge them from their neighbours and list them.",
+                ),
+                io.Float.Input(
+                    "smoothing", default=0.3, min=0.0, max=1000.0, step=0.1, advanced=True,
+                    tooltip="Kalman smoothing of rotation and expression, observation variance x 10^-6: 0 none, "
+                    "0.3 as LivePortrait, more is smoother.",
+                ),
+                io.Boolean.Input(
+                    "animal", default=False, advanced=True, tooltip="Use the motion extractor for animals (folder animal/)."
+                ),
+            ],
+            outputs=[
+                FaceMotionType.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
+                io.String.Output(display_name="missed_frames", tooltip="Numbers of the frames without a face, from 0."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal) -> io.NodeOutput:
+        if len(images) == 0:
+            raise ValueError(f"{VIDEO}: images holds 0 frames, so there is no motion in it.")
+        found = follow_face(face_landmarks, face_index, None, VIDEO)
+        if len(found) != len(images):
+            raise ValueError(f"{VIDEO}: images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+        missed = [number for number, points in enumerate(found) if points is None]
+        if missed and missing_face == "error":
+            raise ValueError(
+                f"{VIDEO}: no face in {len(missed)} of {len(images)} frames ({listed(missed)}). Choose missing_face: bridge, or "
+                "another video."
+            )
+        extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "").ready()
+        motion = video_motion(extractor, images, found, frame_rate(fps), ticker())
+        return io.NodeOutput(smoothed(motion, smoothing * 1e-6), ", ".join(map(str, missed)))
+
+
+def listed(numbers: list[int]) -> str:
+    """The first of many numbers in words."""
+    return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
+
+
+class ExpressionEditor(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        sliders = [
+            io.Float.Input(
+                name, default=0.0, min=slider.low, max=slider.high, step=0.1 if slider.high < 2 else 0.5,
+                tooltip=f"{slider.meaning[0].upper()}{slider.meaning[1:]}; LivePortrait's units, 0 as in the picture.",
+            )
+            for name, slider in SLIDERS.items()
+        ]  # fmt: skip
+        turns = [
+            io.Float.Input(name, default=0.0, min=-20.0, max=20.0, step=0.5, tooltip=f"{what}, in degrees.")
+            for name, what in (
+                ("pitch", "Looks down above 0"), ("yaw", "Turns to the picture's left above 0"), ("roll", "Tilts clockwise above 0")
+            )
+        ]  # fmt: skip
+        return io.Schema(
+            node_id="TalkingPortraitExpressionEditor",
+            display_name="Expression Editor",
+            category="talking portrait/motion",
+            description="Changes the expression of one portrait by LivePortrait's sliders and shows it at once; works with every "
+            "renderer. The change can be laid on a whole motion.",
+            search_aliases=["smile", "wink", "facial expression"],
+            is_output_node=True,
+            inputs=[
+                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
+                *sliders,
+                *turns,
+                FaceMotionType.Input("face_motion", optional=True, tooltip="A motion to lay the change on; empty: one frame."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The portrait with this expression."),
+                FaceMotionType.Output(tooltip="The motion with this change in every frame."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, portrait: PreparedPortrait, pitch, yaw, roll, face_motion=None, **sliders) -> io.NodeOutput:
+        change = slider_motion(sliders, (pitch, yaw, roll), (0.0, 0.0, 0.0))
+        image = next(render_in_batches(portrait, change))
+        motion = change
+        if face_motion is not None:
+            motion = add(face_motion, repeated(change, len(face_motion), face_motion.fps))
+        return io.NodeOutput(image, motion, ui=ui.PreviewImage(image, cls=cls))
+
+
+NODES = [LivePortraitAnimation, FaceMotionFromVideo, ExpressionEditor]

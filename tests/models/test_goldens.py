@@ -1,0 +1,55 @@
+"""Every network and every step between them against the official implementations' golden data."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from talking_portrait.models.golden_cases import CASES
+from talking_portrait.tools import goldens
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "goldens"
+FILES = sorted(FOLDER.rglob("*.golden.json"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.split(".")[0])
+def test_every_output_agrees(path):
+    lines = list(goldens.evaluate(path))
+    assert [line.output for line in lines] == list(json.loads(path.read_text())["outputs"])
+    assert not [str(line) for line in lines if not line.passed]
+
+
+def copied(tmp_path: Path, name: str) -> Path:
+    """One golden of this folder, with its helpers, in a place of its own."""
+    folder = tmp_path / "kdtalker"
+    shutil.copytree(FOLDER / "kdtalker", folder, ignore=lambda _, names: [n for n in names if ".golden." in n])
+    shutil.copy(FOLDER / "fill.py", tmp_path)
+    return Path(shutil.copy(FOLDER / "kdtalker" / f"{name}.public.golden.json", folder))
+
+
+@pytest.mark.parametrize("change", ["value", "shape", "salt", "output"])
+def test_what_differs_is_a_failure(tmp_path, change):
+    path = copied(tmp_path, "lp_stitch")
+    data = json.loads(path.read_text())
+    if change == "value":
+        data["outputs"]["eye_delta"]["values"][5] += 0.001
+    elif change == "shape":
+        data["outputs"]["eye_delta"]["shape"] = [1, 42, 3]
+    elif change == "salt":
+        data["salt"] = "another"
+    else:
+        data["outputs"]["something_new"] = data["outputs"]["eye_delta"]
+    path.write_text(json.dumps(data))
+    failed = [line.output.split()[0] for line in goldens.evaluate(path) if not line.passed]
+    expected = {"salt": list(data["outputs"]), "output": ["something_new"]}.get(change, ["eye_delta"])
+    assert failed == expected
+
+
+def test_a_golden_that_nothing_answers_fails_for_a_finished_stage(tmp_path):
+    path = copied(tmp_path, "lp_stitch")
+    path = path.rename(path.with_name("lp_unknown.public.golden.json"))
+    assert [line.passed for line in goldens.evaluate(path)] == [False]
+
+
+def test_every_case_has_a_golden_here():
+    assert {path.name.split(".")[0] for path in FILES} == set(CASES)

@@ -1,0 +1,87 @@
+"""Write full-size weight files with random numbers, to run the neural stages where no published file is at hand.
+
+    python3 run.py python tools/random_weights.py COMFYUI_MODELS_FOLDER
+
+What they draw is noise: they prove that files load, graphs run, memory and speed. Heads of the motion extractor are scaled so
+that keypoints lie where a face's would.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
+from talking_portrait.models.kdtalker.denoiser import KDTalkerDenoiser
+from talking_portrait.models.kdtalker.motion import ORDER
+from talking_portrait.models.liveportrait.checkpoint import FILES
+from torch import Tensor, nn
+
+HEADS = {"kp": (0.3, 0.0), "exp": (0.02, 0.0), "t": (0.02, 0.0), "scale": (0.02, 1.5)}  # factor on the weight, bias
+
+
+def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
+    """Weights of a network built on the meta device: normal / sqrt(fan in), norms near 1."""
+    random = torch.Generator().manual_seed(seed)
+    return {key: random_tensor(key, value, random) for key, value in network.state_dict().items()}
+
+
+def random_tensor(key: str, like: Tensor, random: torch.Generator) -> Tensor:
+    """One parameter or buffer by the meaning of its name."""
+    leaf = key.rsplit(".", 1)[-1]
+    if not like.is_floating_point():
+        return torch.zeros(like.shape, dtype=like.dtype)
+    if leaf == "freqs":
+        return 10000 ** (-torch.arange(like.numel()) / like.numel())
+    noise = torch.randn(like.shape, generator=random)
+    if leaf in ("running_var", "gamma") or (like.ndim <= 1 and leaf == "weight"):
+        return 1 + 0.1 * noise.abs()
+    if like.ndim <= 1 or leaf in ("beta", "running_mean"):
+        return 0.02 * noise
+    return noise / (like[0].numel() ** 0.5)
+
+
+def liveportrait_states() -> dict[str, dict[str, Tensor]]:
+    """State dicts of LivePortrait's five files by the name of the safetensors edition."""
+    states = {}
+    for number, file in enumerate(FILES.values()):
+        state = random_state(file.build({}, {}, device="meta"), number)
+        for head, (factor, bias) in HEADS.items():
+            if f"detector.fc_{head}.weight" in state:
+                state[f"detector.fc_{head}.weight"] *= factor
+                state[f"detector.fc_{head}.bias"].fill_(bias)
+        states[file.safetensors] = state
+    return states
+
+
+def statistics() -> dict[str, np.ndarray]:
+    """Means and deviations in the form of norm.npz, in the range of a speaking face."""
+    deviation = {"scale": 0.13, "yaw": 5.0, "pitch": 5.0, "roll": 3.0, "t": 0.02, "exp": 0.01, "kp": 0.3}
+    arrays = {}
+    for name, size in (*ORDER, ("kp", 63)):
+        arrays[f"{name}_mean"] = np.full(size, 1.5 if name == "scale" else 0.0, np.float32)
+        arrays[f"{name}_std"] = np.full(size, deviation[name], np.float32)
+    return arrays
+
+
+def write(models: Path) -> None:
+    """All files, where the loaders look for them."""
+    for folder in ("liveportrait", "kdtalker"):
+        (models / folder).mkdir(parents=True, exist_ok=True)
+    for name, state in liveportrait_states().items():
+        save_file(state, models / "liveportrait" / name)
+    with torch.device("meta"):
+        denoiser, encoder = KDTalkerDenoiser(), AudioEncoder()
+    state = random_state(denoiser, 10)
+    state["point_model.model.output_projection.weight"] /= 4
+    torch.save({"model": state, "epoch": 1}, models / "kdtalker" / "KDTalker.pth")
+    torch.save({"state_dict": {f"module.{key}": value for key, value in random_state(encoder, 11).items()}},
+               models / "kdtalker" / "wav2lip.pth")  # fmt: skip
+    np.savez(models / "kdtalker" / "norm.npz", **statistics())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Write full-size weight files with random numbers.")
+    parser.add_argument("models", type=Path, help="ComfyUI's models folder, or any other")
+    write(parser.parse_args().models)
