@@ -156,7 +156,7 @@ def cropping(case: Any) -> Outputs:
             f"driving_bbox_{count}": crop.driving_box([points]),
         }
     to_picture = np.linalg.inv(crop.crop_matrix(crop.face_box(case.inputs["pts_paste"].numpy(), *crop.SOURCE_CROP)))
-    plan = plan_paste(to_picture, 400, 300)
+    plan = plan_paste(to_picture, 400, 300, keep_edges=False)
     face = formula_picture(512, 512, phase, 11).permute(2, 0, 1)[None]
     pasted = paste(face, picture.float(), plan)[0].clip(0, 255).to(torch.uint8)
     mask = paste(torch.full((1, 3, 512, 512), 1.0), torch.zeros(300, 400, 3), plan)[0]

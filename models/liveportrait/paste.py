@@ -30,15 +30,36 @@ class PastePlan:
     mask: Tensor
 
 
-def plan_paste(to_picture: np.ndarray, width: int, height: int) -> PastePlan:
-    """Once per portrait; to_picture [3,3] maps pixels of the crop to those of a width x height picture."""
+def plan_paste(to_picture: np.ndarray, width: int, height: int, keep_edges: bool = True) -> PastePlan:
+    """Once per portrait; to_picture [3,3] maps pixels of the crop to those of a width x height picture.
+
+    Where a crop reaches beyond its picture it is black there, and the drawn face is darker beside it. `keep_edges` lets the
+    drawn face fade out towards those edges of the picture; off, it is pasted as published.
+    """
     corners = np.array([[0, 0, 1], [SIZE - 1, 0, 1], [SIZE - 1, SIZE - 1, 1], [0, SIZE - 1, 1]]) @ to_picture[:2].T
     low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
     left, top = (int(np.clip(value, 0, side)) for value, side in zip(low, (width, height), strict=True))
     right, bottom = (int(np.clip(value, 0, side)) for value, side in zip(high, (width, height), strict=True))
     grid = source_grid(to_picture, (SIZE, SIZE), (left, top, right, bottom))
     mask = F.grid_sample(paste_mask()[None, None].float() / 255, grid, align_corners=True)[0, 0, ..., None]
+    if keep_edges:
+        mask = mask * edge_fade(corners, to_picture, width, height)[top:bottom, left:right, None]
     return PastePlan((left, top, right, bottom), grid, mask)
+
+
+def edge_fade(corners: np.ndarray, to_picture: np.ndarray, width: int, height: int) -> Tensor:
+    """[H,W] in 0..1: 0 at every edge of the picture that the crop crosses, 1 a crop border further in."""
+    reach = max(BORDER * float(np.hypot(*to_picture[:2, 0])), 1.0)
+    x, y = torch.arange(width, dtype=torch.float32), torch.arange(height, dtype=torch.float32)
+    low, high = corners.min(0), corners.max(0)
+    fade = torch.ones(height, width)
+    for crossed, distance in (
+        (low[0] < 0, x[None]), (low[1] < 0, y[:, None]), (high[0] > width - 1, width - 1 - x[None]),
+        (high[1] > height - 1, height - 1 - y[:, None]),
+    ):  # fmt: skip
+        if crossed:
+            fade = fade * (distance / reach).clamp(max=1)
+    return fade
 
 
 def paste(faces: Tensor, picture: Tensor, plan: PastePlan) -> Tensor:

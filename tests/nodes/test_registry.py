@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import folder_paths
 import pytest
 from talking_portrait.models.published_weights import IN_PACK, WEIGHTS, markdown_table, page_models
-from talking_portrait.nodes.registry import missing_weight_message
+from talking_portrait.nodes.registry import find_weight, missing_weight_message
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,3 +34,21 @@ def test_the_page_offers_only_what_it_may_download():
 
 def test_the_readme_shows_this_table():
     assert markdown_table() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("key", "variant", "place"), [
+    ("liveportrait.motion", "", "motion_extractor.safetensors"),
+    ("liveportrait.motion", "", "base_models/motion_extractor.pth"),
+    ("liveportrait.stitching", "", "retargeting_models/stitching_retargeting_module.pth"),
+    ("liveportrait.warping", "animal", "animal/warping_module.safetensors"),
+    ("kdtalker.norm", "", "norm.npz"),
+])  # fmt: skip
+def test_both_editions_and_animals_are_found_where_they_lie(tmp_path, monkeypatch, key, variant, place):
+    folder = WEIGHTS[key].folder
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, folder, ([str(tmp_path)], set()))
+    with pytest.raises(ValueError, match=WEIGHTS[key].file):
+        find_weight(key, "Node", variant)
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert find_weight(key, "Node", variant) == path
