@@ -1,11 +1,12 @@
 """Which stages answer golden data, and how exactly."""
 
+from .fantasytalking.golden_cases import CASES as FANTASYTALKING
 from .kdtalker.golden_cases import CASES as KDTALKER
 from .liveportrait.golden_cases import CASES as LIVEPORTRAIT
 
-CASES = {**LIVEPORTRAIT, **KDTALKER}
+CASES = {**LIVEPORTRAIT, **KDTALKER, **FANTASYTALKING}
 FINISHED_STAGES = {"kdtalker"}  # folders of golden data of which every file must be covered
-SAMPLED = ("kd_sampler", "kd_pipeline", "kd_pipeline_relative")
+SAMPLED = ("kd_sampler", "kd_pipeline", "kd_pipeline_relative", "ft_cfg")
 
 
 def tolerance(case: str, output: str) -> tuple[float, float]:

@@ -105,10 +105,30 @@ def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
     return shot.resize((2 * THUMBNAIL, round(2 * THUMBNAIL * shot.height / shot.width)), Image.LANCZOS)
 
 
+MENUS = {  # loader input -> folder of the models it lists
+    "unet_name": "diffusion_models", "vae_name": "vae", "file": "model_patches", "clip_name": "text_encoders",
+}  # fmt: skip
+OTHER_FOLDERS = {"CLIPVisionLoader": "clip_vision", "TalkingPortraitLoadSpeechEncoder": "audio_encoders"}
+
+
+def empty_models(drafts: dict[str, Draft]) -> Path:
+    """A models folder with an empty file for every one that a draft names, so that the page draws no loader as broken."""
+    folder = Path(tempfile.mkdtemp())
+    for draft in drafts.values():
+        for node in draft.nodes.values():
+            for name, kind in MENUS.items():
+                value = node.inputs.get(name)
+                if isinstance(value, str) and node.class_type != "LoadVideo":
+                    path = folder / OTHER_FOLDERS.get(node.class_type, kind) / value
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch()
+    return folder
+
+
 def main(names: list[str]) -> None:
     chosen = {name: draft for name, draft in DRAFTS.items() if not names or name in names}
-    profile = tempfile.mkdtemp()
-    with ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server, sync_playwright() as playwright:
+    profile, models = tempfile.mkdtemp(), empty_models(chosen)
+    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, sync_playwright() as playwright:
         server.post("/settings", {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False})
         browser = playwright.chromium.launch_persistent_context(
             profile, executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS, viewport={"width": 1600, "height": 1000}
@@ -129,7 +149,8 @@ def main(names: list[str]) -> None:
             picture.save(target.with_suffix(".jpg"), quality=85)
             print(target)
         browser.close()
-    shutil.rmtree(profile, ignore_errors=True)
+    for folder in (profile, models):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

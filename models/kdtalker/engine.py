@@ -18,7 +18,7 @@ from ..liveportrait.source import face_frame, picture_tensor
 from ..pixels import to_bytes
 from ..portrait import Portrait
 from .crop import dlib_points, face_crop, network_input
-from .mel import FPS, RATE, SAMPLES_PER_FRAME, mel_windows
+from .mel import FPS, RATE, SAMPLES_PER_FRAME, frame_total, mel_windows
 from .motion import MotionStatistics, smoothed
 from .sampling import WINDOW, sample_motion
 
@@ -101,7 +101,7 @@ def encode_speech(
     network: nn.Module, wave: np.ndarray, device: torch.device, progress: Progress = lambda done, total: None
 ) -> Tensor:
     """One feature vector [512] for each whole video frame of a 16 kHz wave -> [n,512], block by block."""
-    frames = len(wave) // SAMPLES_PER_FRAME
+    frames = frame_total(len(wave))
     wave, parts = wave[: frames * SAMPLES_PER_FRAME], []
     for start in range(0, frames, BLOCK):
         stop = min(start + BLOCK, frames)

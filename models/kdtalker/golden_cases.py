@@ -23,9 +23,9 @@ from .checkpoint import audio_encoder_state
 from .crop import face_crop, network_input
 from .denoiser import KDTalkerDenoiser, time_embedding
 from .engine import encode_speech, face_motion, motion_vector
-from .mel import mel_basis, mel_spectrogram, mel_windows
+from .mel import SAMPLES_PER_FRAME, frame_total, mel_basis, mel_spectrogram, mel_windows, window_start
 from .motion import OBSERVATION, PROCESS, STATISTICS, MotionStatistics, smoothed
-from .sampling import alphas_cumprod, ddim, sample_motion
+from .sampling import alphas_cumprod, ddim, sample_motion, timesteps
 
 Outputs = dict[str, Tensor]
 WAVES = {"public": ((180, 720, 2600), 2.5)}
@@ -53,7 +53,11 @@ def mel(case: Any) -> Outputs:
         "wave": sound, "mel_80xT": spectrogram, "windows_Tx80x16": windows, "window0": windows[0], "window_last": windows[-1],
         "mel_basis": mel_basis(),
     }  # fmt: skip
-    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+    counts = {"num_frames": frame_total(len(sound)), "trimmed_samples": frame_total(len(sound)) * SAMPLES_PER_FRAME}
+    lengths = [(n, frame_total(n) * SAMPLES_PER_FRAME, frame_total(n)) for n, _, _ in case.data["lengths"]]
+    starts = [window_start(frame) for frame in range(len(case.data["window_start_for_frame"]))]
+    tables = {**counts, "lengths": lengths, "window_start_for_frame": starts}
+    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()} | tables
 
 
 def audio_encoder(case: Any) -> Outputs:
@@ -99,6 +103,7 @@ def sampler(case: Any) -> Outputs:
 
     outputs = {"ddim5": run(5, 64, each.append), "ddim50": run(50, 64), "ddim5_20_frames": run(5, 20)}
     outputs |= {f"x_after_{i + 1}": latent for i, latent in enumerate(each)}
+    outputs |= {"timesteps_50": timesteps(50), "timesteps_5": timesteps(5)}
     return {**outputs, "betas": torch.linspace(1e-5, 8e-3, 1000), "alphas_cumprod": torch.tensor(alphas_cumprod())}
 
 
@@ -144,7 +149,7 @@ def run_pipeline(case: Any, relative: bool) -> Outputs:
     resolved = resolve(motion, source.motion, rules)
     return {
         **{f"smoothed_{name}": value for name, value in parts.items()},
-        "norm_motion_70": sampled, "x_s": source.keypoints, "R_d": rotation_matrix(motion.pose),
+        "frames": len(sampled), "norm_motion_70": sampled, "x_s": source.keypoints, "R_d": rotation_matrix(motion.pose),
         "x_d": driven_keypoints(source, resolved, AnimationOptions(stitching=False), None),
     }  # fmt: skip
 

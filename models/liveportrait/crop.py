@@ -9,7 +9,6 @@ from torch import Tensor
 from ..pixels import halve, warp_affine
 
 SIZE, INPUT = 512, 256  # of the crop that is drawn, and of the networks' input
-LONGEST, MULTIPLE = 1280, 2
 # Of MediaPipe's points the box takes jaw and brows, as far as the published landmarks reach; its forehead would widen the crop.
 BOX_478 = (
     127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356,
@@ -102,13 +101,3 @@ def corners(box: FaceBox) -> np.ndarray:
     cos, sin = math.cos(box.angle), math.sin(box.angle)
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * box.side / 2
     return (box.centre + half @ np.array([[cos, sin], [-sin, cos]])).astype(np.float32)
-
-
-def size_limit(height: int, width: int) -> tuple[int, int]:
-    """Size of a picture after LivePortrait's limit: at most 1280, even; a side of one pixel stays."""
-    longer = max(height, width)
-    if longer > LONGEST:
-        factor = LONGEST / longer
-        height, width = (LONGEST if side == longer else int(side * factor) for side in (height, width))
-    even_height, even_width = height - height % MULTIPLE, width - width % MULTIPLE
-    return even_height or height, even_width or width

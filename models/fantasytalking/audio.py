@@ -1,0 +1,30 @@
+"""A waveform as wav2vec2-base-960h wants it: mono, 16 kHz, the film's length, zero mean and unit variance."""
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor
+
+from .timing import RATE, samples_of
+
+FITS = ("pad with silence", "official (stretch)")
+
+
+def mono_16k(waveform: Tensor, sample_rate: int) -> np.ndarray:
+    """[C,T] -> [T'] float32: the mean of the channels, resampled by soxr in its high quality."""
+    wave = waveform.float().mean(0).numpy()
+    return wave if sample_rate == RATE else librosa.resample(wave, orig_sr=sample_rate, target_sr=RATE, res_type="soxr_hq")
+
+
+def segment(wave: np.ndarray, frames: int, fps: float, fit: str) -> np.ndarray:
+    """The part of a 16 kHz wave that belongs to the film. Too short a wave is filled with silence, or left short and so
+    stretched over the film as in the published script."""
+    samples = samples_of(frames, fps)
+    part = wave[:samples]
+    return np.pad(part, (0, samples - len(part))) if fit == FITS[0] else part
+
+
+def normalised(wave: np.ndarray) -> Tensor:
+    """[T] -> [1,T] with zero mean and unit variance of this very segment (Wav2Vec2 feature extractor)."""
+    wave = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
+    return (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + 1e-7)

@@ -1,0 +1,28 @@
+"""The first picture as the published script prepares it."""
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+MULTIPLE = 16
+
+
+def scaled_size(width: int, height: int, longest: int) -> tuple[int, int]:
+    """Width and height whose longer side is `longest`, cut to whole pixels."""
+    factor = longest / max(width, height)
+    return int(width * factor), int(height * factor)
+
+
+def final_size(width: int, height: int) -> tuple[int, int]:
+    """Both sides up to the next multiple of 16."""
+    return -(-width // MULTIPLE) * MULTIPLE, -(-height // MULTIPLE) * MULTIPLE
+
+
+def prepared_picture(image: Tensor, longest: int) -> Tensor:
+    """[H,W,C] in 0..1 -> [h,w,3]: Lanczos to the longest edge, then bicubic to multiples of 16 (a slight change of aspect)."""
+    picture = Image.fromarray((image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+    size = scaled_size(*picture.size, longest)
+    picture = picture.resize(size, Image.LANCZOS)
+    if final_size(*size) != size:
+        picture = picture.resize(final_size(*size))
+    return torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(*reversed(picture.size), 3).float() / 255

@@ -1,0 +1,290 @@
+"""FantasyTalking on core's Wan2.1: what core lacks, and nothing else."""
+
+from pathlib import Path
+
+import comfy.ops
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..models.fantasytalking.audio import FITS, mono_16k, normalised, segment
+from ..models.fantasytalking.checkpoint import fantasytalking_state
+from ..models.fantasytalking.guidance import SHIFT, audio_guidance, sigmas
+from ..models.fantasytalking.network import build_fantasytalking
+from ..models.fantasytalking.patch import patched, with_audio_condition
+from ..models.fantasytalking.picture import prepared_picture
+from ..models.fantasytalking.speech_encoder import MARK, check_is_960h, encode_float32, load_base_encoder
+from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, whole_frames
+from ..models.fantasytalking.windows import audio_windows
+from .loading import LoadedModel, converted, load_shared, read_weights
+
+CATEGORY = "talking portrait/fantasytalking"
+FantasyTalkingType = io.Custom("FANTASYTALKING")
+AUDIO_NODE = "FantasyTalking Audio"
+LOAD = "Load FantasyTalking"
+ENCODER = "Load Speech Encoder (float32)"
+
+
+class LoadFantasyTalking(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadFantasyTalking",
+            display_name=LOAD,
+            category=CATEGORY,
+            description="Loads FantasyTalking's audio weights for Wan2.1-I2V-14B.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=folder_paths.get_filename_list("model_patches"),
+                    tooltip="In models/model_patches/: fantasytalking_model.ckpt, or its safetensors editions (fp32 or fp16).",
+                )
+            ],
+            outputs=[FantasyTalkingType.Output(tooltip="For FantasyTalking Audio and Apply FantasyTalking.")],
+        )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        path = weight_file("model_patches", file)
+        # Projections are small and want float32; keys and values are cast to the video model's type when they are used.
+        kept = torch.float16 if "fp16" in file else torch.float32
+        return io.NodeOutput(load_shared("fantasytalking", path, kept, build_casting, LOAD, fantasytalking_state, exact=True))
+
+
+def build_casting(state, metadata, device=None, dtype=None, operations=None):
+    """The network whose weights follow the type of what they are given, whatever they are kept in."""
+    return build_fantasytalking(state, metadata, device, dtype, comfy.ops.manual_cast)
+
+
+class LoadSpeechEncoder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadSpeechEncoder",
+            display_name=ENCODER,
+            category=CATEGORY,
+            description="Loads wav2vec2-base-960h into core's audio encoder in float32; refuses other encoders of its size.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=folder_paths.get_filename_list("audio_encoders"),
+                    tooltip="In models/audio_encoders/: facebook/wav2vec2-base-960h, not chinese-wav2vec2-base.",
+                )
+            ],
+            outputs=[io.AudioEncoder.Output(tooltip="For FantasyTalking Audio.")],
+        )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        path = weight_file("audio_encoders", file)
+        state, _ = read_weights(path, ENCODER)
+
+        def checked(content: dict) -> dict:
+            check_is_960h(content)
+            return dict(content)
+
+        return io.NodeOutput(load_base_encoder(converted(state, checked, path, ENCODER)))
+
+
+def weight_file(folder: str, name: str) -> Path:
+    """Path of a model file chosen in a menu."""
+    return Path(folder_paths.get_full_path_or_raise(folder, name))
+
+
+class FantasyTalkingAudio(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFantasyTalkingAudio",
+            display_name=AUDIO_NODE,
+            category=CATEGORY,
+            description="Puts speech into a positive conditioning for a MODEL from Apply FantasyTalking, and says how many frames "
+            "the video must have.",
+            inputs=[
+                FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
+                io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder (float32)."),
+                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
+                io.Conditioning.Input("positive", tooltip="The positive prompt, from CLIP Text Encode; it may be empty."),
+                io.Int.Input(
+                    "frames", default=0, min=0, max=100001,
+                    tooltip="Frames of the video: 5, 9, 13, ...; 0 takes as many as the audio needs. 81 at a time were "
+                    "trained; use core's context windows for more.",
+                ),
+                io.Float.Input(
+                    "fps", default=float(FPS), min=1.0, max=60.0, step=0.01,
+                    tooltip="Frames per second of the video. The weights know 23.",
+                ),
+                io.Combo.Input(
+                    "fit", options=list(FITS),
+                    tooltip="Where the audio is shorter than the frames: fill it with silence (lips stay in time), or stretch "
+                    "it over them as the published script does (up to 81 frames).",
+                ),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="With audio, for WanImageToVideo; the negative has none."),
+                io.Int.Output(display_name="frames", tooltip="Frames of the video, for WanImageToVideo's length."),
+                io.Audio.Output(display_name="audio", tooltip="The sound of exactly these frames, for the video."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, fantasytalking: LoadedModel, audio_encoder, audio, positive, frames, fps, fit) -> io.NodeOutput:
+        if getattr(audio_encoder, MARK, None) is None:
+            raise ValueError(
+                f"{AUDIO_NODE}: audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
+                "wav2vec2-base-960h in float32; other encoders of the same shapes give wrong lips. Use that loader."
+            )
+        waveform, rate = audio["waveform"], int(audio["sample_rate"])
+        if waveform.shape[0] != 1:
+            raise ValueError(f"{AUDIO_NODE}: audio holds {waveform.shape[0]} clips; it takes one. Split the batch first.")
+        seconds = waveform.shape[-1] / rate
+        count = film_frames(frames, seconds, fps, fit)
+        part = segment(mono_16k(waveform[0].cpu(), rate), count, fps, fit)
+        if len(part) < 400:
+            raise ValueError(f"{AUDIO_NODE}: audio is {seconds:.3f} s long; at least 0.025 s are needed for one sound token.")
+        vectors = encode_float32(audio_encoder, normalised(part))
+        tokens = projected(fantasytalking, vectors)
+        windows = audio_windows(count, tokens.shape[1]).split(tokens)
+        return io.NodeOutput(with_audio_condition(positive, windows), count, film_sound(waveform, rate, count / fps))
+
+
+def film_frames(frames: int, seconds: float, fps: float, fit: str) -> int:
+    """The video's frames; ValueError unless 0 or 5, 9, 13, ..."""
+    if frames == 0:
+        return whole_frames(seconds, fps) if fit == FITS[0] else official_frames(seconds, MAX_FRAMES, fps)
+    if frames < 5 or frames % 4 != 1:
+        low = max(5, (frames - 1) // 4 * 4 + 1)
+        raise ValueError(f"{AUDIO_NODE}: frames is {frames}; Wan makes 5, 9, 13, ... frames. Take {low} or {low + 4}, or 0.")
+    return frames
+
+
+def projected(model: LoadedModel, vectors: torch.Tensor) -> torch.Tensor:
+    """Audio tokens [1,L,2048] in float32 on the CPU."""
+    network = model.ready().proj_model
+    device = network.norm.weight.device
+    return network(vectors.to(device)).float().cpu()
+
+
+def film_sound(waveform: torch.Tensor, rate: int, seconds: float) -> dict:
+    """Sound of exactly so many seconds: cut, or filled with silence."""
+    samples = round(seconds * rate)
+    waveform = waveform[..., :samples]
+    return {"waveform": torch.nn.functional.pad(waveform, (0, samples - waveform.shape[-1])), "sample_rate": rate}
+
+
+class ApplyFantasyTalking(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitApplyFantasyTalking",
+            display_name="Apply FantasyTalking",
+            category=CATEGORY,
+            description="Lets a core Wan2.1-I2V MODEL hear the audio in its conditioning. LoRA, offloading, previews and context "
+            "windows work as before.",
+            inputs=[
+                io.Model.Input("model", tooltip="Wan2.1-I2V-14B, in any form that core loads."),
+                FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
+                io.Float.Input(
+                    "audio_scale", default=1.0, min=0.0, max=5.0, step=0.05,
+                    tooltip="Factor on what the video hears: 1 as trained, more moves the face more, 0 nothing. Works on released "
+                    "weights.",
+                ),
+                io.Boolean.Input(
+                    "masked", default=True, advanced=True,
+                    tooltip="Ignore the empty places at the film's start and end, as the weights were trained. Off: as the "
+                    "published code does without flash-attention.",
+                ),
+            ],
+            outputs=[io.Model.Output(tooltip="For core's samplers, with FantasyTalking Guidance or DualCFGGuider.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model, fantasytalking: LoadedModel, audio_scale: float, masked: bool) -> io.NodeOutput:
+        return io.NodeOutput(patched(model, fantasytalking.patcher, audio_scale, masked))
+
+
+class FantasyTalkingGuidance(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFantasyTalkingGuidance",
+            display_name="FantasyTalking Guidance",
+            category=CATEGORY,
+            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. 3 passes.",
+            inputs=[
+                io.Model.Input("model", tooltip="From Apply FantasyTalking."),
+                io.Float.Input(
+                    "audio_cfg", default=4.5, min=0.0, max=30.0, step=0.1,
+                    tooltip="How strongly the lips follow the audio: 4.5 in the paper, 3 to 7 are usual.",
+                ),
+                io.Float.Input(
+                    "audio_cfg_end", default=4.5, min=0.0, max=30.0, step=0.1, advanced=True,
+                    tooltip="The same at the last step; it changes in equal parts between. Equal to audio_cfg: constant.",
+                ),
+            ],
+            outputs=[io.Model.Output(tooltip="For KSampler, with cfg 5 as published.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, model, audio_cfg: float, audio_cfg_end: float) -> io.NodeOutput:
+        clone = model.clone()
+        curve = audio_cfg if audio_cfg == audio_cfg_end else (lambda part: audio_cfg + (audio_cfg_end - audio_cfg) * part)
+        clone.set_model_sampler_pre_cfg_function(audio_guidance(curve))
+        return io.NodeOutput(clone)
+
+
+class FantasyTalkingSigmas(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFantasyTalkingSigmas",
+            display_name="FantasyTalking Sigmas",
+            category=CATEGORY,
+            description="The exact noise levels of the published sampler, for SamplerCustom and SamplerCustomAdvanced with euler.",
+            inputs=[
+                io.Int.Input("steps", default=30, min=1, max=1000, tooltip="30 as published; fewer blur the face."),
+                io.Float.Input(
+                    "shift", default=SHIFT, min=0.1, max=20.0, step=0.1, tooltip="5 as published; core's own default for Wan is 8."
+                ),
+            ],
+            outputs=[io.Sigmas.Output(tooltip="For SamplerCustom or SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(cls, steps: int, shift: float) -> io.NodeOutput:
+        return io.NodeOutput(sigmas(steps, shift))
+
+
+class FantasyTalkingPicture(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFantasyTalkingPicture",
+            display_name="FantasyTalking Picture",
+            category=CATEGORY,
+            description="Brings the portrait to the video's size as published: longest edge, then multiples of 16.",
+            inputs=[
+                io.Image.Input("image", tooltip="The portrait; one picture."),
+                io.Int.Input(
+                    "longest_edge", default=512, min=64, max=2048, step=16, tooltip="Longest side of the video, in pixels."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="For WanImageToVideo and CLIP Vision Encode (crop: none)."),
+                io.Int.Output(display_name="width", tooltip="For WanImageToVideo."),
+                io.Int.Output(display_name="height", tooltip="For WanImageToVideo."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, image, longest_edge: int) -> io.NodeOutput:
+        if image.shape[0] != 1:
+            raise ValueError(f"FantasyTalking Picture: image holds {image.shape[0]} pictures; it takes one.")
+        picture = prepared_picture(image[0], longest_edge)
+        return io.NodeOutput(picture[None], picture.shape[1], picture.shape[0])
+
+
+NODES = [
+    LoadFantasyTalking, LoadSpeechEncoder, FantasyTalkingAudio, ApplyFantasyTalking, FantasyTalkingGuidance, FantasyTalkingSigmas,
+    FantasyTalkingPicture,
+]  # fmt: skip

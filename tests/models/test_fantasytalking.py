@@ -1,0 +1,251 @@
+"""FantasyTalking on a tiny core Wan model: files, timing, patching that leaves nothing behind, guidance through core."""
+
+from pathlib import Path
+
+import comfy.samplers
+import numpy as np
+import pytest
+import torch
+from comfy.conds import CONDRegular
+from comfy_extras.nodes_custom_sampler import DualCFGGuider
+from talking_portrait.models.fantasytalking import audio, timing
+from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_state
+from talking_portrait.models.fantasytalking.golden_cases import TinyWan
+from talking_portrait.models.fantasytalking.guidance import audio_guidance, sigmas
+from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
+from talking_portrait.models.fantasytalking.patch import CONDITION, patched, with_audio_condition
+from talking_portrait.models.fantasytalking.picture import prepared_picture
+from talking_portrait.models.fantasytalking.speech_encoder import check_is_960h
+from talking_portrait.models.fantasytalking.windows import audio_windows
+from talking_portrait.nodes.fantasytalking import FantasyTalkingAudio, film_frames, film_sound
+from talking_portrait.tools.goldens import GoldenCase
+
+GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens" / "fantasytalking"
+
+
+@pytest.fixture(autouse=True)
+def inference():
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def case():
+    return GoldenCase(GOLDENS / "ft_cfg.public.golden.json")
+
+
+@pytest.fixture(scope="module")
+def tiny(case):
+    with torch.inference_mode():
+        return TinyWan(case)
+
+
+def network() -> FantasyTalking:
+    return FantasyTalking(6, 8, 12, 3)
+
+
+def published(flat: dict) -> dict:
+    """The original nesting of a network's state."""
+    inner = {"proj_model": {}, "audio_processor": {}}
+    for key, value in flat.items():
+        if key.startswith("proj_model."):
+            inner["proj_model"][key.removeprefix("proj_model.")] = value
+        else:
+            _, number, layer, leaf = key.split(".")
+            inner["audio_processor"][f"blocks.{number}.cross_attn.processor.{layer}.{leaf}"] = value
+    return inner
+
+
+@pytest.mark.parametrize("edition", ["ckpt", "safetensors", "kijai", "prefixed"])
+def test_every_edition_of_the_file_loads(edition):
+    wanted = network().state_dict()
+    content = published(wanted)
+    if edition != "ckpt":
+        content = {f"{outer}.{key}": value for outer, part in content.items() for key, value in part.items()}
+    if edition in ("kijai", "prefixed"):
+        start = "" if edition == "kijai" else "diffusion_model."
+        content = {key.replace("audio_processor.", start).replace(".processor", ""): value for key, value in content.items()}
+    state = fantasytalking_state(content)
+    assert state.keys() == wanted.keys()
+    loaded = build_fantasytalking(state, {})
+    assert len(loaded.blocks) == 3 and loaded.proj_model.proj.in_features == 6
+
+
+@pytest.mark.parametrize("spoil", ["missing", "left over", "prefix"])
+def test_an_incomplete_file_is_counted(spoil):
+    content = published(network().state_dict())
+    if spoil == "missing":
+        del content["audio_processor"]["blocks.1.cross_attn.processor.v_proj.weight"]
+    elif spoil == "left over":
+        content["identity"] = {"weight": torch.ones(1)}
+    else:
+        content["audio_processor"] = {f"wrong.{key}": value for key, value in content["audio_processor"].items()}
+    with pytest.raises(ValueError, match="attention tensors were found"):
+        fantasytalking_state(content)
+
+
+def test_another_encoder_of_the_same_shapes_is_refused():
+    check_is_960h({"lm_head.weight": torch.zeros(32, 768)})
+    with pytest.raises(ValueError, match="such as chinese-wav2vec2-base"):
+        check_is_960h({"quantizer.codevectors": torch.zeros(1)})
+    with pytest.raises(ValueError, match="lm_head.weight"):
+        check_is_960h({})
+    with pytest.raises(ValueError, match="was not loaded by Load Speech Encoder"):
+        FantasyTalkingAudio.execute(None, object(), {}, [], 0, 23.0, audio.FITS[0])
+
+
+@pytest.mark.parametrize("frames", [1, 4, 6, 0, 82])
+def test_frames_that_wan_cannot_make_are_an_error(frames):
+    with pytest.raises(ValueError, match=f"frames is {frames}"):
+        audio_windows(frames, 40)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.7, 2.0, 3.52, 7.44, 60.0])
+@pytest.mark.parametrize("fps", [23.0, 16.0, 24.0])
+def test_padded_timing_is_exact_everywhere(seconds, fps):
+    """Every latent frame's window is centred on its own time, however long the film."""
+    frames = film_frames(0, seconds, fps, audio.FITS[0])
+    assert frames % 4 == 1 and 0 <= frames / fps - seconds < 5 / fps + 5 / 23
+    part = audio.segment(np.zeros(round(seconds * 16000), np.float32), frames, fps, audio.FITS[0])
+    tokens = timing.token_count(len(part))
+    assert len(part) == timing.samples_of(frames, fps) and abs(tokens / 50 - frames / fps) < 0.03
+    windows = audio_windows(frames, tokens)
+    assert len(windows.ranges) == timing.latent_frames(frames)
+    for number in range(1, len(windows.ranges)):
+        first, last = windows.ranges[number]
+        heard, shown = (first + last + 1) / 2 / 50, ((number - 1) * 4 + 1 + number * 4 + 1) / 2 / fps
+        assert abs(heard - shown) < 0.06, "the lips would be late"
+
+
+def test_frames_of_the_artist_are_checked():
+    assert film_frames(81, 9.0, 23.0, audio.FITS[0]) == 81 and film_frames(0, 9.0, 23.0, audio.FITS[1]) == 81
+    with pytest.raises(ValueError, match="Take 77 or 81"):
+        film_frames(80, 9.0, 23.0, audio.FITS[0])
+
+
+def test_sound_lasts_as_long_as_the_film():
+    sound = film_sound(torch.ones(1, 2, 44100), 44100, 81 / 23)
+    assert sound["waveform"].shape[-1] == round(81 / 23 * 44100) and sound["waveform"][0, 0, 50000] == 0
+
+
+def test_preparation_averages_channels_and_normalises():
+    stereo = torch.stack([torch.ones(44100), -torch.ones(44100)]) * torch.randn(44100) + torch.randn(44100) * 0.01
+    wave = audio.mono_16k(stereo, 44100)
+    ready = audio.normalised(wave)
+    assert len(wave) == 16000 and abs(float(ready.mean())) < 1e-5 and abs(float(ready.std()) - 1) < 0.01
+
+
+def test_pictures_get_sides_of_multiples_of_16():
+    assert prepared_picture(torch.rand(333, 517, 4), 512).shape == (336, 512, 3)
+
+
+def conditions(case, tiny, heard: bool, context: str = "context") -> list:
+    values = {"c_concat": case.inputs["y"], "c_crossattn": case.inputs[context], "clip_fea": case.inputs["clip"]}
+    base = [[case.inputs[context], {"model_conds": {key: CONDRegular(value) for key, value in values.items()}}]]
+    return with_audio_condition(base, tiny.tokens) if heard else base
+
+
+def sampled(case, tiny, model, positive, negative, cfg=5.0) -> torch.Tensor:
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(positive, negative)
+    guider.set_cfg(cfg)
+    return run(case, tiny, guider)
+
+
+def run(case, tiny, guider) -> torch.Tensor:
+    noise = case.inputs["noise"]
+    result = guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(4), disable_pbar=True)
+    return tiny.patcher.model.process_latent_in(result)
+
+
+def wanted(case, name: str, got: torch.Tensor) -> float:
+    output = case.data["outputs"][name]
+    return float((got.flatten()[torch.tensor(output["idx"])] - torch.tensor(output["values"])).abs().max())
+
+
+def test_core_dual_guider_gives_the_official_result(case, tiny):
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    guider = DualCFGGuider.execute(
+        model, conditions(case, tiny, True), conditions(case, tiny, False), conditions(case, tiny, False, "context_neg"), 5.0, 5.0,
+        "regular",
+    ).result[0]  # fmt: skip
+    assert wanted(case, "p5_a5", run(case, tiny, guider)) < 1e-3
+
+
+def test_two_patched_copies_live_side_by_side_and_leave_nothing(case, tiny):
+    positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
+    forward = type(tiny.patcher.model.diffusion_model.blocks[0].cross_attn).forward
+    plain = sampled(case, tiny, tiny.patcher, conditions(case, tiny, False), negative)
+    quiet, loud = (patched(tiny.patcher, tiny.adapter, scale, True) for scale in (0.0, 2.0))
+    first = sampled(case, tiny, loud, positive, negative)
+    assert torch.allclose(sampled(case, tiny, quiet, positive, negative), plain, atol=1e-5)
+    assert torch.equal(sampled(case, tiny, loud, positive, negative), first) and (first - plain).abs().max() > 0.1
+    loud.unpatch_model()
+    for block in tiny.patcher.model.diffusion_model.blocks:
+        assert block.cross_attn.forward.__func__ is forward
+    assert torch.allclose(sampled(case, tiny, tiny.patcher, conditions(case, tiny, False), negative), plain, atol=1e-6)
+    assert CONDITION not in positive[0][1].get("model_conds", {}) or tiny.tokens is positive[0][1]["model_conds"][CONDITION].cond
+
+
+def test_a_second_patch_of_the_same_layer_is_refused(tiny):
+    once = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    with pytest.raises(ValueError, match="has replaced the cross-attention"):
+        patched(once, tiny.adapter, 1.0, True)
+
+
+def test_a_model_of_another_size_is_refused(tiny):
+    import comfy.model_patcher
+
+    other = comfy.model_patcher.ModelPatcher(FantasyTalking(6, 8, 96, 2), torch.device("cpu"), torch.device("cpu"))
+    with pytest.raises(ValueError, match="3 blocks of width 96, but the FantasyTalking file is for 2"):
+        patched(tiny.patcher, other, 1.0, True)
+
+
+def test_audio_for_another_length_is_an_error(case, tiny):
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    positive = with_audio_condition(conditions(case, tiny, False), torch.randn(1, 5, 17, 64))
+    with pytest.raises(ValueError, match="the audio has 5 latent frames, but the video 3"):
+        sampled(case, tiny, model, positive, conditions(case, tiny, False, "context_neg"))
+
+
+def test_a_guidance_curve_that_is_flat_is_the_constant(case, tiny):
+    positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
+    results, seen = [], []
+
+    def curve(part: float) -> float:
+        seen.append(part)
+        return 5.0
+
+    for scale in (5.0, curve):
+        model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+        model.set_model_sampler_pre_cfg_function(audio_guidance(scale))
+        results.append(sampled(case, tiny, model, positive, negative))
+    assert torch.allclose(*results) and seen == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+def test_context_windows_slice_the_audio_with_the_video(case, tiny):
+    from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
+
+    frames = 7
+    tokens = torch.randn(1, frames, 17, 64)
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    model = WanContextWindowsManualNode.execute(
+        model, context_length=9, context_overlap=1, context_schedule="standard_static", context_stride=1, closed_loop=False,
+        fuse_method="pyramid", freenoise=False,
+    ).result[0]  # fmt: skip
+    seen = []
+
+    def watch(executor, x, *arguments, **named):
+        seen.append((x.shape[2], named[CONDITION].shape[1]))
+        return executor(x, *arguments, **named)
+
+    model.wrappers["diffusion_model"] = {"watch": [watch], **model.wrappers["diffusion_model"]}
+    values = {"c_concat": torch.randn(1, 20, frames, 8, 8), "c_crossattn": case.inputs["context"], "clip_fea": case.inputs["clip"]}
+    base = [[case.inputs["context"], {"model_conds": {key: CONDRegular(value) for key, value in values.items()}}]]
+    guider = comfy.samplers.CFGGuider(model)
+    guider.set_conds(with_audio_condition(base, tokens), base)
+    guider.set_cfg(1.0)
+    noise = torch.randn(1, 16, frames, 8, 8)
+    guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(2), disable_pbar=True)
+    assert len(seen) > 2 and all(video == heard < frames for video, heard in seen)
