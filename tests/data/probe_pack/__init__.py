@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import comfy.model_management
 import torch
@@ -40,6 +41,18 @@ class ProbeLoadB(ProbeLoadA):
     pass
 
 
+class ProbeConditioning:
+    """What Wan's text encoder and CLIP vision would give, from a seed."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"seed": ("INT", {"default": 0})}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CONDITIONING",), "make", "probe"
+
+    def make(self, seed):
+        random = torch.Generator().manual_seed(seed)
+        seen = SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280, generator=random))
+        return ([[torch.randn(1, 8, 4096, generator=random), {"clip_vision_output": seen}]],)
+
+
 class ProbeReport:
     INPUT_TYPES = classmethod(lambda cls: {"required": {"a": ("PROBE_MODEL",), "b": ("PROBE_MODEL",)}})
     RETURN_TYPES, FUNCTION, CATEGORY, OUTPUT_NODE = (), "report", "probe", True
@@ -69,4 +82,6 @@ class ProbeAlive:
         return {"ui": {"text": [json.dumps([kind for kind, _ in loading().loaded_models()].count("probe"))]}}
 
 
-NODE_CLASS_MAPPINGS = {cls.__name__: cls for cls in (ProbeLoadA, ProbeLoadB, ProbeReport, ProbeAlive)}
+NODE_CLASS_MAPPINGS = {
+    cls.__name__: cls for cls in (ProbeLoadA, ProbeLoadB, ProbeConditioning, ProbeReport, ProbeAlive)
+}

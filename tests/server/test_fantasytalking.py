@@ -1,0 +1,164 @@
+"""FantasyTalking's nodes in the real server: a tiny Wan2.1 file through core's loader and samplers, a full-size speech encoder."""
+
+import json
+from pathlib import Path
+
+import comfy.ops
+import numpy as np
+import pytest
+import torch
+from comfy.ldm.wan.model import WanModel
+from safetensors.torch import load_file, save_file
+from talking_portrait.models.fantasytalking.network import FantasyTalking
+from talking_portrait.tools.comfy_server import PromptError
+from talking_portrait.tools.random_weights import random_state, random_tensor
+
+from .prompts import write_wav
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MANIFEST = ROOT / "tests" / "data" / "goldens" / "fantasytalking" / "wav2vec2_base_960h.manifest.json"
+FRAMES = 9
+
+
+@pytest.fixture(scope="module")
+def files(server, tmp_path_factory) -> dict[str, str]:
+    """Random weights where the loaders look, and a second of voice-like sound in stereo at 44.1 kHz."""
+    models = server.models
+    for folder in ("diffusion_models", "model_patches", "audio_encoders"):
+        (models / folder).mkdir(exist_ok=True)
+    with torch.device("meta"):
+        wan = WanModel("i2v", in_dim=36, dim=128, ffn_dim=256, num_heads=1, num_layers=2, operations=comfy.ops.disable_weight_init)
+        adapter = FantasyTalking(768, 2048, 128, 2)
+    save_file(random_state(wan, 1), models / "diffusion_models" / "tiny_wan.safetensors")
+    nested: dict[str, dict] = {"proj_model": {}, "audio_processor": {}}
+    for key, value in random_state(adapter, 2).items():
+        parts = key.split(".")
+        if parts[0] == "proj_model":
+            nested["proj_model"][".".join(parts[1:])] = value
+        else:
+            nested["audio_processor"][f"blocks.{parts[1]}.cross_attn.processor.{parts[2]}.{parts[3]}"] = value
+    torch.save(nested, models / "model_patches" / "fantasytalking_model.ckpt")
+    random = torch.Generator().manual_seed(3)
+    shapes = json.loads(MANIFEST.read_text())["keys"]
+    encoder = {key: random_tensor(key, torch.empty(shape), random) for key, shape in shapes.items()}
+    encoder["lm_head.weight"], encoder["lm_head.bias"] = torch.zeros(32, 768), torch.zeros(32)
+    save_file(encoder, models / "audio_encoders" / "wav2vec2-base-960h.safetensors")
+    del encoder["lm_head.weight"]
+    save_file({**encoder, "quantizer.codevectors": torch.zeros(1)}, models / "audio_encoders" / "chinese-wav2vec2-base.safetensors")
+    t = np.arange(44100) / 44100
+    sound = 0.3 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 3 * t))
+    path = write_wav(tmp_path_factory.mktemp("voice") / "voice.wav", np.stack([sound, 0.5 * sound]), 44100)
+    return {"voice": server.add_input(path)}
+
+
+def prompt(files: dict[str, str], **changes) -> dict:
+    """Core's sampler on a Wan that hears; ends in a saved latent."""
+    graph = {
+        "wan": {"class_type": "UNETLoader", "inputs": {"unet_name": "tiny_wan.safetensors", "weight_dtype": "default"}},
+        "ft": {"class_type": "TalkingPortraitLoadFantasyTalking", "inputs": {"file": "fantasytalking_model.ckpt"}},
+        "encoder": {"class_type": "TalkingPortraitLoadSpeechEncoder", "inputs": {"file": "wav2vec2-base-960h.safetensors"}},
+        "voice": {"class_type": "LoadAudio", "inputs": {"audio": files["voice"]}},
+        "text": {"class_type": "ProbeConditioning", "inputs": {"seed": 1}},
+        "negative": {"class_type": "ProbeConditioning", "inputs": {"seed": 2}},
+        "audio": {
+            "class_type": "TalkingPortraitFantasyTalkingAudio",
+            "inputs": {
+                "fantasytalking": ["ft", 0], "audio_encoder": ["encoder", 0], "audio": ["voice", 0], "positive": ["text", 0],
+                "frames": FRAMES, "fps": 23.0, "fit": "pad with silence",
+            },
+        },
+        "apply": {
+            "class_type": "TalkingPortraitApplyFantasyTalking",
+            "inputs": {"model": ["wan", 0], "fantasytalking": ["ft", 0], "audio_scale": 1.0, "masked": True},
+        },
+        "guide": {
+            "class_type": "TalkingPortraitFantasyTalkingGuidance",
+            "inputs": {"model": ["apply", 0], "audio_cfg": 4.5, "audio_cfg_end": 4.5},
+        },
+        "sigmas": {"class_type": "TalkingPortraitFantasyTalkingSigmas", "inputs": {"steps": 3, "shift": 5.0}},
+        "euler": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
+        "latent": {
+            "class_type": "EmptyHunyuanLatentVideo",
+            "inputs": {"width": 64, "height": 64, "length": ["audio", 1], "batch_size": 1},
+        },
+        "sample": {
+            "class_type": "SamplerCustom",
+            "inputs": {
+                "model": ["guide", 0], "add_noise": True, "noise_seed": 7, "cfg": 5.0, "positive": ["audio", 0],
+                "negative": ["negative", 0], "sampler": ["euler", 0], "sigmas": ["sigmas", 0], "latent_image": ["latent", 0],
+            },
+        },
+        "save": {"class_type": "SaveLatent", "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/ft"}},
+    }  # fmt: skip
+    for title, inputs in changes.items():
+        graph[title]["inputs"].update(inputs)
+    return graph
+
+
+def latent(server, graph: dict) -> torch.Tensor:
+    """Run a graph and read what it saved."""
+    before = set((server.base / "output").rglob("*.latent"))
+    server.run(graph)
+    (path,) = set((server.base / "output").rglob("*.latent")) - before
+    return load_file(path)["latent_tensor"]
+
+
+def failure(server, graph: dict) -> str:
+    with pytest.raises(PromptError) as caught:
+        server.run(graph)
+    return str(caught.value)
+
+
+def test_core_samples_what_it_hears(server, files):
+    loud = latent(server, prompt(files))
+    assert loud.shape == (1, 16, 3, 8, 8) and torch.isfinite(loud).all()
+    deaf = latent(server, prompt(files, apply={"audio_scale": 0.0}))
+    unpatched = latent(server, prompt(files, sample={"model": ["wan", 0], "positive": ["text", 0]}))
+    assert (loud - deaf).abs().max() > 0.01, "the audio changes nothing"
+    assert torch.allclose(deaf, unpatched, atol=1e-4), "without audio something is left of the patch"
+    again = latent(server, prompt(files, save={"filename_prefix": "latents/again"}))
+    assert torch.equal(loud, again)
+
+
+def test_more_frames_than_were_trained_go_through_context_windows(server, files):
+    graph = prompt(files, audio={"frames": 41})
+    graph["windows"] = {
+        "class_type": "WanContextWindowsManual",
+        "inputs": {
+            "model": ["apply", 0], "context_length": 17, "context_overlap": 4, "context_schedule": "standard_static",
+            "context_stride": 1, "closed_loop": False, "fuse_method": "pyramid", "freenoise": False,
+            "retain_first_frame": False, "split_conds_to_windows": False,
+        },
+    }  # fmt: skip
+    graph["guide"]["inputs"]["model"] = ["windows", 0]
+    result = latent(server, graph)
+    assert result.shape == (1, 16, 11, 8, 8) and torch.isfinite(result).all()
+
+
+def test_frames_from_the_audio(server, files):
+    assert latent(server, prompt(files, audio={"frames": 0})).shape[2] == 7  # 1 s at 23 fps: 25 frames
+
+
+def test_the_chinese_encoder_is_refused(server, files):
+    message = failure(server, prompt(files, encoder={"file": "chinese-wav2vec2-base.safetensors"}))
+    assert "not facebook/wav2vec2-base-960h" in message and "chinese-wav2vec2-base" in message
+
+
+def test_cores_own_encoder_loader_is_refused(server, files):
+    graph = prompt(files)
+    graph["encoder"] = {"class_type": "AudioEncoderLoader", "inputs": {"audio_encoder_name": "wav2vec2-base-960h.safetensors"}}
+    assert "Use that loader" in failure(server, graph)
+
+
+def test_a_wrong_number_of_frames_is_named(server, files):
+    assert "frames is 10" in failure(server, prompt(files, audio={"frames": 10}))
+    graph = prompt(files)
+    graph["latent"]["inputs"]["length"] = 17
+    assert "the audio has 3 latent frames, but the video 5" in failure(server, graph)
+
+
+def test_a_damaged_file_is_named(server, files):
+    path = server.models / "model_patches" / "broken.ckpt"
+    path.write_bytes(b"404: Not Found")
+    message = failure(server, prompt(files, ft={"file": "broken.ckpt"}))
+    assert "broken.ckpt cannot be read" in message
