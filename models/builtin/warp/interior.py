@@ -17,6 +17,7 @@ from .mouth import Mouth, MouthShape
 OPEN_PHOTO = 0.05  # of the mouth's width: a photo with a larger gap shows its own teeth
 TOOTH_EDGES = (0.0, 0.088, 0.158, 0.222, 0.278, 0.322)  # of the mouth's width, from the middle outward
 OWN_SHADOW, DRAWN_SHADOW = 0.15, 0.40  # how dark it is right under the upper lip
+MARGIN = 0.06  # of the mouth's width, around the opening: wider than any soft edge of what is painted
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -66,10 +67,32 @@ def tooth_pattern(u: Tensor) -> tuple[Tensor, Tensor]:
 def paint_interior(
     interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor, controls: Tensor, photo: Tensor, origin: tuple[int, int]
 ) -> Tensor:
-    """Put the inside of the mouth into `picture` [n,3,h,w], the warped photo, between the moved lips.
+    """Put the inside of the mouth into `picture` [n,3,h,w], the warped photo, between the moved lips; in place.
 
-    `photo` [1,3,H,W] and `origin` (x, y) of its first pixel give the photo's own teeth.
+    `photo` [1,3,H,W] and `origin` (x, y) of its first pixel give the photo's own teeth. Only the rectangle around what can be
+    seen between the lips is computed.
     """
+    window = seen_window(shape)
+    if window is not None:
+        part = picture[..., window[0], window[1]]
+        part.copy_(painted(interior, mouth, shape.part(*window), part, controls, photo, origin))
+    return picture
+
+
+def seen_window(shape: MouthShape) -> tuple[slice, slice] | None:
+    """Rows and columns of the smallest rectangle that holds everything between the lips, in any frame."""
+    near = (shape.v > shape.upper - MARGIN) & (shape.v < shape.lower + MARGIN) & (shape.u.abs() < 0.5 + MARGIN)
+    near = near.any(0)
+    rows, columns = (torch.nonzero(near.any(dim)).flatten() for dim in (1, 0))
+    if len(rows) == 0:
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def painted(
+    interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor, controls: Tensor, photo: Tensor, origin: tuple[int, int]
+) -> Tensor:
+    """`picture` with the inside of the mouth over it."""
     jaw, close, pucker, tuck, teeth = (
         controls[:, CONTROLS.index(name)].clamp(0, 1.2).reshape(-1, 1, 1)
         for name in ("jawOpen", "mouthClose", "mouthPucker", "mouthRollLower", "teethShow")

@@ -51,6 +51,10 @@ class MouthShape:
     arch: Tensor
     activity: Tensor
 
+    def part(self, rows: slice, columns: slice) -> "MouthShape":
+        """The same in a rectangle."""
+        return MouthShape(*(value[..., rows, columns] for value in vars(self).values()))
+
 
 def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     """Tables for landmarks [478,3] in a picture of (height, width)."""

@@ -87,7 +87,7 @@ class WarpRenderer:
                 part.copy_(torch.lerp(part, eye.tone.to(device).reshape(1, 3, 1, 1), tint[:, None]))
         if shape is not None:
             part = picture[..., mouth_window[0], mouth_window[1]]
-            part.copy_(paint_interior(features.interior, features.mouth, shape, part, controls, photo, (x0, y0)))
+            paint_interior(features.interior, features.mouth, shape, part, controls, photo, (x0, y0))
         still = (source == base_grid(features.head.box, device)).all(1, keepdim=True)
         if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
