@@ -26,7 +26,7 @@ from ..models.published_weights import LIVEPORTRAIT_KEYS
 from ..models.video_stream import VideoStreamWriter
 from .progress import FrameProgress
 from .registry import weights_fingerprint
-from .renderers import PRECISIONS, RENDERERS, load_renderer
+from .renderers import FRAMINGS, PRECISIONS, RENDERERS, load_renderer
 
 CATEGORY = "talking portrait/portrait"
 FaceMotionType = io.Custom("FACE_MOTION")
@@ -67,16 +67,24 @@ class LoadPortraitRenderer(io.ComfyNode):
                     tooltip="LivePortrait's arithmetic. auto: fp16 on a GPU that is fast at it, else fp32. bf16 is twice as fast "
                     "as fp32 on a recent CPU and a little coarser.",
                 ),
+                io.Combo.Input(
+                    "framing",
+                    options=list(FRAMINGS),
+                    optional=True,
+                    advanced=True,
+                    tooltip="What LivePortrait sees of the picture. LivePortrait: an upright square around head and shoulders. "
+                    "KDTalker: the tighter, unturned crop of its authors, whose films are this crop alone.",
+                ),
             ],
             outputs=[RendererType.Output(tooltip="For Prepare Portrait.")],
         )
 
     @classmethod
-    def execute(cls, renderer: str, precision: str = "auto") -> io.NodeOutput:
-        return io.NodeOutput(load_renderer(renderer, precision))
+    def execute(cls, renderer: str, precision: str = "auto", framing: str = FRAMINGS[0]) -> io.NodeOutput:
+        return io.NodeOutput(load_renderer(renderer, precision, framing))
 
     @classmethod
-    def fingerprint_inputs(cls, renderer: str, precision: str = "auto") -> list:
+    def fingerprint_inputs(cls, renderer: str, precision: str = "auto", framing: str = FRAMINGS[0]) -> list:
         if renderer == "built-in warp":
             return []
         return weights_fingerprint(LIVEPORTRAIT_KEYS, "animal" if "animal" in renderer else "")

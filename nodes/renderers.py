@@ -15,18 +15,23 @@ NODE = "Load Portrait Renderer"
 PRECISIONS = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def _builtin(precision: str) -> PortraitRenderer:
+FRAMINGS = ("LivePortrait", "KDTalker")
+
+
+def _builtin(precision: str, framing: str) -> PortraitRenderer:
     from ..models.builtin.warp import WarpRenderer
 
     return WarpRenderer()
 
 
-def _liveportrait(variant: str) -> Callable[[str], PortraitRenderer]:
-    def load(precision: str) -> PortraitRenderer:
-        from ..models.liveportrait.renderer import LivePortraitRenderer
+def _liveportrait(variant: str) -> Callable[[str, str], PortraitRenderer]:
+    def load(precision: str, framing: str) -> PortraitRenderer:
+        from ..models.kdtalker import crop
+        from ..models.liveportrait.renderer import Framing, LivePortraitRenderer, upright_square
 
         name = "LivePortrait" if not variant else f"LivePortrait ({variant}s)"
-        return LivePortraitRenderer(LoadedNetworks(half_or_full(precision), variant), name)
+        frame = upright_square if framing == FRAMINGS[0] else lambda image, points: Framing(*crop.framing(image, points))
+        return LivePortraitRenderer(LoadedNetworks(half_or_full(precision), variant), name, frame)
 
     return load
 
@@ -73,13 +78,13 @@ class LoadedNetworks:
         return self._stitching.ready()
 
 
-RENDERERS: dict[str, Callable[[str], PortraitRenderer]] = {
+RENDERERS: dict[str, Callable[[str, str], PortraitRenderer]] = {
     "built-in warp": _builtin,
     "LivePortrait": _liveportrait(""),
     "LivePortrait (animals)": _liveportrait("animal"),
 }
 
 
-def load_renderer(name: str, precision: str = "auto") -> PortraitRenderer:
+def load_renderer(name: str, precision: str = "auto", framing: str = FRAMINGS[0]) -> PortraitRenderer:
     """The renderer called `name` in the menu."""
-    return RENDERERS[name](precision)
+    return RENDERERS[name](precision, framing)

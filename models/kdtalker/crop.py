@@ -57,3 +57,17 @@ def face_crop(image: Tensor, points: np.ndarray) -> tuple[Tensor, dict[str, tupl
 def network_input(crop: Tensor) -> Tensor:
     """Crop of any shape -> [256,256,3], bilinear."""
     return resize(crop, 256, 256)
+
+
+def framing(image: Tensor, points: np.ndarray) -> tuple[np.ndarray, Tensor]:
+    """What KDTalker draws of a picture [H,W,3] in bytes, around MediaPipe's [478,2]: matrix [3,3] from the picture to 512x512
+    (which may change the aspect), and the networks' input [256,256,3]."""
+    crop, boxes = face_crop(image, dlib_points(points))
+    height, width = image.shape[:2]
+    scale_x, scale_y = width / boxes["size"][0], height / boxes["size"][1]
+    outer, inner = boxes["outer"], [int(value) for value in boxes["inner"]]
+    whole = outer[2] - outer[0] >= boxes["size"][0] and outer[3] - outer[1] >= boxes["size"][1]
+    left = (inner[0] + (0 if whole else outer[0])) * scale_x
+    top = (inner[1] + (0 if whole else outer[1])) * scale_y
+    across, down = 512 / (crop.shape[1] * scale_x), 512 / (crop.shape[0] * scale_y)
+    return np.array([[across, 0, -left * across], [0, down, -top * down], [0, 0, 1]]), network_input(crop)

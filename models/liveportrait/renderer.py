@@ -1,5 +1,6 @@
 """LivePortrait as a portrait renderer: the picture is encoded once, every frame is warped, drawn and pasted back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -51,11 +52,27 @@ class LivePortraitFeatures:
     options: AnimationOptions
 
 
+@dataclass(frozen=True)
+class Framing:
+    """The part of a picture that is drawn: matrix [3,3] from the picture to 512x512, and the networks' input [256,256,3] bytes."""
+
+    matrix: np.ndarray
+    pixels: Tensor
+
+
+def upright_square(image: Tensor, points: np.ndarray) -> Framing:
+    """LivePortrait's square around landmarks [478,2], turned upright, of a picture [H,W,3] in bytes."""
+    matrix = crop_matrix(face_box(points, *SOURCE_CROP))
+    return Framing(matrix, network_input(crop_picture(image, matrix)))
+
+
 class LivePortraitRenderer:
     """Draws 512x512 around the face and pastes it back into the whole picture."""
 
-    def __init__(self, networks: Networks, name: str = "LivePortrait"):
-        self.networks, self.id = networks, name
+    def __init__(
+        self, networks: Networks, name: str = "LivePortrait", frame: Callable[[Tensor, np.ndarray], Framing] = upright_square
+    ):
+        self.networks, self.id, self.frame = networks, name, frame
 
     def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
         """See PortraitRenderer; the mask is not needed. ValueError if the face is too small."""
@@ -66,8 +83,8 @@ class LivePortraitRenderer:
                 f"Prepare Portrait: the face in image is about {box.side / SOURCE_CROP[0]:.0f} pixels wide; LivePortrait needs "
                 f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose a larger face."
             )
-        matrix = crop_matrix(box)
-        pixels = picture_tensor(network_input(crop_picture(to_bytes(image), matrix)))
+        framing = self.frame(to_bytes(image), points)
+        pixels = picture_tensor(framing.pixels)
         appearance, motion = self.networks.encoders()
         device = device_of(appearance)
         volume = appearance(pixels.to(device, self.networks.dtype))
@@ -76,7 +93,7 @@ class LivePortraitRenderer:
         warping, _ = self.networks.drawers(0)
         warp = moved(warping.prepare(volume.to(device_of(warping)), source.keypoints.to(device_of(warping))), torch.device("cpu"))
         height, width = image.shape[:2]
-        to_picture = np.linalg.inv(matrix)
+        to_picture = np.linalg.inv(framing.matrix)
         features = LivePortraitFeatures(warp, source, to_picture, plan_paste(to_picture, width, height), AnimationOptions())
         return Portrait(image, face, source.motion, self.id, features)
 

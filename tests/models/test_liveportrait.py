@@ -226,5 +226,7 @@ def test_motion_from_video_frame_by_frame():
     assert len(motion) == 12 and motion.fps == 30 and motion.absolute == frozenset(GROUPS)
     assert motion.valid.tolist() == [i != 5 for i in range(12)]
     assert (motion.pose[:, 1].diff() > 0.1).all() and isinstance(motion.reference, FaceFrame)
+    single = smoothed(video_motion(FakeExtractor(), frames[:1], landmarks[:1], Fraction(30)))
+    assert len(single) == 1 and torch.allclose(single.pose, motion.pose[:1], atol=1e-3)
     with pytest.raises(ValueError, match="no frame of images has a face"):
         video_motion(FakeExtractor(), frames, [None] * 12, Fraction(30))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.face_motion import FaceMotion, resolve
+from talking_portrait.models.kdtalker.crop import EYES_478, framing
 from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
-from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer, face_alone
+from talking_portrait.models.liveportrait.renderer import Framing, LivePortraitRenderer, face_alone
 from talking_portrait.models.liveportrait.warping import WarpSource
 from talking_portrait.models.portrait import FaceLandmarks478
 from torch import nn
@@ -80,9 +81,11 @@ def inference():
         yield
 
 
-@pytest.fixture
-def renderer():
-    return LivePortraitRenderer(Networks())
+@pytest.fixture(params=["LivePortrait", "KDTalker"])
+def renderer(request):
+    if request.param == "LivePortrait":
+        return LivePortraitRenderer(Networks())
+    return LivePortraitRenderer(Networks(), frame=lambda image, points: Framing(*framing(image, points)))
 
 
 def points(width: int, height: int, part: float = 0.4) -> FaceLandmarks478:
@@ -91,6 +94,10 @@ def points(width: int, height: int, part: float = 0.4) -> FaceLandmarks478:
     xy = np.stack([np.cos(angle), np.sin(angle)], 1) * part * min(width, height) / 2 + [width / 2, height / 2]
     xy[[468, 473]] = [width / 2 - 4, height / 2 - 5], [width / 2 + 4, height / 2 - 5]
     xy[14] = width / 2, height / 2 + 6
+    reach = part * min(width, height) / 2
+    for eye, side in ((EYES_478[:6], -1), (EYES_478[6:], 1)):
+        xy[list(eye)] = [width / 2 + side * 0.35 * reach, height / 2 - 0.3 * reach]
+    xy[[61, 291]] = [width / 2 - 0.3 * reach, height / 2 + 0.5 * reach], [width / 2 + 0.3 * reach, height / 2 + 0.5 * reach]
     return FaceLandmarks478(np.concatenate([xy, np.zeros((478, 1))], 1).astype(np.float32))
 
 
