@@ -11,7 +11,7 @@ from ..models.fantasytalking.audio import FITS, mono_16k, normalised, segment
 from ..models.fantasytalking.checkpoint import fantasytalking_state
 from ..models.fantasytalking.guidance import SHIFT, audio_guidance, sigmas
 from ..models.fantasytalking.network import build_fantasytalking
-from ..models.fantasytalking.patch import patched, with_audio_condition
+from ..models.fantasytalking.patch import patched, with_audio_condition, with_face_condition
 from ..models.fantasytalking.picture import prepared_picture
 from ..models.fantasytalking.speech_encoder import MARK, check_is_960h, encode_float32, load_base_encoder
 from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, whole_frames
@@ -233,6 +233,34 @@ class FantasyTalkingGuidance(io.ComfyNode):
         return io.NodeOutput(clone)
 
 
+class FantasyTalkingFaceFocus(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitFantasyTalkingFaceFocus",
+            display_name="FantasyTalking Face Focus (experimental)",
+            category=CATEGORY,
+            description="Lets every frame look at a crop of the face through Wan's own image branch, to keep the person. Not in "
+            "the paper and not trained; 0 does nothing.",
+            is_experimental=True,
+            inputs=[
+                io.Conditioning.Input("conditioning", tooltip="Positive or negative, before WanImageToVideo; best both alike."),
+                io.ClipVisionOutput.Input("face", tooltip="From CLIP Vision Encode of a crop of the face."),
+                io.Float.Input(
+                    "strength", default=0.0, min=0.0, max=1.0, step=0.05,
+                    tooltip="Factor on what is seen of the face: 0 nothing; the paper's trained identity branch uses 0.5.",
+                ),
+            ],
+            outputs=[io.Conditioning.Output(tooltip="For WanImageToVideo.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, conditioning, face, strength: float) -> io.NodeOutput:
+        if strength == 0:
+            return io.NodeOutput(conditioning)
+        return io.NodeOutput(with_face_condition(conditioning, face.penultimate_hidden_states, strength))
+
+
 class FantasyTalkingSigmas(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -285,6 +313,6 @@ class FantasyTalkingPicture(io.ComfyNode):
 
 
 NODES = [
-    LoadFantasyTalking, LoadSpeechEncoder, FantasyTalkingAudio, ApplyFantasyTalking, FantasyTalkingGuidance, FantasyTalkingSigmas,
-    FantasyTalkingPicture,
+    LoadFantasyTalking, LoadSpeechEncoder, FantasyTalkingAudio, ApplyFantasyTalking, FantasyTalkingGuidance,
+    FantasyTalkingFaceFocus, FantasyTalkingSigmas, FantasyTalkingPicture,
 ]  # fmt: skip

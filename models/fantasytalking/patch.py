@@ -3,6 +3,7 @@
 from typing import Any
 
 import comfy.conds
+import torch
 from comfy.ldm.wan.model import WanI2VCrossAttention
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
@@ -11,6 +12,8 @@ from .attention import OPTION, AudioContext, with_audio
 
 KEY = "talking_portrait_fantasytalking"
 CONDITION = "audio_embed"  # the name by which ComfyUI's context windows slice audio along with the video
+FACE, FACE_SCALE = "talking_portrait_face", "talking_portrait_face_scale"
+MOST_WINDOWS = 8  # whose keys and values are kept at once; about 300 MB each at 81 frames in half precision
 NODE = "Apply FantasyTalking"
 
 
@@ -38,22 +41,37 @@ def patched(model: Any, adapter: Any, scale: float, masked: bool) -> Any:
         if name in clone.object_patches:
             raise ValueError(f"{NODE}: another node has replaced the cross-attention of this model already. Take one of them out.")
         clone.add_object_patch(name, with_audio(block.cross_attn, number))
-    clone.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, AudioCarrier(adapter, scale, masked))
+    carrier = AudioCarrier(adapter, scale, masked)
+    clone.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, KEY, carrier)
+    clone.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, carrier.while_sampling)
     clone.set_additional_models(KEY, [adapter])
     return clone
 
 
 class AudioCarrier:
-    """Takes the audio out of a call of the diffusion model and hands it to the blocks by a copy of the transformer's options."""
+    """Takes audio and face out of a call of the diffusion model and hands them to the blocks by a copy of the transformer's
+    options. Keys and values of audio are kept from step to step, and let go at the end of sampling."""
 
     def __init__(self, adapter: Any, scale: float, masked: bool):
         self.adapter, self.scale, self.masked = adapter, scale, masked
+        self.kept: list[tuple[Tensor, dict]] = []
+
+    def while_sampling(self, executor, *arguments, **named):
+        """Around one sampling: nothing of it stays."""
+        try:
+            return executor(*arguments, **named)
+        finally:
+            self.kept.clear()
 
     def __call__(self, executor, *arguments, **named):
-        tokens = named.pop(CONDITION, None)
-        if tokens is None or self.scale == 0:
+        tokens, face = named.pop(CONDITION, None), named.pop(FACE, None)
+        strength = named.pop(FACE_SCALE, None)
+        tokens = tokens if self.scale != 0 else None
+        if tokens is None and face is None:
             return executor(*arguments, **named)
-        context = AudioContext(tokens, self.adapter.model.blocks, self.scale, self.masked)
+        seen = None if face is None else (executor.class_obj.img_emb(face), float(strength.flatten()[0]))
+        keys = {} if tokens is None else self.keys_of(tokens)
+        context = AudioContext(tokens, self.adapter.model.blocks, self.scale, self.masked, keys, seen)
         position = next((i for i, value in enumerate(arguments) if isinstance(value, dict)), None)
         if position is None:
             named["transformer_options"] = {**named.get("transformer_options", {}), OPTION: context}
@@ -62,10 +80,24 @@ class AudioCarrier:
         arguments[position] = {**arguments[position], OPTION: context}
         return executor(*arguments, **named)
 
+    def keys_of(self, tokens: Tensor) -> dict:
+        """Where keys and values of these very tokens are kept; each context window has its own."""
+        for known, keys in self.kept:
+            if known.shape == tokens.shape and known.device == tokens.device and torch.equal(known, tokens):
+                return keys
+        self.kept = [*self.kept[-MOST_WINDOWS + 1 :], (tokens, {})]
+        return self.kept[-1][1]
+
 
 def with_audio_condition(conditioning: list, tokens: Tensor) -> list:
     """A CONDITIONING whose every entry carries audio tokens [1,F,W,C]."""
     carried = {CONDITION: comfy.conds.CONDRegular(tokens)}
+    return [[text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}] for text, extra in conditioning]
+
+
+def with_face_condition(conditioning: list, seen: Tensor, strength: float) -> list:
+    """A CONDITIONING whose every entry carries a face crop's CLIP vision tokens [1,257,1280] and how strongly they count."""
+    carried = {FACE: comfy.conds.CONDRegular(seen), FACE_SCALE: comfy.conds.CONDRegular(torch.full((1, 1), strength))}
     return [[text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}] for text, extra in conditioning]
 
 

@@ -13,7 +13,7 @@ from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_sta
 from talking_portrait.models.fantasytalking.golden_cases import TinyWan
 from talking_portrait.models.fantasytalking.guidance import audio_guidance, sigmas
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
-from talking_portrait.models.fantasytalking.patch import CONDITION, patched, with_audio_condition
+from talking_portrait.models.fantasytalking.patch import CONDITION, patched, with_audio_condition, with_face_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
 from talking_portrait.models.fantasytalking.speech_encoder import check_is_960h
 from talking_portrait.models.fantasytalking.windows import audio_windows
@@ -249,3 +249,26 @@ def test_context_windows_slice_the_audio_with_the_video(case, tiny):
     noise = torch.randn(1, 16, frames, 8, 8)
     guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(2), disable_pbar=True)
     assert len(seen) > 2 and all(video == heard < frames for video, heard in seen)
+
+
+def test_keys_are_computed_once_and_let_go(case, tiny):
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    calls = []
+    handle = tiny.adapter.model.blocks[0].register_forward_hook(lambda *_: calls.append(1))
+    sampled(case, tiny, model, conditions(case, tiny, True), conditions(case, tiny, False, "context_neg"))
+    handle.remove()
+    assert len(calls) == 1, "4 steps, one computation"
+    assert model.wrappers["diffusion_model"]["talking_portrait_fantasytalking"][0].kept == []
+
+
+def test_face_focus_grows_with_its_strength_and_is_nothing_at_zero(case, tiny):
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    negative = conditions(case, tiny, False, "context_neg")
+    positive = conditions(case, tiny, True)
+    plain = sampled(case, tiny, model, positive, negative)
+    face = torch.randn(1, 257, 1280)
+    change = [
+        float((sampled(case, tiny, model, with_face_condition(positive, face, strength), negative) - plain).abs().mean())
+        for strength in (0.0, 0.1, 0.3)
+    ]
+    assert change[0] < 1e-5 < 100 * change[0] + 1e-3 < change[1] < change[2]
