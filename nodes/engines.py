@@ -20,7 +20,7 @@ def _builtin(steps: int) -> MotionEngine:
     if not path.is_file():
         raise ValueError(missing_weight_message("speech", NODE))
     model = load_shared("speech", path, torch.float32, build_speech_net, NODE)
-    return BuiltinMotionEngine(model.ready)
+    return BuiltinMotionEngine(model.ready, model.device)
 
 
 def _kdtalker(steps: int) -> MotionEngine:
@@ -36,7 +36,7 @@ def _kdtalker(steps: int) -> MotionEngine:
     denoiser = load_shared("kdtalker denoiser", paths["denoiser"], torch.float32, build_denoiser, NODE, denoiser_state)
     encoder = load_shared("wav2lip", paths["audio"], torch.float32, build_audio_encoder, NODE, audio_encoder_state)
     statistics = read_statistics(paths["norm"], NODE)
-    return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps)
+    return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps, denoiser.device)
 
 
 ENGINES: dict[str, Callable[[int], MotionEngine]] = {"built-in": _builtin, "KDTalker": _kdtalker}

@@ -160,9 +160,7 @@ def film_frames(frames: int, seconds: float, fps: float, fit: str) -> int:
 
 def projected(model: LoadedModel, vectors: torch.Tensor) -> torch.Tensor:
     """Audio tokens [1,L,2048] in float32 on the CPU."""
-    network = model.ready().proj_model
-    device = network.norm.weight.device
-    return network(vectors.to(device)).float().cpu()
+    return model.ready().proj_model(vectors.to(model.device)).float().cpu()
 
 
 def film_sound(waveform: torch.Tensor, rate: int, seconds: float) -> dict:

@@ -157,8 +157,8 @@ class FaceMotionFromVideo(io.ComfyNode):
                 f"{VIDEO}: no face in {len(missed)} of {len(images)} frames ({listed(missed)}). Choose missing_face: bridge, or "
                 "another video."
             )
-        extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "").ready()
-        motion = video_motion(extractor, images, found, frame_rate(fps), ticker())
+        extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "")
+        motion = video_motion(extractor.ready(), images, found, frame_rate(fps), ticker(), extractor.device)
         return io.NodeOutput(smoothed(motion, smoothing * 1e-6), ", ".join(map(str, missed)))
 
 

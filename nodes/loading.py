@@ -40,6 +40,11 @@ class LoadedModel:
     metadata: Mapping[str, str]
     compute_dtype: torch.dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes; its weights may lie elsewhere until they are needed."""
+        return self.patcher.load_device
+
     def ready(self, memory_required: int = 0) -> nn.Module:
         """Ask ComfyUI to load the model (`memory_required`: bytes of activations to come) and return the module."""
         comfy.model_management.load_models_gpu([self.patcher], memory_required=memory_required)
@@ -78,6 +83,8 @@ def load_shared(
             model = build(state, metadata, device=offload, dtype=dtype, operations=operations).eval()
             comfy.model_management.archive_model_dtypes(model)
             patcher = comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=offload)
+            if patcher.is_dynamic():  # then the file's own tensors become the weights, whatever their type
+                state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
             load_strictly(model, state, patcher.is_dynamic(), path, node)
             patcher.talking_portrait_metadata = dict(metadata)
             _alive[key] = patcher

@@ -58,7 +58,7 @@ class LoadedNetworks:
     """LivePortrait's networks for the renderer. All files are looked for at once, so that a missing one is said before the work."""
 
     def __init__(self, dtype: torch.dtype, variant: str):
-        self.dtype = dtype
+        self.dtype, self.device = dtype, comfy.model_management.get_torch_device()
         self._appearance, self._warping, self._generator = (
             liveportrait_model(part, dtype, NODE, variant) for part in ("appearance", "warping", "generator")
         )

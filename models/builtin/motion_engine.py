@@ -28,13 +28,13 @@ FIRM = 0.9  # closure from which the lips are seen to touch
 
 
 class BuiltinMotionEngine:
-    """Motion from speech without any download; `network` gives the speech network, loaded and ready to run."""
+    """Motion from speech without any download; `network` gives the speech network, ready to run on `device`."""
 
     id = "built-in"
     native_fps: Fraction | None = None
 
-    def __init__(self, network: Callable[[], nn.Module]):
-        self.network = network
+    def __init__(self, network: Callable[[], nn.Module], device: torch.device | None = None):
+        self.network, self.device = network, device or torch.device("cpu")
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -43,9 +43,7 @@ class BuiltinMotionEngine:
         """See MotionEngine. All values are changes from the photo, whoever is on it."""
         frames = speech.checked(fps)
         mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))
-        network = self.network()
-        device = next(network.parameters()).device
-        visemes, moves = hear(network, normalise(mel), device, lambda d, n: progress(n + d, 2 * n))
+        visemes, moves = hear(self.network(), normalise(mel), self.device, lambda d, n: progress(n + d, 2 * n))
         gate, level = silence_gate(loudness, settings.silence_threshold)
         mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
         controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)

@@ -28,15 +28,17 @@ LICENCE = "CC BY-NC 4.0 (KDTalker), non-commercial research (Wav2Lip)"
 
 
 class KDTalkerEngine:
-    """Lips, expression and head from speech. The networks are called when they are needed; `steps` of DDIM (50 as published)."""
+    """Lips, expression and head from speech. The networks are called when they are needed, and compute on
+    `device`; `steps` of DDIM (50 as published)."""
 
     id = "KDTalker"
     native_fps: Fraction | None = Fraction(FPS)
 
     def __init__(
         self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module], motion_extractor: Callable[[], nn.Module],
-        statistics: MotionStatistics, steps: int = 10,
+        statistics: MotionStatistics, steps: int = 10, device: torch.device | None = None,
     ):  # fmt: skip
+        self.device = device or torch.device("cpu")
         self.denoiser, self.audio_encoder, self.motion_extractor = denoiser, audio_encoder, motion_extractor
         self.statistics, self.steps = statistics, steps
 
@@ -63,19 +65,16 @@ class KDTalkerEngine:
 
     def _own_motion(self, portrait: Portrait) -> KeypointMotion:
         crop, _ = face_crop(to_bytes(portrait.image), dlib_points(portrait.face.points))
-        network = self.motion_extractor()
-        found = network(picture_tensor(network_input(crop)).to(next(network.parameters()).device))
+        found = self.motion_extractor()(picture_tensor(network_input(crop)).to(self.device))
         return KeypointMotion(**{name: value.cpu() for name, value in vars(found).items()})
 
     def _sample(self, wave: np.ndarray, frames: int, found: KeypointMotion, seed: int, progress: Progress) -> Tensor:
         windows = -(-frames // WINDOW) * self.steps
         total = round(windows / (1 - ENCODING_SHARE))
-        encoder = self.audio_encoder()
         speech = encode_speech(
-            encoder, wave, next(encoder.parameters()).device, lambda done, n: progress((total - windows) * done // n, total)
+            self.audio_encoder(), wave, self.device, lambda done, n: progress((total - windows) * done // n, total)
         )
-        network = self.denoiser()
-        device = next(network.parameters()).device
+        network, device = self.denoiser(), self.device
         random = torch.Generator().manual_seed(seed)
         reference = motion_vector(found, self.statistics).to(device)
         canonical = self.statistics.normalise("kp", found.canonical.flatten(1)).to(device)

@@ -24,9 +24,11 @@ FRAME_BYTES = {torch.float32: 900_000_000, torch.float16: 500_000_000, torch.bfl
 
 
 class Networks(Protocol):
-    """The five networks, loaded when they are asked for; `dtype` is the type that F, W and G compute in."""
+    """The five networks, loaded when they are asked for; `dtype` is the type that F, W and G compute in, on `device` (where
+    their weights lie is the memory manager's business)."""
 
     dtype: torch.dtype
+    device: torch.device
 
     def encoders(self) -> tuple[nn.Module, nn.Module]:
         """Appearance extractor and motion extractor (in float32)."""
@@ -86,12 +88,12 @@ class LivePortraitRenderer:
         framing = self.frame(to_bytes(image), points)
         pixels = picture_tensor(framing.pixels)
         appearance, motion = self.networks.encoders()
-        device = device_of(appearance)
+        device = self.networks.device
         volume = appearance(pixels.to(device, self.networks.dtype))
-        found = motion(pixels.to(device_of(motion)))
+        found = motion(pixels.to(device))
         source = Source(found.canonical.cpu(), face_frame(found), *openings(points))
         warping, _ = self.networks.drawers(0)
-        warp = moved(warping.prepare(volume.to(device_of(warping)), source.keypoints.to(device_of(warping))), torch.device("cpu"))
+        warp = moved(warping.prepare(volume, source.keypoints.to(device)), torch.device("cpu"))
         height, width = image.shape[:2]
         to_picture = np.linalg.inv(framing.matrix)
         features = LivePortraitFeatures(warp, source, to_picture, plan_paste(to_picture, width, height), AnimationOptions())
@@ -121,18 +123,13 @@ class LivePortraitRenderer:
         options = features.options
         needed = options.stitching or options.close_lips or options.eyes is not None or options.lips is not None
         network = self.networks.retargeting() if needed else None
-        device = device_of(network) if needed else torch.device("cpu")
+        device = self.networks.device
         return driven_keypoints(features.source.to(device), motion.to(device), options, network)
 
     def _draw(self, features: LivePortraitFeatures, keypoints: Tensor) -> Tensor:
         warping, generator = self.networks.drawers(len(keypoints) * FRAME_BYTES[self.networks.dtype])
-        device = device_of(warping)
+        device = self.networks.device
         return generator(warping(moved(features.warp, device), keypoints.to(device, torch.float32)))
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Where a network computes."""
-    return next(module.parameters()).device
 
 
 def moved(source: WarpSource, device: torch.device) -> WarpSource:

@@ -30,7 +30,7 @@ def crop_to_box(frame: Tensor, box: np.ndarray | None) -> Tensor:
 
 def video_motion(
     extractor: nn.Module, frames: Tensor, landmarks: list[np.ndarray | None], fps: Fraction,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, device: torch.device | None = None,
 ) -> FaceMotion:  # fmt: skip
     """Absolute motion of frames [N,H,W,3]; one box for all of them, around the landmarks [P,2] of those where a face was found.
 
@@ -41,11 +41,10 @@ def video_motion(
     if not valid.any():
         raise ValueError("Face Motion from Video: no frame of images has a face. Choose another video, or set a box around it.")
     box = driving_box([points[:, :2] for points in landmarks if points is not None])
-    device = next(extractor.parameters()).device
     found = []
     for start in range(0, len(frames), BATCH):
         batch = torch.stack([crop_to_box(frame, box) for frame in frames[start : start + BATCH]])
-        motion = extractor(batch.to(device))
+        motion = extractor(batch if device is None else batch.to(device))
         found += [face_frame(motion, index) for index in range(len(batch))]
         progress(min(start + BATCH, len(frames)), len(frames))
     motion = FaceMotion.from_expression(

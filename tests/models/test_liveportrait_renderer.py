@@ -53,7 +53,7 @@ class Draw(StandIn):
 
 
 class Networks:
-    dtype = torch.float32
+    dtype, device = torch.float32, CPU
 
     def __init__(self):
         self.nets = Appearance(), Motion(), Warp(), Draw()
