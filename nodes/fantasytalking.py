@@ -119,6 +119,10 @@ class FantasyTalkingAudio(io.ComfyNode):
                     tooltip="Where the audio is shorter than the frames: fill it with silence (lips stay in time), or stretch "
                     "it over them as the published script does (up to 81 frames).",
                 ),
+                io.Int.Input(
+                    "start_frame", default=0, min=0, max=1000001, optional=True, advanced=True,
+                    tooltip="First frame of this part in the whole film. To continue 81 frames from their last picture: 80.",
+                ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="With audio, for WanImageToVideo; the negative has none."),
@@ -128,7 +132,9 @@ class FantasyTalkingAudio(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, fantasytalking: LoadedModel, audio_encoder, audio, positive, frames, fps, fit) -> io.NodeOutput:
+    def execute(
+        cls, fantasytalking: LoadedModel, audio_encoder, audio, positive, frames, fps, fit, start_frame=0
+    ) -> io.NodeOutput:
         if getattr(audio_encoder, MARK, None) is None:
             raise ValueError(
                 f"{AUDIO_NODE}: audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
@@ -137,15 +143,19 @@ class FantasyTalkingAudio(io.ComfyNode):
         waveform, rate = audio["waveform"], int(audio["sample_rate"])
         if waveform.shape[0] != 1:
             raise ValueError(f"{AUDIO_NODE}: audio holds {waveform.shape[0]} clips; it takes one. Split the batch first.")
-        seconds = waveform.shape[-1] / rate
+        seconds = waveform.shape[-1] / rate - start_frame / fps
+        if seconds < 0.025:
+            raise ValueError(
+                f"{AUDIO_NODE}: audio lasts {waveform.shape[-1] / rate:.3f} s, so from frame {start_frame} at {fps:g} fps on "
+                f"{max(seconds, 0):.3f} s are left; at least 0.025 s are needed for one sound token."
+            )
         count = film_frames(frames, seconds, fps, fit)
-        part = segment(mono_16k(waveform[0].cpu(), rate), count, fps, fit)
-        if len(part) < 400:
-            raise ValueError(f"{AUDIO_NODE}: audio is {seconds:.3f} s long; at least 0.025 s are needed for one sound token.")
+        part = segment(mono_16k(waveform[0].cpu(), rate), count, fps, fit, start_frame)
         vectors = encode_float32(audio_encoder, normalised(part))
         tokens = projected(fantasytalking, vectors)
         windows = audio_windows(count, tokens.shape[1]).split(tokens)
-        return io.NodeOutput(with_audio_condition(positive, windows), count, film_sound(waveform, rate, count / fps))
+        sound = film_sound(waveform, rate, start_frame / fps, count / fps)
+        return io.NodeOutput(with_audio_condition(positive, windows), count, sound)
 
 
 def film_frames(frames: int, seconds: float, fps: float, fit: str) -> int:
@@ -163,10 +173,10 @@ def projected(model: LoadedModel, vectors: torch.Tensor) -> torch.Tensor:
     return model.ready().proj_model(vectors.to(model.device)).float().cpu()
 
 
-def film_sound(waveform: torch.Tensor, rate: int, seconds: float) -> dict:
-    """Sound of exactly so many seconds: cut, or filled with silence."""
-    samples = round(seconds * rate)
-    waveform = waveform[..., :samples]
+def film_sound(waveform: torch.Tensor, rate: int, start: float, seconds: float) -> dict:
+    """Sound of exactly so many seconds from `start` seconds on: cut, or filled with silence."""
+    first, samples = round(start * rate), round(seconds * rate)
+    waveform = waveform[..., first : first + samples]
     return {"waveform": torch.nn.functional.pad(waveform, (0, samples - waveform.shape[-1])), "sample_rate": rate}
 
 

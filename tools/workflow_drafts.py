@@ -333,7 +333,7 @@ def _fantasy() -> Draft:
             "TalkingPortraitFantasyTalkingAudio",
             {
                 "fantasytalking": ["4", 0], "audio_encoder": ["5", 0], "audio": ["2", 0], "positive": ["11", 0], "frames": 81,
-                "fps": 23.0, "fit": "pad with silence",
+                "fps": 23.0, "fit": "pad with silence", "start_frame": 0,
             },
             (800, 760),
         ),
@@ -380,6 +380,42 @@ def _fantasy() -> Draft:
             group("Sampling and film", "render", (1560, 20), (860, 620)),
         ],
     )
+
+
+CONTINUED = """## Longer than 81 frames: one part after the other
+
+The second part starts from the last picture of the first and hears the sound from frame 80 on, so lips stay in time at the seam.
+The joined film leaves that picture out once. For a third part copy the second group, with start_frame 160.
+
+Core's *WAN Context Windows* on one long latent is the other way."""
+
+
+def _fantasy_continued() -> Draft:
+    first = _fantasy()
+    nodes = dict(first.nodes)
+    nodes["30"] = NodeDraft("ImageFromBatch", {"image": ["20", 0], "batch_index": 80, "length": 1}, (1940, 700))
+    nodes["31"] = NodeDraft("CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["30", 0], "crop": "none"}, (1940, 830))
+    audio = {**nodes["13"].inputs, "start_frame": 80}
+    nodes["32"] = NodeDraft("TalkingPortraitFantasyTalkingAudio", audio, (2300, 700))
+    image = {**nodes["14"].inputs, "positive": ["32", 0], "length": ["32", 1]}
+    image |= {"clip_vision_output": ["31", 0], "start_image": ["30", 0]}
+    nodes["33"] = NodeDraft("WanImageToVideo", image, (2300, 1000))
+    sample = {**nodes["19"].inputs, "positive": ["33", 0], "negative": ["33", 1], "latent_image": ["33", 2], "noise_seed": 1112}
+    nodes["34"] = NodeDraft("SamplerCustom", sample, (2680, 700))
+    nodes["35"] = NodeDraft("VAEDecode", {"samples": ["34", 0], "vae": ["7", 0]}, (2680, 1040))
+    nodes["36"] = NodeDraft("ImageFromBatch", {"image": ["35", 0], "batch_index": 1, "length": 80}, (2680, 1140))
+    nodes["37"] = NodeDraft("ImageBatch", {"image1": ["20", 0], "image2": ["36", 0]}, (2680, 1280))
+    sound = {"audio": ["2", 0], "start_index": 0.0, "duration": 7.0}  # 161 frames at 23
+    nodes["38"] = NodeDraft("TrimAudioDuration", sound, (3060, 700))
+    nodes["21"] = NodeDraft("CreateVideo", {"images": ["37", 0], "fps": 23.0, "audio": ["38", 0]}, (3060, 840))
+    nodes["22"] = NodeDraft("SaveVideo", nodes["22"].inputs, (3060, 980), (460, 420))
+    return Draft(
+        nodes,
+        [note("Files and settings", FANTASY, (1940, 80), (700, 380)), note("Two parts", CONTINUED, (1940, 1040), (340, 420))],
+        [*first.groups[:-1], group("First part", "render", (1560, 20), (340, 480)),
+         group("Second part, from the last picture", "render", (1920, 640), (1080, 840)),
+         group("The whole film", "proof", (3040, 640), (500, 760))],
+    )  # fmt: skip
 
 
 def _talking() -> Draft:
@@ -462,4 +498,5 @@ DRAFTS: dict[str, Draft] = {
     "liveportrait_driven_by_video": _driven(),
     "kdtalker_lips_and_driven_head": _mixed(),
     "fantasytalking": _fantasy(),
+    "fantasytalking_continued": _fantasy_continued(),
 }

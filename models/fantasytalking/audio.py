@@ -16,11 +16,11 @@ def mono_16k(waveform: Tensor, sample_rate: int) -> np.ndarray:
     return wave if sample_rate == RATE else librosa.resample(wave, orig_sr=sample_rate, target_sr=RATE, res_type="soxr_hq")
 
 
-def segment(wave: np.ndarray, frames: int, fps: float, fit: str) -> np.ndarray:
-    """The part of a 16 kHz wave that belongs to the film. Too short a wave is filled with silence, or left short and so
-    stretched over the film as in the published script."""
-    samples = samples_of(frames, fps)
-    part = wave[:samples]
+def segment(wave: np.ndarray, frames: int, fps: float, fit: str, start: int = 0) -> np.ndarray:
+    """The part of a 16 kHz wave that belongs to `frames` frames of a film from frame `start` on. Too short a wave is filled
+    with silence, or left short and so stretched over the film as in the published script."""
+    samples, first = samples_of(frames, fps), samples_of(start, fps)
+    part = wave[first : first + samples]
     return np.pad(part, (0, samples - len(part))) if fit == FITS[0] else part
 
 

@@ -118,6 +118,22 @@ def test_padded_timing_is_exact_everywhere(seconds, fps):
         assert abs(heard - shown) < 0.06, "the lips would be late"
 
 
+@pytest.mark.parametrize("fps", [23.0, 25.0])
+def test_every_seam_of_a_continued_film_is_in_time(fps):
+    """Parts of 81 frames, each from the last frame of the one before: all latent frames hear their own time in the whole film."""
+    wave, start = np.arange(round(20 * 16000), dtype=np.float32), 0
+    for _ in range(4):
+        part = audio.segment(wave, 81, fps, audio.FITS[0], start)
+        assert abs(float(part[0]) / 16000 - start / fps) < 1e-4 and len(part) == timing.samples_of(81, fps)
+        windows = audio_windows(81, timing.token_count(len(part)))
+        for number in range(1, 21):
+            first, last = windows.ranges[number]
+            heard = float(part[0]) / 16000 + (first + last + 1) / 2 / 50
+            shown = (start + ((number - 1) * 4 + 1 + number * 4 + 1) / 2) / fps
+            assert abs(heard - shown) < 0.06
+        start += 80
+
+
 def test_frames_of_the_artist_are_checked():
     assert film_frames(81, 9.0, 23.0, audio.FITS[0]) == 81 and film_frames(0, 9.0, 23.0, audio.FITS[1]) == 81
     with pytest.raises(ValueError, match="Take 77 or 81"):
@@ -125,7 +141,7 @@ def test_frames_of_the_artist_are_checked():
 
 
 def test_sound_lasts_as_long_as_the_film():
-    sound = film_sound(torch.ones(1, 2, 44100), 44100, 81 / 23)
+    sound = film_sound(torch.ones(1, 2, 44100), 44100, 0.0, 81 / 23)
     assert sound["waveform"].shape[-1] == round(81 / 23 * 44100) and sound["waveform"][0, 0, 50000] == 0
 
 

@@ -139,6 +139,12 @@ def test_frames_from_the_audio(server, files):
     assert latent(server, prompt(files, audio={"frames": 0})).shape[2] == 7  # 1 s at 23 fps: 25 frames
 
 
+def test_a_later_part_hears_later_sound(server, files):
+    first, second = (latent(server, prompt(files, audio={"start_frame": start})) for start in (0, 8))
+    assert (first - second).abs().max() > 1e-3
+    assert "from frame 40 at 23 fps on 0.000 s are left" in failure(server, prompt(files, audio={"start_frame": 40}))
+
+
 def test_the_chinese_encoder_is_refused(server, files):
     message = failure(server, prompt(files, encoder={"file": "chinese-wav2vec2-base.safetensors"}))
     assert "not facebook/wav2vec2-base-960h" in message and "chinese-wav2vec2-base" in message
