@@ -24,8 +24,9 @@ from torch import Tensor
 # The cases use core's Wan model, and with it ComfyUI, which would look for an NVIDIA driver.
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from talking_portrait.models.golden_cases import CASES, FINISHED_STAGES, tolerance  # noqa: E402
+from talking_portrait.tools.golden_cases import CASES, FINISHED_STAGES, tolerance  # noqa: E402
 
+COPIES = Path(__file__).resolve().parent.parent / "tests" / "data" / "goldens"
 TABLES = (  # parts of a golden file that are results, but not among its outputs
     "frames", "sizes", "rows", "lengths", "num_frames", "trimmed_samples", "window_start_for_frame", "timesteps_50", "timesteps_5",
 )  # fmt: skip
@@ -76,8 +77,8 @@ class GoldenCase:
         return value.to(torch.uint8) if "uint8" in spec.get("dtype", "") else value
 
     def manifest(self, name: str) -> dict:
-        """The manifest of a published file beside the golden."""
-        return json.loads((self.path.parent / f"{name}.manifest.json").read_text())
+        """The manifest of a published file, beside the golden or in the repository's own copy."""
+        return json.loads(companion(self.path.parent, f"{name}.manifest.json").read_text())
 
     def weights(self, manifest: str) -> dict[str, Tensor]:
         """The filled state dict of a published file, by the name of its manifest."""
@@ -89,16 +90,22 @@ class GoldenCase:
         return {**self.data.get("outputs", {}), **tables}
 
 
-def helper(folder: Path, name: str) -> ModuleType:
-    """A filling module that lies in the golden's folder or in one above it."""
-    for place in (folder, *folder.parents):
-        path = place / f"{name}.py"
+def companion(folder: Path, name: str) -> Path:
+    """A file that goldens need: in their folder or above it, else in the repository's copies."""
+    own = sorted(COPIES.rglob(name))
+    for path in [*(place / name for place in (folder, *folder.parents)), *own]:
         if path.is_file():
-            spec = importlib.util.spec_from_file_location(f"golden_{name}_{abs(hash(str(path)))}", path)
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
-    raise SystemExit(f"{name}.py, which fills the weights, is neither in {folder} nor above it.")
+            return path
+    raise SystemExit(f"{name}, which these goldens need, is neither in {folder}, nor above it, nor in {COPIES}.")
+
+
+def helper(folder: Path, name: str) -> ModuleType:
+    """A module that fills weights and inputs."""
+    path = companion(folder, f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"golden_{name}_{abs(hash(str(path)))}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def judge(case: GoldenCase, output: str, got: Tensor | None) -> Line:

@@ -10,7 +10,6 @@ from comfy.conds import CONDRegular
 from comfy_extras.nodes_custom_sampler import DualCFGGuider
 from talking_portrait.models.fantasytalking import audio, timing
 from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_state
-from talking_portrait.models.fantasytalking.golden_cases import TinyWan
 from talking_portrait.models.fantasytalking.guidance import audio_guidance, sigmas
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
 from talking_portrait.models.fantasytalking.patch import CONDITION, patched, with_audio_condition, with_face_condition
@@ -18,6 +17,7 @@ from talking_portrait.models.fantasytalking.picture import prepared_picture
 from talking_portrait.models.fantasytalking.speech_encoder import check_is_960h
 from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.nodes.fantasytalking import FantasyTalkingAudio, film_frames, film_sound
+from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import GoldenCase
 
 GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens" / "fantasytalking"

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from talking_portrait.models.golden_cases import CASES
 from talking_portrait.tools import goldens
+from talking_portrait.tools.golden_cases import CASES
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "goldens"
 FILES = sorted(FOLDER.rglob("*.golden.json"))
@@ -48,6 +48,11 @@ def test_what_differs_is_a_failure(tmp_path, change):
     failed = [line.output.split()[0] for line in goldens.evaluate(path) if not line.passed]
     expected = {"salt": list(data["outputs"]), "output": ["something_new"]}.get(change, ["eye_delta"])
     assert failed == expected
+
+
+def test_a_golden_alone_finds_its_companions(tmp_path):
+    path = Path(shutil.copy(FOLDER / "kdtalker" / "lp_stitch.public.golden.json", tmp_path))
+    assert all(line.passed for line in goldens.evaluate(path))
 
 
 def test_a_golden_that_nothing_answers_fails_for_a_finished_stage(tmp_path):

@@ -12,13 +12,13 @@ import torch
 from comfy.conds import CONDRegular
 from torch import Tensor
 
-from .audio import normalised
-from .guidance import audio_guidance, sigmas
-from .network import AudioProjection, FantasyTalking
-from .patch import CONDITION, patched
-from .picture import final_size, scaled_size
-from .timing import latent_frames, official_frames, samples_of, token_count
-from .windows import audio_windows
+from ...models.fantasytalking.audio import normalised
+from ...models.fantasytalking.guidance import audio_guidance, sigmas
+from ...models.fantasytalking.network import AudioProjection, FantasyTalking
+from ...models.fantasytalking.patch import CONDITION, patched
+from ...models.fantasytalking.picture import final_size, scaled_size
+from ...models.fantasytalking.timing import latent_frames, official_frames, samples_of, token_count
+from ...models.fantasytalking.windows import audio_windows
 
 CPU = torch.device("cpu")
 
@@ -70,7 +70,7 @@ def projection(case: Any) -> dict:
 
 
 def wav2vec(case: Any) -> dict:
-    from .speech_encoder import encode_float32, load_base_encoder
+    from ...models.fantasytalking.speech_encoder import encode_float32, load_base_encoder
 
     manifest = case.manifest("wav2vec2_base_960h")
     state = {key: case.fill.tensor(key, shape, case.salt) for key, shape in manifest["keys"].items()}
@@ -144,7 +144,7 @@ def cross_attention(case: Any) -> dict:
     block = int(case.data["config"]["module"].split(".")[1])
 
     def attend(scale: float, masked: bool, tokens: Tensor = tiny.tokens) -> Tensor:
-        from .attention import OPTION, AudioContext
+        from ...models.fantasytalking.attention import OPTION, AudioContext
 
         def call(clone):
             audio = AudioContext(tokens, tiny.adapter.model.blocks, scale, masked)

@@ -9,23 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..face_motion import resolve, rotation_matrix
-from ..kalman import smooth
-from ..liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
-from ..liveportrait.appearance import AppearanceExtractor
-from ..liveportrait.generator import SpadeGenerator, fold_spectral_norm
-from ..liveportrait.golden_cases import capture, formula_picture, loaded
-from ..liveportrait.motion_extractor import MotionExtractor
-from ..liveportrait.source import face_frame
-from ..liveportrait.warping import WarpingModule
-from .audio_encoder import AudioEncoder
-from .checkpoint import audio_encoder_state
-from .crop import face_crop, network_input
-from .denoiser import KDTalkerDenoiser, time_embedding
-from .engine import encode_speech, face_motion, motion_vector
-from .mel import SAMPLES_PER_FRAME, frame_total, mel_basis, mel_spectrogram, mel_windows, window_start
-from .motion import OBSERVATION, PROCESS, STATISTICS, MotionStatistics, smoothed
-from .sampling import alphas_cumprod, ddim, sample_motion, timesteps
+from ...models.face_motion import resolve, rotation_matrix
+from ...models.kalman import smooth
+from ...models.kdtalker.audio_encoder import AudioEncoder
+from ...models.kdtalker.checkpoint import audio_encoder_state
+from ...models.kdtalker.crop import face_crop, network_input
+from ...models.kdtalker.denoiser import KDTalkerDenoiser, time_embedding
+from ...models.kdtalker.engine import encode_speech, face_motion, motion_vector
+from ...models.kdtalker.mel import SAMPLES_PER_FRAME, frame_total, mel_basis, mel_spectrogram, mel_windows, window_start
+from ...models.kdtalker.motion import OBSERVATION, PROCESS, STATISTICS, MotionStatistics, smoothed
+from ...models.kdtalker.sampling import alphas_cumprod, ddim, sample_motion, timesteps
+from ...models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
+from ...models.liveportrait.appearance import AppearanceExtractor
+from ...models.liveportrait.generator import SpadeGenerator, fold_spectral_norm
+from ...models.liveportrait.motion_extractor import MotionExtractor
+from ...models.liveportrait.source import face_frame
+from ...models.liveportrait.warping import WarpingModule
+from .liveportrait import capture, formula_picture, loaded
 
 Outputs = dict[str, Tensor]
 WAVES = {"public": ((180, 720, 2600), 2.5)}

@@ -1,8 +1,8 @@
 """Which stages answer golden data, and how exactly."""
 
-from .fantasytalking.golden_cases import CASES as FANTASYTALKING
-from .kdtalker.golden_cases import CASES as KDTALKER
-from .liveportrait.golden_cases import CASES as LIVEPORTRAIT
+from .fantasytalking import CASES as FANTASYTALKING
+from .kdtalker import CASES as KDTALKER
+from .liveportrait import CASES as LIVEPORTRAIT
 
 CASES = {**LIVEPORTRAIT, **KDTALKER, **FANTASYTALKING}
 FINISHED_STAGES = {"kdtalker"}  # folders of golden data of which every file must be covered

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..face_motion import FaceMotion, pose_degrees, resolve
-from ..kalman import smooth
-from . import crop
-from .animation import AnimationOptions, Source, driven_keypoints, motion_policy
-from .appearance import AppearanceExtractor
-from .generator import SpadeGenerator, fold_spectral_norm
-from .keypoints import (
+from ...models.face_motion import FaceMotion, pose_degrees, resolve
+from ...models.kalman import smooth
+from ...models.liveportrait import crop
+from ...models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
+from ...models.liveportrait.appearance import AppearanceExtractor
+from ...models.liveportrait.generator import SpadeGenerator, fold_spectral_norm
+from ...models.liveportrait.keypoints import (
     eye_ratios,
     head_pose_degrees,
     hull_multiplier,
@@ -23,12 +23,12 @@ from .keypoints import (
     rotation_from_degrees,
     transform_keypoints,
 )
-from .motion_extractor import MotionExtractor
-from .paste import paste, plan_paste
-from .retargeting import Retargeting
-from .source import face_frame
-from .video_motion import PROCESS_VARIANCE
-from .warping import WarpingModule, heatmaps
+from ...models.liveportrait.motion_extractor import MotionExtractor
+from ...models.liveportrait.paste import paste, plan_paste
+from ...models.liveportrait.retargeting import Retargeting
+from ...models.liveportrait.source import face_frame
+from ...models.liveportrait.video_motion import PROCESS_VARIANCE
+from ...models.liveportrait.warping import WarpingModule, heatmaps
 
 Outputs = dict[str, Tensor]
 
