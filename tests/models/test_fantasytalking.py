@@ -288,3 +288,21 @@ def test_face_focus_grows_with_its_strength_and_is_nothing_at_zero(case, tiny):
         for strength in (0.0, 0.1, 0.3)
     ]
     assert change[0] < 1e-5 < 100 * change[0] + 1e-3 < change[1] < change[2]
+
+
+def test_a_lora_on_the_patched_layers_still_acts(case, tiny):
+    positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
+    attention = tiny.patcher.model.diffusion_model.blocks[0].cross_attn
+    deltas = {layer: 0.1 * torch.randn_like(getattr(attention, layer).weight) for layer in ("q", "o", "k_img")}
+    with_lora = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    keys = {f"diffusion_model.blocks.0.cross_attn.{layer}.weight": ("diff", (delta,)) for layer, delta in deltas.items()}
+    assert set(with_lora.add_patches(keys, 1.0)) == set(keys)
+    plain = sampled(case, tiny, patched(tiny.patcher, tiny.adapter, 1.0, True), positive, negative)
+    adapted = sampled(case, tiny, with_lora, positive, negative)
+    with_lora.unpatch_model()
+    for layer, delta in deltas.items():
+        getattr(attention, layer).weight.add_(delta)
+    baked = sampled(case, tiny, patched(tiny.patcher, tiny.adapter, 1.0, True), positive, negative)
+    for layer, delta in deltas.items():
+        getattr(attention, layer).weight.sub_(delta)
+    assert torch.allclose(adapted, baked, atol=1e-4) and (adapted - plain).abs().max() > 0.05
