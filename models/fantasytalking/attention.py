@@ -1,19 +1,23 @@
 """Audio in Wan2.1's image-to-video cross-attention (FantasyTalking, eq. 4): out = W_o(text + image + scale * audio)."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 
 import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
 OPTION = "talking_portrait_audio"
+MARK = "talking_portrait_block"  # on a replaced forward: the number of its block
 
 
 @dataclass(frozen=True)
 class AudioContext:
     """What a forward pass carries: tokens [B,F,W,C] with zero rows at the end of short windows, the adapter's blocks, the
     scale of audio; `masked`: zero rows are not attended to (as the weights were trained). keys: what was computed already,
-    by block. face: image tokens [B,257,C] of a face crop and their scale, or None.
+    by block. face: image tokens [B,257,C] of a face crop and their scale, or None. leading: pictures of the video's size that
+    stand before its frames (a reference of Wan Fun). model: the diffusion model of this very pass; each GPU has its own.
     """
 
     tokens: Tensor | None
@@ -22,6 +26,14 @@ class AudioContext:
     masked: bool
     keys: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     face: tuple[Tensor, float] | None = None
+    leading: int = 0
+    model: nn.Module | None = None
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Rows of each of the B*F windows that are attended to; read from the device once a pass."""
+        flat = self.tokens.flatten(0, 1)
+        return valid_lengths(flat) if self.masked else [flat.shape[1]] * len(flat)
 
     def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """[batch*F,W,C] each; they are the same at every step, so they are computed once."""
@@ -48,8 +60,7 @@ def audio_attention(query: Tensor, context: AudioContext, block: int, heads: int
         )
     keys, values = context.keys_and_values(block, batch, query.dtype)
     per_frame = query.reshape(batch * frames, places // frames, width)
-    lengths = valid_lengths(context.tokens.flatten(0, 1)) if context.masked else [keys.shape[1]] * frames
-    lengths = lengths * (batch * frames // len(lengths))
+    lengths = context.lengths * (batch * frames // len(context.lengths))
     heard = torch.zeros_like(per_frame)
     for length in sorted(set(lengths) - {0}):
         rows = [row for row, own in enumerate(lengths) if own == length]
@@ -60,27 +71,46 @@ def audio_attention(query: Tensor, context: AudioContext, block: int, heads: int
     return heard.reshape(batch, places, width)
 
 
+def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -> slice:
+    """Which of a query's places are the video's own frames: references before and after them hear nothing.
+
+    grid: latent frames, rows, columns, as core's WanModel gives them. ValueError for a Wan model that gives none.
+    """
+    if grid is None or places < prod(grid) + leading * prod(grid[1:]):
+        raise ValueError(
+            "Apply FantasyTalking: this kind of Wan model arranges its frames in its own way, so audio cannot be put in their "
+            "places. Load Wan2.1-I2V-14B."
+        )
+    first = leading * prod(grid[1:])
+    return slice(first, first + prod(grid))
+
+
 def with_audio(attention: nn.Module, block: int):
-    """A replacement for the forward of one WanI2VCrossAttention; its own layers are still called, so LoRA and offloading work."""
+    """A replacement for the forward of one WanI2VCrossAttention; its own layers are still called, so LoRA and offloading work.
+
+    A clone for another GPU takes this replacement along, so the layers are those of the model that runs, where it is known.
+    """
 
     def forward(x: Tensor, context: Tensor, context_img_len: int, transformer_options: dict | None = None) -> Tensor:
         options = transformer_options or {}
-        image, text = context[:, :context_img_len], context[:, context_img_len:]
-        heads = attention.num_heads
-        q = attention.norm_q(attention.q(x))
-        total = optimized_attention(q, attention.norm_k(attention.k(text)), attention.v(text), heads=heads,
-                                    transformer_options=options)  # fmt: skip
-        total = total + optimized_attention(q, attention.norm_k_img(attention.k_img(image)), attention.v_img(image), heads=heads,
-                                            transformer_options=options)  # fmt: skip
         audio: AudioContext | None = options.get(OPTION)
+        own = attention if audio is None or audio.model is None else audio.model.blocks[block].cross_attn
+        image, text = context[:, :context_img_len], context[:, context_img_len:]
+
+        def attended(keys: Tensor, values: Tensor) -> Tensor:
+            return optimized_attention(q, keys, values, heads=own.num_heads, transformer_options=options)
+
+        q = own.norm_q(own.q(x))
+        total = attended(own.norm_k(own.k(text)), own.v(text))
+        total = total + attended(own.norm_k_img(own.k_img(image)), own.v_img(image))
         if audio is not None and audio.face is not None:
             face, strength = audio.face
-            total = total + strength * optimized_attention(
-                q, attention.norm_k_img(attention.k_img(face)), attention.v_img(face), heads=heads, transformer_options=options
-            )
+            total = total + strength * attended(own.norm_k_img(own.k_img(face)), own.v_img(face))
         if audio is not None and audio.tokens is not None and audio.scale != 0:
-            frames = options["grid_sizes"][0]
-            total = total + audio.scale * audio_attention(q, audio, block, heads, frames, options)
-        return attention.o(total)
+            grid = options.get("grid_sizes")
+            here = video_places(grid, q.shape[1], audio.leading)
+            total[:, here] += audio.scale * audio_attention(q[:, here], audio, block, own.num_heads, grid[0], options)
+        return own.o(total)
 
+    setattr(forward, MARK, block)
     return forward

@@ -25,10 +25,9 @@ def fantasytalking_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
         for prefix in PREFIXES:
             name = name.removeprefix(prefix)
         found = ATTENTION.match(name)
-        if found:
-            state[f"blocks.{found[1]}.{found[2]}_proj.weight"] = value
-        elif key in PROJECTION:
-            state[key] = value
+        own = f"blocks.{found[1]}.{found[2]}_proj.weight" if found else key
+        if (found or key in PROJECTION) and own not in state:
+            state[own] = value
         else:
             left_over.append(key)
     check_complete(state, left_over)

@@ -35,6 +35,8 @@ def audio_guidance(audio_scale: Scale) -> Callable[[dict[str, Any]], list]:
         scale = audio_scale if isinstance(audio_scale, (int, float)) else audio_scale(progress(arguments))
         where = (arguments["input"], arguments["timestep"], options)
         (unheard,) = comfy.samplers.calc_cond_batch(arguments["model"], [silent], *where)
+        if prompt_scale == 0:  # the positive result counts for nothing, so audio goes where core takes the negative one
+            return [outputs[0], outputs[1] + scale * (outputs[0] - unheard), *outputs[2:]]
         return [unheard + scale / prompt_scale * (outputs[0] - unheard), *outputs[1:]]
 
     return guide

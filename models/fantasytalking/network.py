@@ -2,8 +2,6 @@
 
 from torch import Tensor, nn
 
-WIDTH = 128  # of one attention head in Wan2.1-14B
-
 
 class AudioProjection(nn.Module):
     """wav2vec2 vectors [B,L,768] -> audio tokens [B,L,2048]; in float32."""

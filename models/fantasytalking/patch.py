@@ -8,7 +8,7 @@ from comfy.ldm.wan.model import WanI2VCrossAttention
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from .attention import OPTION, AudioContext, with_audio
+from .attention import MARK, OPTION, AudioContext, with_audio
 
 KEY = "talking_portrait_fantasytalking"
 CONDITION = "audio_embed"  # the name by which ComfyUI's context windows slice audio along with the video
@@ -67,11 +67,13 @@ class AudioCarrier:
         tokens, face = named.pop(CONDITION, None), named.pop(FACE, None)
         strength = named.pop(FACE_SCALE, None)
         tokens = tokens if self.scale != 0 else None
-        if tokens is None and face is None:
-            return executor(*arguments, **named)
-        seen = None if face is None else (executor.class_obj.img_emb(face), float(strength.flatten()[0]))
+        model = executor.class_obj
+        if tokens is not None or face is not None:
+            check_still_patched(model)
+        seen = None if face is None else (model.img_emb(face), float(strength.flatten()[0]))
         keys = {} if tokens is None else self.keys_of(tokens)
-        context = AudioContext(tokens, self.adapter.model.blocks, self.scale, self.masked, keys, seen)
+        leading = int(getattr(model, "ref_conv", None) is not None and named.get("reference_latent") is not None)
+        context = AudioContext(tokens, self.adapter.model.blocks, self.scale, self.masked, keys, seen, leading, model)
         position = next((i for i, value in enumerate(arguments) if isinstance(value, dict)), None)
         if position is None:
             named["transformer_options"] = {**named.get("transformer_options", {}), OPTION: context}
@@ -85,8 +87,19 @@ class AudioCarrier:
         for known, keys in self.kept:
             if known.shape == tokens.shape and known.device == tokens.device and torch.equal(known, tokens):
                 return keys
-        self.kept = [*self.kept[-MOST_WINDOWS + 1 :], (tokens, {})]
-        return self.kept[-1][1]
+        keys: dict = {}
+        self.kept = [*self.kept[-MOST_WINDOWS + 1 :], (tokens, keys)]
+        return keys
+
+
+def check_still_patched(model: Any) -> None:
+    """ValueError if another node has put its own cross-attention over this pack's: the video would silently hear nothing."""
+    for number, block in enumerate(model.blocks):
+        if getattr(block.cross_attn.forward, MARK, None) != number:
+            raise ValueError(
+                f"{NODE}: a node after it has replaced the cross-attention of block {number}, so the video would not hear the "
+                "audio. Take that node out."
+            )
 
 
 def with_audio_condition(conditioning: list, tokens: Tensor) -> list:

@@ -1,8 +1,11 @@
 """How many frames, samples and audio tokens a film has (the official `infer.py` and `FantasyTalkingAudioConditionModel`)."""
 
+import math
+
 FPS = 23  # at which the published weights were trained
 RATE = 16000
 MAX_FRAMES = 81  # trained length
+SLACK = 0.01  # of a frame: less is the rounding of a sound to whole samples, not more sound
 CONVOLUTIONS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))  # wav2vec2's feature extractor: kernel, stride
 
 
@@ -12,8 +15,8 @@ def official_frames(seconds: float, longest: int = MAX_FRAMES, fps: float = FPS)
 
 
 def whole_frames(seconds: float, fps: float) -> int:
-    """The least number 4k + 1 (k >= 1) of frames that is not shorter than the sound."""
-    needed = max(int(-(-seconds * fps // 1)), 5)
+    """The least number 4k + 1 (k >= 1) of frames that is not shorter than the sound, but for a hundredth of a frame."""
+    needed = max(math.ceil(seconds * fps - SLACK), 5)
     return -(-(needed - 1) // 4) * 4 + 1
 
 

@@ -9,6 +9,7 @@ import torch
 from comfy.conds import CONDRegular
 from comfy_extras.nodes_custom_sampler import DualCFGGuider
 from talking_portrait.models.fantasytalking import audio, timing
+from talking_portrait.models.fantasytalking.attention import OPTION, AudioContext, with_audio
 from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_state
 from talking_portrait.models.fantasytalking.guidance import audio_guidance, sigmas
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
@@ -306,3 +307,79 @@ def test_a_lora_on_the_patched_layers_still_acts(case, tiny):
     for layer, delta in deltas.items():
         getattr(attention, layer).weight.sub_(delta)
     assert torch.allclose(adapted, baked, atol=1e-4) and (adapted - plain).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("prompt", [0.0, 0.5])
+def test_a_prompt_scale_of_nothing_still_follows_the_audio(case, tiny, prompt):
+    """v_neg + p (v_pos - v_neg) + a (v_pos+audio - v_pos), the middle part gone: as core's dual guider gives it."""
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    guided = model.clone()
+    guided.set_model_sampler_pre_cfg_function(audio_guidance(5.0))
+    positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
+    guider = DualCFGGuider.execute(model, positive, conditions(case, tiny, False), negative, 5.0, prompt, "regular").result[0]
+    result = sampled(case, tiny, guided, positive, negative, prompt)
+    assert torch.allclose(result, run(case, tiny, guider), atol=1e-3)
+
+
+def test_a_later_node_that_takes_the_layer_away_is_an_error(case, tiny):
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True).clone()
+    attention = tiny.patcher.model.diffusion_model.blocks[1].cross_attn
+    model.add_object_patch("diffusion_model.blocks.1.cross_attn.forward", type(attention).forward.__get__(attention))
+    negative = conditions(case, tiny, False, "context_neg")
+    with pytest.raises(ValueError, match="replaced the cross-attention of block 1"):
+        sampled(case, tiny, model, conditions(case, tiny, True), negative)
+    sampled(case, tiny, model, conditions(case, tiny, False), negative)
+
+
+@pytest.mark.parametrize("leading,trailing", [(0, 0), (1, 0), (0, 5), (1, 16), (0, 48)])
+def test_references_beside_the_video_hear_nothing(tiny, leading, trailing):
+    attention, grid = tiny.patcher.model.diffusion_model.blocks[1].cross_attn, (3, 4, 4)
+    first = leading * 16
+    x, context = torch.randn(1, first + 48 + trailing, 96), torch.randn(1, 273, 96)
+
+    def attend(query: torch.Tensor, tokens: torch.Tensor | None, before: int) -> torch.Tensor:
+        audio = AudioContext(tokens, tiny.adapter.model.blocks, 1.0, True, leading=before)
+        return with_audio(attention, 1)(query, context, 257, transformer_options={OPTION: audio, "grid_sizes": grid})
+
+    heard, silent = attend(x, tiny.tokens, leading), attend(x, None, leading)
+    assert torch.allclose(heard[:, first : first + 48], attend(x[:, first : first + 48], tiny.tokens, 0), atol=1e-5)
+    for beside in (slice(0, first), slice(first + 48, None)):
+        assert torch.allclose(heard[:, beside], silent[:, beside], atol=1e-6)
+    assert (heard - silent).abs().max() > 0.1
+
+
+def test_a_wan_model_that_names_no_frames_is_refused(tiny):
+    attention = tiny.patcher.model.diffusion_model.blocks[0].cross_attn
+    audio = AudioContext(tiny.tokens, tiny.adapter.model.blocks, 1.0, True)
+    with pytest.raises(ValueError, match="this kind of Wan model"):
+        with_audio(attention, 0)(torch.randn(1, 48, 96), torch.randn(1, 273, 96), 257, transformer_options={OPTION: audio})
+
+
+def test_a_clone_on_a_second_model_calls_its_own_layers(case, tiny):
+    """As core clones a patched MODEL for another GPU: same patches, freshly loaded weights."""
+    other = TinyWan(case).patcher.model
+    for name, value in other.diffusion_model.named_parameters():
+        if ".cross_attn." in name:
+            value.zero_()
+    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    twin = model.clone(model_override=(other, ({}, {}, {}, set())))
+    positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
+    silent = conditions(case, tiny, False)
+    first, second = sampled(case, tiny, twin, positive, negative), sampled(case, tiny, twin, silent, negative)
+    assert torch.allclose(first, second, atol=1e-4), "with W_o of zeros, nothing can be heard"
+    assert (first - sampled(case, tiny, model, silent, negative)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("frames", [5, 81, 125])
+@pytest.mark.parametrize("fps", [23.0, 24.0, 29.97])
+@pytest.mark.parametrize("rate", [16000, 22050, 44100, 48000])
+def test_the_sound_of_a_film_makes_the_same_film_again(frames, fps, rate):
+    samples = film_sound(torch.zeros(1, 1, rate), rate, 0.0, frames / fps)["waveform"].shape[-1]
+    assert timing.whole_frames(samples / rate, fps) == frames
+
+
+def test_two_editions_in_one_file_are_an_error():
+    content = published(network().state_dict())
+    content["diffusion_model"] = {"blocks.0.cross_attn.k_proj.weight": torch.ones(12, 8)}
+    with pytest.raises(ValueError, match="left over are diffusion_model.blocks.0"):
+        fantasytalking_state(content)
