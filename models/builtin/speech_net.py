@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .speech_features import BANDS
+from .vocal_tract import fitting_warps, warp_bands
 
 VISEMES = ("sil", "PP", "FF", "TH", "DD", "SS", "KK", "CH", "RR", "AA", "EH", "II", "OH", "OU")
 ARTICULATION = ("jaw", "close", "round", "wide", "tuck", "teeth")
@@ -51,14 +52,19 @@ def hear(
     network: nn.Module, mel: np.ndarray, device: torch.device,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6]."""
-    outputs = []
+    """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6].
+
+    The speaker is heard under the band shifts that fit best (see vocal_tract), and what they say is averaged.
+    """
+    warps = fitting_warps(network, mel, len(VISEMES), device)
+    visemes, articulation = [], []
     for start in range(0, len(mel), BLOCK):
         left = max(0, start - CONTEXT)
-        piece = torch.from_numpy(mel[left : start + BLOCK + CONTEXT].T[None]).to(device)
-        raw = network(piece)[0, :, start - left : start - left + BLOCK].float().cpu()
-        outputs.append(raw)
+        block = mel[left : start + BLOCK + CONTEXT]
+        heard = np.stack([warp_bands(block, *warp).T for warp in warps])
+        raw = network(torch.from_numpy(heard).to(device))[..., start - left : start - left + BLOCK].float().cpu()
+        logits, moves = raw.split([len(VISEMES), len(ARTICULATION)], 1)
+        visemes.append(logits.softmax(1).mean(0).T.numpy())
+        articulation.append(moves.sigmoid().mean(0).T.numpy())
         progress(min(start + BLOCK, len(mel)), len(mel))
-    whole = torch.cat(outputs, 1)
-    visemes, articulation = whole.split([len(VISEMES), len(ARTICULATION)])
-    return visemes.softmax(0).T.numpy(), articulation.sigmoid().T.numpy()
+    return np.concatenate(visemes), np.concatenate(articulation)
