@@ -22,6 +22,8 @@ class Weight:
 
 LIVEPORTRAIT = "https://huggingface.co/Kijai/LivePortrait_safetensors/resolve/main/"
 
+ACTALKER = "https://github.com/harlanhong/ACTalker (link in its README)"
+
 WEIGHTS: dict[str, Weight] = {
     "face": Weight(
         "face_nets.safetensors", IN_PACK, "ships with the pack; tools/convert_face_nets.py makes it from mediapipe 0.10.21",
@@ -83,8 +85,32 @@ WEIGHTS: dict[str, Weight] = {
         "~32790 in fp16", "Apache-2.0", "FantasyTalking",
     ),
     "actalker.unet": Weight(
-        "unet-136000.pth", "diffusion_models", "https://github.com/harlanhong/ACTalker (link in its README)",
-        "~7102 in fp32", "none stated (all rights reserved)", "Load ACTalker",
+        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102 in fp32", "none stated (all rights reserved)", "Load ACTalker",
+    ),
+    "actalker.audio": Weight(
+        "audio_linear-136000.pth", "actalker", ACTALKER, "~217", "none stated (all rights reserved)", "ACTalker Audio",
+    ),
+    "actalker.whisper": Weight(
+        "whisper-tiny.safetensors", "audio_encoders", "https://huggingface.co/openai/whisper-tiny (model.safetensors)",
+        "151", "Apache-2.0", "ACTalker Audio", ("whisper-tiny/model.safetensors",),
+    ),
+    "actalker.motion": Weight(
+        "vasa_linear-136000.pth", "actalker", ACTALKER, "~2.1", "none stated (all rights reserved)",
+        "ACTalker Motion from Video",
+    ),
+    "actalker.driver": Weight(
+        "MX31c_32k.ckpt", "actalker", ACTALKER, "~143 (the parts that are used)", "none stated (all rights reserved)",
+        "ACTalker Motion from Video", ("vasa_feat/MX31c_32k.ckpt",),
+    ),
+    "actalker.identity": Weight(
+        "id_proj_model-136000.pth", "actalker", ACTALKER, "~10.5", "none stated (all rights reserved)", "ACTalker Conditioning",
+    ),
+    "actalker.pose": Weight(
+        "pose_guider-136000.pth", "actalker", ACTALKER, "~4.3", "none stated (all rights reserved)", "ACTalker Conditioning",
+    ),
+    "actalker.arcface": Weight(
+        "backbone.pth", "actalker", "https://github.com/deepinsight/insightface (ArcFace R50)", "~175",
+        "non-commercial research (insightface)", "ACTalker Conditioning", ("arcface_torch_models/backbone.pth",),
     ),
     "actalker.svd": Weight(
         "svd_xt_1_1.safetensors", "checkpoints", "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1",

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.published_weights import KDTALKER_KEYS
@@ -153,10 +154,15 @@ class GenerateFaceMotion(io.ComfyNode):
 
 def single_speech(audio: dict) -> Speech:
     """The one clip of an AUDIO; ValueError for a batch."""
+    return Speech(*single_clip(audio, NODE))
+
+
+def single_clip(audio: dict, node: str) -> tuple[Tensor, int]:
+    """Waveform [C,T] float32 on the CPU and sample rate of an AUDIO; ValueError for a batch."""
     waveform = audio["waveform"]
     if waveform.shape[0] != 1:
-        raise ValueError(f"{NODE}: audio holds {waveform.shape[0]} clips; it takes one. Split the batch first.")
-    return Speech(waveform[0].float().cpu(), int(audio["sample_rate"]))
+        raise ValueError(f"{node}: audio holds {waveform.shape[0]} clips; it takes one. Split the batch first.")
+    return waveform[0].float().cpu(), int(audio["sample_rate"])
 
 
 def checked_rate(fps: float) -> Fraction:

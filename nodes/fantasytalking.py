@@ -7,7 +7,7 @@ import folder_paths
 import torch
 from comfy_api.latest import io
 
-from ..models.fantasytalking.audio import FITS, mono_16k, normalised, segment
+from ..models.fantasytalking.audio import FITS, normalised, segment
 from ..models.fantasytalking.checkpoint import fantasytalking_state
 from ..models.fantasytalking.guidance import SHIFT, audio_guidance, sigmas
 from ..models.fantasytalking.network import build_fantasytalking
@@ -16,6 +16,8 @@ from ..models.fantasytalking.picture import prepared_picture
 from ..models.fantasytalking.speech_encoder import MARK, check_is_960h, encode_float32, load_base_encoder
 from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, whole_frames
 from ..models.fantasytalking.windows import audio_windows
+from ..models.sound import mono_16k
+from .audio import single_clip
 from .loading import LoadedModel, converted, load_shared, read_weights
 
 CATEGORY = "talking portrait/fantasytalking"
@@ -140,21 +142,19 @@ class FantasyTalkingAudio(io.ComfyNode):
                 f"{AUDIO_NODE}: audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
                 "wav2vec2-base-960h in float32; other encoders of the same shapes give wrong lips. Use that loader."
             )
-        waveform, rate = audio["waveform"], int(audio["sample_rate"])
-        if waveform.shape[0] != 1:
-            raise ValueError(f"{AUDIO_NODE}: audio holds {waveform.shape[0]} clips; it takes one. Split the batch first.")
-        seconds = waveform.shape[-1] / rate - start_frame / fps
+        wave, rate = single_clip(audio, AUDIO_NODE)
+        seconds = wave.shape[-1] / rate - start_frame / fps
         if seconds < 0.025:
             raise ValueError(
-                f"{AUDIO_NODE}: audio lasts {waveform.shape[-1] / rate:.3f} s, so from frame {start_frame} at {fps:g} fps on "
+                f"{AUDIO_NODE}: audio lasts {wave.shape[-1] / rate:.3f} s, so from frame {start_frame} at {fps:g} fps on "
                 f"{max(seconds, 0):.3f} s are left; at least 0.025 s are needed for one sound token."
             )
         count = film_frames(frames, seconds, fps, fit)
-        part = segment(mono_16k(waveform[0].cpu(), rate), count, fps, fit, start_frame)
+        part = segment(mono_16k(wave, rate), count, fps, fit, start_frame)
         vectors = encode_float32(audio_encoder, normalised(part))
         tokens = projected(fantasytalking, vectors)
         windows = audio_windows(count, tokens.shape[1]).split(tokens)
-        sound = film_sound(waveform, rate, start_frame / fps, count / fps)
+        sound = film_sound(wave[None], rate, start_frame / fps, count / fps)
         return io.NodeOutput(with_audio_condition(positive, windows), count, sound)
 
 

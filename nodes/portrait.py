@@ -29,6 +29,7 @@ from .registry import weights_fingerprint
 from .renderers import FRAMINGS, PRECISIONS, RENDERERS, load_renderer
 
 CATEGORY = "talking portrait/portrait"
+PREPARE = "Prepare Portrait"
 FaceMotionType = io.Custom("FACE_MOTION")
 PortraitType = io.Custom("PORTRAIT")
 RendererType = io.Custom("PORTRAIT_RENDERER")
@@ -254,36 +255,36 @@ def render_in_batches(prepared: PreparedPortrait, motion: FaceMotion) -> Iterato
         yield renderer.render(portrait, resolved.slice(start, min(start + batch, len(motion))), device)
 
 
-def single_picture(image: Tensor) -> Tensor:
+def single_picture(image: Tensor, node: str = PREPARE) -> Tensor:
     """[1,H,W,C] -> [H,W,3] float32 on the CPU; ValueError for a batch or for values that are no numbers."""
     if image.shape[0] != 1:
         raise ValueError(
-            f"Prepare Portrait: image holds {image.shape[0]} pictures; it takes one. Choose one with Get Image from Batch."
+            f"{node}: image holds {image.shape[0]} pictures; it takes one. Choose one with Get Image from Batch."
         )
     picture = image[0].float().cpu()
     picture = picture.expand(-1, -1, 3) if picture.shape[-1] == 1 else picture[..., :3]
     if not torch.isfinite(picture).all():
-        raise ValueError("Prepare Portrait: image has values that are not numbers (NaN); look at the node that made it.")
+        raise ValueError(f"{node}: image has values that are not numbers (NaN); look at the node that made it.")
     return picture.clamp(0, 1).contiguous()
 
 
-def single_mask(mask: Tensor, picture: Tensor) -> Tensor:
+def single_mask(mask: Tensor, picture: Tensor, name: str = "person_mask", node: str = PREPARE) -> Tensor:
     """[1,h,w] or [h,w] -> [H,W]; ValueError if it is of another size than the picture."""
     mask = mask.reshape(-1, *mask.shape[-2:])[0].float().cpu()
     if mask.shape != picture.shape[:2]:
         raise ValueError(
-            f"Prepare Portrait: person_mask is {mask.shape[1]}x{mask.shape[0]}, but image is "
+            f"{node}: {name} is {mask.shape[1]}x{mask.shape[0]}, but image is "
             f"{picture.shape[1]}x{picture.shape[0]}; they must be of one size."
         )
     return mask
 
 
-def check_same_size(picture: Tensor, face_landmarks: dict) -> None:
+def check_same_size(picture: Tensor, face_landmarks: dict, node: str = PREPARE) -> None:
     """ValueError if the landmarks were found in a picture of another size."""
     height, width = face_landmarks["image_size"]
     if (height, width) != tuple(picture.shape[:2]):
         raise ValueError(
-            f"Prepare Portrait: face_landmarks were found in a {width}x{height} picture, but image is "
+            f"{node}: face_landmarks were found in a {width}x{height} picture, but image is "
             f"{picture.shape[1]}x{picture.shape[0]}; detect the landmarks in the same picture."
         )
 

@@ -22,7 +22,7 @@ def unet_config(channels: int = 320, context: int = 1024, head_dim: int = 64, ad
     """ComfyUI's settings of an SVD UNet, of the published size unless told otherwise."""
     return {
         "image_size": 32, "in_channels": 8, "out_channels": 4, "model_channels": channels, "channel_mult": (1, 2, 4, 4),
-        "num_res_blocks": BLOCKS_PER_LEVEL, "transformer_depth": [1] * 6 + [0] * 2, "transformer_depth_middle": 1,
+        "num_res_blocks": [BLOCKS_PER_LEVEL] * 4, "transformer_depth": [1] * 6 + [0] * 2, "transformer_depth_middle": 1,
         "transformer_depth_output": [1] * 9 + [0] * 3, "context_dim": context, "num_head_channels": head_dim,
         "adm_in_channels": adm, "num_classes": "sequential", "use_spatial_transformer": True, "legacy": False,
         "use_linear_in_transformer": True, "use_temporal_resblock": True, "use_temporal_attention": True,

@@ -1,19 +1,12 @@
 """A waveform as wav2vec2-base-960h wants it: mono, 16 kHz, the film's length, zero mean and unit variance."""
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor
 
-from .timing import RATE, samples_of
+from .timing import samples_of
 
 FITS = ("pad with silence", "official (stretch)")
-
-
-def mono_16k(waveform: Tensor, sample_rate: int) -> np.ndarray:
-    """[C,T] -> [T'] float32: the mean of the channels, resampled by soxr in its high quality."""
-    wave = waveform.float().mean(0).numpy()
-    return wave if sample_rate == RATE else librosa.resample(wave, orig_sr=sample_rate, target_sr=RATE, res_type="soxr_hq")
 
 
 def segment(wave: np.ndarray, frames: int, fps: float, fit: str, start: int = 0) -> np.ndarray:

@@ -1,0 +1,145 @@
+"""ACTalker as a core MODEL: core's sampler, windows and guidance give the official pipeline's numbers."""
+
+import comfy.sample
+import comfy.samplers
+import pytest
+import torch
+from talking_portrait.models.actalker import sampling
+from talking_portrait.models.actalker.checkpoint import unet_state
+from talking_portrait.models.actalker.conditioning import Gate, Scene, Stream, conditioning, film_frames, padded
+from talking_portrait.models.actalker.context import ShiftedWindows, with_windows
+from talking_portrait.models.actalker.core_model import core_state, load_core_model
+from talking_portrait.models.actalker.guidance import ACTalkerGuider, with_guidance
+from talking_portrait.models.actalker.projectors import IdentityProjector, PoseGuider
+from talking_portrait.models.actalker.regions import Regions
+from talking_portrait.tools.golden_cases.actalker import loaded, tiny_vae, weights
+from talking_portrait.tools.goldens import COPIES, GoldenCase
+
+PATH = COPIES / "actalker" / "pipeline_tiny.public.golden.json"
+
+
+@pytest.fixture(autouse=True)
+def inference():
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def case():
+    return GoldenCase(PATH)
+
+
+@pytest.fixture(scope="module")
+def model(case):
+    """The golden's tiny UNet as core loads models."""
+    config = case.data["config"]["unet"]
+    with torch.inference_mode():
+        return load_core_model(
+            unet_state(weights(case, "unet")), torch.float32, config["block_out_channels"][0] // config["num_attention_heads"][0]
+        )
+
+
+@pytest.fixture(scope="module")
+def scene(case):
+    given = case.inputs
+    with torch.inference_mode():
+        encoder, _ = tiny_vae(weights(case, "vae"))
+        identity, guider = weights(case, "id_proj_model"), weights(case, "pose_guider")
+        projector = loaded(IdentityProjector(512, identity["proj1.bias"].numel(), identity["proj3.bias"].numel()), identity)
+        pose = loaded(PoseGuider(guider["conv_out.bias"].numel()), guider)(given["pose"][None])
+        return Scene(encoder(2 * given["ref_img"] - 1)[:, :4], projector(given["id_embed"])[0], pose)
+
+
+def film(case, scene, mode: str):
+    """Positive, negative and latent of one mode of the golden."""
+    padding = case.data["config"]["frames_per_batch"]
+    given, count = case.inputs, case.data["config"]["num_frames"]
+    heard, seen = Stream(given["audio"], given["audio_uncond"]), Stream(given["motion"], given["motion_uncond"])
+    face, nothing = given["pose"][None, :1], torch.zeros_like(given["pose"][None, :1])
+    gates = Gate(), Gate()
+    if mode == "mode0_audio":
+        return conditioning(scene, count, heard, None, gates, Regions(face, nothing), padding)
+    if mode == "mode1_motion":
+        return conditioning(scene, count, None, seen, gates, Regions(nothing, face), padding)
+    return conditioning(scene, count, heard, seen, gates, Regions(), padding)
+
+
+def check(case, mode: str, latents: torch.Tensor) -> None:
+    wanted = case.data["outputs"][f"{mode}_latents"]
+    values = torch.tensor(wanted["values"])
+    got = (latents * sampling.LATENT_SCALE).flatten()[torch.tensor(wanted["idx"])]
+    assert (got - values).abs().max() <= 1e-4 * values.abs().max()
+
+
+@pytest.mark.parametrize("mode", ["mode0_audio", "mode1_motion", "mode2_both"])
+@pytest.mark.parametrize("way", ["model option", "guider"])
+def test_core_samples_the_official_film(case, model, scene, mode, way):
+    config = case.data["config"]
+    positive, negative, latent = film(case, scene, mode)
+    windowed = with_windows(model, config["frames_per_batch"], config["overlap"], config["shift_offset"])
+    noise, steps, sampler = case.inputs["latents"][0], config["steps"], comfy.samplers.sampler_object("euler")
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "karras", steps)
+    if way == "guider":
+        guider = ACTalkerGuider(windowed, positive, config["guidance"])
+        result = guider.sample(noise, latent, sampler, sigmas, seed=0)
+    else:
+        guided = with_guidance(windowed, config["guidance"])
+        result = comfy.sample.sample(
+            guided, noise, steps, 1.0, "euler", "karras", positive, negative, latent, seed=0, disable_pbar=True
+        )
+    check(case, mode, result)
+
+
+def test_windows_are_core_s_handler():
+    handler = ShiftedWindows(25, 0, 7)
+    handler._step = 3
+    found = handler._indices(60, handler, {})
+    assert found == list(sampling.windows(60, 3)) and not handler.causal_window_fix
+    with pytest.raises(ValueError, match="overlap is 25"):
+        ShiftedWindows(25, 25)
+
+
+def test_a_latent_of_another_film_is_refused(case, model, scene):
+    positive, negative, latent = film(case, scene, "mode2_both")
+    guided = with_guidance(model, (2.0, 7.5, 3.0))
+
+    def sample(given, condition=positive):
+        comfy.sample.sample(
+            guided, torch.zeros_like(given), 1, 1.0, "euler", "karras", condition, negative, given, seed=0, disable_pbar=True
+        )
+
+    with pytest.raises(ValueError, match="holds 5 frames of 64x64 pixels, but the conditioning 7 of 64x64"):
+        sample(latent[:5])
+    with pytest.raises(ValueError, match="ACTalker Conditioning"):
+        sample(latent, [[torch.zeros(1, 1, 48), {}]])
+
+
+def test_gates_change_over_the_film_and_close():
+    tokens = torch.ones(5, 2, 3)
+    moved, none = padded(Stream(tokens, torch.full((2, 3), 0.5)), Gate(0.0, 1.0), 5, 25)
+    assert moved.shape == (30, 2, 3) and moved[:5, 0, 0].tolist() == [0, 0.25, 0.5, 0.75, 1.0]
+    assert (moved[5:] == 0.5).all() and none[:5, 0, 0].tolist() == [0, 0.125, 0.25, 0.375, 0.5]
+    assert Gate(0, 0).closed and not Gate(0, 0.1).closed
+
+
+def test_the_film_is_as_long_as_all_that_drives_it():
+    long, short = Stream(torch.zeros(9, 1, 2), torch.zeros(1, 2)), Stream(torch.zeros(4, 1, 2), torch.zeros(1, 2))
+    assert film_frames([long, short], 0, "N") == 4 and film_frames([long], 3, "N") == 3 and film_frames([], 6, "N") == 6
+    with pytest.raises(ValueError, match="frames is 5, but audio and motion last 9 and 4 frames"):
+        film_frames([long, short], 5, "N")
+    with pytest.raises(ValueError, match="neither audio nor motion"):
+        film_frames([], 0, "N")
+
+
+def test_other_files_are_refused_by_what_they_are(case):
+    state = unet_state(weights(case, "unet"))
+    saved = {f"model.diffusion_model.{key}": value for key, value in state.items()}
+    assert core_state(saved).keys() == state.keys()
+    plain = {key: value for key, value in state.items() if "mamba" not in key and "processor" not in key}
+    with pytest.raises(ValueError, match="plain Stable Video Diffusion"):
+        core_state(plain)
+    with pytest.raises(ValueError, match="no tensor of ACTalker"):
+        core_state({"encoder.weight": torch.zeros(1)})
+    lacking = {key: value for key, value in state.items() if "input_blocks.4.1.mamba_blocks" not in key}
+    with pytest.raises(ValueError, match="of its tensors are missing, such as input_blocks.4.1.mamba_blocks"):
+        load_core_model(lacking, torch.float32, 16)
