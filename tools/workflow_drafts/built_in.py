@@ -1,0 +1,108 @@
+"""Workflows that need no download."""
+
+from .parts import Draft, NodeDraft, find_face, group, note, render, speak
+
+START = """## Talking portrait, nothing to download
+
+1. Choose your picture in **Load Image**: one face, seen more or less from the front.
+2. Choose your voice in **Load Audio**: speech, any sample rate.
+3. Press **Run**. The face appears in *Render Portrait Video* while it is drawn; stop it when you like.
+
+Swap a stage by changing one loader: *Load Motion Engine* is what listens, *Load Portrait Renderer* is what draws.
+
+If no face is found, draw a box around it and use *Face Landmarks from Box*.
+Select a node and press the (i) button for its help."""
+
+CONTROL = """## How much, and whose head
+
+- **Face Motion Intensity**: expression and head apart. 0 is still, 1 as generated, 2 twice as far.
+- **Head Motion**: *hold* keeps the head as in the photo while the face goes on speaking; *scale* and *smoothing* calm it;
+  *follow* takes the head of another motion.
+- **Plot Face Motion** shows the curves over the sound, **Lip-Sync Check** says how many frames the lips are late.
+  It compares mouth opening with loudness; it is not LSE."""
+
+REGIONS = """## Landmarks and masks
+
+The built-in detector works with ComfyUI's own MediaPipe nodes. *Face Region Masks* gives the whole face, the part that
+speech moves and the part that expression moves; engines with region control (and your own inpainting) take them.
+
+With a video: *missing_face* says what happens in frames without a face, and *missed_frames* lists them."""
+
+
+def _talking() -> Draft:
+    return Draft(
+        {**find_face(), **speak(), **render("6", 800)},
+        [note("How to use", START, (1160, 700), (460, 300))],
+        [
+            group("Picture and voice", "inputs", (20, 20), (340, 720)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Speech to motion", "motion", (400, 490), (340, 500)),
+            group("Motion to video", "render", (780, 20), (860, 660)),
+        ],
+    )
+
+
+def _control() -> Draft:
+    nodes = {**find_face(), **speak(), **render("12", 1160)}
+    nodes["11"] = NodeDraft(
+        "TalkingPortraitFaceMotionIntensity",
+        {"face_motion": ["6", 0], "expression": 1.2, "head": 1.0, "blink": 1.0},
+        (790, 560),
+    )
+    nodes["12"] = NodeDraft(
+        "TalkingPortraitHeadMotion",
+        {"face_motion": ["11", 0], "mode": "scale", "amount": 0.6, "smoothing": 0.15, "pitch": 0.0, "yaw": 0.0, "roll": 0.0},
+        (790, 740),
+    )
+    nodes["13"] = NodeDraft(
+        "TalkingPortraitPlotFaceMotion", {"face_motion": ["12", 0], "audio": ["4", 0]}, (790, 80), (330, 380)
+    )
+    nodes["14"] = NodeDraft(
+        "TalkingPortraitLipSyncCheck", {"audio": ["4", 0], "fps": 25.0, "face_motion": ["12", 0]}, (1520, 720), (300, 0)
+    )
+    nodes["15"] = NodeDraft("PreviewAny", {"source": ["14", 0]}, (1520, 900), (460, 200))
+    return Draft(
+        nodes,
+        [note("How much", CONTROL, (40, 780), (340, 320))],
+        [
+            group("Picture and voice", "inputs", (20, 20), (340, 720)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Speech to motion", "motion", (400, 490), (340, 500)),
+            group("Intensity and head", "motion", (770, 490), (350, 580)),
+            group("Motion to video", "render", (1140, 20), (860, 640)),
+            group("Does it fit?", "proof", (1500, 670), (500, 460)),
+        ],
+    )
+
+
+def _regions() -> Draft:
+    nodes = find_face()
+    nodes["20"] = NodeDraft(
+        "MediaPipeFaceMeshVisualize",
+        {"face_landmarks": ["3", 0], "image": ["1", 0], "connections": "all", "color": "#00ff00", "thickness": 1, "point_size": 2},
+        (790, 80),
+    )
+    nodes["21"] = NodeDraft("PreviewImage", {"images": ["20", 0]}, (1140, 80), (340, 380))
+    nodes["22"] = NodeDraft(
+        "TalkingPortraitFaceRegionMasks",
+        {"face_landmarks": ["3", 0], "face_index": 0, "feather": 8.0, "grow": 0.0, "missing_face": "error"},
+        (420, 520),
+    )
+    for number, (output, column) in enumerate(((0, 790), (1, 1140), (2, 1490)), 23):
+        nodes[str(number)] = NodeDraft("MaskPreview", {"mask": ["22", output]}, (column, 520), (320, 360))
+    return Draft(
+        nodes,
+        [note("Regions", REGIONS, (40, 520), (340, 340))],
+        [
+            group("Face", "face", (20, 20), (740, 440)),
+            group("Landmarks", "face", (770, 20), (740, 460)),
+            group("Masks: face, mouth (speech), expression (motion)", "proof", (400, 480), (1430, 430)),
+        ],
+    )
+
+
+DRAFTS = {
+    "talking_portrait": _talking(),
+    "talking_portrait_intensity_and_head": _control(),
+    "face_landmarks_and_masks": _regions(),
+}

@@ -1,0 +1,128 @@
+"""Workflows of FantasyTalking."""
+
+from .parts import PORTRAIT_FILE, SPEECH_FILE, Draft, NodeDraft, files_needed, group, note
+
+FANTASY_KEYS = ["fantasytalking.audio", "fantasytalking.wav2vec2", "fantasytalking.wan"]
+FANTASY = f"""## FantasyTalking on ComfyUI's own Wan2.1
+
+{files_needed(FANTASY_KEYS)}
+
+Also Wan's own umt5 text encoder, VAE and CLIP vision (ComfyUI's Wan2.1 template names them). 23 frames per second; 81 frames
+(3.5 s) at once are what the weights know. For longer sound put core's *WAN Context Windows* between *Apply* and *Guidance*.
+
+Published settings: 30 steps, cfg 5, audio_cfg 4.5 to 5."""
+NEGATIVE = (
+    "人物静止不动，静止，色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，"
+    "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+
+
+def _fantasy() -> Draft:
+    nodes = {
+        "1": NodeDraft("LoadImage", {"image": PORTRAIT_FILE}, (40, 80), (300, 360)),
+        "2": NodeDraft("LoadAudio", {"audio": SPEECH_FILE}, (40, 560), (300, 140)),
+        "3": NodeDraft("UNETLoader", {"unet_name": "wan2.1_i2v_720p_14B_fp16.safetensors", "weight_dtype": "default"}, (420, 80)),
+        "4": NodeDraft("TalkingPortraitLoadFantasyTalking", {"file": "fantasytalking_model.ckpt"}, (420, 220)),
+        "5": NodeDraft("TalkingPortraitLoadSpeechEncoder", {"file": "wav2vec2-base-960h.safetensors"}, (420, 330)),
+        "6": NodeDraft(
+            "CLIPLoader", {"clip_name": "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "wan", "device": "default"}, (420, 440)
+        ),
+        "7": NodeDraft("VAELoader", {"vae_name": "wan_2.1_vae.safetensors"}, (420, 610)),
+        "8": NodeDraft("CLIPVisionLoader", {"clip_name": "clip_vision_h.safetensors"}, (420, 720)),
+        "9": NodeDraft("TalkingPortraitFantasyTalkingPicture", {"image": ["1", 0], "longest_edge": 512}, (800, 80)),
+        "10": NodeDraft("CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["9", 0], "crop": "none"}, (800, 240)),
+        "11": NodeDraft("CLIPTextEncode", {"clip": ["6", 0], "text": "A woman is talking."}, (800, 370), (340, 120)),
+        "12": NodeDraft("CLIPTextEncode", {"clip": ["6", 0], "text": NEGATIVE}, (800, 540), (340, 160)),
+        "13": NodeDraft(
+            "TalkingPortraitFantasyTalkingAudio",
+            {
+                "fantasytalking": ["4", 0], "audio_encoder": ["5", 0], "audio": ["2", 0], "positive": ["11", 0], "frames": 81,
+                "fps": 23.0, "fit": "pad with silence", "start_frame": 0,
+            },
+            (800, 760),
+        ),
+        "14": NodeDraft(
+            "WanImageToVideo",
+            {
+                "positive": ["13", 0], "negative": ["12", 0], "vae": ["7", 0], "width": ["9", 1], "height": ["9", 2],
+                "length": ["13", 1], "batch_size": 1, "clip_vision_output": ["10", 0], "start_image": ["9", 0],
+            },
+            (1200, 80),
+        ),
+        "15": NodeDraft(
+            "TalkingPortraitApplyFantasyTalking",
+            {"model": ["3", 0], "fantasytalking": ["4", 0], "audio_scale": 1.0, "masked": True}, (1200, 380),
+        ),
+        "16": NodeDraft(
+            "TalkingPortraitFantasyTalkingGuidance", {"model": ["15", 0], "audio_cfg": 4.5, "audio_cfg_end": 4.5}, (1200, 560)
+        ),
+        "17": NodeDraft("TalkingPortraitFantasyTalkingSigmas", {"steps": 30, "shift": 5.0}, (1200, 720)),
+        "18": NodeDraft("KSamplerSelect", {"sampler_name": "euler"}, (1200, 850)),
+        "19": NodeDraft(
+            "SamplerCustom",
+            {
+                "model": ["16", 0], "add_noise": True, "noise_seed": 1111, "cfg": 5.0, "positive": ["14", 0], "negative": ["14", 1],
+                "sampler": ["18", 0], "sigmas": ["17", 0], "latent_image": ["14", 2],
+            },
+            (1580, 80),
+        ),
+        "20": NodeDraft("VAEDecode", {"samples": ["19", 0], "vae": ["7", 0]}, (1580, 420)),
+        "21": NodeDraft("CreateVideo", {"images": ["20", 0], "fps": 23.0, "audio": ["13", 2]}, (1580, 520)),
+        "22": NodeDraft(
+            "SaveVideo", {"video": ["21", 0], "filename_prefix": "video/fantasytalking", "format": "auto", "codec": "auto"},
+            (1940, 80), (460, 500),
+        ),
+    }  # fmt: skip
+    return Draft(
+        nodes,
+        [note("Files and settings", FANTASY, (1580, 700), (820, 380))],
+        [
+            group("Picture and voice", "inputs", (20, 20), (340, 720)),
+            group("Models", "face", (400, 20), (340, 820)),
+            group("What it sees, reads and hears", "motion", (780, 20), (380, 1000)),
+            group("Wan2.1 with audio", "render", (1180, 20), (360, 900)),
+            group("Sampling and film", "render", (1560, 20), (860, 620)),
+        ],
+    )
+
+
+CONTINUED = """## Longer than 81 frames: one part after the other
+
+The second part starts from the last picture of the first and hears the sound from frame 80 on, so lips stay in time at the seam.
+The joined film leaves that picture out once. For a third part copy the second group, with start_frame 160.
+
+Core's *WAN Context Windows* on one long latent is the other way."""
+
+
+def _fantasy_continued() -> Draft:
+    first = _fantasy()
+    nodes = dict(first.nodes)
+    nodes["30"] = NodeDraft("ImageFromBatch", {"image": ["20", 0], "batch_index": 80, "length": 1}, (1940, 700))
+    nodes["31"] = NodeDraft("CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["30", 0], "crop": "none"}, (1940, 830))
+    audio = {**nodes["13"].inputs, "start_frame": 80}
+    nodes["32"] = NodeDraft("TalkingPortraitFantasyTalkingAudio", audio, (2300, 700))
+    image = {**nodes["14"].inputs, "positive": ["32", 0], "length": ["32", 1]}
+    image |= {"clip_vision_output": ["31", 0], "start_image": ["30", 0]}
+    nodes["33"] = NodeDraft("WanImageToVideo", image, (2300, 1000))
+    sample = {**nodes["19"].inputs, "positive": ["33", 0], "negative": ["33", 1], "latent_image": ["33", 2], "noise_seed": 1112}
+    nodes["34"] = NodeDraft("SamplerCustom", sample, (2680, 700))
+    nodes["35"] = NodeDraft("VAEDecode", {"samples": ["34", 0], "vae": ["7", 0]}, (2680, 1040))
+    nodes["36"] = NodeDraft("ImageFromBatch", {"image": ["35", 0], "batch_index": 1, "length": 80}, (2680, 1140))
+    nodes["37"] = NodeDraft("ImageBatch", {"image1": ["20", 0], "image2": ["36", 0]}, (2680, 1280))
+    sound = {"audio": ["2", 0], "start_index": 0.0, "duration": 7.0}  # 161 frames at 23
+    nodes["38"] = NodeDraft("TrimAudioDuration", sound, (3060, 700))
+    nodes["21"] = NodeDraft("CreateVideo", {"images": ["37", 0], "fps": 23.0, "audio": ["38", 0]}, (3060, 840))
+    nodes["22"] = NodeDraft("SaveVideo", nodes["22"].inputs, (3060, 980), (460, 420))
+    return Draft(
+        nodes,
+        [note("Files and settings", FANTASY, (1940, 80), (700, 380)), note("Two parts", CONTINUED, (1940, 1040), (340, 420))],
+        [*first.groups[:-1], group("First part", "render", (1560, 20), (340, 480)),
+         group("Second part, from the last picture", "render", (1920, 640), (1080, 840)),
+         group("The whole film", "proof", (3040, 640), (500, 760))],
+    )  # fmt: skip
+
+
+DRAFTS = {
+    "fantasytalking": _fantasy(),
+    "fantasytalking_continued": _fantasy_continued(),
+}

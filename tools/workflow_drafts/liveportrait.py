@@ -1,0 +1,161 @@
+"""Workflows of KDTalker and LivePortrait."""
+
+from typing import Any
+
+from ...models.published_weights import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
+from .parts import DRIVING_FILE, Draft, NodeDraft, files_needed, find_face, group, note, render, speak
+
+KDTALKER = f"""## KDTalker: a portrait from speech
+
+One picture and a voice. KDTalker moves lips, eyes and head; LivePortrait draws the face and pastes it into the picture.
+
+{files_needed(KDTALKER_KEYS + LIVEPORTRAIT_KEYS)}
+
+The original `.pth` files of LivePortrait work too (folders `base_models/`, `retargeting_models/`). A file that is not there is
+named when you press Run.
+
+Swap: *Load Motion Engine* to built-in, or *Load Portrait Renderer* to built-in warp; nothing else changes.
+Every seed speaks with other head motion. A GPU is needed for more than a few seconds of film."""
+
+DRIVEN = f"""## LivePortrait: a portrait driven by a video
+
+The face of the driving video moves the portrait. *Face Motion from Video* reads its motion, *LivePortrait Animation* says how it
+is carried over: relative (changes since the first frame, start with a calm face), absolute, or a region alone.
+
+{files_needed(LIVEPORTRAIT_KEYS)}
+
+Frames without a face stop the run and are named; choose *bridge* to fill them."""
+
+MIXED = f"""## Lips from speech, head and eyes from a video
+
+KDTalker speaks, the driving video gives head and eyes: *Blend Face Motion* takes lips (and the rest of the face) from one,
+eyes and head from the other, and fits the lengths.
+
+{files_needed(KDTALKER_KEYS + LIVEPORTRAIT_KEYS)}"""
+
+
+def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
+    """Turn the loaders of a draft to the neural stages, with their downloads for the page."""
+    place = nodes["7"].pos
+    inputs = {"renderer": "LivePortrait", "precision": "auto", "framing": "LivePortrait"}
+    nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS))
+    if engine:
+        nodes["5"] = NodeDraft("TalkingPortraitLoadMotionEngine", {"engine": "KDTalker", "steps": 10}, nodes["5"].pos)
+        nodes["6"].inputs["portrait"] = ["8", 0]
+
+
+def animation(column: int, row: int, **changes: Any) -> NodeDraft:
+    """LivePortrait Animation after Prepare Portrait (node 8)."""
+    inputs = {
+        "portrait": ["8", 0], "stitching": True, "motion_mode": "lips as given, rest relative", "region": "all", "multiplier": 1.0,
+        "keep_proportions": False, "close_lips": False, "eyes_open": -0.05, "lips_open": -0.05, "official_retargeting": False,
+        "output": "whole picture",
+    }  # fmt: skip
+    return NodeDraft("TalkingPortraitLivePortraitAnimation", {**inputs, **changes}, (column, row))
+
+
+def driving_video(motion: str = "34") -> dict[str, NodeDraft]:
+    """Driving video -> motion: nodes 30 to 34."""
+    return {
+        "30": NodeDraft("LoadVideo", {"file": DRIVING_FILE}, (40, 560), (300, 300)),
+        "31": NodeDraft("GetVideoComponents", {"video": ["30", 0]}, (420, 560)),
+        "33": NodeDraft(
+            "MediaPipeFaceLandmarker",
+            {
+                "face_detection_model": ["2", 0], "image": ["31", 0], "detector_variant": "both", "num_faces": 1,
+                "min_confidence": 0.5, "missing_frame_fallback": "empty",
+            },
+            (420, 700),
+        ),
+        motion: NodeDraft(
+            "TalkingPortraitFaceMotionFromVideo",
+            {
+                "images": ["31", 0], "face_landmarks": ["33", 0], "fps": ["31", 2], "face_index": 0, "missing_face": "error",
+                "smoothing": 0.3, "animal": False,
+            },
+            (420, 960),
+        ),
+    }  # fmt: skip
+
+
+def _kdtalker() -> Draft:
+    nodes = {**find_face(), **speak(), **render("6", 800)}
+    neural_loaders(nodes, engine=True)
+    nodes["11"] = animation(800, 420)
+    nodes["9"] = NodeDraft(
+        "TalkingPortraitRenderVideo",
+        {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}, (1160, 80), (300, 420),
+    )  # fmt: skip
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    return Draft(
+        nodes,
+        [note("Files and swaps", KDTALKER, (1160, 790), (820, 460))],
+        [
+            group("Picture and voice", "inputs", (20, 20), (340, 720)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Speech to motion: KDTalker", "motion", (400, 490), (340, 560)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+        ],
+    )
+
+
+def _driven() -> Draft:
+    nodes = {**find_face(), **driving_video(), **render("34", 800)}
+    neural_loaders(nodes, engine=False)
+    nodes["11"] = animation(800, 420, motion_mode="relative")
+    nodes["9"] = NodeDraft(
+        "TalkingPortraitRenderVideo",
+        {"portrait": ["11", 0], "face_motion": ["34", 0], "audio": ["31", 1], "crf": 16.0}, (1160, 80), (300, 420),
+    )  # fmt: skip
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    return Draft(
+        nodes,
+        [note("Files and modes", DRIVEN, (1160, 790), (820, 400))],
+        [
+            group("Portrait", "inputs", (20, 20), (340, 440)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Driving video to motion", "motion", (20, 490), (720, 700)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+        ],
+    )
+
+
+def _mixed() -> Draft:
+    nodes = {**find_face(), **speak(), **render("40", 1240)}
+    neural_loaders(nodes, engine=True)
+    driving = driving_video()
+    for key, column, row in (("30", 40, 780), ("31", 800, 560), ("33", 800, 700), ("34", 800, 960)):
+        nodes[key] = NodeDraft(driving[key].class_type, driving[key].inputs, (column, row), driving[key].size)
+    nodes["40"] = NodeDraft(
+        "TalkingPortraitBlendFaceMotion",
+        {
+            "motion_a": ["6", 0], "motion_b": ["34", 0], "weight": 1.0, "lips": False, "eyes": True, "rest_of_face": False,
+            "head": True, "lengths": "fit motion_b",
+        },
+        (800, 190),
+    )  # fmt: skip
+    nodes["11"] = animation(1240, 420)
+    nodes["9"] = NodeDraft(
+        "TalkingPortraitRenderVideo",
+        {"portrait": ["11", 0], "face_motion": ["40", 0], "audio": ["4", 0], "crf": 16.0}, (1600, 80), (300, 420),
+    )  # fmt: skip
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1960, 80), (460, 560))
+    return Draft(
+        nodes,
+        [note("Who moves what", MIXED, (1600, 790), (820, 460))],
+        [
+            group("Picture, voice and video", "inputs", (20, 20), (340, 1080)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Lips: KDTalker", "motion", (400, 490), (340, 620)),
+            group("Head and eyes: driving video", "motion", (780, 490), (360, 740)),
+            group("Blend", "motion", (780, 130), (360, 320)),
+            group("Motion to video: LivePortrait", "render", (1220, 20), (1220, 740)),
+        ],
+    )
+
+
+DRAFTS = {
+    "kdtalker_portrait": _kdtalker(),
+    "liveportrait_driven_by_video": _driven(),
+    "kdtalker_lips_and_driven_head": _mixed(),
+}
