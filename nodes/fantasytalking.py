@@ -18,7 +18,7 @@ from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, who
 from ..models.fantasytalking.windows import audio_windows
 from ..models.sound import mono_16k
 from .audio import single_clip
-from .loading import LoadedModel, converted, load_shared, read_weights
+from .loading import Builder, LoadedModel, converted, load_shared, read_weights
 
 CATEGORY = "talking portrait/fantasytalking"
 FantasyTalkingType = io.Custom("FANTASYTALKING")
@@ -50,12 +50,15 @@ class LoadFantasyTalking(io.ComfyNode):
         path = weight_file("model_patches", file)
         # Projections are small and want float32; keys and values are cast to the video model's type when they are used.
         kept = torch.float16 if "fp16" in file else torch.float32
-        return io.NodeOutput(load_shared("fantasytalking", path, kept, build_casting, LOAD, fantasytalking_state, exact=True))
+        build = casting(build_fantasytalking)
+        return io.NodeOutput(load_shared("fantasytalking", path, kept, build, LOAD, fantasytalking_state, exact=True))
 
 
-def build_casting(state, metadata, device=None, dtype=None, operations=None):
-    """The network whose weights follow the type of what they are given, whatever they are kept in."""
-    return build_fantasytalking(state, metadata, device, dtype, comfy.ops.manual_cast)
+def casting(build: Builder) -> Builder:
+    """A builder of networks whose weights follow the type of what they are given, whatever they are kept in."""
+    return lambda state, metadata, device=None, dtype=None, operations=None: build(
+        state, metadata, device, dtype, comfy.ops.manual_cast
+    )
 
 
 class LoadSpeechEncoder(io.ComfyNode):
@@ -202,13 +205,24 @@ class ApplyFantasyTalking(io.ComfyNode):
                     tooltip="Ignore the empty places at the film's start and end, as the weights were trained. Off: as the "
                     "published code does without flash-attention.",
                 ),
+                io.Mask.Input(
+                    "region", optional=True,
+                    tooltip="White where the audio acts, black where it is not heard: with several people, only one speaks. Of the "
+                    "picture from FantasyTalking Picture, any size. Not in the paper.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="For core's samplers, with FantasyTalking Guidance or DualCFGGuider.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, fantasytalking: LoadedModel, audio_scale: float, masked: bool) -> io.NodeOutput:
-        return io.NodeOutput(patched(model, fantasytalking.patcher, audio_scale, masked))
+    def execute(cls, model, fantasytalking: LoadedModel, audio_scale: float, masked: bool, region=None) -> io.NodeOutput:
+        if region is not None:
+            region = region.reshape(-1, *region.shape[-2:])
+            if len(region) != 1 or not region.max() > 0:
+                what = f"holds {len(region)} masks; it takes one" if len(region) > 1 else "is black everywhere: nobody would hear"
+                raise ValueError(f"Apply FantasyTalking: region {what}.")
+            region = region[0].clamp(0, 1)
+        return io.NodeOutput(patched(model, fantasytalking.patcher, audio_scale, masked, region))
 
 
 class FantasyTalkingGuidance(io.ComfyNode):

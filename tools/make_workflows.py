@@ -107,7 +107,7 @@ def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
 
 MENUS = {  # loader input -> folder of the models it lists
     "unet_name": "diffusion_models", "vae_name": "vae", "file": "model_patches", "clip_name": "text_encoders",
-    "ckpt_name": "checkpoints",
+    "ckpt_name": "checkpoints", "lora_name": "loras",
 }  # fmt: skip
 OTHER_FOLDERS = {
     "CLIPVisionLoader": "clip_vision", "TalkingPortraitLoadSpeechEncoder": "audio_encoders",

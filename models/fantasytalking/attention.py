@@ -5,6 +5,7 @@ from functools import cached_property
 from math import prod
 
 import torch
+import torch.nn.functional as F
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
@@ -16,7 +17,9 @@ MARK = "talking_portrait_block"  # on a replaced forward: the number of its bloc
 class AudioContext:
     """What a forward pass carries: tokens [B,F,W,C] with zero rows at the end of short windows, the adapter's blocks, the
     scale of audio; `masked`: zero rows are not attended to (as the weights were trained). keys: what was computed already,
-    by block. face: image tokens [B,257,C] of a face crop and their scale, or None. leading: pictures of the video's size that
+    by block. face: image tokens [B,257,C] of a face crop and their scale, or None. identity: likewise of the trained identity
+    branch (section 3.3), seen by every place of every frame. region: mask [H,W] of the picture, 0..1; places outside of it do
+    not hear, so that one of several people speaks. leading: pictures of the video's size that
     stand before its frames (a reference of Wan Fun). model: the diffusion model of this very pass; each GPU has its own.
     """
 
@@ -26,6 +29,8 @@ class AudioContext:
     masked: bool
     keys: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     face: tuple[Tensor, float] | None = None
+    identity: "IdentityContext | None" = None
+    region: Tensor | None = None
     leading: int = 0
     model: nn.Module | None = None
 
@@ -35,11 +40,35 @@ class AudioContext:
         flat = self.tokens.flatten(0, 1)
         return valid_lengths(flat) if self.masked else [flat.shape[1]] * len(flat)
 
+    def heard_by(self, grid: tuple[int, int, int]) -> Tensor | None:
+        """How much each place of a film of F x h x w tokens hears, [1,F*h*w,1]; None where all hear all."""
+        if self.region is None:
+            return None
+        frames, rows, columns = grid
+        share = F.interpolate(self.region[None, None].float(), (rows, columns), mode="area").flatten()
+        return share.repeat(frames)[None, :, None]
+
     def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """[batch*F,W,C] each; they are the same at every step, so they are computed once."""
         if block not in self.keys:
             self.keys[block] = self.blocks[block](self.tokens.flatten(0, 1).to(dtype))
         return tuple(value.repeat(batch // len(self.tokens), 1, 1) for value in self.keys[block])
+
+
+@dataclass(frozen=True)
+class IdentityContext:
+    """Identity tokens [1,Q,C], the branch's blocks, and their scale; keys: what was computed already, by block."""
+
+    tokens: Tensor
+    blocks: nn.ModuleList
+    scale: float
+    keys: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """[batch,Q,C] each; they are the same at every step, so they are computed once."""
+        if block not in self.keys:
+            self.keys[block] = self.blocks[block](self.tokens.to(dtype))
+        return tuple(value.expand(batch, -1, -1) for value in self.keys[block])
 
 
 def valid_lengths(tokens: Tensor) -> list[int]:
@@ -106,10 +135,15 @@ def with_audio(attention: nn.Module, block: int):
         if audio is not None and audio.face is not None:
             face, strength = audio.face
             total = total + strength * attended(own.norm_k_img(own.k_img(face)), own.v_img(face))
+        if audio is not None and audio.identity is not None:
+            identity = audio.identity
+            total = total + identity.scale * attended(*identity.keys_and_values(block, len(q), q.dtype))
         if audio is not None and audio.tokens is not None and audio.scale != 0:
             grid = options.get("grid_sizes")
             here = video_places(grid, q.shape[1], audio.leading)
-            total[:, here] += audio.scale * audio_attention(q[:, here], audio, block, own.num_heads, grid[0], options)
+            heard = audio.scale * audio_attention(q[:, here], audio, block, own.num_heads, grid[0], options)
+            share = audio.heard_by(grid)
+            total[:, here] += heard if share is None else heard * share.to(heard)
         return own.o(total)
 
     setattr(forward, MARK, block)

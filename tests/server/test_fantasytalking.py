@@ -8,28 +8,45 @@ import numpy as np
 import pytest
 import torch
 from comfy.ldm.wan.model import WanModel
+from comfy.ldm.wan.vae import WanVAE
 from safetensors.torch import load_file, save_file
+from talking_portrait.models.actalker.face_encoders import ArcFace
+from talking_portrait.models.fantasytalking.identity import IdentityBranch, published_names
+from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity
 from talking_portrait.models.fantasytalking.network import FantasyTalking
 from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.random_weights import random_state, random_tensor
 
-from .prompts import write_wav
+from .prompts import video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANIFEST = ROOT / "tests" / "data" / "goldens" / "fantasytalking" / "wav2vec2_base_960h.manifest.json"
 FRAMES = 9
+LORA = {"up": (128, 4), "down": (4, 128)}
 
 
 @pytest.fixture(scope="module")
 def files(server, tmp_path_factory) -> dict[str, str]:
     """Random weights where the loaders look, and a second of voice-like sound in stereo at 44.1 kHz."""
     models = server.models
-    for folder in ("diffusion_models", "model_patches", "audio_encoders"):
+    for folder in ("diffusion_models", "model_patches", "audio_encoders", "vae", "loras"):
         (models / folder).mkdir(exist_ok=True)
     with torch.device("meta"):
         wan = WanModel("i2v", in_dim=36, dim=128, ffn_dim=256, num_heads=1, num_layers=2, operations=comfy.ops.disable_weight_init)
         adapter = FantasyTalking(768, 2048, 128, 2)
+        vae = WanVAE(dim=16, z_dim=16, temperal_downsample=[False, True, True])
+        identity, intensity = IdentityBranch(2, 128, 64, queries=4, layers=1), MotionIntensity(128, 32)
     save_file(random_state(wan, 1), models / "diffusion_models" / "tiny_wan.safetensors")
+    lora = {f"diffusion_model.blocks.0.cross_attn.q.lora_{way}.weight": torch.ones(size) for way, size in LORA.items()}
+    save_file(lora, models / "loras" / "tiny_wan_lora.safetensors")
+    save_file(random_state(vae, 4), models / "vae" / "tiny_wan_vae.safetensors")
+    identity.load_state_dict(random_state(identity, 5), assign=True)
+    extras = {f"{PREFIX}{key}": value for key, value in random_state(intensity, 6).items()}
+    save_file({**published_names(identity), **extras}, models / "model_patches" / "extras.safetensors")
+    (models / "actalker").mkdir(exist_ok=True)
+    with torch.device("meta"):
+        arcface = ArcFace()
+    torch.save(random_state(arcface, 8), models / "actalker" / "backbone.pth")
     nested: dict[str, dict] = {"proj_model": {}, "audio_processor": {}}
     for key, value in random_state(adapter, 2).items():
         parts = key.split(".")
@@ -168,3 +185,116 @@ def test_a_damaged_file_is_named(server, files):
     path.write_bytes(b"404: Not Found")
     message = failure(server, prompt(files, ft={"file": "broken.ckpt"}))
     assert "broken.ckpt cannot be read" in message
+
+
+WORKFLOWS = sorted((ROOT / "workflows").glob("fantasytalking*.json"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_a_shipped_workflow_runs_to_its_video(server, files, path):
+    """As shipped, but for what a CPU cannot: small weights under other names, a small film, one step, no text or CLIP encoder."""
+    graph = server.to_prompt(json.loads(path.read_text()))
+    for key, node in list(graph.items()):
+        inputs, kind = node["inputs"], node["class_type"]
+        if kind == "UNETLoader":
+            inputs["unet_name"] = "tiny_wan.safetensors"
+        elif kind == "VAELoader":
+            inputs["vae_name"] = "tiny_wan_vae.safetensors"
+        elif kind == "CLIPTextEncode":
+            graph[key] = {"class_type": "ProbeConditioning", "inputs": {"seed": int(key)}}
+        elif kind == "CLIPVisionEncode":
+            graph[key] = {"class_type": "ProbeClipVision", "inputs": {"seed": int(key), "image": inputs["image"]}}
+        elif kind in ("CLIPLoader", "CLIPVisionLoader"):
+            del graph[key]
+        elif kind == "TalkingPortraitFantasyTalkingPicture":
+            inputs["longest_edge"] = 128
+        elif kind == "TalkingPortraitFantasyTalkingSigmas":
+            inputs["steps"] = 1
+        elif kind == "TalkingPortraitFantasyTalkingAudio":
+            inputs["frames"] = 9
+            inputs["start_frame"] = min(inputs["start_frame"], 8)
+        elif kind == "ImageFromBatch":
+            inputs["batch_index"], inputs["length"] = (8, 1) if inputs["length"] == 1 else (1, 8)
+        elif kind == "LoadAudio":
+            inputs["audio"] = files["voice"]
+        elif kind == "TrimAudioDuration":
+            inputs["duration"] = 17 / 23
+        elif kind == "LoraLoaderModelOnly":
+            inputs["lora_name"] = "tiny_wan_lora.safetensors"
+    (video,) = server.output_files(server.run(graph))
+    facts = video_facts(video)
+    frames = 17 if path.stem.endswith("continued") else 9
+    assert facts["frames"].shape[:3] == (frames, 128, 128) and facts["fps"] == 23 and facts["audio_seconds"]
+
+
+def test_audio_outside_of_its_region_is_not_heard(server, files):
+    graph = prompt(files, save={"filename_prefix": "latents/region"})
+    graph["mask"] = {"class_type": "SolidMask", "inputs": {"value": 1.0, "width": 64, "height": 64}}
+    graph["apply"]["inputs"]["region"] = ["mask", 0]
+    everywhere = latent(server, graph)
+    assert torch.equal(everywhere, latent(server, prompt(files, save={"filename_prefix": "latents/no_region"})))
+    graph["mask"]["inputs"]["value"] = 0.5
+    assert (latent(server, graph) - everywhere).abs().max() > 1e-3
+    graph["mask"]["inputs"]["value"] = 0.0
+    assert "region is black everywhere" in failure(server, graph)
+
+
+def test_identity_and_intensity_act_in_core_s_sampler(server, files):
+    plain = latent(server, prompt(files, save={"filename_prefix": "latents/plain"}))
+    graph = prompt(files, save={"filename_prefix": "latents/extras"})
+    graph |= {
+        "image": {"class_type": "LoadImage", "inputs": {"image": "talking_portrait_astronaut.png"}},
+        "detector": {"class_type": "TalkingPortraitLoadFaceDetector", "inputs": {}},
+        "points": {
+            "class_type": "MediaPipeFaceLandmarker",
+            "inputs": {
+                "face_detection_model": ["detector", 0], "image": ["image", 0], "detector_variant": "both", "num_faces": 1,
+                "min_confidence": 0.5, "missing_frame_fallback": "empty",
+            },
+        },
+        "identity": {
+            "class_type": "TalkingPortraitFantasyTalkingIdentity",
+            "inputs": {
+                "model": ["apply", 0], "file": "extras.safetensors", "image": ["image", 0], "face_landmarks": ["points", 0],
+                "face_index": 0, "strength": 0.5,
+            },
+        },
+        "intensity": {
+            "class_type": "TalkingPortraitFantasyTalkingIntensity",
+            "inputs": {"model": ["identity", 0], "file": "extras.safetensors", "expression": 0.5, "body": 0.5},
+        },
+    }  # fmt: skip
+    graph["guide"]["inputs"]["model"] = ["intensity", 0]
+    known = latent(server, graph)
+    graph["intensity"]["inputs"]["expression"] = 1.0
+    lively = latent(server, graph)
+    assert (known - plain).abs().max() > 1e-3 and (lively - known).abs().max() > 1e-3
+    graph["intensity"]["inputs"] |= {"expression": 0.5}
+    graph["identity"]["inputs"]["strength"] = 0.0
+    assert torch.equal(latent(server, graph), plain)
+    graph["identity"]["inputs"] |= {"strength": 0.5, "file": "fantasytalking_model.ckpt"}
+    assert "it has no identity branch" in failure(server, graph)
+
+
+def test_motion_intensity_is_measured(server, files):
+    graph = {
+        "film": {"class_type": "LoadVideo", "inputs": {"file": "talking_portrait_driving.mp4"}},
+        "parts": {"class_type": "GetVideoComponents", "inputs": {"video": ["film", 0]}},
+        "some": {"class_type": "ImageFromBatch", "inputs": {"image": ["parts", 0], "batch_index": 0, "length": 40}},
+        "detector": {"class_type": "TalkingPortraitLoadFaceDetector", "inputs": {}},
+        "points": {
+            "class_type": "MediaPipeFaceLandmarker",
+            "inputs": {
+                "face_detection_model": ["detector", 0], "image": ["some", 0], "detector_variant": "both", "num_faces": 1,
+                "min_confidence": 0.5, "missing_frame_fallback": "empty",
+            },
+        },
+        "measure": {
+            "class_type": "TalkingPortraitMeasureMotionIntensity", "inputs": {"face_landmarks": ["points", 0], "face_index": 0},
+        },
+        "show": {"class_type": "PreviewAny", "inputs": {"source": ["measure", 2]}},
+    }  # fmt: skip
+    lively = server.run(graph)["show"]["text"][0]
+    graph["some"]["inputs"]["length"] = 1
+    assert "a face is needed in at least 2 frames" in failure(server, graph)
+    assert "expression 0." in lively and "body 0.50 (not measured)" in lively

@@ -122,7 +122,60 @@ def _fantasy_continued() -> Draft:
     )  # fmt: skip
 
 
+LORA = """## LoRA and GGUF
+
+**LoRA**: any Wan2.1 LoRA that core loads stands before *Apply FantasyTalking*. A step-distilled one (lightx2v and others) wants few
+steps and cfg 1; then *FantasyTalking Guidance* makes two passes instead of three. Lower `audio_cfg` until the face keeps still.
+
+**GGUF**: take *Unet Loader (GGUF)* of the pack ComfyUI-GGUF in place of *Load Diffusion Model*, with a Wan2.1-I2V-14B file. Its
+weights stay quantised; FantasyTalking's own are kept in their own type beside them. Not run here: the pack was not at hand.
+
+**fp8**: choose `fp8_e4m3fn` in *Load Diffusion Model*."""
+
+
+def _fantasy_lora() -> Draft:
+    first = _fantasy()
+    nodes = dict(first.nodes)
+    lora = {"model": ["3", 0], "lora_name": "wan2.1_lora.safetensors", "strength_model": 1.0}
+    nodes["30"] = NodeDraft("LoraLoaderModelOnly", lora, (420, 860))
+    nodes["15"] = NodeDraft(nodes["15"].class_type, {**nodes["15"].inputs, "model": ["30", 0]}, nodes["15"].pos)
+    models = group("Models", "face", (400, 20), (340, 1000))
+    groups = [models if item["title"] == "Models" else item for item in first.groups]
+    return Draft(nodes, [*first.notes, note("LoRA, GGUF, fp8", LORA, (400, 1040), (780, 360))], groups)
+
+
+ONE_SPEAKS = """## Several people, one speaks
+
+The audio acts only inside *region*: here the face that *face_index* chooses, grown by some pixels. The others hear nothing, so
+their lips rest. Draw the mask yourself where the detector finds no face. This is no part of the paper; heads that touch may share a
+little of the motion, since Wan's own attention sees the whole picture."""
+
+
+def _fantasy_one_speaks() -> Draft:
+    first = _fantasy()
+    nodes = dict(first.nodes)
+    nodes["30"] = NodeDraft("TalkingPortraitLoadFaceDetector", {}, (40, 900))
+    nodes["31"] = NodeDraft(
+        "MediaPipeFaceLandmarker",
+        {
+            "face_detection_model": ["30", 0], "image": ["9", 0], "detector_variant": "both", "num_faces": 4,
+            "min_confidence": 0.5, "missing_frame_fallback": "empty",
+        },
+        (40, 1010),
+    )  # fmt: skip
+    nodes["32"] = NodeDraft(
+        "TalkingPortraitFaceRegionMasks",
+        {"face_landmarks": ["31", 0], "face_index": 0, "feather": 16.0, "grow": 24.0, "missing_face": "error"}, (420, 900),
+    )  # fmt: skip
+    nodes["15"] = NodeDraft(nodes["15"].class_type, {**nodes["15"].inputs, "region": ["32", 0]}, nodes["15"].pos)
+    groups = [*first.groups, group("Who speaks", "proof", (20, 850), (740, 430))]
+    groups[0] = group("Picture and voice", "inputs", (20, 20), (340, 720))
+    return Draft(nodes, [*first.notes, note("One speaks", ONE_SPEAKS, (1180, 950), (360, 300))], groups)
+
+
 DRAFTS = {
     "fantasytalking": _fantasy(),
+    "fantasytalking_lora": _fantasy_lora(),
+    "fantasytalking_one_speaks": _fantasy_one_speaks(),
     "fantasytalking_continued": _fantasy_continued(),
 }

@@ -53,6 +53,17 @@ class ProbeConditioning:
         return ([[torch.randn(1, 8, 4096, generator=random), {"clip_vision_output": seen}]],)
 
 
+class ProbeClipVision:
+    """What a CLIP vision encoder of Wan's size would see, from a seed; the picture is not looked at."""
+
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"seed": ("INT", {"default": 0})}, "optional": {"image": ("IMAGE",)}})
+    RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP_VISION_OUTPUT",), "make", "probe"
+
+    def make(self, seed, image=None):
+        random = torch.Generator().manual_seed(seed)
+        return (SimpleNamespace(penultimate_hidden_states=torch.randn(1, 257, 1280, generator=random)),)
+
+
 class ProbeReport:
     INPUT_TYPES = classmethod(lambda cls: {"required": {"a": ("PROBE_MODEL",), "b": ("PROBE_MODEL",)}})
     RETURN_TYPES, FUNCTION, CATEGORY, OUTPUT_NODE = (), "report", "probe", True
@@ -83,5 +94,5 @@ class ProbeAlive:
 
 
 NODE_CLASS_MAPPINGS = {
-    cls.__name__: cls for cls in (ProbeLoadA, ProbeLoadB, ProbeConditioning, ProbeReport, ProbeAlive)
+    cls.__name__: cls for cls in (ProbeLoadA, ProbeLoadB, ProbeConditioning, ProbeClipVision, ProbeReport, ProbeAlive)
 }
