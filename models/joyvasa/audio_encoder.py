@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import HubertConfig, HubertModel
 
+from .config import layer_total
+
 PREFIX = "audio_encoder."
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # samples of 16 kHz to frames of 20 ms
 HEAD_WIDTH = 64
@@ -26,7 +28,7 @@ def hubert_config(state: Mapping[str, Tensor]) -> HubertConfig:
     width = len(positions)
     return HubertConfig(
         hidden_size=width, num_attention_heads=width // HEAD_WIDTH,
-        num_hidden_layers=1 + max(int(key.removeprefix(layers).split(".")[0]) for key in state if key.startswith(layers)),
+        num_hidden_layers=layer_total(state, layers),
         intermediate_size=len(state[f"{layers}0.feed_forward.intermediate_dense.weight"]),
         conv_dim=tuple(len(weight) for weight in convolutions), conv_kernel=tuple(weight.shape[-1] for weight in convolutions),
         conv_stride=STRIDES, num_conv_pos_embeddings=positions.shape[-1],

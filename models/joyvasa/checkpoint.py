@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .audio_encoder import NEW_NAMES, PREFIX
+from .audio_encoder import NEW_NAMES, hubert_config
+from .config import JoyVASAConfig
 from .network import sinusoids
 
 State = dict[str, Tensor]
 PLACES, STEPS, SCHEDULE = "denoising_net.PE.pe", "denoising_net.TE.pe", "diffusion_sched."
-NEEDED = ("denoising_net.feature_proj.weight", "denoising_net.alignment_mask", "start_motion_feat", "diffusion_sched.betas")
+SIGNATURE = "denoising_net.motion_dec.0.weight"
 
 
 def generator_state(content: Mapping[str, Any]) -> State:
@@ -23,8 +24,8 @@ def generator_state(content: Mapping[str, Any]) -> State:
     if not isinstance(inner, Mapping):
         inner = {}
     state = {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, Tensor)}
-    if missing := [key for key in NEEDED if key not in state]:
-        raise ValueError(f"it holds no weights called {missing[0]}, so it is not JoyVASA's motion generator")
+    if SIGNATURE not in state:
+        raise ValueError(f"it holds no weights called {SIGNATURE}, so it is not JoyVASA's motion generator")
     for key in (PLACES, STEPS):
         table = state.pop(key, None)
         if table is not None:
@@ -35,11 +36,13 @@ def generator_state(content: Mapping[str, Any]) -> State:
 
 
 def joyvasa_state(content: Mapping[str, Any]) -> State:
-    """The same with its audio encoder, which is not the HuBERT that others publish; ValueError if it is missing."""
+    """The same with its audio encoder, which is not the HuBERT that others publish; ValueError if part of it is missing."""
     state = generator_state(content)
-    needed = (*NEW_NAMES.values(), f"{PREFIX}feature_extractor.conv_layers.6.conv.weight")
-    if missing := [key for key in needed if key not in state]:
-        raise ValueError(f"its audio encoder is not in it, or is no HuBERT base ({missing[0]} is missing)")
+    try:
+        JoyVASAConfig.from_state(state)
+        hubert_config(state)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"it is not the whole of JoyVASA's checkpoint: {error} is not in it") from None
     return state
 
 

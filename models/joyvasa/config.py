@@ -8,6 +8,14 @@ from torch import Tensor
 HEADS = 8  # stored nowhere; the published network has 8
 
 
+def layer_total(state: Mapping[str, Tensor], prefix: str) -> int:
+    """How many numbered layers there are under a prefix; ValueError for none."""
+    numbers = {int(key.removeprefix(prefix).split(".")[0]) for key in state if key.startswith(prefix)}
+    if not numbers:
+        raise ValueError(f"{prefix}0")
+    return 1 + max(numbers)
+
+
 @dataclass(frozen=True)
 class JoyVASAConfig:
     """motion: numbers per frame (73 as published). window, context: frames made at once, frames before them (100, 10).
@@ -31,9 +39,9 @@ class JoyVASAConfig:
         width, motion = state["denoising_net.feature_proj.weight"].shape
         context = state["start_motion_feat"].shape[1]
         layers = "denoising_net.transformer.layers."
+        hidden = state[f"{layers}0.linear1.weight"].shape[0]
         return cls(
             motion=motion, context=context, window=state["denoising_net.alignment_mask"].shape[0] - context, width=width,
-            layers=1 + max(int(key.removeprefix(layers).split(".")[0]) for key in state if key.startswith(layers)),
-            hidden=state[f"{layers}0.linear1.weight"].shape[0], speech=state["audio_feature_map.weight"].shape[1],
+            layers=layer_total(state, layers), hidden=hidden, speech=state["audio_feature_map.weight"].shape[1],
             steps=len(state["diffusion_sched.betas"]) - 1,
         )  # fmt: skip
