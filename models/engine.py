@@ -103,8 +103,8 @@ def mono_wave(speech: Speech, rate: int, samples: int) -> np.ndarray:
         import librosa  # the built-in engine needs no such package
 
         wave = librosa.resample(wave, orig_sr=speech.sample_rate, target_sr=rate, res_type="soxr_hq")
-    wave = wave[:samples].astype(np.float32)
-    return np.pad(wave, (0, samples - len(wave)))
+    wave = wave[:samples].astype(np.float32, copy=False)
+    return np.pad(wave, (0, samples - len(wave))) if len(wave) < samples else wave
 
 
 def with_amounts(motion: FaceMotion, settings: MotionSettings) -> FaceMotion:

@@ -51,8 +51,8 @@ class LoadMotionEngine(io.ComfyNode):
                     step=0.1,
                     optional=True,
                     advanced=True,
-                    tooltip="JoyVASA: how strongly the voice drives the face. 1 as learned and twice as fast, 2 to 2.8 as its "
-                    "authors use, more exaggerates.",
+                    tooltip="JoyVASA: how strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as its "
+                    "authors use; more exaggerates.",
                 ),
                 io.Float.Input(
                     "head_smoothing",

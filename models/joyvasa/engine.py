@@ -18,7 +18,7 @@ from .motion import MotionTemplate, face_motion, smooth_head
 from .network import JoyVASA
 from .sampling import chosen_steps, sample_windows
 
-ENCODING = 10  # diffusion steps that take about as long as the encoding of a window, for the progress bar
+ENCODING = 12  # diffusion steps that take about as long as the encoding of a window, for the progress bar
 LICENCE = "MIT (verify on the model card)"
 
 
