@@ -230,3 +230,13 @@ def test_every_frame_hears_its_own_speech_only(network):
     change = (layer(x, torch.cat([pad, features], 1), mask) - layer(x, torch.cat([pad, other], 1), mask)).abs().amax(-1)[0]
     assert change[50] > 1e-3 and change[torch.arange(110) != 50].max() < 1e-6
     assert network(motion, features, network.start(motion), torch.tensor([2])).shape == (1, 110, 73)
+
+
+def test_the_transformer_is_torchs_decoder(network):
+    inner, config = network.denoising_net, SMALL[0]
+    layer = torch.nn.TransformerDecoderLayer(config.width, 8, config.hidden, 0.0, "gelu", batch_first=True)
+    torchs = torch.nn.TransformerDecoder(layer, config.layers).eval()
+    torchs.load_state_dict(inner.transformer.state_dict())
+    motion, speech, steps = torch.randn(2, 110, 73), torch.randn(2, 110, 32), torch.tensor([1, 6])
+    wanted = inner.motion_dec(torchs(inner.tokens(motion, steps), speech, memory_mask=inner.alignment_mask))
+    assert torch.allclose(inner(motion, speech, steps), wanted, atol=1e-5)
