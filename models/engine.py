@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .face_motion import FaceMotion
+from .face_motion.operations import blend, scale_intensity
 from .portrait import Portrait
 
 NODE = "Generate Face Motion"
@@ -92,3 +94,21 @@ class MotionEngine(Protocol):
     ) -> FaceMotion:  # fmt: skip
         """Motion of frame_count(speech.seconds, fps) frames at `fps`; ValueError if the engine needs the portrait that speaks."""
         ...
+
+
+def mono_wave(speech: Speech, rate: int, samples: int) -> np.ndarray:
+    """Mean of the channels at `rate` Hz, float32, cut or filled with silence to `samples`."""
+    wave = speech.waveform.mean(0).numpy()
+    if speech.sample_rate != rate:
+        import librosa  # the built-in engine needs no such package
+
+        wave = librosa.resample(wave, orig_sr=speech.sample_rate, target_sr=rate, res_type="soxr_hq")
+    wave = wave[:samples].astype(np.float32, copy=False)
+    return np.pad(wave, (0, samples - len(wave))) if len(wave) < samples else wave
+
+
+def with_amounts(motion: FaceMotion, settings: MotionSettings) -> FaceMotion:
+    """The artist's factors on lips and head, about the motion's reference."""
+    if settings.mouth_amount != 1:
+        motion = blend(motion, scale_intensity(motion, settings.mouth_amount, 1.0), 1.0, ["lips"])
+    return motion if settings.head_amount == 1 else scale_intensity(motion, 1.0, settings.head_amount)

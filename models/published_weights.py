@@ -71,6 +71,11 @@ WEIGHTS: dict[str, Weight] = {
     "joyvasa.motion": Weight(
         "motion_generator_hubert_chinese.pt", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~414",
         "MIT (verify on the model card)", "JoyVASA engine",
+        ("motion_generator/motion_generator_hubert_chinese.pt", "motion_generator_hubert_chinese.safetensors"),
+    ),
+    "joyvasa.template": Weight(
+        "motion_template.pkl", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~0.003",
+        "MIT (verify on the model card)", "JoyVASA engine", ("motion_template/motion_template.pkl", "motion_template.json"),
     ),
     "fantasytalking.audio": Weight(
         "fantasytalking_model.ckpt", "model_patches", "https://huggingface.co/acvlab/FantasyTalking", "3362",
@@ -121,6 +126,7 @@ WEIGHTS: dict[str, Weight] = {
 
 LIVEPORTRAIT_KEYS = [key for key in WEIGHTS if key.startswith("liveportrait.")]
 KDTALKER_KEYS = [key for key in WEIGHTS if key.startswith("kdtalker.")]
+JOYVASA_KEYS = [key for key in WEIGHTS if key.startswith("joyvasa.")]
 
 
 def weight_path(weight: Weight) -> Path:

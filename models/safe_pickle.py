@@ -1,11 +1,13 @@
-"""Read the tensors of a .pth file that holds more than tensors, without running anything in it.
+"""Read pickled files without running anything in them.
 
-Pass this module to torch.load as `pickle_module`. Tensors and plain containers are built; every other class that the file
-names becomes an inert placeholder that swallows what it is given.
+.pth files that hold more than tensors: pass this module to torch.load as `pickle_module`. Tensors and plain containers are
+built; every other class that the file names becomes an inert placeholder that swallows what it is given. Plain pickles of
+numpy arrays: `load_arrays`, which refuses everything else.
 """
 
 import io
 import pickle
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,15 @@ ALLOWED = {
     ("torch._utils", "_rebuild_parameter"),
     ("collections", "OrderedDict"),
 }
+ARRAYS = {
+    (module, name)
+    for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+    for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
+} | {("_codecs", "encode")}
+DAMAGED = (
+    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError,
+    OverflowError, MemoryError, struct.error,
+)  # fmt: skip
 
 
 class Placeholder(dict):
@@ -65,3 +76,20 @@ def load_tensors(path: Path) -> Any:
         return torch.load(str(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         return torch.load(str(path), map_location="cpu", weights_only=False, pickle_module=sys.modules[__name__])
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Builds numpy arrays and plain containers; everything else in a file is refused, not run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ARRAYS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        return super().find_class(module, name)
+
+
+def load_arrays(path: Path) -> Any:
+    """The content of a pickle of arrays and plain containers; ValueError if it is damaged or holds anything else."""
+    try:
+        return ArrayUnpickler(io.BytesIO(path.read_bytes())).load()
+    except DAMAGED as error:
+        raise ValueError(str(error) or type(error).__name__) from None

@@ -6,13 +6,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.engine import MotionSettings, Speech, frame_rate
-from ..models.published_weights import KDTALKER_KEYS
-from .engines import ENGINES, load_engine
+from ..models.published_weights import JOYVASA_KEYS, KDTALKER_KEYS
+from .engines import ENGINES, EngineOptions, load_engine
 from .progress import ticker
 from .registry import weights_fingerprint
 
 CATEGORY = "talking portrait/audio"
 NODE = "Generate Face Motion"
+ENGINE_FILES = {"KDTalker": [*KDTALKER_KEYS, "liveportrait.motion"], "JoyVASA": JOYVASA_KEYS}
 
 
 class LoadMotionEngine(io.ComfyNode):
@@ -29,29 +30,60 @@ class LoadMotionEngine(io.ComfyNode):
                     "engine",
                     options=list(ENGINES),
                     tooltip="built-in: a small network for the mouth, rules for blinks, brows and head; works on any machine. "
-                    "KDTalker: diffusion for the whole face and head; needs its files (non-commercial) and a portrait.",
+                    "KDTalker: diffusion for the whole face and head; needs its files (non-commercial) and a portrait. "
+                    "JoyVASA: diffusion for the whole face and head from the voice alone; needs its files.",
                 ),
                 io.Int.Input(
                     "steps",
-                    default=10,
-                    min=1,
+                    default=0,
+                    min=0,
                     max=1000,
                     optional=True,
                     advanced=True,
-                    tooltip="Diffusion steps of KDTalker: 10 are as good as the 50 of its authors by their own measure, and five "
-                    "times as fast; below 5 the lips suffer. The built-in engine has none.",
+                    tooltip="Diffusion steps; 0 takes what suits the engine. KDTalker: 10, as good as the 50 of its authors by "
+                    "their own measure; below 5 the lips suffer. JoyVASA: all that its file was trained with; fewer are faster. "
+                    "The built-in engine has none.",
+                ),
+                io.Float.Input(
+                    "guidance",
+                    default=2.0,
+                    min=1.0,
+                    max=5.0,
+                    step=0.1,
+                    optional=True,
+                    advanced=True,
+                    tooltip="JoyVASA: how strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as its "
+                    "authors use; more exaggerates.",
+                ),
+                io.Float.Input(
+                    "head_smoothing",
+                    default=0.0,
+                    min=0.0,
+                    max=0.99,
+                    step=0.01,
+                    optional=True,
+                    advanced=True,
+                    tooltip="JoyVASA: share of the frame before that the head keeps. 0 none; 0.99 as its authors do, which "
+                    "leaves the head nearly still.",
+                ),
+                io.Boolean.Input(
+                    "official_timing",
+                    default=False,
+                    optional=True,
+                    advanced=True,
+                    tooltip="JoyVASA: on, the motion comes 80 ms after the sound, as from its authors' program; off, in time.",
                 ),
             ],
             outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
         )
 
     @classmethod
-    def execute(cls, engine: str, steps: int = 10) -> io.NodeOutput:
-        return io.NodeOutput(load_engine(engine, steps))
+    def execute(cls, engine: str, **options) -> io.NodeOutput:
+        return io.NodeOutput(load_engine(engine, EngineOptions(**options)))
 
     @classmethod
-    def fingerprint_inputs(cls, engine: str, steps: int = 10) -> list:
-        return weights_fingerprint([*KDTALKER_KEYS, "liveportrait.motion"]) if engine == "KDTalker" else []
+    def fingerprint_inputs(cls, engine: str, **options) -> list:
+        return weights_fingerprint(ENGINE_FILES.get(engine, []))
 
 
 class GenerateFaceMotion(io.ComfyNode):
@@ -105,7 +137,7 @@ class GenerateFaceMotion(io.ComfyNode):
                     max=60.0,
                     step=1.0,
                     tooltip="Built-in engine: blinks per minute, on average; 0 never blinks. People blink 15 to 20 times. "
-                    "KDTalker makes its own.",
+                    "KDTalker and JoyVASA make their own.",
                 ),
                 io.Float.Input(
                     "brow_amount",
@@ -129,7 +161,7 @@ class GenerateFaceMotion(io.ComfyNode):
                 io.Custom("PORTRAIT").Input(
                     "portrait",
                     optional=True,
-                    tooltip="From Prepare Portrait: who speaks. KDTalker needs it; the built-in engine does not look at it.",
+                    tooltip="From Prepare Portrait: who speaks. KDTalker needs it; the others do not look at it.",
                 ),
             ],
             outputs=[io.Custom("FACE_MOTION").Output(tooltip="For Render Portrait and the motion editors.")],

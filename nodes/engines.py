@@ -1,6 +1,7 @@
 """The motion engines that Load Motion Engine offers: one line each."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -10,9 +11,21 @@ from .loading import load_shared
 from .registry import find_weight, missing_weight_message
 
 NODE = "Load Motion Engine"
+KDTALKER_STEPS = 10  # as good as its authors' 50 by their own measure
 
 
-def _builtin(steps: int) -> MotionEngine:
+@dataclass(frozen=True)
+class EngineOptions:
+    """What Load Motion Engine asks for, where an engine has it: `steps` of the diffusion (0: what suits the engine), and
+    JoyVASA's guidance, smoothing of the head and timing (models/joyvasa/engine.py)."""
+
+    steps: int = 0
+    guidance: float = 2.0
+    head_smoothing: float = 0.0
+    official_timing: bool = False
+
+
+def _builtin(options: EngineOptions) -> MotionEngine:
     from ..models.builtin.motion_engine import BuiltinMotionEngine
     from ..models.builtin.speech_net import build_speech_net
 
@@ -23,7 +36,7 @@ def _builtin(steps: int) -> MotionEngine:
     return BuiltinMotionEngine(model.ready, model.device)
 
 
-def _kdtalker(steps: int) -> MotionEngine:
+def _kdtalker(options: EngineOptions) -> MotionEngine:
     from ..models.kdtalker.audio_encoder import build_audio_encoder
     from ..models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
     from ..models.kdtalker.denoiser import build_denoiser
@@ -36,12 +49,26 @@ def _kdtalker(steps: int) -> MotionEngine:
     denoiser = load_shared("kdtalker denoiser", paths["denoiser"], torch.float32, build_denoiser, NODE, denoiser_state)
     encoder = load_shared("wav2lip", paths["audio"], torch.float32, build_audio_encoder, NODE, audio_encoder_state)
     statistics = read_statistics(paths["norm"], NODE)
+    steps = options.steps or KDTALKER_STEPS
     return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps, denoiser.device)
 
 
-ENGINES: dict[str, Callable[[int], MotionEngine]] = {"built-in": _builtin, "KDTalker": _kdtalker}
+def _joyvasa(options: EngineOptions) -> MotionEngine:
+    from ..models.joyvasa.checkpoint import joyvasa_state
+    from ..models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
+    from ..models.joyvasa.motion import read_template
+    from ..models.joyvasa.network import build_joyvasa
+
+    paths = {part: find_weight(f"joyvasa.{part}", NODE) for part in ("motion", "template")}
+    network = load_shared("joyvasa", paths["motion"], torch.float32, build_joyvasa, NODE, joyvasa_state)
+    return JoyVASAEngine(network.ready, read_template(paths["template"], NODE), JoyVASAOptions(**vars(options)), network.device)
 
 
-def load_engine(name: str, steps: int = 10) -> MotionEngine:
-    """The engine called `name` in the menu; `steps` are those of its diffusion, where it has one."""
-    return ENGINES[name](steps)
+ENGINES: dict[str, Callable[[EngineOptions], MotionEngine]] = {
+    "built-in": _builtin, "KDTalker": _kdtalker, "JoyVASA": _joyvasa,
+}  # fmt: skip
+
+
+def load_engine(name: str, options: EngineOptions = EngineOptions()) -> MotionEngine:
+    """The engine called `name` in the menu."""
+    return ENGINES[name](options)

@@ -29,7 +29,7 @@ from talking_portrait.tools.golden_cases import CASES, FINISHED_STAGES, toleranc
 COPIES = Path(__file__).resolve().parent.parent / "tests" / "data" / "goldens"
 TABLES = (  # parts of a golden file that are results, but not among its outputs
     "frames", "sizes", "rows", "lengths", "num_frames", "trimmed_samples", "window_start_for_frame", "timesteps_50", "timesteps_5",
-    "selected_tokens", "windows", "process_bbox", "get_bbox_by_aspect", "center_crop", "masks",
+    "selected_tokens", "windows", "process_bbox", "get_bbox_by_aspect", "center_crop", "masks", "frames_per_n_samples",
 )  # fmt: skip
 
 

@@ -82,6 +82,10 @@ def write(models: Path) -> None:
 
 
 if __name__ == "__main__":
+    from talking_portrait.tools import random_joyvasa
+
     parser = argparse.ArgumentParser(description="Write full-size weight files with random numbers.")
     parser.add_argument("models", type=Path, help="ComfyUI's models folder, or any other")
-    write(parser.parse_args().models)
+    models = parser.parse_args().models
+    write(models)
+    random_joyvasa.write(models, random_joyvasa.PUBLISHED)

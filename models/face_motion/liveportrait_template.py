@@ -4,9 +4,7 @@ Layout (LivePortrait `src/live_portrait_pipeline.py`): n_frames, output_fps, mot
 t [1,3]}], and per frame the ratios of eye opening c_eyes_lst [1,2] and lip opening c_lip_lst [1,1].
 """
 
-import io
 import pickle
-import struct
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..safe_pickle import load_arrays
 from .container import GROUPS, FaceFrame, FaceMotion
 from .resolve import resolve
 from .rig import CONTROLS
@@ -23,25 +22,6 @@ from .rotation import pose_degrees
 LOAD = "Load Face Motion"
 SHAPES = {"exp": (21, 3), "R": (3, 3), "t": (3,), "scale": ()}
 OPEN_EYE, OPEN_LIPS = 0.4, 0.45  # LivePortrait's ratios of an open eye, and of a mouth at jawOpen 1
-DAMAGED = (
-    pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, KeyError, TypeError, ValueError,
-    OverflowError, MemoryError, struct.error,
-)  # fmt: skip
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles numpy arrays and plain containers; everything else in a file is refused, not run."""
-
-    ALLOWED = {
-        (module, name)
-        for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
-        for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
-    } | {("_codecs", "encode")}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
 
 
 def load_template(path: Path) -> FaceMotion:
@@ -49,8 +29,8 @@ def load_template(path: Path) -> FaceMotion:
     if not path.is_file():
         raise ValueError(f"{LOAD}: there is no file {path}.")
     try:
-        data = _ArraysOnly(io.BytesIO(path.read_bytes())).load()
-    except DAMAGED as error:
+        data = load_arrays(path)
+    except ValueError as error:
         raise ValueError(f"{LOAD}: {path.name} is no LivePortrait motion template that may be opened safely ({error}).") from None
     frames = data.get("motion") if isinstance(data, dict) else None
     if not isinstance(frames, list) or not frames:

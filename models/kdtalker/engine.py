@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..engine import NODE, MotionSettings, Progress, Speech
+from ..engine import NODE, MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
-from ..face_motion.operations import blend, retime, scale_intensity
+from ..face_motion.operations import retime
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..pixels import to_bytes
@@ -57,7 +56,7 @@ class KDTalkerEngine:
             )
         native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
         found = self._own_motion(portrait)
-        sampled = self._sample(mono_wave(speech, native), native, found, seed, progress)
+        sampled = self._sample(mono_wave(speech, RATE, native * SAMPLES_PER_FRAME), native, found, seed, progress)
         own = face_frame(found)
         source = {"producer": self.id, "seed": seed, "steps": self.steps, "licence": LICENCE}
         motion = face_motion(smoothed(self.statistics.parts(sampled)), own, Fraction(FPS), source)
@@ -85,15 +84,6 @@ class KDTalkerEngine:
         )  # fmt: skip
         progress(total, total)
         return sampled.float().cpu()
-
-
-def mono_wave(speech: Speech, frames: int) -> np.ndarray:
-    """Mean of the channels at 16 kHz, float32, cut or filled with silence to whole video frames."""
-    wave = speech.waveform.mean(0).numpy()
-    if speech.sample_rate != RATE:
-        wave = librosa.resample(wave, orig_sr=speech.sample_rate, target_sr=RATE, res_type="soxr_hq")
-    wave = wave[: frames * SAMPLES_PER_FRAME].astype(np.float32)
-    return np.pad(wave, (0, frames * SAMPLES_PER_FRAME - len(wave)))
 
 
 def encode_speech(
@@ -125,10 +115,3 @@ def face_motion(parts: Mapping[str, Tensor], own: FaceFrame, fps: Fraction, sour
         parts["exp"].unflatten(1, (21, 3)), pose, parts["t"], torch.full((len(pose),), own.scale), fps,
         source=source, absolute=frozenset(GROUPS), reference=own,
     )  # fmt: skip
-
-
-def with_amounts(motion: FaceMotion, settings: MotionSettings) -> FaceMotion:
-    """The artist's factors on lips and head."""
-    if settings.mouth_amount != 1:
-        motion = blend(motion, scale_intensity(motion, settings.mouth_amount, 1.0), 1.0, ["lips"])
-    return motion if settings.head_amount == 1 else scale_intensity(motion, 1.0, settings.head_amount)

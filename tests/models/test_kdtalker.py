@@ -5,11 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.engine import MotionSettings, Speech
+from talking_portrait.models.engine import MotionSettings, Speech, mono_wave
 from talking_portrait.models.face_motion import GROUPS, FaceFrame
 from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
 from talking_portrait.models.kdtalker.denoiser import position_buckets
-from talking_portrait.models.kdtalker.engine import KDTalkerEngine, encode_speech, mono_wave
+from talking_portrait.models.kdtalker.engine import KDTalkerEngine, encode_speech
 from talking_portrait.models.kdtalker.mel import mel_frames, mel_spectrogram, mel_total
 from talking_portrait.models.kdtalker.motion import MotionStatistics, read_statistics
 from talking_portrait.models.kdtalker.sampling import sample_motion, timesteps
@@ -168,7 +168,7 @@ def test_blocks_of_a_long_sound_equal_the_whole():
 
 
 def test_features_do_not_depend_on_the_block(engine, monkeypatch):
-    wave = mono_wave(speech(3), 75)
+    wave = mono_wave(speech(3), 16000, 75 * 640)
     whole = encode_speech(engine.audio_encoder(), wave, torch.device("cpu"))
     monkeypatch.setattr("talking_portrait.models.kdtalker.engine.BLOCK", 7)
     assert torch.allclose(whole, encode_speech(engine.audio_encoder(), wave, torch.device("cpu")), atol=1e-4)
