@@ -13,6 +13,7 @@ from torch import Tensor
 from .face_motion import FaceMotion
 from .face_motion.operations import blend, scale_intensity
 from .portrait import Portrait
+from .sound import mono
 
 NODE = "Generate Face Motion"
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
@@ -98,12 +99,7 @@ class MotionEngine(Protocol):
 
 def mono_wave(speech: Speech, rate: int, samples: int) -> np.ndarray:
     """Mean of the channels at `rate` Hz, float32, cut or filled with silence to `samples`."""
-    wave = speech.waveform.mean(0).numpy()
-    if speech.sample_rate != rate:
-        import librosa  # the built-in engine needs no such package
-
-        wave = librosa.resample(wave, orig_sr=speech.sample_rate, target_sr=rate, res_type="soxr_hq")
-    wave = wave[:samples].astype(np.float32, copy=False)
+    wave = mono(speech.waveform, speech.sample_rate, rate)[:samples].astype(np.float32, copy=False)
     return np.pad(wave, (0, samples - len(wave))) if len(wave) < samples else wave
 
 

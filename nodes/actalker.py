@@ -31,7 +31,7 @@ from ..models.actalker.sampling import DECODED_TOGETHER, GUIDANCE, OVERLAP, PADD
 from ..models.actalker.streams import motion_stream, speech_stream
 from ..models.engine import frame_rate
 from ..models.face_regions import follow_face, region_masks, select_face
-from ..models.sound import mono_16k
+from ..models.sound import mono
 from .actalker_parts import actalker_part
 from .audio import single_clip
 from .face import to_uint8
@@ -107,7 +107,7 @@ class ACTalkerAudio(io.ComfyNode):
         encoder, projector = (actalker_part(name, AUDIO) for name in ("whisper", "audio"))
         networks = ready_together([encoder, projector])
         try:
-            stream = speech_stream(*networks, torch.from_numpy(mono_16k(wave, rate)), encoder.device, ticker())
+            stream = speech_stream(*networks, torch.from_numpy(mono(wave, rate)), encoder.device, ticker())
         except ValueError as problem:
             raise ValueError(f"{AUDIO}: audio cannot be used: {problem}.") from None
         return io.NodeOutput(stream, len(stream.tokens))

@@ -16,7 +16,7 @@ from ..models.fantasytalking.picture import prepared_picture
 from ..models.fantasytalking.speech_encoder import MARK, check_is_960h, encode_float32, load_base_encoder
 from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, whole_frames
 from ..models.fantasytalking.windows import audio_windows
-from ..models.sound import mono_16k
+from ..models.sound import mono
 from .audio import single_clip
 from .loading import Builder, LoadedModel, converted, load_shared, read_weights
 
@@ -153,7 +153,7 @@ class FantasyTalkingAudio(io.ComfyNode):
                 f"{max(seconds, 0):.3f} s are left; at least 0.025 s are needed for one sound token."
             )
         count = film_frames(frames, seconds, fps, fit)
-        part = segment(mono_16k(wave, rate), count, fps, fit, start_frame)
+        part = segment(mono(wave, rate), count, fps, fit, start_frame)
         vectors = encode_float32(audio_encoder, normalised(part))
         tokens = projected(fantasytalking, vectors)
         windows = audio_windows(count, tokens.shape[1]).split(tokens)

@@ -6,7 +6,7 @@ import folder_paths
 
 from ..models.published_weights import IN_PACK, WEIGHTS
 
-OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker")  # of ComfyUI's models folder, which ComfyUI does not know by itself
+OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker")  # of the models folder, unknown to ComfyUI
 # variant -> folders within the model folder where its files may lie
 PLACES = {"": ("",), "animal": ("animal/", "animals/", "liveportrait_animals/", "base_models_v1.1/")}
 

@@ -17,7 +17,7 @@ from talking_portrait.models.fantasytalking.patch import CONDITION, patched, wit
 from talking_portrait.models.fantasytalking.picture import prepared_picture
 from talking_portrait.models.fantasytalking.speech_encoder import check_is_960h
 from talking_portrait.models.fantasytalking.windows import audio_windows
-from talking_portrait.models.sound import mono_16k
+from talking_portrait.models.sound import mono
 from talking_portrait.nodes.fantasytalking import FantasyTalkingAudio, film_frames, film_sound
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import GoldenCase
@@ -149,7 +149,7 @@ def test_sound_lasts_as_long_as_the_film():
 
 def test_preparation_averages_channels_and_normalises():
     stereo = torch.stack([torch.ones(44100), -torch.ones(44100)]) * torch.randn(44100) + torch.randn(44100) * 0.01
-    wave = mono_16k(stereo, 44100)
+    wave = mono(stereo, 44100)
     ready = audio.normalised(wave)
     assert len(wave) == 16000 and abs(float(ready.mean())) < 1e-5 and abs(float(ready.std()) - 1) < 0.01
 
