@@ -33,23 +33,42 @@ def plain_directions(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: 
     return total
 
 
-def plain_unit(tokens: Tensor, weights: dict[str, Tensor]) -> Tensor:
+def published_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor) -> Tensor:
+    """plain_scan with the layout of mamba-ssm's own reference: decays [n,W,L,N], B and C repeated for every channel.
+
+    u, dt [n,G W,L], A [G W,N], B and C [n,G,N,L] for G groups of channels, D and bias [G W] -> [n,G W,L].
+    """
+    each = u.shape[1] // B.shape[1]
+    B, C = (x.repeat_interleave(each, 1) for x in (B, C))  # [n,GW,N,L]
+    step = F.softplus(dt + bias[:, None])
+    decays = torch.exp(torch.einsum("bwl,wn->bwln", step, A))
+    values = torch.einsum("bwl,bwnl,bwl->bwln", step, B, u)
+    state = torch.zeros_like(values[:, :, 0])
+    outputs = []
+    for t in range(u.shape[-1]):
+        state = decays[:, :, t] * state + values[:, :, t]
+        outputs.append(torch.einsum("bwn,bwn->bw", state, C[..., t]))
+    return torch.stack(outputs, -1) + D[:, None] * u
+
+
+def plain_unit(tokens: Tensor, weights: dict[str, Tensor], published: bool = False) -> Tensor:
     """ACTalker's scan unit [n,L,W] -> [n,L,W] with the layout of the published code, less its scatters in an identity order.
 
     Both directions are stacked as groups of channels, so u is copied for each, and the second is flipped there and back.
+    `published` takes published_scan, which is what ACTalker's code runs without a CUDA kernel, else the quicker plain_scan.
     """
     rows, length, width = tokens.shape
     rank = weights["dt_projs_weight"].shape[-1]
     x = tokens.transpose(1, 2).contiguous()
     both = torch.stack([x, x.flip(-1)], 1)  # [n,2,W,L]
     projected = torch.einsum("nkwl,kcw->nkcl", both, weights["x_proj_weight"])
-    low, B, C = projected.split([rank, *[(projected.shape[2] - rank) // 2] * 2], 2)
+    low, B, C = (part.contiguous() for part in projected.split([rank, *[(projected.shape[2] - rank) // 2] * 2], 2))
     dt = torch.einsum("nkrl,kwr->nkwl", low, weights["dt_projs_weight"]).contiguous()
-    A = -torch.exp(weights["A_logs"]).view(2, width, -1)
-    D = weights["Ds"].view(2, width)
-    y = [
-        plain_scan(both[:, k].contiguous(), dt[:, k], A[k], B[:, k].contiguous(), C[:, k].contiguous(), D[k],
-                   weights["dt_projs_bias"][k])
-        for k in range(2)
-    ]  # fmt: skip
+    A = -torch.exp(weights["A_logs"])
+    D, bias = weights["Ds"], weights["dt_projs_bias"]
+    if published:
+        y = published_scan(both.flatten(1, 2), dt.flatten(1, 2), A, B, C, D, bias.flatten()).unflatten(1, (2, width)).unbind(1)
+    else:
+        A, D = A.view(2, width, -1), D.view(2, width)
+        y = [plain_scan(both[:, k].contiguous(), dt[:, k], A[k], B[:, k], C[:, k], D[k], bias[k]) for k in range(2)]
     return (y[0] + y[1].flip(-1)).transpose(1, 2).contiguous()

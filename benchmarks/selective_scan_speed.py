@@ -79,6 +79,9 @@ def parallel_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Ten
     return total
 
 
+FORMS = {"step by step": plain_directions, "blocked": blocked_scan, "mambapy's parallel scan": parallel_scan}
+
+
 def unit_weights(width: int) -> dict[str, Tensor]:
     """Random weights of one scan unit under their published names."""
     random = torch.Generator().manual_seed(1)
@@ -136,23 +139,30 @@ def compared(times: dict[str, float], ours: str = "blocked") -> dict:
     return {"seconds": {name: round(value, 4) for name, value in times.items()}, **ratios}
 
 
+def error_figures(size: tuple[int, int, int]) -> dict[str, dict]:
+    """Errors of one size for every kind of decay."""
+    found = {}
+    for decay in DECAYS:
+        given = problem(*size, decay)
+        wanted, rounded = (plain_directions(**channels_first(given, dtype)).mT for dtype in (torch.float64, torch.float32))
+        found[decay] = errors(selective_scan(**given, backend="blocked"), rounded, wanted)
+    return found
+
+
 def scan_figures(length: int, width: int, directions: int, repeats: int) -> dict:
-    """Error, times and memory of one size."""
+    """Times of one size, after its results were compared."""
     given = problem(length, width, directions)
     plain = channels_first(given)
-    by_decay = {}
-    for decay in DECAYS:
-        case = problem(length, width, directions, decay)
-        wanted, rounded = (plain_directions(**channels_first(case, dtype)).mT for dtype in (torch.float64, torch.float32))
-        by_decay[decay] = errors(selective_scan(**case, backend="blocked"), rounded, wanted)
     peers = {"step by step": lambda: plain_directions(**plain), "blocked": lambda: selective_scan(**given, backend="blocked")}
     if pscan:
         peers["mambapy's parallel scan"] = lambda: parallel_scan(**given)
+    wanted = plain_directions(**channels_first(given, torch.float64)).mT
+    found = errors(peers["blocked"](), peers["step by step"]().mT, wanted)
+    del wanted
     times = seconds(peers, repeats)
     return {
-        "tokens": length, "channels": width, "directions": directions, "errors by decay": by_decay, **compared(times),
+        "tokens": length, "channels": width, "directions": directions, "errors": found, **compared(times),
         "state updates per second, 1e9": round(length * width * directions * STATES / times["blocked"] / 1e9, 2),
-        "extra memory, MB": {name: extra_memory(name, (length, width, directions)) for name in peers},
     }  # fmt: skip
 
 
@@ -162,8 +172,12 @@ def unit_figures(rows: int, width: int, length: int, repeats: int) -> dict:
     weights = unit_weights(width)
     wanted = plain_unit(tokens.double(), {key: value.double() for key, value in weights.items()})
     figures = {"rows": rows, "channels": width, "tokens": length}
-    figures["errors"] = errors(unit(tokens, weights), plain_unit(tokens, weights), wanted)
-    peers = {"published layout, step by step": lambda: plain_unit(tokens, weights), "blocked": lambda: unit(tokens, weights)}
+    figures["errors"] = errors(unit(tokens, weights), plain_unit(tokens, weights, published=True), wanted)
+    peers = {
+        "published layout, step by step": lambda: plain_unit(tokens, weights, published=True),
+        "tokens first, step by step": lambda: plain_unit(tokens, weights),
+        "blocked": lambda: unit(tokens, weights),
+    }
     return {**figures, **compared(seconds(peers, repeats))}
 
 
@@ -177,7 +191,7 @@ def extra_memory(name: str, size: tuple[int, int, int]) -> float | str:
 
 def print_extra_memory(name: str, size: list[int]) -> None:
     """Runs one peer twice, a small call first, and prints its peak of resident memory less arguments and result, MB."""
-    form = {"step by step": plain_directions, "blocked": blocked_scan, "mambapy's parallel scan": parallel_scan}[name]
+    form = FORMS[name]
     for length in (64, size[0]):
         given = problem(length, *size[1:])
         given = channels_first(given) if form is plain_directions else given
@@ -206,6 +220,8 @@ def main() -> None:
     figures = {
         "machine": f"{platform.machine()}, cpu, 1 thread, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}",
         "mambapy": "installed" if pscan else "not installed",
+        "errors by decay": error_figures(SCANS[0]),
+        "extra memory, MB": {name: extra_memory(name, SCANS[0]) for name in FORMS if pscan or "mambapy" not in name},
         "scan": [scan_figures(*size, arguments.repeats) for size in SCANS],
         "unit": [unit_figures(*size, arguments.repeats) for size in UNITS],
     }
