@@ -116,6 +116,9 @@ def _recommend_kernel() -> None:
 
 
 def _check(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor) -> None:
+    for name, value in (("u", u), ("A", A)):
+        if value.ndim != 3:
+            raise ValueError(f"selective_scan: {name} has {value.ndim} dimensions; it should have 3.")
     directions, width, states = A.shape
     rows, length, _ = u.shape
     wanted = {

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 LOG2_E = 1.0 / math.log(2.0)
-# Elements of one working buffer: as large as a CPU's second-level cache likes, and enough to keep a GPU busy.
-BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**20, 2**24
+# Elements of one working buffer: as large as a CPU's second-level cache likes, and enough for a GPU in less than 0.5 GB in all.
+BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**20, 2**23
 SMALLEST_EXPONENT = -126.0  # of 2; below it float32 is denormal, which is slow on a CPU and changes nothing
 LEAST_STEPS = 16  # rows are taken together only as long as a block still holds so many steps
 SOFTPLUS_TERMS = (2.0, 2 / 3, 2 / 5, 2 / 7, 2 / 9, 2 / 11, 2 / 13)  # of 2 atanh
@@ -57,10 +57,14 @@ class _BlockedScan(torch.autograd.Function):
         ctx.save_for_backward(u, dt, A, B, C, D, bias)
         ctx.block = block
         workspace = _Workspace(u, dt, A, bias, block)
-        out = u.to(workspace.dtype) * D.to(workspace.dtype).sum(0)
+        skip = D.to(workspace.dtype).sum(0)
+        out = torch.empty_like(u)
         for part in workspace.parts(len(u)):
-            _Rows(u[part], dt[:, part], B[:, part], C[:, part], workspace).scan(out[part].transpose(0, 1))
-        return out.to(u.dtype)
+            total = out[part] if out.dtype == workspace.dtype else torch.empty_like(out[part], dtype=workspace.dtype)
+            torch.mul(u[part], skip, out=total)
+            _Rows(u[part], dt[:, part], B[:, part], C[:, part], workspace).scan(total.transpose(0, 1))
+            out[part] = total
+        return out
 
     @staticmethod
     @once_differentiable

@@ -81,10 +81,11 @@ def triton_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tenso
     rates = (A.float() * LOG2_E.value).transpose(1, 2).contiguous()  # [K,N,W]: of powers of two, channels next to each other
     y = torch.empty_like(dt)
     channels = channels_per_program(width, directions * rows)
-    _scan_kernel[(triton.cdiv(width, channels), directions * rows)](
-        u, dt, rates, B, C, D.float().contiguous(), bias.float().contiguous(), y, rows, length, width,
-        STATES=states, CHANNELS=channels, num_warps=1,
-    )  # fmt: skip
+    with torch.cuda.device_of(u):  # triton launches on the current GPU, which need not be the tensors'
+        _scan_kernel[(triton.cdiv(width, channels), directions * rows)](
+            u, dt, rates, B, C, D.float().contiguous(), bias.float().contiguous(), y, rows, length, width,
+            STATES=states, CHANNELS=channels, num_warps=1,
+        )  # fmt: skip
     return y[0] if directions == 1 else y[0] + y[1]
 
 
