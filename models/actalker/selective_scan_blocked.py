@@ -63,7 +63,8 @@ class _BlockedScan(torch.autograd.Function):
             total = out[part] if out.dtype == workspace.dtype else torch.empty_like(out[part], dtype=workspace.dtype)
             torch.mul(u[part], skip, out=total)
             _Rows(u[part], dt[:, part], B[:, part], C[:, part], workspace).scan(total.transpose(0, 1))
-            out[part] = total
+            if total.dtype != out.dtype:
+                out[part] = total
         return out
 
     @staticmethod
