@@ -25,7 +25,7 @@ from .portrait import check_same_size, single_picture
 MEASURE = "Measure Motion Intensity"
 UNPUBLISHED = "The authors published no such weights; tools/train_fantasytalking_extras.py makes them."
 # 5th and 95th percentile of raw intensities, measured by tools/measure_intensity_reference.py (see there of what).
-FACE, BODY = Reference(low=4.0e-4, high=8.0e-3), Reference(low=1.0e-4, high=1.0e-2)
+FACE, BODY = Reference(low=4.87e-5, high=9.09e-4), Reference(low=1.58e-6, high=1.49e-4)
 
 
 def extras_file() -> io.Combo.Input:

@@ -10,7 +10,6 @@ for coefficients from 0 to 1. Numbers are of this toy: they show that the parts 
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import comfy.cli_args
@@ -21,7 +20,6 @@ from torch import Tensor, nn
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-import comfy.model_management  # noqa: E402
 import comfy.ops  # noqa: E402
 from comfy.ldm.wan.model import WanModel  # noqa: E402
 from talking_portrait.models.fantasytalking.identity import VECTOR, IdentityBranch, published_names  # noqa: E402
@@ -36,6 +34,7 @@ from talking_portrait.tools.talking_faces import (  # noqa: E402
     people,
     smooth_noise,
 )  # fmt: skip
+from talking_portrait.tools.tiny_training import train  # noqa: E402
 
 SIZE, FRAMES, STRIDE = 48, 5, 4  # pixels; latent frames; video frames from one to the next
 CHANNELS, PATCH = 16, 4
@@ -99,27 +98,6 @@ def as_films(latents: Tensor, seen: Tensor, identity: Tensor, intensity: Tensor)
     """Nothing is said and no CLIP vision seen in this toy."""
     count = len(latents)
     return Films(latents, beside(latents, seen), torch.zeros(count, 257, 1280), torch.zeros(count, 1, TEXT), identity, intensity)
-
-
-def train(parameters: list[Tensor], loss_of, steps: int, rate: float, name: str) -> list[float]:
-    """Adam with a cosine fall; the mean loss of every 50 steps."""
-    comfy.model_management.in_training = True  # core's fused rotations have no gradient
-    optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)
-    curve, recent, begun = [], [], time.monotonic()
-    for step in range(1, steps + 1):
-        loss = loss_of()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        recent.append(loss.item())
-        if step % 50 == 0:
-            curve.append(round(float(np.mean(recent)), 4))
-            recent = []
-            print(f"{name} {step}/{steps} loss {curve[-1]:.4f}, {time.monotonic() - begun:.0f} s", flush=True)
-    return curve
 
 
 def identity_errors(made: Tensor, wanted: Tensor, others: Tensor) -> dict[str, float]:
