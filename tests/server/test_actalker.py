@@ -13,7 +13,7 @@ from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.random_actalker import write
 
-from .prompts import video_facts, write_wav
+from .prompts import talking_prompt, video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PADDING = 25
@@ -259,6 +259,35 @@ def test_a_missing_file_says_where_it_belongs(server, files):
     finally:
         path.unlink(missing_ok=True)
         path.with_suffix(".away").rename(path)
+
+
+def test_a_face_motion_drives_it_through_drawn_pictures(server, files):
+    graph = talking_prompt("talking_portrait_astronaut.png", files["voice"])
+    del graph["video"], graph["save"]
+    graph |= {
+        "drawn": {"class_type": "TalkingPortraitRender", "inputs": {"portrait": ["portrait", 0], "face_motion": ["motion", 0]}},
+        "drawn points": landmarks(["drawn", 0]),
+        "driving": {
+            "class_type": "TalkingPortraitACTalkerMotionFromVideo",
+            "inputs": {
+                "images": ["drawn", 0], "face_landmarks": ["drawn points", 0], "fps": ["drawn", 1], "face_index": 0,
+                "missing_face": "error",
+            },
+        },
+        "show": {"class_type": "PreviewAny", "inputs": {"source": ["driving", 1]}},
+    }  # fmt: skip
+    assert server.run(graph)["show"]["text"] == ["6"]
+
+
+def test_odd_sizes_and_other_rates(server, files):
+    """A portrait of 333 x 500 pixels; the driving frames said to be of 30 per second."""
+    graph = prompt(files, motion={"fps": 30.0})
+    graph["odd"] = {
+        "class_type": "ImageScale",
+        "inputs": {"image": ["image", 0], "upscale_method": "area", "width": 333, "height": 500, "crop": "disabled"},
+    }
+    graph["points"]["inputs"]["image"] = graph["condition"]["inputs"]["image"] = ["odd", 0]
+    assert latent(server, graph).shape == (5 + PADDING, 4, 16, 8)  # 500/333 * 64 rounds to 128, as published
 
 
 def test_a_driving_video_without_a_face_is_refused(server, files):
