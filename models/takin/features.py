@@ -13,7 +13,7 @@ from ..builtin.speech_net import SpeechNet
 from .config import TakinConfig
 
 NODE = "Generate Face Motion"
-CONTEXT = 96  # feature frames at 100 Hz on both sides, more than the built-in network's reach of 66
+CONTEXT = 66  # frames at 100 Hz on both sides: the reach of the built-in network
 
 
 @dataclass(frozen=True)
