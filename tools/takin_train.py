@@ -2,9 +2,9 @@
 
     python3 run.py python tools/takin_train.py OUT.safetensors DATA... --validation VALIDATION [--steps 5000] [--minutes 45]
 
-Every minute the whole state goes to OUT.resume.safetensors, and at the end, on Ctrl-C and when it is killed politely; the same
-command goes on from there, with the same numbers as if it had never stopped. The last step writes OUT (fp16, averaged weights)
-and OUT.json (seed, command, loss curve). OUT.progress.json is written beside them while it runs.
+Every minute the whole state goes to OUT.resume.safetensors, as it does at the end, on Ctrl-C and on a polite kill; the same
+command goes on from there, with the same numbers as if it had never stopped. A hard kill costs the last minute at most. The last
+step writes OUT (fp16, averaged weights) and OUT.json (seed, command, loss curve). OUT.resume.progress.json says how far it is.
 """
 
 import argparse
@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 RATE, WARM_UP, CLIP, DROPOUT = 1e-3, 200, 1.0, 0.05
 AVERAGE = 0.999
-SAVE_SECONDS, REPORT = 60, 50
+SAVE_SECONDS = 60
+VALIDATED = 10  # every so many reports
 LICENCE = "Apache-2.0"
 
 
@@ -168,7 +169,9 @@ def write_result(training: Training, out: Path, facts: dict) -> None:
     replace_file(out.with_suffix(".json"), lambda part: part.write_text(text + "\n", encoding="utf-8"))
 
 
-def train(training: Training, films: Films, validation: Films | None, resume: Path, seconds: float) -> bool:
+def train(
+    training: Training, films: Films, validation: Films | None, resume: Path, seconds: float, report: int = 50
+) -> bool:
     """Steps until all are done or the time is up; true if all are done. Progress goes to the terminal and beside `resume`."""
     stop: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -179,9 +182,9 @@ def train(training: Training, films: Films, validation: Films | None, resume: Pa
         losses.append(training.advance(films))
         now = time.monotonic()
         training.seconds = before + now - started
-        if training.step % REPORT == 0:
-            entry = {"step": training.step, "loss": round(float(np.mean(losses[-REPORT:])), 4), "seconds": round(training.seconds)}
-            if validation is not None and training.step % (10 * REPORT) == 0:
+        if training.step % report == 0:
+            entry = {"step": training.step, "loss": round(float(np.mean(losses[-report:])), 4), "seconds": round(training.seconds)}
+            if validation is not None and training.step % (VALIDATED * report) == 0:
                 entry["validation"] = round(validation_loss(training, validation), 4)
             training.curve.append(entry)
             print(f"{training.step} of {training.steps}: {entry}", flush=True)
@@ -204,6 +207,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=45.0, help="stop after this long, resumable")
     parser.add_argument("--prediction", choices=("x0", "eps"), default="x0")
+    parser.add_argument("--report", type=int, default=50, help="steps between two reports")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -223,7 +227,7 @@ def main() -> None:
             parser.error(str(error))
         print(f"goes on from step {training.step}", flush=True)
     minutes = sum(len(track) for track in films.motion) / 25 / 60
-    done = train(training, films, validation, resume, arguments.minutes * 60)
+    done = train(training, films, validation, resume, arguments.minutes * 60, arguments.report)
     options = " ".join(word for word in sys.argv[2:] if word.startswith("--") or not word.endswith(".safetensors"))
     command = f"python3 run.py python tools/takin_train.py OUT DATA {options}"
     facts = {"seed": arguments.seed, "command": command, "minutes_of_speech": round(minutes, 1), "steps": training.step,
