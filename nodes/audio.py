@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.published_weights import KDTALKER_KEYS
+from ..models.takin.config import EMOTIONS
 from .engines import ENGINES, load_engine
 from .progress import ticker
 from .registry import weights_fingerprint
@@ -28,7 +29,8 @@ class LoadMotionEngine(io.ComfyNode):
                     "engine",
                     options=list(ENGINES),
                     tooltip="built-in: a small network for the mouth, rules for blinks, brows and head; works on any machine. "
-                    "KDTalker: diffusion for the whole face and head; needs its files (non-commercial) and a portrait.",
+                    "KDTalker: diffusion for the whole face and head; needs its files (non-commercial) and a portrait. "
+                    "Takin-ADA: diffusion with emotions; nothing to download, trained on synthetic speech and rule-made faces.",
                 ),
                 io.Int.Input(
                     "steps",
@@ -38,18 +40,45 @@ class LoadMotionEngine(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip="Diffusion steps of KDTalker: 10 are as good as the 50 of its authors by their own measure, and five "
-                    "times as fast; below 5 the lips suffer. The built-in engine has none.",
+                    "times as fast; below 5 the lips suffer. Takin-ADA: 5 to 20. The built-in engine has none.",
+                ),
+                io.Combo.Input(
+                    "emotion",
+                    options=list(EMOTIONS),
+                    default="neutral",
+                    optional=True,
+                    tooltip="Takin-ADA: the mood of the whole face. The other engines have none.",
+                ),
+                io.Float.Input(
+                    "emotion_intensity",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Takin-ADA: how strong the emotion is, from 0 (none) to 1 (full).",
+                ),
+                io.String.Input(
+                    "emotion_mix",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Takin-ADA: several emotions with their weights instead of emotion, such as: happy 2, surprised 1. "
+                    "Empty takes emotion.",
                 ),
             ],
             outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
         )
 
     @classmethod
-    def execute(cls, engine: str, steps: int = 10) -> io.NodeOutput:
-        return io.NodeOutput(load_engine(engine, steps))
+    def execute(
+        cls, engine: str, steps: int = 10, emotion: str = "neutral", emotion_intensity: float = 1.0, emotion_mix: str = ""
+    ) -> io.NodeOutput:
+        asked = emotion_mix.strip() or emotion
+        return io.NodeOutput(load_engine(engine, steps, emotion=asked, emotion_intensity=emotion_intensity))
 
     @classmethod
-    def fingerprint_inputs(cls, engine: str, steps: int = 10) -> list:
+    def fingerprint_inputs(cls, engine: str, **_) -> list:
         return weights_fingerprint([*KDTALKER_KEYS, "liveportrait.motion"]) if engine == "KDTalker" else []
 
 
@@ -79,7 +108,7 @@ class GenerateFaceMotion(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Same seed, same motion. In the built-in engine it changes blinks and head, never the lips.",
+                    tooltip="Same seed, same motion. It changes blinks and head, and with KDTalker the lips a little.",
                 ),
                 io.Float.Input(
                     "mouth_amount",
@@ -103,8 +132,8 @@ class GenerateFaceMotion(io.ComfyNode):
                     min=0.0,
                     max=60.0,
                     step=1.0,
-                    tooltip="Built-in engine: blinks per minute, on average; 0 never blinks. People blink 15 to 20 times. "
-                    "KDTalker makes its own.",
+                    tooltip="Built-in engine and Takin-ADA: blinks per minute, on average; 0 never blinks. People blink 15 to 20 "
+                    "times. KDTalker makes its own.",
                 ),
                 io.Float.Input(
                     "brow_amount",
@@ -113,7 +142,7 @@ class GenerateFaceMotion(io.ComfyNode):
                     max=2.0,
                     step=0.05,
                     advanced=True,
-                    tooltip="Built-in engine: factor on the brows, which rise on stressed words: 0 still, 1 natural.",
+                    tooltip="Built-in engine and Takin-ADA: factor on the brows, which rise on stressed words: 0 still, 1 natural.",
                 ),
                 io.Float.Input(
                     "silence_threshold",
@@ -122,13 +151,13 @@ class GenerateFaceMotion(io.ComfyNode):
                     max=-10.0,
                     step=1.0,
                     advanced=True,
-                    tooltip="Built-in engine: below this level, in dB relative to the loudest speech, the mouth closes. "
-                    "Raise it for noisy audio.",
+                    tooltip="Built-in engine and Takin-ADA: below this level, in dB relative to the loudest speech, the mouth "
+                    "closes. Raise it for noisy audio.",
                 ),
                 io.Custom("PORTRAIT").Input(
                     "portrait",
                     optional=True,
-                    tooltip="From Prepare Portrait: who speaks. KDTalker needs it; the built-in engine does not look at it.",
+                    tooltip="From Prepare Portrait: who speaks. KDTalker needs it; the others do not look at it.",
                 ),
             ],
             outputs=[io.Custom("FACE_MOTION").Output(tooltip="For Render Portrait and the motion editors.")],

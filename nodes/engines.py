@@ -12,7 +12,7 @@ from .registry import find_weight, missing_weight_message
 NODE = "Load Motion Engine"
 
 
-def _builtin(steps: int) -> MotionEngine:
+def _builtin(steps: int, **_) -> MotionEngine:
     from ..models.builtin.motion_engine import BuiltinMotionEngine
     from ..models.builtin.speech_net import build_speech_net
 
@@ -23,7 +23,7 @@ def _builtin(steps: int) -> MotionEngine:
     return BuiltinMotionEngine(model.ready, model.device)
 
 
-def _kdtalker(steps: int) -> MotionEngine:
+def _kdtalker(steps: int, **_) -> MotionEngine:
     from ..models.kdtalker.audio_encoder import build_audio_encoder
     from ..models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
     from ..models.kdtalker.denoiser import build_denoiser
@@ -39,9 +39,25 @@ def _kdtalker(steps: int) -> MotionEngine:
     return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps, denoiser.device)
 
 
-ENGINES: dict[str, Callable[[int], MotionEngine]] = {"built-in": _builtin, "KDTalker": _kdtalker}
+def _takin(steps: int, emotion: str = "neutral", emotion_intensity: float = 1.0, **_) -> MotionEngine:
+    from ..models.builtin.speech_net import build_speech_net
+    from ..models.takin.engine import TakinEngine, TakinOptions
+    from ..models.takin.features import builtin_encoder_name
+    from ..models.takin.network import build_takin
+
+    options = TakinOptions(emotion, emotion_intensity, steps)
+    paths = {key: weight_path(WEIGHTS[key]) for key in ("takin.motion", "speech")}
+    for key, path in paths.items():
+        if not path.is_file():
+            raise ValueError(missing_weight_message(key, NODE))
+    network = load_shared("takin", paths["takin.motion"], torch.float32, build_takin, NODE)
+    hearing = load_shared("speech", paths["speech"], torch.float32, build_speech_net, NODE)
+    return TakinEngine(network.ready, hearing.ready, builtin_encoder_name(paths["speech"]), options, network.device)
 
 
-def load_engine(name: str, steps: int = 10) -> MotionEngine:
-    """The engine called `name` in the menu; `steps` are those of its diffusion, where it has one."""
-    return ENGINES[name](steps)
+ENGINES: dict[str, Callable[..., MotionEngine]] = {"built-in": _builtin, "KDTalker": _kdtalker, "Takin-ADA": _takin}
+
+
+def load_engine(name: str, steps: int = 10, **options) -> MotionEngine:
+    """The engine called `name` in the menu; `steps` are those of its diffusion, where it has one; engines take what they know."""
+    return ENGINES[name](steps, **options)
