@@ -57,7 +57,7 @@ ESPEAK: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("a", "A", "V", "aa", "0"), ("AA",)), **dict.fromkeys(("E", "e", "@", "a#"), ("EH",)),
     **dict.fromkeys(("I", "i", "j", ";"), ("II",)), **dict.fromkeys(("O", "o"), ("OH",)),
     **dict.fromkeys(("u", "U", "w"), ("OU",)), "aI": ("AA", "II"), "aU": ("AA", "OU"), "eI": ("EH", "II"),
-    "oU": ("OH", "OU"), "@U": ("OH", "OU"), "OI": ("OH", "II"), "@L": ("DD",), "": ("sil",), "_": ("sil",), "pau": ("sil",),
+    "oU": ("OH", "OU"), "OI": ("OH", "II"), "@L": ("DD",), "": ("sil",), "_": ("sil",), "pau": ("sil",),
 }  # fmt: skip
 
 

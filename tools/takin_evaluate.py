@@ -191,19 +191,19 @@ class Study:
                 "smallest_intensity_step": float(min(np.diff(row).min() for row in shown.values()))}  # fmt: skip
 
     def seams(self, sampling: Sampling) -> float:
-        """Largest step near a seam over the largest in as many frames elsewhere, mean over seams: 1 is not to be seen."""
+        """Largest step near a seam over the largest in as many frames without one, mean over seams: 1 is not to be seen.
+
+        What is usual is taken from long windows, away from their seams, so that short windows are measured against the same.
+        """
         stride, run, ratios = sampling.window - sampling.overlap, sampling.overlap + 1, []
+        long = self.sampling.window - self.sampling.overlap
         for film in self.films:
-            motion = self.network.normalised(self.draw(film, sampling)[0])
-            speed = motion.diff(dim=0).square().mean(1).sqrt().numpy()
-            at = [start - 1 for start in range(stride, len(motion) - run, stride)]
-            elsewhere = [k for k in range(len(speed) - run) if all(abs(k - a) >= run for a in at)]
-            if at and elsewhere:
-                usual = np.mean([speed[k : k + run].max() for k in elsewhere])
-                ratios += [speed[k : k + run].max() / usual for k in at]
-            elif at:
-                step = [speed[k : k + 1].max() for k in at]
-                ratios += [value / np.median(speed) for value in step]
+            calm = step_sizes(self.network, self.draw(film)[0])
+            seams = range(long - 1, len(calm), long)
+            free = [k for k in range(len(calm) - run) if all(k + run <= s or k > s + self.sampling.overlap for s in seams)]
+            usual = np.mean([calm[k : k + run].max() for k in free])
+            speed = step_sizes(self.network, self.draw(film, sampling)[0])
+            ratios += [speed[k - 1 : k - 1 + run].max() / usual for k in range(stride, len(speed) - run, stride)]
         return float(np.mean(ratios))
 
     def commanded_yaw(self) -> dict[str, float]:
@@ -270,6 +270,11 @@ class Study:
         for film in self.films[:3]:
             frames += self.draw(film).shape[1]
         return {"milliseconds_per_frame": 1000 * (time.perf_counter() - started) / frames}
+
+
+def step_sizes(network: TakinNet, motion: Tensor) -> np.ndarray:
+    """[N-1] root mean square over the 70 numbers, in deviations, of the step from each frame to the next."""
+    return network.normalised(motion).diff(dim=0).square().mean(1).sqrt().numpy()
 
 
 def count_blinks(lids: np.ndarray) -> int:

@@ -39,7 +39,7 @@ class Sampling:
             raise ValueError(f"Generate Face Motion: overlap is {self.overlap} frames; 0 to {self.window - 1} fit a window.")
 
 
-LIVE = Sampling(window=25, overlap=5)
+LIVE = Sampling(window=25, overlap=8)
 
 
 @dataclass(frozen=True)

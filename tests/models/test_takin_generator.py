@@ -70,9 +70,9 @@ def test_pieces_give_the_motion_of_the_whole(network, sampling, frames):
 def test_frames_come_as_soon_as_their_window_is_full_and_never_change(network):
     generator, whole = MotionGenerator(network, replace(LIVE, steps=1)), speech(100)
     counts = [generator.push(SpeechLayers(whole.layers[:, 2 * k : 2 * k + 2], ENCODER)).shape[1] for k in range(100)]
-    assert [k for k, count in enumerate(counts) if count] == [24, 44, 64, 84] and set(counts) == {0, 20}
-    assert generator.latency == pytest.approx(1.0) and generator.waiting == 20
-    assert generator.finish().shape[1] == 20 and generator.finish().shape[1] == 0
+    assert [k for k, count in enumerate(counts) if count] == [24, 41, 58, 75, 92] and set(counts) == {0, 17}
+    assert generator.latency == pytest.approx(1.0) and generator.waiting == 15
+    assert generator.finish().shape[1] == 15 and generator.finish().shape[1] == 0
 
 
 def test_later_sound_does_not_change_frames_that_were_given_out(network):
