@@ -74,8 +74,9 @@ class LoadMotionEngine(io.ComfyNode):
     def execute(
         cls, engine: str, steps: int = 10, emotion: str = "neutral", emotion_intensity: float = 1.0, emotion_mix: str = ""
     ) -> io.NodeOutput:
-        asked = emotion_mix.strip() or emotion
-        return io.NodeOutput(load_engine(engine, steps, emotion=asked, emotion_intensity=emotion_intensity))
+        return io.NodeOutput(
+            load_engine(engine, steps, emotion=emotion, emotion_intensity=emotion_intensity, emotion_mix=emotion_mix)
+        )
 
     @classmethod
     def fingerprint_inputs(cls, engine: str, **_) -> list:

@@ -39,13 +39,16 @@ def _kdtalker(steps: int, **_) -> MotionEngine:
     return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps, denoiser.device)
 
 
-def _takin(steps: int, emotion: str = "neutral", emotion_intensity: float = 1.0, **_) -> MotionEngine:
+def _takin(
+    steps: int, emotion: str = "neutral", emotion_intensity: float = 1.0, emotion_mix: str = "", **_
+) -> MotionEngine:
     from ..models.builtin.speech_net import build_speech_net
     from ..models.takin.engine import TakinEngine, TakinOptions
     from ..models.takin.features import builtin_encoder_name
     from ..models.takin.network import build_takin
 
-    options = TakinOptions(emotion, emotion_intensity, steps)
+    mixed = emotion_mix.strip()
+    options = TakinOptions(mixed or emotion, emotion_intensity, steps, named="emotion_mix" if mixed else "emotion")
     paths = {key: weight_path(WEIGHTS[key]) for key in ("takin.motion", "speech")}
     for key, path in paths.items():
         if not path.is_file():

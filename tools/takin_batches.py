@@ -39,12 +39,13 @@ LABEL_ONLY, EXEMPLAR_ONLY = 0.5, 0.2  # the rest is told both
 
 @dataclass(frozen=True)
 class Films:
-    """Prepared films in a row: features [sum 2N,L,D] fp16, motion [sum N,70], lids [sum N], first frame and length of each."""
+    """Prepared films: of each, features [2N,L,D] fp16, motion [N,70], lids [N]; the encoder that heard them."""
 
     features: list[Tensor]
     motion: list[Tensor]
     lids: list[Tensor]
     encoder: str
+    made: dict[str, str]  # file -> command that made it
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,19 @@ class Batch:
 
 def read_films(paths: list[Path]) -> Films:
     """All films of these files; ValueError if they are of different encoders."""
-    features, motion, lids, encoders = [], [], [], set()
+    features, motion, lids, encoders, made = [], [], [], set(), {}
     for path in paths:
         with safe_open(str(path), "pt") as file:
-            encoders.add(file.metadata()["encoder"])
+            header = file.metadata()
+            encoders.add(header["encoder"])
+            made[path.name] = header.get("command", "")
             frames = file.get_tensor("frames").tolist()
             features += file.get_tensor("features").split([2 * n for n in frames])
             motion += file.get_tensor("motion").split(frames)
             lids += file.get_tensor("lids").split(frames)
     if len(encoders) != 1:
         raise ValueError(f"the prepared files are of different speech encoders: {', '.join(sorted(encoders))}; prepare them again.")
-    return Films(features, motion, lids, encoders.pop())
+    return Films(features, motion, lids, encoders.pop(), made)
 
 
 def sweep(frames: int, random: np.random.Generator) -> np.ndarray:

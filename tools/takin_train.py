@@ -228,10 +228,12 @@ def main() -> None:
         print(f"goes on from step {training.step}", flush=True)
     minutes = sum(len(track) for track in films.motion) / 25 / 60
     done = train(training, films, validation, resume, arguments.minutes * 60, arguments.report)
-    options = " ".join(word for word in sys.argv[2:] if word.startswith("--") or not word.endswith(".safetensors"))
-    command = f"python3 run.py python tools/takin_train.py OUT DATA {options}"
-    facts = {"seed": arguments.seed, "command": command, "minutes_of_speech": round(minutes, 1), "steps": training.step,
-             "training_seconds": round(training.seconds), "done": done}  # fmt: skip
+    words = (Path(word).name if word.endswith(".safetensors") else word for word in sys.argv[1:])
+    command = "python3 run.py python tools/takin_train.py " + " ".join(words)
+    facts = {
+        "seed": arguments.seed, "command": command, "data": films.made, "minutes_of_speech": round(minutes, 1),
+        "steps": training.step, "training_seconds": round(training.seconds), "done": done,
+    }  # fmt: skip
     write_result(training, arguments.out, facts)
     print(f"{training.step} steps in {training.seconds:.0f} s, {arguments.out.stat().st_size / 1e6:.2f} MB")
 

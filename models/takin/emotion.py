@@ -53,32 +53,32 @@ def emotion_faces() -> tuple[Tensor, Tensor]:
     return faces, torch.tensor([FACES[name].get("pitch", 0.0) for name in EMOTIONS])
 
 
-def emotion_weights(asked: str) -> dict[str, float]:
-    """"happy", or a mixture such as "happy 2, surprised 1" -> weight of each; ValueError says what is wrong with it."""
+def emotion_weights(asked: str, name: str = "emotion") -> dict[str, float]:
+    """"happy", or a mixture such as "happy 2, surprised 1" -> weight of each; ValueError says what is wrong with input `name`."""
     weights: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in asked.split(","))):
         found = re.fullmatch(r"([^\d\s:]+)[\s:]*(\S+)?", part)
-        name = found.group(1).lower() if found else part
-        if name not in EMOTIONS:
-            raise ValueError(f"{NODE}: emotion has {name!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+        emotion = found.group(1).lower() if found else part
+        if emotion not in EMOTIONS:
+            raise ValueError(f"{NODE}: {name} has {emotion!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
         try:
-            weights[name] = float(found.group(2) or 1)
+            weights[emotion] = float(found.group(2) or 1)
         except ValueError:
-            raise ValueError(f"{NODE}: emotion has {part!r}; a name and a number are needed, such as \"happy 2, sad 1\".") from None
+            raise ValueError(f"{NODE}: {name} has {part!r}; a name and a number are needed, such as \"happy 2, sad 1\".") from None
     return weights
 
 
-def emotion_label(weights: Mapping[str, float], intensity: float) -> Tensor:
-    """[8] shares of EMOTIONS (they sum to 1) times intensity 0..1; ValueError that names the input."""
+def emotion_label(weights: Mapping[str, float], intensity: float, name: str = "emotion") -> Tensor:
+    """[8] shares of EMOTIONS (they sum to 1) times intensity 0..1; ValueError that says what is wrong with input `name`."""
     if unknown := set(weights) - set(EMOTIONS):
-        raise ValueError(f"{NODE}: emotion has {sorted(unknown)[0]!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+        raise ValueError(f"{NODE}: {name} has {sorted(unknown)[0]!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
     if not (math.isfinite(intensity) and 0 <= intensity <= 1):
         raise ValueError(f"{NODE}: emotion_intensity is {intensity:g}; it must be between 0 (none) and 1 (full).")
-    label = torch.tensor([float(weights.get(name, 0.0)) for name in EMOTIONS])
+    label = torch.tensor([float(weights.get(emotion, 0.0)) for emotion in EMOTIONS])
     if not torch.isfinite(label).all() or (label < 0).any():
-        raise ValueError(f"{NODE}: emotion has a weight that is negative or no number; weights are shares, 0 or more.")
+        raise ValueError(f"{NODE}: {name} has a weight that is negative or no number; weights are shares, 0 or more.")
     if label.sum() == 0:
-        raise ValueError(f"{NODE}: the weights of emotion sum to 0; give at least one emotion a weight above 0.")
+        raise ValueError(f"{NODE}: the weights of {name} sum to 0; give at least one emotion a weight above 0.")
     return label / label.sum() * intensity
 
 

@@ -35,7 +35,8 @@ LICENCE = "Apache-2.0"
 class TakinOptions:
     """What the artist chooses beside MotionSettings. emotion: a name, or a mixture such as "happy 2, surprised 1".
 
-    intensity: 0 to 1. exemplar: [63] mean expression of a face in that mood, as a change from neutral, or None. steps: of DDIM.
+    intensity: 0 to 1. steps: of DDIM. exemplar: [63] mean expression of a face in that mood, as a change from neutral, or None.
+    named: the input that the emotion came from, for messages.
     """
 
     emotion: str = "neutral"
@@ -43,10 +44,11 @@ class TakinOptions:
     steps: int = 10
     guidance: Guidance = field(default_factory=Guidance)
     exemplar: Tensor | None = None
+    named: str = "emotion"
 
     def label(self) -> Tensor:
         """[8] for the network; ValueError that names the input that is wrong."""
-        return emotion_label(emotion_weights(self.emotion), self.intensity)
+        return emotion_label(emotion_weights(self.emotion, self.named), self.intensity, self.named)
 
 
 class TakinEngine:

@@ -1,5 +1,6 @@
 """The shipped Takin-ADA: lips that follow speech it never learnt from, emotions that show, and errors that say what to do."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -190,8 +191,19 @@ def test_the_shipped_file_belongs_to_the_shipped_speech_network():
     assert WEIGHTS.stat().st_size < 6e6 and "takin_train" in header["command"]
 
 
+def test_the_published_scores_are_of_the_shipped_file():
+    scores = json.loads((ROOT / "benchmarks/results/takin.json").read_text())
+    history = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    with safe_open(WEIGHTS, "pt") as file:
+        header = file.metadata()
+    assert scores["weights"]["command"] == header["command"] == history["command"]
+    assert scores["set"] == "test" and scores["goals_met"] == sum(row["met"] for row in scores["goals"].values())
+    assert history["curve"][-1]["step"] == history["steps"] and history["done"]
+
+
 @pytest.mark.parametrize(("options", "reason"), [
     ({"emotion": "furious"}, "emotion has 'furious', which is unknown"), ({"emotion": "happy 0, sad 0"}, "sum to 0"),
+    ({"emotion_mix": "sad 0"}, "weights of emotion_mix sum to 0"), ({"emotion_mix": "sadly 1"}, "emotion_mix has 'sadly'"),
     ({"emotion_intensity": 2.0}, "emotion_intensity is 2"), ({"steps": 0}, "steps is 0"), ({"steps": 2000}, "steps is 2000"),
 ])  # fmt: skip
 def test_wrong_options_are_named_when_the_engine_is_loaded(options, reason):
