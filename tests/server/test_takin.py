@@ -48,7 +48,8 @@ def test_a_fifth_of_a_second_is_five_frames(server, takin):
 
 
 @pytest.mark.parametrize(("options", "reason"), [
-    ({"emotion_mix": "furious 1"}, "emotion_mix has 'furious', which is unknown"), ({"emotion_mix": "happy 0"}, "emotion_mix sum to 0"),
+    ({"emotion_mix": "furious 1"}, "emotion_mix has 'furious', which is unknown"),
+    ({"emotion_mix": "happy 0"}, "emotion_mix sum to 0"),
 ])  # fmt: skip
 def test_a_wrong_mood_is_named(server, takin, options, reason):
     with pytest.raises(PromptError, match=reason):
