@@ -20,7 +20,7 @@ import torch
 from evaluate_speech_net import load as load_speech_net
 from safetensors import safe_open
 from takin_films import Film, make_films
-from talking_portrait.models.face_motion import CONTROLS, expression_to_controls
+from takin_measures import at_middles, auc, best_lag, control, correlation, count_blinks, step_sizes
 from talking_portrait.models.published_weights import WEIGHTS, weight_path
 from talking_portrait.models.takin.config import ANGLES, EMOTIONS, EXPRESSION, FPS, POSE
 from talking_portrait.models.takin.emotion import emotion_faces, emotion_label
@@ -31,7 +31,6 @@ from talking_portrait.models.takin.network import TakinNet, build_takin
 from talking_portrait.models.takin.sampling import Guidance
 from torch import Tensor
 
-LARGEST_LAG = 6
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEEDS = 4
 CUT = 2777  # samples of a push in the comparison of a stream with the whole
@@ -47,36 +46,6 @@ GOALS: dict[str, tuple[float, str]] = {
     "yaw_error_degrees": (3.0, "below"), "yaw_spread_degrees": (0.5, "above"), "blinks_per_minute": (8.0, "above"),
     "chunked_minus_offline": (1e-3, "below"), "milliseconds_per_frame": (40.0, "below"),
 }  # fmt: skip
-
-
-def control(motion: Tensor, name: str) -> np.ndarray:
-    """One control [N] of motion [N,70]."""
-    return expression_to_controls(motion[:, :EXPRESSION].unflatten(1, (21, 3)))[:, CONTROLS.index(name)].numpy()
-
-
-def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson r; 0 where one does not move."""
-    count = min(len(first), len(second))
-    first, second = first[:count], second[:count]
-    return float(np.corrcoef(first, second)[0, 1]) if first.std() > 1e-9 and second.std() > 1e-9 else 0.0
-
-
-def best_lag(found: np.ndarray, truth: np.ndarray) -> int:
-    """Frames by which `found` is late where it fits best."""
-    scores = {lag: correlation(found[max(lag, 0) :], truth[max(-lag, 0) :]) for lag in range(-LARGEST_LAG, LARGEST_LAG + 1)}
-    return max(scores, key=lambda lag: (scores[lag], -abs(lag)))
-
-
-def auc(lower: np.ndarray, higher: np.ndarray) -> float:
-    """Chance that a value of `higher` is above one of `lower`."""
-    difference = higher[:, None] - lower[None]
-    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
-
-
-def at_middles(track: np.ndarray, film: Film, visemes: tuple[str, ...]) -> np.ndarray:
-    """Values of a track at the middles of these sounds."""
-    middles = [(start + end) / 2 * FPS for name, start, end in film.parts if name in visemes]
-    return np.interp(np.array(middles) - 0.5, np.arange(len(track)), track)
 
 
 @dataclass(frozen=True)
@@ -270,22 +239,6 @@ class Study:
         for film in self.films[:3]:
             frames += self.draw(film).shape[1]
         return {"milliseconds_per_frame": 1000 * (time.perf_counter() - started) / frames}
-
-
-def step_sizes(network: TakinNet, motion: Tensor) -> np.ndarray:
-    """[N-1] root mean square over the 70 numbers, in deviations, of the step from each frame to the next."""
-    return network.normalised(motion).diff(dim=0).square().mean(1).sqrt().numpy()
-
-
-def count_blinks(lids: np.ndarray) -> int:
-    """How often lids close further than half, having been more open than a fifth."""
-    count, ready = 0, True
-    for value in lids - np.median(lids):
-        if ready and value > 0.5:
-            count, ready = count + 1, False
-        elif value < 0.2:
-            ready = True
-    return count
 
 
 def load(path: Path) -> tuple[TakinNet, dict[str, str]]:

@@ -191,7 +191,7 @@ def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(prepared
 
 
 def test_measures_know_right_from_wrong():
-    from takin_evaluate import auc, best_lag, correlation, count_blinks
+    from takin_measures import auc, best_lag, correlation, count_blinks
 
     track = np.sin(np.arange(100) / 3) + 0.1 * np.random.default_rng(0).standard_normal(100)
     assert correlation(track, 2 * track + 1) == pytest.approx(1) and correlation(track, np.zeros(100)) == 0
