@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.published_weights import KDTALKER_KEYS
 from ..models.takin.config import EMOTIONS
-from .engines import ENGINES, load_engine
+from .engines import ENGINES, EngineOptions, load_engine
 from .progress import ticker
 from .registry import weights_fingerprint
 
@@ -34,13 +34,13 @@ class LoadMotionEngine(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "steps",
-                    default=10,
-                    min=1,
+                    default=0,
+                    min=0,
                     max=1000,
                     optional=True,
                     advanced=True,
-                    tooltip="Diffusion steps of KDTalker: 10 are as good as the 50 of its authors by their own measure, and five "
-                    "times as fast; below 5 the lips suffer. Takin-ADA: 5 to 20. The built-in engine has none.",
+                    tooltip="Diffusion steps; 0 takes what suits the engine. KDTalker: 10, as good as the 50 of its authors by "
+                    "their own measure; below 5 the lips suffer. Takin-ADA: 10. The built-in engine has none.",
                 ),
                 io.Combo.Input(
                     "emotion",
@@ -71,15 +71,11 @@ class LoadMotionEngine(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, engine: str, steps: int = 10, emotion: str = "neutral", emotion_intensity: float = 1.0, emotion_mix: str = ""
-    ) -> io.NodeOutput:
-        return io.NodeOutput(
-            load_engine(engine, steps, emotion=emotion, emotion_intensity=emotion_intensity, emotion_mix=emotion_mix)
-        )
+    def execute(cls, engine: str, **options) -> io.NodeOutput:
+        return io.NodeOutput(load_engine(engine, EngineOptions(**options)))
 
     @classmethod
-    def fingerprint_inputs(cls, engine: str, **_) -> list:
+    def fingerprint_inputs(cls, engine: str, **options) -> list:
         return weights_fingerprint([*KDTALKER_KEYS, "liveportrait.motion"]) if engine == "KDTalker" else []
 
 

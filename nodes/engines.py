@@ -1,6 +1,7 @@
 """The motion engines that Load Motion Engine offers: one line each."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -10,9 +11,22 @@ from .loading import load_shared
 from .registry import find_weight, missing_weight_message
 
 NODE = "Load Motion Engine"
+KDTALKER_STEPS = 10  # as good as its authors' 50 by their own measure
+TAKIN_STEPS = 10
 
 
-def _builtin(steps: int, **_) -> MotionEngine:
+@dataclass(frozen=True)
+class EngineOptions:
+    """What Load Motion Engine asks for, where an engine has it: `steps` of the diffusion (0: what suits the engine), and
+    Takin-ADA's emotion (models/takin/engine.py)."""
+
+    steps: int = 0
+    emotion: str = "neutral"
+    emotion_intensity: float = 1.0
+    emotion_mix: str = ""
+
+
+def _builtin(options: EngineOptions) -> MotionEngine:
     from ..models.builtin.motion_engine import BuiltinMotionEngine
     from ..models.builtin.speech_net import build_speech_net
 
@@ -23,7 +37,7 @@ def _builtin(steps: int, **_) -> MotionEngine:
     return BuiltinMotionEngine(model.ready, model.device)
 
 
-def _kdtalker(steps: int, **_) -> MotionEngine:
+def _kdtalker(options: EngineOptions) -> MotionEngine:
     from ..models.kdtalker.audio_encoder import build_audio_encoder
     from ..models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
     from ..models.kdtalker.denoiser import build_denoiser
@@ -36,31 +50,35 @@ def _kdtalker(steps: int, **_) -> MotionEngine:
     denoiser = load_shared("kdtalker denoiser", paths["denoiser"], torch.float32, build_denoiser, NODE, denoiser_state)
     encoder = load_shared("wav2lip", paths["audio"], torch.float32, build_audio_encoder, NODE, audio_encoder_state)
     statistics = read_statistics(paths["norm"], NODE)
+    steps = options.steps or KDTALKER_STEPS
     return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, steps, denoiser.device)
 
 
-def _takin(
-    steps: int, emotion: str = "neutral", emotion_intensity: float = 1.0, emotion_mix: str = "", **_
-) -> MotionEngine:
+def _takin(options: EngineOptions) -> MotionEngine:
     from ..models.builtin.speech_net import build_speech_net
     from ..models.takin.engine import TakinEngine, TakinOptions
     from ..models.takin.features import builtin_encoder_name
     from ..models.takin.network import build_takin
 
-    mixed = emotion_mix.strip()
-    options = TakinOptions(mixed or emotion, emotion_intensity, steps, named="emotion_mix" if mixed else "emotion")
+    mixed = options.emotion_mix.strip()
+    own = TakinOptions(
+        mixed or options.emotion, options.emotion_intensity, options.steps or TAKIN_STEPS,
+        named="emotion_mix" if mixed else "emotion",
+    )  # fmt: skip
     paths = {key: weight_path(WEIGHTS[key]) for key in ("takin.motion", "speech")}
     for key, path in paths.items():
         if not path.is_file():
             raise ValueError(missing_weight_message(key, NODE))
     network = load_shared("takin", paths["takin.motion"], torch.float32, build_takin, NODE)
     hearing = load_shared("speech", paths["speech"], torch.float32, build_speech_net, NODE)
-    return TakinEngine(network.ready, hearing.ready, builtin_encoder_name(paths["speech"]), options, network.device)
+    return TakinEngine(network.ready, hearing.ready, builtin_encoder_name(paths["speech"]), own, network.device)
 
 
-ENGINES: dict[str, Callable[..., MotionEngine]] = {"built-in": _builtin, "KDTalker": _kdtalker, "Takin-ADA": _takin}
+ENGINES: dict[str, Callable[[EngineOptions], MotionEngine]] = {
+    "built-in": _builtin, "KDTalker": _kdtalker, "Takin-ADA": _takin,
+}  # fmt: skip
 
 
-def load_engine(name: str, steps: int = 10, **options) -> MotionEngine:
-    """The engine called `name` in the menu; `steps` are those of its diffusion, where it has one; engines take what they know."""
-    return ENGINES[name](steps, **options)
+def load_engine(name: str, options: EngineOptions = EngineOptions()) -> MotionEngine:
+    """The engine called `name` in the menu."""
+    return ENGINES[name](options)

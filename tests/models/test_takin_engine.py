@@ -204,18 +204,20 @@ def test_the_published_scores_are_of_the_shipped_file():
 @pytest.mark.parametrize(("options", "reason"), [
     ({"emotion": "furious"}, "emotion has 'furious', which is unknown"), ({"emotion": "happy 0, sad 0"}, "sum to 0"),
     ({"emotion_mix": "sad 0"}, "weights of emotion_mix sum to 0"), ({"emotion_mix": "sadly 1"}, "emotion_mix has 'sadly'"),
-    ({"emotion_intensity": 2.0}, "emotion_intensity is 2"), ({"steps": 0}, "steps is 0"), ({"steps": 2000}, "steps is 2000"),
+    ({"emotion_intensity": 2.0}, "emotion_intensity is 2"), ({"steps": 2000}, "steps is 2000"),
 ])  # fmt: skip
 def test_wrong_options_are_named_when_the_engine_is_loaded(options, reason):
     with pytest.raises(ValueError, match=f"Load Motion Engine: .*{reason}"):
-        engines.load_engine("Takin-ADA", **options)
+        engines.load_engine("Takin-ADA", engines.EngineOptions(**options))
 
 
 def test_the_node_prefers_a_mixture_to_the_menu():
-    engine = LoadMotionEngine.execute("Takin-ADA", 5, "sad", 0.5, " happy 3, angry 1 ").result[0]
+    told = {"steps": 5, "emotion": "sad", "emotion_intensity": 0.5}
+    engine = LoadMotionEngine.execute("Takin-ADA", **told, emotion_mix=" happy 3, angry 1 ").result[0]
     assert engine.options.emotion == "happy 3, angry 1" and engine.options.steps == 5
     assert torch.allclose(engine.label[EMOTIONS.index("happy")], torch.tensor(0.375))
-    assert LoadMotionEngine.execute("Takin-ADA", 5, "sad", 0.5).result[0].label[EMOTIONS.index("sad")] == 0.5
+    assert LoadMotionEngine.execute("Takin-ADA", **told).result[0].label[EMOTIONS.index("sad")] == 0.5
+    assert LoadMotionEngine.execute("Takin-ADA").result[0].options.steps == 10
 
 
 @pytest.mark.parametrize("spoil", ["missing", "truncated", "other network", "other sizes", "no header"])
