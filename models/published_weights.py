@@ -5,6 +5,7 @@ from pathlib import Path
 
 PACK = Path(__file__).resolve().parent.parent
 IN_PACK = "models/builtin/weights"
+TAKIN_IN_PACK = "models/takin/weights"
 
 
 @dataclass(frozen=True)
@@ -12,12 +13,17 @@ class Weight:
     """One published file. `size` is in MB, from the source's listing or, marked ~, from its tensors' shapes."""
 
     file: str
-    folder: str  # ComfyUI model folder, or IN_PACK for what ships with the pack
+    folder: str  # ComfyUI model folder; for what ships with the pack, IN_PACK or TAKIN_IN_PACK
     url: str
     size: str
     licence: str
     used_by: str
     other_names: tuple[str, ...] = ()  # further places in the same folder where the file, or its original edition, may lie
+
+    @property
+    def in_pack(self) -> bool:
+        """Whether it ships with the pack."""
+        return self.folder in (IN_PACK, TAKIN_IN_PACK)
 
 
 LIVEPORTRAIT = "https://huggingface.co/Kijai/LivePortrait_safetensors/resolve/main/"
@@ -67,6 +73,10 @@ WEIGHTS: dict[str, Weight] = {
     "kdtalker.norm": Weight(
         "norm.npz", "kdtalker", "https://github.com/chaolongy/KDTalker (dataset_process/norm.npz)", "0.006",
         "CC BY-NC 4.0", "KDTalker engine",
+    ),
+    "takin.motion": Weight(
+        "takin_tiny.safetensors", TAKIN_IN_PACK, "ships with the pack; tools/takin_train.py makes it",
+        "5.1", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
     ),
     "joyvasa.motion": Weight(
         "motion_generator_hubert_chinese.pt", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~414",
@@ -149,6 +159,6 @@ def markdown_table() -> str:
     rows = ["| file | folder | size, MB | licence | used by |", "|---|---|---|---|---|"]
     for weight in WEIGHTS.values():
         name = f"[{weight.file}]({weight.url.split(' ')[0]})" if weight.url.startswith("https") else weight.file
-        folder = f"{weight.folder}/ in the pack" if weight.folder == IN_PACK else f"models/{weight.folder}/"
+        folder = f"{weight.folder}/ in the pack" if weight.in_pack else f"models/{weight.folder}/"
         rows.append(f"| {name} | {folder} | {weight.size} | {weight.licence} | {weight.used_by} |")
     return "\n".join(rows)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.published_weights import JOYVASA_KEYS, KDTALKER_KEYS
+from ..models.takin.config import EMOTIONS
 from .engines import ENGINES, EngineOptions, load_engine
 from .progress import ticker
 from .registry import weights_fingerprint
@@ -31,7 +32,8 @@ class LoadMotionEngine(io.ComfyNode):
                     options=list(ENGINES),
                     tooltip="built-in: a small network for the mouth, rules for blinks, brows and head; works on any machine. "
                     "KDTalker: diffusion for the whole face and head; needs its files (non-commercial) and a portrait. "
-                    "JoyVASA: diffusion for the whole face and head from the voice alone; needs its files.",
+                    "JoyVASA: diffusion for the whole face and head from the voice alone; needs its files. "
+                    "Takin-ADA: diffusion with emotions; nothing to download, trained on synthetic speech and rule-made faces.",
                 ),
                 io.Int.Input(
                     "steps",
@@ -42,7 +44,7 @@ class LoadMotionEngine(io.ComfyNode):
                     advanced=True,
                     tooltip="Diffusion steps; 0 takes what suits the engine. KDTalker: 10, as good as the 50 of its authors by "
                     "their own measure; below 5 the lips suffer. JoyVASA: all that its file was trained with; fewer are faster. "
-                    "The built-in engine has none.",
+                    "Takin-ADA: 10. The built-in engine has none.",
                 ),
                 io.Float.Input(
                     "guidance",
@@ -72,6 +74,30 @@ class LoadMotionEngine(io.ComfyNode):
                     optional=True,
                     advanced=True,
                     tooltip="JoyVASA: on, the motion comes 80 ms after the sound, as from its authors' program; off, in time.",
+                ),
+                io.Combo.Input(
+                    "emotion",
+                    options=list(EMOTIONS),
+                    default="neutral",
+                    optional=True,
+                    tooltip="Takin-ADA: the mood of the whole face. The other engines have none.",
+                ),
+                io.Float.Input(
+                    "emotion_intensity",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Takin-ADA: how strong the emotion is, from 0 (none) to 1 (full).",
+                ),
+                io.String.Input(
+                    "emotion_mix",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Takin-ADA: several emotions with their weights instead of emotion, such as: happy 2, surprised 1. "
+                    "Empty takes emotion.",
                 ),
             ],
             outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
@@ -112,7 +138,7 @@ class GenerateFaceMotion(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Same seed, same motion. In the built-in engine it changes blinks and head, never the lips.",
+                    tooltip="Same seed, same motion. It changes blinks and head, and with KDTalker the lips a little.",
                 ),
                 io.Float.Input(
                     "mouth_amount",
@@ -136,8 +162,8 @@ class GenerateFaceMotion(io.ComfyNode):
                     min=0.0,
                     max=60.0,
                     step=1.0,
-                    tooltip="Built-in engine: blinks per minute, on average; 0 never blinks. People blink 15 to 20 times. "
-                    "KDTalker and JoyVASA make their own.",
+                    tooltip="Built-in engine and Takin-ADA: blinks per minute, on average; 0 never blinks. People blink 15 to 20 "
+                    "times. KDTalker and JoyVASA make their own.",
                 ),
                 io.Float.Input(
                     "brow_amount",
@@ -146,7 +172,7 @@ class GenerateFaceMotion(io.ComfyNode):
                     max=2.0,
                     step=0.05,
                     advanced=True,
-                    tooltip="Built-in engine: factor on the brows, which rise on stressed words: 0 still, 1 natural.",
+                    tooltip="Built-in engine and Takin-ADA: factor on the brows, which rise on stressed words: 0 still, 1 natural.",
                 ),
                 io.Float.Input(
                     "silence_threshold",
@@ -155,8 +181,8 @@ class GenerateFaceMotion(io.ComfyNode):
                     max=-10.0,
                     step=1.0,
                     advanced=True,
-                    tooltip="Built-in engine: below this level, in dB relative to the loudest speech, the mouth closes. "
-                    "Raise it for noisy audio.",
+                    tooltip="Built-in engine and Takin-ADA: below this level, in dB relative to the loudest speech, the mouth "
+                    "closes. Raise it for noisy audio.",
                 ),
                 io.Custom("PORTRAIT").Input(
                     "portrait",

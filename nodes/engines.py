@@ -12,17 +12,22 @@ from .registry import find_weight, missing_weight_message
 
 NODE = "Load Motion Engine"
 KDTALKER_STEPS = 10  # as good as its authors' 50 by their own measure
+TAKIN_STEPS = 10
 
 
 @dataclass(frozen=True)
 class EngineOptions:
     """What Load Motion Engine asks for, where an engine has it: `steps` of the diffusion (0: what suits the engine), and
-    JoyVASA's guidance, smoothing of the head and timing (models/joyvasa/engine.py)."""
+    JoyVASA's guidance, smoothing of the head and timing (models/joyvasa/engine.py), and Takin-ADA's emotion
+    (models/takin/engine.py)."""
 
     steps: int = 0
     guidance: float = 2.0
     head_smoothing: float = 0.0
     official_timing: bool = False
+    emotion: str = "neutral"
+    emotion_intensity: float = 1.0
+    emotion_mix: str = ""
 
 
 def _builtin(options: EngineOptions) -> MotionEngine:
@@ -59,13 +64,34 @@ def _joyvasa(options: EngineOptions) -> MotionEngine:
     from ..models.joyvasa.motion import read_template
     from ..models.joyvasa.network import build_joyvasa
 
+    own = JoyVASAOptions(options.steps, options.guidance, options.head_smoothing, options.official_timing)
     paths = {part: find_weight(f"joyvasa.{part}", NODE) for part in ("motion", "template")}
     network = load_shared("joyvasa", paths["motion"], torch.float32, build_joyvasa, NODE, joyvasa_state)
-    return JoyVASAEngine(network.ready, read_template(paths["template"], NODE), JoyVASAOptions(**vars(options)), network.device)
+    return JoyVASAEngine(network.ready, read_template(paths["template"], NODE), own, network.device)
+
+
+def _takin(options: EngineOptions) -> MotionEngine:
+    from ..models.builtin.speech_net import build_speech_net
+    from ..models.takin.engine import TakinEngine, TakinOptions
+    from ..models.takin.features import builtin_encoder_name
+    from ..models.takin.network import build_takin
+
+    mixed = options.emotion_mix.strip()
+    own = TakinOptions(
+        mixed or options.emotion, options.emotion_intensity, options.steps or TAKIN_STEPS,
+        named="emotion_mix" if mixed else "emotion",
+    )  # fmt: skip
+    paths = {key: weight_path(WEIGHTS[key]) for key in ("takin.motion", "speech")}
+    for key, path in paths.items():
+        if not path.is_file():
+            raise ValueError(missing_weight_message(key, NODE))
+    network = load_shared("takin", paths["takin.motion"], torch.float32, build_takin, NODE)
+    hearing = load_shared("speech", paths["speech"], torch.float32, build_speech_net, NODE)
+    return TakinEngine(network.ready, hearing.ready, builtin_encoder_name(paths["speech"]), own, network.device)
 
 
 ENGINES: dict[str, Callable[[EngineOptions], MotionEngine]] = {
-    "built-in": _builtin, "KDTalker": _kdtalker, "JoyVASA": _joyvasa,
+    "built-in": _builtin, "KDTalker": _kdtalker, "JoyVASA": _joyvasa, "Takin-ADA": _takin,
 }  # fmt: skip
 
 

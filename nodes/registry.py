@@ -4,7 +4,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..models.published_weights import IN_PACK, WEIGHTS
+from ..models.published_weights import WEIGHTS
 
 OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker")  # of the models folder, unknown to ComfyUI
 # variant -> folders within the model folder where its files may lie
@@ -43,7 +43,7 @@ def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, f
 def missing_weight_message(key: str, node: str, variant: str = "") -> str:
     """What an artist must read when a weight is not there: file, folder, link, size, licence."""
     weight = WEIGHTS[key]
-    if weight.folder == IN_PACK:
+    if weight.in_pack:
         return (
             f"{node}: {weight.file} is missing or damaged in the pack's own folder {weight.folder}/. It ships with the "
             f"pack: get it back with `git checkout -- {weight.folder}/{weight.file}`, or install the pack again."

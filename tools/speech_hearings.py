@@ -97,8 +97,8 @@ def through_air(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return wave * 10 ** (random.uniform(-20, 0) / 20) / max(np.abs(wave).max(), 1e-6)
 
 
-def hearing(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One hearing of a clip: log-mel [T,40], viseme class [T], articulation [T,6]; `revoiced`: chance of revoice."""
+def spoken(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+    """A clip at another speed, perhaps from another throat (chance `revoiced`), with silence around: wave, segments."""
     speed = int(random.choice(SPEEDS))
     wave = resample_poly(clip["wave"].astype(np.float32) / 32768, 100, speed)
     if random.random() < revoiced:
@@ -106,7 +106,12 @@ def hearing(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[n
     ends = np.asarray(clip["ends"]) * 100 / speed
     before, after = random.uniform(0, 0.8, 2)
     wave = np.pad(wave, (int(before * RATE), int(after * RATE)))
-    parts = segments(["pau", *clip["phones"], "pau"], [before, *(ends + before), len(wave) / RATE], espeak=False)
+    return wave, segments(["pau", *clip["phones"], "pau"], [before, *(ends + before), len(wave) / RATE], espeak=False)
+
+
+def hearing(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One hearing of a clip: log-mel [T,40], viseme class [T], articulation [T,6]; `revoiced`: chance of revoice."""
+    wave, parts = spoken(clip, revoiced, random)
     wave = through_air(wave, random)
     frames = len(wave) * FRAME_RATE // RATE
     mel, _ = log_mel_block(wave.astype(np.float32), 0, frames)

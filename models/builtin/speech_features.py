@@ -83,11 +83,12 @@ def loudest(energy: np.ndarray, reach: float) -> float:
     return float(np.percentile(energy[energy >= np.percentile(energy, 99.9) - reach], 95))
 
 
-def normalise(mel: np.ndarray) -> np.ndarray:
-    """Remove what is constant in a recording: each band minus its mean over the voiced part, in units of 3, -4..3.
-
-    The voiced part is every frame whose mean log energy is within 6 (26 dB) of the loudest.
-    """
+def voiced_mean(mel: np.ndarray) -> np.ndarray:
+    """[40] mean of each band over the voiced part: every frame whose mean log energy is within 6 (26 dB) of the loudest."""
     energy = mel.mean(1)
-    voiced = energy > loudest(energy, 9.0) - 6
-    return np.clip((mel - mel[voiced].mean(0)) / 3, -4, 3).astype(np.float32)
+    return mel[energy > loudest(energy, 9.0) - 6].mean(0)
+
+
+def normalise(mel: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
+    """Remove what is constant in a recording: each band minus its voiced mean (or a known one), in units of 3, -4..3."""
+    return np.clip((mel - (voiced_mean(mel) if mean is None else mean)) / 3, -4, 3).astype(np.float32)

@@ -31,11 +31,15 @@ class SpeechNet(nn.Module):
         self.blocks = nn.ModuleList(operations.Conv1d(width, width, KERNEL, dilation=d, **options) for d in DILATIONS)
         self.leave = operations.Conv1d(width, len(VISEMES) + len(ARTICULATION), 1, **options)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        x = nn.functional.gelu(self.enter(mel))
+    def hidden(self, mel: Tensor) -> list[Tensor]:
+        """What each of the 7 layers hears, [N,width,T] each."""
+        layers = [nn.functional.gelu(self.enter(mel))]
         for block in self.blocks:
-            x = x + nn.functional.gelu(block(x))
-        return self.leave(x)
+            layers.append(layers[-1] + nn.functional.gelu(block(layers[-1])))
+        return layers
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return self.leave(self.hidden(mel)[-1])
 
 
 def build_speech_net(

@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech, frame_count, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
+from talking_portrait.models.takin.features import builtin_encoder_name
+from talking_portrait.models.takin.network import build_takin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
@@ -25,7 +29,18 @@ def builtin() -> BuiltinMotionEngine:
     return BuiltinMotionEngine(lambda: network.eval())
 
 
-ENGINES = {"built-in": builtin}
+def takin() -> TakinEngine:
+    path = ROOT / "models/takin/weights/takin_tiny.safetensors"
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    state = {k: v.float() for k, v in load_file(path).items()}
+    network = build_takin(state, metadata)
+    network.load_state_dict(state)
+    hearing, name = builtin().network, builtin_encoder_name(ROOT / "models/builtin/weights/speech.safetensors")
+    return TakinEngine(lambda: network.eval(), hearing, name, TakinOptions(steps=2))
+
+
+ENGINES = {"built-in": builtin, "Takin-ADA": takin}
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import folder_paths
 import pytest
-from talking_portrait.models.published_weights import IN_PACK, WEIGHTS, markdown_table, page_models
+from talking_portrait.models.published_weights import WEIGHTS, markdown_table, page_models
 from talking_portrait.nodes.registry import find_weight, missing_weight_message
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -15,13 +15,13 @@ def test_a_missing_file_is_named_with_folder_link_size_and_licence(key):
     weight = WEIGHTS[key]
     message = missing_weight_message(key, "Some Node")
     assert message.startswith("Some Node: ") and weight.file in message and weight.folder in message
-    if weight.folder != IN_PACK:
+    if not weight.in_pack:
         assert weight.url in message and weight.licence in message and weight.size in message
 
 
 def test_what_ships_is_there():
     for weight in WEIGHTS.values():
-        if weight.folder == IN_PACK:
+        if weight.in_pack:
             size = (ROOT / weight.folder / weight.file).stat().st_size / 1e6
             assert abs(size - float(weight.size)) < 0.06, f"{weight.file} has {size:.2f} MB, the table says {weight.size}"
 

@@ -276,7 +276,7 @@ def test_a_face_motion_drives_it_through_drawn_pictures(server, files):
         },
         "show": {"class_type": "PreviewAny", "inputs": {"source": ["driving", 1]}},
     }  # fmt: skip
-    assert server.run(graph)["show"]["text"] == ["6"]
+    assert server.run(graph)["show"]["text"] == ["7"]  # of 13 drawn frames
 
 
 def test_odd_sizes_and_other_rates(server, files):
