@@ -1,8 +1,8 @@
 """Takin-ADA as a motion engine: speech and an emotion -> the motion of a whole face (section 3.2)."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -23,9 +23,8 @@ from .features import SpeechLayers, builtin_layers_between
 from .generator import PER_FRAME, Feeling, MotionGenerator, Sampling, pose_command
 from .network import TakinNet
 from .sampling import Guidance, timesteps
-from .speaking import spoken_motion
+from .speaking import near_blinks, spoken_motion
 
-BLOCK = 2000  # feature frames that are computed at once: 40 s
 HEARING_SHARE = 0.1  # of the progress bar
 LIP_LEAD = 0.02  # seconds by which the learnt lips move before their sound
 LICENCE = "Apache-2.0"
@@ -76,28 +75,43 @@ class TakinEngine:
     ) -> FaceMotion:  # fmt: skip
         """See MotionEngine. All values are changes from the photo, whoever is on it; made at 25 fps and resampled."""
         frames = speech.checked(fps)
+        whole = joined(list(self.stream(speech, fps, seed, settings, progress)))
+        return whole if fps == FPS else retime(whole, fps, frames)
+
+    def stream(
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress = lambda done, total: None
+    ) -> Iterator[FaceMotion]:  # fmt: skip
+        """The same motion at 25 fps, piece by piece as it is drawn; the first is there long before the end is looked at.
+
+        There are as many frames in all as at 25 fps fit the clip, or reach its end where `fps` is another rate.
+        """
+        frames = speech.checked(fps)
         native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
         mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate)
         gate, _ = silence_gate(loudness, settings.silence_threshold)
         random = np.random.default_rng(seed)
         blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, random)
         closure = torch.from_numpy(blink_track(blinks, (np.arange(native) + 0.5) / FPS)).float()
-        steady, free = self._drawn(normalise(mel), native, closure, seed, progress)
         source = {
             "producer": self.id, "seed": seed, "steps": self.options.steps, "emotion": self.options.emotion,
             "emotion_intensity": self.options.intensity, "blinks": blinks.round(3).tolist(), "licence": LICENCE,
         }  # fmt: skip
-        spoken = at_frames(gate[:, None], native, Fraction(FPS), LIP_LEAD)[:, 0]
-        motion = spoken_motion(steady, free, self._face(), spoken, closure, settings, source)
-        return motion if fps == FPS else retime(motion, fps, frames)
+        spoken, blinking = at_frames(gate[:, None], native, Fraction(FPS), LIP_LEAD)[:, 0], near_blinks(closure)
+        first = 0
+        for steady, free in self._drawn(normalise(mel), native, closure, seed, progress):
+            here = slice(first, first + len(free))
+            yield spoken_motion(steady, free, self.face_change(), spoken[here], blinking[here], settings, source, first)
+            first += len(free)
 
-    def _face(self) -> Tensor:
+    def face_change(self) -> Tensor:
         """[63] change of the expression that the emotion makes."""
         known = self.label @ emotion_faces()[0]
         return known if self.options.exemplar is None else self.options.exemplar
 
-    def _drawn(self, mel: np.ndarray, frames: int, closure: Tensor, seed: int, progress: Progress) -> tuple[Tensor, Tensor]:
-        """The likeliest motion and the seed's own, [frames,70] each, in units."""
+    def _drawn(
+        self, mel: np.ndarray, frames: int, closure: Tensor, seed: int, progress: Progress
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The likeliest motion and the seed's own, [n,70] each, in units, until there are `frames`."""
         network, hear = self.network(), self.speech_network()
         sampling = Sampling(steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed)
         stride = sampling.window - sampling.overlap
@@ -110,14 +124,24 @@ class TakinEngine:
         generator = MotionGenerator(
             network, sampling, Feeling(self.label, self.options.exemplar), blink_command(network, closure), each, self.device
         )
-        parts, total = [], PER_FRAME * frames
+        total, block = PER_FRAME * frames, PER_FRAME * stride
         progress(round(100 * HEARING_SHARE), 100)
-        for start in range(0, total, BLOCK):
-            layers = builtin_layers_between(hear, mel, start, min(start + BLOCK, total), self.device)
-            parts.append(generator.push(SpeechLayers(layers, self.encoder)))
-        motion = torch.cat([*parts, generator.finish()], 1)
+        for start in range(0, total, block):
+            layers = builtin_layers_between(hear, mel, start, min(start + block, total), self.device)
+            motion = generator.push(SpeechLayers(layers, self.encoder))
+            if motion.shape[1]:
+                yield motion[0], motion[1]
+        motion = generator.finish()
+        if motion.shape[1]:
+            yield motion[0], motion[1]
         progress(100, 100)
-        return motion[0], motion[1]
+
+
+def joined(parts: list[FaceMotion]) -> FaceMotion:
+    """Pieces of one motion, end to end."""
+    first = parts[0]
+    fields = ("expression", "pose", "translation", "scale", "controls", "valid")
+    return replace(first, **{name: torch.cat([getattr(part, name) for part in parts]) for name in fields})
 
 
 def blink_command(network: TakinNet, closure: Tensor) -> Callable[[int, int], Tensor]:

@@ -33,11 +33,13 @@ def near_blinks(closure: Tensor) -> Tensor:
 
 
 def spoken_motion(
-    steady: Tensor, free: Tensor, face: Tensor, gate: np.ndarray, closure: Tensor, settings: MotionSettings, source: dict
-) -> FaceMotion:
+    steady: Tensor, free: Tensor, face: Tensor, gate: np.ndarray, blinking: Tensor, settings: MotionSettings, source: dict,
+    first: int = 0,
+) -> FaceMotion:  # fmt: skip
     """Changes from the photo: lips of `steady` [N,70], everything else of `free` [N,70], both in units.
 
-    face [63]: change that the emotion makes. gate [N]: 0 silence, 1 speech. closure [N]: commanded blinks.
+    face [63]: change that the emotion makes. gate [N]: 0 silence, 1 speech. blinking [N]: see `near_blinks`. The first of these
+    frames is the film's frame `first`.
     """
     rest, speaking = resting_controls(face), torch.from_numpy(gate)[:, None]
     expressions = [motion[:, :EXPRESSION].unflatten(1, (21, 3)) for motion in (steady, free)]
@@ -45,7 +47,7 @@ def spoken_motion(
     beyond = [e - controls_to_expression(c) for e, c in zip(expressions, (found, controls), strict=True)]
     lips = rest[LIPS] + speaking * (found[:, LIPS] - rest[LIPS])
     controls[:, LIPS] = lips * settings.mouth_amount
-    lids = (controls[:, BLINKS] - rest[BLINKS]) * near_blinks(closure)[:, None]
+    lids = (controls[:, BLINKS] - rest[BLINKS]) * blinking[:, None]
     lids[:, 1] *= 1 - settings.blink_asymmetry
     controls[:, BLINKS] = rest[BLINKS] + lids
     controls[:, GAZE] *= settings.head_amount  # the eyes wander with the head
@@ -54,7 +56,7 @@ def spoken_motion(
     keypoints = list(KEYPOINTS["lips"])
     extra = beyond[1].clone()
     extra[:, keypoints] = beyond[0][:, keypoints] * settings.mouth_amount
-    ramp = (torch.arange(len(free)) / (RAMP_SECONDS * FPS)).clamp(max=1)[:, None]  # from the photo's own pose
+    ramp = (torch.arange(first, first + len(free)) / (RAMP_SECONDS * FPS)).clamp(max=1)[:, None]  # from the photo's own pose
     head = settings.head_amount * ramp * ramp * (3 - 2 * ramp)
     return FaceMotion(
         tied(controls_to_expression(controls) + extra, controls), head * free[:, ANGLES], head * free[:, TRANSLATION],

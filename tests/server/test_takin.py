@@ -67,3 +67,69 @@ def test_it_stops_in_the_middle(server, takin):
     with pytest.raises(PromptError, match="interrupted"):
         server.run(prompt, watch)
     assert time.monotonic() - pressed["at"] < 5
+
+
+def stream_prompt(prompt: dict, **inputs) -> dict:
+    """The same film by one node that draws while it listens."""
+    graph = {key: node for key, node in prompt.items() if key not in ("motion", "video")}
+    graph["video"] = {
+        "class_type": "TalkingPortraitStream",
+        "inputs": {
+            "portrait": ["portrait", 0], "motion_engine": ["engine", 0], "audio": ["audio", 0], "seed": 0, "mouth_amount": 1.0,
+            "head_amount": 1.0, "blink_rate": 18.0, "crf": 16.0, **inputs,
+        },
+    }  # fmt: skip
+    return graph
+
+
+def test_a_stream_is_the_same_film_and_is_seen_before_all_was_heard(server, takin):
+    prompt = takin(12.0)
+    whole = film(server, prompt)
+    seen = []
+
+    def watch(kind, data):
+        if kind == "preview":
+            seen.append(seen_at[-1])
+        elif kind == "progress" and data.get("node") == "video":
+            seen_at.append(data["value"] / data["max"])
+
+    seen_at = [0.0]
+    (video,) = server.output_files(server.run(stream_prompt(prompt), watch))
+    streamed = video_facts(video)["frames"].astype(np.float32)
+    assert len(streamed) == len(whole) == 300
+    assert np.abs(streamed - whole).mean() < 1.0
+    assert seen and seen[0] < 0.2, "no preview came before a fifth of the film was drawn"
+
+
+def test_an_engine_that_cannot_stream_is_refused(server, takin):
+    with pytest.raises(PromptError, match="motion_engine is built-in, which hears the whole sound"):
+        server.run(stream_prompt(takin(0.5, engine="built-in")))
+
+
+def test_a_live_voice_goes_on_from_its_state(server, takin):
+    prompt = takin(3.0)
+    live = {"motion_engine": ["engine", 0], "seed": 1, "mouth_amount": 1.0, "head_amount": 1.0, "blink_rate": 18.0}
+    graph = {key: prompt[key] for key in ("engine", "audio", "image", "detector", "landmarks", "renderer", "portrait")}
+    graph |= {
+        "first": {"class_type": "TalkingPortraitGenerateMotionLive", "inputs": {**live, "audio": ["audio", 0], "last": False}},
+        "second": {
+            "class_type": "TalkingPortraitGenerateMotionLive",
+            "inputs": {**live, "audio": ["audio", 0], "last": True, "state": ["first", 1]},
+        },
+    }  # fmt: skip
+    counts = []
+    for name in ("first", "second"):
+        graph["video"] = {
+            "class_type": "TalkingPortraitRenderVideo",
+            "inputs": {"portrait": ["portrait", 0], "face_motion": [name, 0], "crf": 16.0},
+        }
+        graph["save"] = {
+            "class_type": "SaveVideo",
+            "inputs": {"video": ["video", 0], "filename_prefix": f"video/{name}", "format": "auto", "codec": "auto"},
+        }
+        counts.append(len(film(server, graph)))
+    assert 0 < counts[0] < 75 and sum(counts) == 150
+    graph["first"]["inputs"]["audio"] = ["short", 0]
+    graph["short"] = {"class_type": "TrimAudioDuration", "inputs": {"audio": ["audio", 0], "start_index": 0.0, "duration": 0.5}}
+    with pytest.raises(PromptError, match="audio is 0.50 s long, too short for a frame to be final"):
+        server.run(graph)

@@ -1,0 +1,136 @@
+"""Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from run to run."""
+
+import uuid
+from pathlib import Path
+
+import comfy.model_management
+import folder_paths
+from comfy_api.latest import InputImpl, io
+
+from ..models.engine import MotionSettings
+from ..models.takin.config import FPS
+from ..models.takin.engine import TakinEngine, joined
+from ..models.takin.live_motion import LiveMotion
+from ..models.video_stream import VideoStreamWriter
+from .audio import CATEGORY, checked_rate, single_speech
+from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
+from .progress import FrameProgress
+
+STREAM, LIVE = "Stream Talking Portrait", "Generate Face Motion (live)"
+EngineType, StateType = io.Custom("MOTION_ENGINE"), io.Custom("LIVE_MOTION")
+
+
+def settings_inputs() -> list:
+    """What both nodes ask of the motion."""
+    return [
+        io.Int.Input(
+            "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
+            tooltip="Same seed, same motion. It changes blinks and head, not the lips.",
+        ),
+        io.Float.Input("mouth_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on lips and jaw: 1 as spoken."),
+        io.Float.Input("head_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on head motion: 1 natural."),
+        io.Float.Input("blink_rate", default=18.0, min=0.0, max=60.0, step=1.0, tooltip="Blinks per minute; 0 never blinks."),
+    ]  # fmt: skip
+
+
+def streaming(engine, node: str) -> TakinEngine:
+    """The engine, if it makes motion piece by piece; ValueError otherwise."""
+    if not isinstance(engine, TakinEngine):
+        raise ValueError(
+            f"{node}: motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in Load Motion "
+            "Engine, or take Generate Face Motion and Render Portrait Video."
+        )
+    return engine
+
+
+class StreamTalkingPortrait(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitStream",
+            display_name=STREAM,
+            category="talking portrait/portrait",
+            description="Motion and picture in one: frames appear while the rest of the speech is still to come. For Takin-ADA.",
+            search_aliases=["talking head", "live", "real time", "streaming"],
+            inputs=[
+                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
+                EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
+                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the film's sound."),
+                *settings_inputs(),
+                io.Float.Input(
+                    "crf", default=16.0, min=0.0, max=40.0, step=1.0, advanced=True,
+                    tooltip="H.264 constant quality: 0 is lossless, 16 looks lossless, 23 is small, higher is worse.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(tooltip="For Save Video; 25 frames per second."),
+                FaceMotionType.Output(tooltip="The motion that was drawn, for the motion nodes."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, portrait: PreparedPortrait, motion_engine, audio, seed, mouth_amount, head_amount, blink_rate, crf
+    ) -> io.NodeOutput:
+        engine, speech = streaming(motion_engine, STREAM), single_speech(audio)
+        frames = speech.checked(checked_rate(FPS))
+        settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
+        path = Path(folder_paths.get_temp_directory()) / "talking_portrait" / f"{uuid.uuid4().hex}.mp4"
+        progress, parts = FrameProgress(frames), []
+
+        def interrupted(done: int, total: int) -> None:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+
+        with VideoStreamWriter(path, checked_rate(FPS), speech.waveform, speech.sample_rate, crf) as writer:
+            for motion in engine.stream(speech, checked_rate(FPS), seed, settings, interrupted):
+                parts.append(motion)
+                for pictures in render_in_batches(portrait, motion):
+                    writer.write(pictures)
+                    progress.advance(pictures)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(path)), joined(parts))
+
+
+class GenerateFaceMotionLive(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitGenerateMotionLive",
+            display_name=LIVE,
+            category=CATEGORY,
+            description="One piece of a live voice at a time: gives the frames that are final, and a state from which the next run "
+            "goes on. For Takin-ADA.",
+            search_aliases=["real time", "streaming", "chunk"],
+            inputs=[
+                EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
+                io.Audio.Input("audio", tooltip="The next piece of the voice; 16 kHz has no seams between pieces."),
+                io.Boolean.Input("last", default=False, tooltip="This piece is the last: give all frames that are left."),
+                *settings_inputs(),
+                StateType.Input(
+                    "state", optional=True,
+                    tooltip="From the run before; it holds seed and amounts, which are then not read. Empty: a new voice.",
+                ),
+            ],
+            outputs=[
+                FaceMotionType.Output(tooltip="The frames at 25 per second that are final, after those of the run before."),
+                StateType.Output(display_name="state", tooltip="For the next piece. The state that came in stays as it was."),
+                io.Float.Output(display_name="latency", tooltip="Seconds from a sound to its frame, at worst, without computing."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, motion_engine, audio, last, seed, mouth_amount, head_amount, blink_rate, state: LiveMotion | None = None
+    ) -> io.NodeOutput:
+        engine, speech = streaming(motion_engine, LIVE), single_speech(audio)
+        settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
+        voice = LiveMotion(engine, seed, settings) if state is None else state.branch()
+        motion = voice.push(speech, last)
+        if motion is None:
+            raise ValueError(
+                f"{LIVE}: audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first piece must "
+                f"last {voice.latency:.1f} s, later ones 0.7 s, unless it is the last one (then set last)."
+            )
+        return io.NodeOutput(motion, voice, voice.latency)
+
+
+NODES = [StreamTalkingPortrait, GenerateFaceMotionLive]
