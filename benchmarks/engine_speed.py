@@ -1,0 +1,108 @@
+"""Every motion engine on the same speech at its default steps: motion frames per second of CPU time.
+
+    python3 run.py python benchmarks/engine_speed.py [--out FILE]
+
+The shipped speech (7.4 s at 25 fps), one thread. The built-in engine and Takin-ADA have their own weights; KDTalker and JoyVASA
+full-size random numbers. Engines take turns; the first turn is not counted; the process's own time is taken.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import comfy.cli_args
+import librosa
+import torch
+from safetensors import safe_open
+
+comfy.cli_args.args.cpu = not torch.cuda.is_available()
+
+from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  # noqa: E402
+from talking_portrait.models.builtin.speech_net import build_speech_net  # noqa: E402
+from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
+from talking_portrait.models.joyvasa.checkpoint import joyvasa_state  # noqa: E402
+from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions  # noqa: E402
+from talking_portrait.models.joyvasa.motion import MotionTemplate  # noqa: E402
+from talking_portrait.models.joyvasa.network import build_joyvasa  # noqa: E402
+from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder  # noqa: E402
+from talking_portrait.models.kdtalker.denoiser import KDTalkerDenoiser  # noqa: E402
+from talking_portrait.models.kdtalker.engine import KDTalkerEngine  # noqa: E402
+from talking_portrait.models.kdtalker.motion import MotionStatistics  # noqa: E402
+from talking_portrait.models.liveportrait.checkpoint import FILES  # noqa: E402
+from talking_portrait.models.published_weights import WEIGHTS, weight_path  # noqa: E402
+from talking_portrait.models.takin.engine import TakinEngine, TakinOptions  # noqa: E402
+from talking_portrait.models.takin.features import builtin_encoder_name  # noqa: E402
+from talking_portrait.models.takin.network import build_takin  # noqa: E402
+from talking_portrait.tools import random_joyvasa, random_weights  # noqa: E402
+from talking_portrait.tools.talking_faces import people  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+TURNS = 3
+KDTALKER_STEPS = 10
+
+
+def shipped(key: str, build) -> torch.nn.Module:
+    """A network that ships with the pack."""
+    with safe_open(str(weight_path(WEIGHTS[key])), "pt") as file:
+        metadata, state = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}
+    network = build(state, metadata, device="cpu", dtype=torch.float32, operations=torch.nn)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
+    network.load_state_dict(random_weights.random_state(network, seed))
+    return network.eval()
+
+
+def engines() -> dict:
+    """One of each, ready."""
+    hear = shipped("speech", build_speech_net)
+    takin = shipped("takin.motion", build_takin)
+    motion = FILES["motion"]
+    extractor = motion.build({}, {}, device="cpu")
+    extractor.load_state_dict(random_weights.liveportrait_states()[motion.safetensors])
+    denoiser, encoder = filled(KDTalkerDenoiser(), 10), filled(AudioEncoder(), 11)
+    numbers = {name: torch.from_numpy(value) for name, value in random_weights.statistics().items()}
+    state = joyvasa_state(random_joyvasa.model_state(random_joyvasa.PUBLISHED))
+    joyvasa = build_joyvasa(state, {})
+    joyvasa.load_state_dict(state, assign=True)
+    template = MotionTemplate({name: torch.from_numpy(value) for name, value in random_joyvasa.template().items()})
+    cpu, name = torch.device("cpu"), builtin_encoder_name(weight_path(WEIGHTS["speech"]))
+    return {
+        "built-in": BuiltinMotionEngine(lambda: hear),
+        "KDTalker": KDTalkerEngine(
+            lambda: denoiser, lambda: encoder, lambda: extractor.eval(), MotionStatistics(numbers), KDTALKER_STEPS, cpu
+        ),
+        "JoyVASA": JoyVASAEngine(lambda: joyvasa.eval(), template, JoyVASAOptions(), cpu),
+        "Takin-ADA (shipped)": TakinEngine(lambda: takin, lambda: hear, name, TakinOptions()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "engine_speed.json")
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    wave = librosa.load(ROOT / "samples" / "talking_portrait_speech.wav", sr=16000)[0]
+    speech, who, fps = Speech(torch.from_numpy(wave)[None], 16000), people(1)[0].portrait, Fraction(25)
+    seconds: dict[str, list[float]] = {}
+    with torch.inference_mode():
+        made = engines()
+        for _ in range(TURNS + 1):
+            for name, engine in made.items():
+                begun = time.process_time()
+                frames = len(engine.generate(speech, fps, 0, MotionSettings(), lambda done, total: None, who))
+                seconds.setdefault(name, []).append(time.process_time() - begun)
+    result = {"frames": frames, "threads": 1, "frames_per_cpu_second": {
+        name: round(frames / statistics.median(found[1:]), 1) for name, found in seconds.items()
+    }}  # fmt: skip
+    out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
