@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
+from talking_portrait.tools import random_joyvasa
 from talking_portrait.tools.comfy_server import PromptError
 
 from .prompts import talking_prompt, video_facts, write_wav
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 2
 SECONDS = FRAMES / 25
 LOADERS = {"TalkingPortraitLoadRenderer": "LivePortrait", "TalkingPortraitLoadMotionEngine": "KDTalker"}
-NEURAL = sorted(path for path in (ROOT / "workflows").glob("*.json") if '"LivePortrait"' in path.read_text())
+STAGES = ('"LivePortrait"', '"KDTalker"')
+NEURAL = sorted(path for path in (ROOT / "workflows").glob("*.json") if any(word in path.read_text() for word in STAGES))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,26 @@ def failure(server, prompt) -> str:
     return str(caught.value)
 
 
+@pytest.fixture(scope="module")
+def joyvasa_files(server):
+    """Small files of JoyVASA, for its workflow and the comparison."""
+    random_joyvasa.write(server.models, random_joyvasa.SMALL)
+    yield
+    for path in (server.models / "joyvasa").iterdir():
+        path.unlink()
+
+
+def check_compared(path: Path) -> None:
+    """Four films of the built-in warp in a square, each with its own motion."""
+    facts = video_facts(path)
+    assert facts["frames"].shape == (FRAMES, 1024, 1024, 3) and facts["audio_seconds"] is not None
+    last = facts["frames"][-1].astype(np.float32)
+    quarters = [last[:512, :512], last[:512, 512:], last[512:, :512], last[512:, 512:]]
+    for i, one in enumerate(quarters):
+        assert np.abs(one[:40, :40] - quarters[0][:40, :40]).mean() < 3, "the pictures differ where nothing moves"
+        assert all(np.abs(one - other).mean() > 0.2 for other in quarters[:i]), "two engines made the same frame"
+
+
 def check_film(path: Path, frames: int = FRAMES) -> None:
     facts = video_facts(path)
     assert facts["frames"].shape == (frames, 512, 512, 3) and facts["fps"] == 25 and facts["audio_seconds"] is not None
@@ -67,7 +89,7 @@ def check_film(path: Path, frames: int = FRAMES) -> None:
 
 
 @pytest.mark.parametrize("path", NEURAL, ids=[path.stem for path in NEURAL])
-def test_workflows_run_from_the_page(server, page, random_weights, short_inputs, path):
+def test_workflows_run_from_the_page(server, page, random_weights, joyvasa_files, short_inputs, path):
     graph = json.loads(path.read_text())
     for node in graph["nodes"]:
         if node["type"] in short_inputs:
@@ -81,11 +103,11 @@ def test_workflows_run_from_the_page(server, page, random_weights, short_inputs,
     entry = server.get(f"/history/{new.pop()}").popitem()[1]
     assert entry["status"]["status_str"] == "success", entry["status"]
     (video,) = server.output_files(entry["outputs"])
-    check_film(video)
+    (check_compared if path.stem == "compare_engines" else check_film)(video)
 
 
-def test_three_neural_workflows_ship():
-    assert len(NEURAL) == 3
+def test_five_neural_workflows_ship():
+    assert len(NEURAL) == 5
 
 
 @pytest.mark.parametrize("stage", ["renderer", "engine"])

@@ -12,7 +12,7 @@ from .prompts import video_facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-NEURAL = ('"LivePortrait"', "fantasytalking_model.ckpt", "unet-136000.pth")  # they need weights: see the stages' own tests
+NEURAL = ('"LivePortrait"', '"KDTalker"', "fantasytalking_model.ckpt", "unet-136000.pth")  # need weights: see their own tests
 BUILT_IN = [path for path in WORKFLOWS if not any(word in path.read_text() for word in NEURAL)]
 SPEECH_SECONDS = 7.44  # samples/talking_portrait_speech.wav
 

@@ -1,6 +1,8 @@
 """What the shipped workflows hold; tools/make_workflows.py draws them in the page."""
 
-from . import actalker, built_in, fantasytalking, liveportrait
+from . import actalker, built_in, engines, fantasytalking, liveportrait
 from .parts import Draft
 
-DRAFTS: dict[str, Draft] = {**built_in.DRAFTS, **liveportrait.DRAFTS, **fantasytalking.DRAFTS, **actalker.DRAFTS}
+DRAFTS: dict[str, Draft] = {
+    **built_in.DRAFTS, **liveportrait.DRAFTS, **engines.DRAFTS, **fantasytalking.DRAFTS, **actalker.DRAFTS,
+}  # fmt: skip

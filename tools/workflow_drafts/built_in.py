@@ -36,7 +36,7 @@ def _talking() -> Draft:
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
-            group("Speech to motion", "motion", (400, 490), (340, 500)),
+            group("Speech to motion", "motion", (400, 490), (340, 720)),
             group("Motion to video", "render", (780, 20), (860, 660)),
         ],
     )
@@ -67,7 +67,7 @@ def _control() -> Draft:
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
-            group("Speech to motion", "motion", (400, 490), (340, 500)),
+            group("Speech to motion", "motion", (400, 490), (340, 720)),
             group("Intensity and head", "motion", (770, 490), (350, 580)),
             group("Motion to video", "render", (1140, 20), (860, 640)),
             group("Does it fit?", "proof", (1500, 670), (500, 460)),

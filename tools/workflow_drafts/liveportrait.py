@@ -93,7 +93,7 @@ def _kdtalker() -> Draft:
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
-            group("Speech to motion: KDTalker", "motion", (400, 490), (340, 560)),
+            group("Speech to motion: KDTalker", "motion", (400, 490), (340, 760)),
             group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
         ],
     )
@@ -146,7 +146,7 @@ def _mixed() -> Draft:
         [
             group("Picture, voice and video", "inputs", (20, 20), (340, 1080)),
             group("Face", "face", (400, 20), (340, 440)),
-            group("Lips: KDTalker", "motion", (400, 490), (340, 620)),
+            group("Lips: KDTalker", "motion", (400, 490), (340, 760)),
             group("Head and eyes: driving video", "motion", (780, 490), (360, 740)),
             group("Blend", "motion", (780, 130), (360, 320)),
             group("Motion to video: LivePortrait", "render", (1220, 20), (1220, 740)),

@@ -39,7 +39,7 @@ class Draft:
     @property
     def neural(self) -> bool:
         """Whether it needs weight files that do not ship, so that its own result cannot be its picture."""
-        wanted = {"LivePortrait", "fantasytalking_model.ckpt", "unet-136000.pth"}
+        wanted = {"LivePortrait", "KDTalker", "fantasytalking_model.ckpt", "unet-136000.pth"}
         return any(wanted & {value for value in node.inputs.values() if isinstance(value, str)} for node in self.nodes.values())
 
     def prompt(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def speak() -> dict[str, NodeDraft]:
                 "motion_engine": ["5", 0], "audio": ["4", 0], "fps": 25.0, "seed": 7, "mouth_amount": 1.0,
                 "head_amount": 1.0, "blink_rate": 18.0, "brow_amount": 1.0, "silence_threshold": -38.0,
             },
-            (420, 680),
+            (420, 880),
         ),
     }  # fmt: skip
 
