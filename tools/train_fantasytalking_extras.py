@@ -15,7 +15,7 @@ from pathlib import Path
 import comfy.cli_args
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
@@ -80,6 +80,14 @@ def reference_of(raw: np.ndarray) -> Reference:
     return Reference(*(float(value) for value in np.percentile(np.maximum(raw, 1e-8), (5, 95))))
 
 
+def lip_weights() -> Tensor:
+    """[h,w] of mean 1: what is around the mouth counts five times."""
+    side = SIZE // PATCH
+    weights = torch.ones(side, side)
+    weights[round(0.58 * side) : round(0.92 * side), round(0.25 * side) : round(0.75 * side)] = 5
+    return weights / weights.mean()
+
+
 def identity_vectors(pictures: Tensor) -> Tensor:
     """[B,3,S,S] -> [B,512]: a stand-in for ArcFace, the small picture itself."""
     small = torch.nn.functional.interpolate(pictures, (13, 13), mode="area").flatten(1) - 0.5
@@ -114,8 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="safetensors of both modules, under the names that the nodes load")
     parser.add_argument("result", type=Path, nargs="?", help="JSON of what was measured")
-    parser.add_argument("--base-steps", type=int, default=2000)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--base", type=Path, help="safetensors of the tiny Wan: read if it is there, else written")
+    parser.add_argument("--base-steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -137,12 +146,18 @@ def main() -> None:
         seen = torch.from_numpy(random.random(options.batch) < 0.5).float()
         return as_films(latents[index], seen, identity[index], intensity[index])
 
-    wan = tiny_wan(options.seed)
-    base_curve = train(list(wan.parameters()), lambda: flow_loss(wan, None, batch()), options.base_steps, 1e-3, "tiny Wan")
+    wan, base_curve = tiny_wan(options.seed), []
+    if options.base and options.base.exists():
+        wan.load_state_dict(load_file(options.base))
+    else:
+        base_curve = train(list(wan.parameters()), lambda: flow_loss(wan, None, batch()), options.base_steps, 1e-3, "tiny Wan")
+    if options.base:
+        save_file(wan.state_dict(), options.base)
     wan.requires_grad_(False)
     extras = Extras(IdentityBranch(LAYERS, DIM, 128, queries=4, layers=2), MotionIntensity(DIM, 128))
     with hearing(wan):
-        curve = train(list(extras.parameters()), lambda: flow_loss(wan, extras, batch()), options.steps, 1e-3, "extras")
+        weights, parameters = lip_weights(), list(extras.parameters())
+        curve = train(parameters, lambda: flow_loss(wan, extras, batch(), weights=weights), options.steps, 2e-3, "extras")
         result = measured(wan, extras, linear, films, latents, identity, means, jaws, yaws, train_count)
     result |= {"base_loss": base_curve, "extras_loss": curve, "settings": {k: str(v) for k, v in vars(options).items()}}
     state = {**published_names(extras.identity), **{PREFIX + key: value for key, value in extras.intensity.state_dict().items()}}

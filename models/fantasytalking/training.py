@@ -76,14 +76,20 @@ def velocity(
             hook.remove()
 
 
-def flow_loss(wan: nn.Module, extras: Extras | None, films: Films, shift: float = 3.0) -> Tensor:
-    """Mean squared error of the velocity at random noise levels (rectified flow, as Wan was trained)."""
+def flow_loss(
+    wan: nn.Module, extras: Extras | None, films: Films, shift: float = 3.0, weights: Tensor | None = None
+) -> Tensor:
+    """Mean squared error of the velocity at random noise levels (rectified flow, as Wan was trained).
+
+    weights [h,w] of mean 1 make some places count more, as the paper's mask of the lips does (section 3.2).
+    """
     u = torch.rand(len(films.latents), device=films.latents.device)
     level = shift * u / (1 + (shift - 1) * u)
     noise = torch.randn_like(films.latents)
     place = level[:, None, None, None, None]
     predicted = velocity(wan, extras, (1 - place) * films.latents + place * noise, level, films)
-    return (predicted - (noise - films.latents)).square().mean()
+    error = (predicted - (noise - films.latents)).square()
+    return error.mean() if weights is None else (error * weights).mean()
 
 
 @torch.no_grad()
