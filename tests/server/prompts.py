@@ -8,7 +8,11 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
 from PIL import Image
+from safetensors.torch import load_file
+from talking_portrait.tools.comfy_server import PromptError
+from torch import Tensor
 
 
 def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[str, Any]:
@@ -83,3 +87,27 @@ def png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def landmarks(image: list, detector: str = "detector") -> dict[str, Any]:
+    """Core's landmarks of one face in every frame of `image`; frames without a face stay empty."""
+    inputs = {
+        "face_detection_model": [detector, 0], "image": image, "detector_variant": "both", "num_faces": 1, "min_confidence": 0.5,
+        "missing_frame_fallback": "empty",
+    }  # fmt: skip
+    return {"class_type": "MediaPipeFaceLandmarker", "inputs": inputs}
+
+
+def saved_latent(server: Any, graph: dict[str, Any]) -> Tensor:
+    """Run a graph that ends in Save Latent and read what it saved."""
+    before = set((server.base / "output").rglob("*.latent"))
+    server.run(graph)
+    (path,) = set((server.base / "output").rglob("*.latent")) - before
+    return load_file(path)["latent_tensor"]
+
+
+def failure(server: Any, graph: dict[str, Any]) -> str:
+    """What the artist reads when this graph fails; an assertion if it does not."""
+    with pytest.raises(PromptError) as caught:
+        server.run(graph)
+    return str(caught.value)

@@ -8,12 +8,13 @@ import av
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.random_actalker import write
 
-from .prompts import talking_prompt, video_facts, write_wav
+from .prompts import failure, landmarks, talking_prompt, video_facts, write_wav
+from .prompts import saved_latent as latent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PADDING = 25
@@ -34,16 +35,6 @@ def files(server, tmp_path_factory) -> dict[str, str]:
         "voice": server.add_input(write_wav(folder / "ac_voice.wav", np.stack([sound, 0.5 * sound]), 44100)),
         "driving": server.add_input(folder / "ac_driving.mp4"),
     }
-
-
-def landmarks(image: list) -> dict:
-    return {
-        "class_type": "MediaPipeFaceLandmarker",
-        "inputs": {
-            "face_detection_model": ["detector", 0], "image": image, "detector_variant": "both", "num_faces": 1,
-            "min_confidence": 0.5, "missing_frame_fallback": "empty",
-        },
-    }  # fmt: skip
 
 
 def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
@@ -100,20 +91,6 @@ def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
     for title, inputs in changes.items():
         graph[title]["inputs"].update(inputs)
     return graph
-
-
-def latent(server, graph: dict) -> torch.Tensor:
-    """Run a graph and read what it saved."""
-    before = set((server.base / "output").rglob("*.latent"))
-    server.run(graph)
-    (path,) = set((server.base / "output").rglob("*.latent")) - before
-    return load_file(path)["latent_tensor"]
-
-
-def failure(server, graph: dict) -> str:
-    with pytest.raises(PromptError) as caught:
-        server.run(graph)
-    return str(caught.value)
 
 
 def test_sound_and_motion_drive_core_s_sampler(server, files):

@@ -10,15 +10,15 @@ import pytest
 import torch
 from comfy.ldm.wan.model import WanModel
 from comfy.ldm.wan.vae import WanVAE
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from talking_portrait.models.actalker.face_encoders import ArcFace
 from talking_portrait.models.fantasytalking.identity import IdentityBranch, published_names
 from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity
 from talking_portrait.models.fantasytalking.network import FantasyTalking
-from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.random_weights import random_state, random_tensor
 
-from .prompts import video_facts, write_wav
+from .prompts import failure, landmarks, video_facts, write_wav
+from .prompts import saved_latent as latent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANIFEST = ROOT / "tests" / "data" / "goldens" / "fantasytalking" / "wav2vec2_base_960h.manifest.json"
@@ -111,20 +111,6 @@ def prompt(files: dict[str, str], **changes) -> dict:
     for title, inputs in changes.items():
         graph[title]["inputs"].update(inputs)
     return graph
-
-
-def latent(server, graph: dict) -> torch.Tensor:
-    """Run a graph and read what it saved."""
-    before = set((server.base / "output").rglob("*.latent"))
-    server.run(graph)
-    (path,) = set((server.base / "output").rglob("*.latent")) - before
-    return load_file(path)["latent_tensor"]
-
-
-def failure(server, graph: dict) -> str:
-    with pytest.raises(PromptError) as caught:
-        server.run(graph)
-    return str(caught.value)
 
 
 def test_core_samples_what_it_hears(server, files):
@@ -246,13 +232,7 @@ def test_identity_and_intensity_act_in_core_s_sampler(server, files):
     graph |= {
         "image": {"class_type": "LoadImage", "inputs": {"image": "talking_portrait_astronaut.png"}},
         "detector": {"class_type": "TalkingPortraitLoadFaceDetector", "inputs": {}},
-        "points": {
-            "class_type": "MediaPipeFaceLandmarker",
-            "inputs": {
-                "face_detection_model": ["detector", 0], "image": ["image", 0], "detector_variant": "both", "num_faces": 1,
-                "min_confidence": 0.5, "missing_frame_fallback": "empty",
-            },
-        },
+        "points": landmarks(["image", 0]),
         "identity": {
             "class_type": "TalkingPortraitFantasyTalkingIdentity",
             "inputs": {
@@ -283,13 +263,7 @@ def test_motion_intensity_is_measured(server, files):
         "parts": {"class_type": "GetVideoComponents", "inputs": {"video": ["film", 0]}},
         "some": {"class_type": "ImageFromBatch", "inputs": {"image": ["parts", 0], "batch_index": 0, "length": 40}},
         "detector": {"class_type": "TalkingPortraitLoadFaceDetector", "inputs": {}},
-        "points": {
-            "class_type": "MediaPipeFaceLandmarker",
-            "inputs": {
-                "face_detection_model": ["detector", 0], "image": ["some", 0], "detector_variant": "both", "num_faces": 1,
-                "min_confidence": 0.5, "missing_frame_fallback": "empty",
-            },
-        },
+        "points": landmarks(["some", 0]),
         "measure": {
             "class_type": "TalkingPortraitMeasureMotionIntensity", "inputs": {"face_landmarks": ["points", 0], "face_index": 0},
         },

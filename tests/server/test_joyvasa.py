@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.convert_joyvasa import convert
 from talking_portrait.tools.random_joyvasa import SMALL, write
 
-from .prompts import talking_prompt, video_facts, write_wav
+from .prompts import failure, talking_prompt, video_facts, write_wav
 
 FILES = ("motion_generator_hubert_chinese.pt", "motion_template.pkl")
 
@@ -31,12 +30,6 @@ def voice(server, tmp_path_factory) -> str:
 
 def prompt(voice: str, **engine) -> dict:
     return talking_prompt("talking_portrait_astronaut.png", voice, engine={"engine": "JoyVASA", **engine})
-
-
-def failure(server, wanted) -> str:
-    with pytest.raises(PromptError) as caught:
-        server.run(wanted)
-    return str(caught.value)
 
 
 def test_a_film_with_the_built_in_renderer(server, joyvasa, voice):

@@ -13,9 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools import random_joyvasa
-from talking_portrait.tools.comfy_server import PromptError
 
-from .prompts import talking_prompt, video_facts, write_wav
+from .prompts import failure, talking_prompt, video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 2
@@ -51,12 +50,6 @@ def neural_prompt(files: dict[str, str], **changes) -> dict:
     for title, inputs in changes.items():
         prompt[title]["inputs"].update(inputs)
     return prompt
-
-
-def failure(server, prompt) -> str:
-    with pytest.raises(PromptError) as caught:
-        server.run(prompt)
-    return str(caught.value)
 
 
 @pytest.fixture(scope="module")
