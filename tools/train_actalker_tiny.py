@@ -1,6 +1,6 @@
 """Train a tiny ACTalker on films of made-up people, with and without mask-drop, and measure what each signal moves.
 
-    python3 run.py python -m talking_portrait.tools.train_actalker_tiny OUT_FOLDER RESULT.json
+    python3 run.py python -m talking_portrait.tools.train_actalker_tiny OUT_FOLDER RESULT.json  (writes OUT_FOLDER/loss.png too)
 
 The sound's tokens hold the mouth of each frame; the motion tokens hold all that a driving video shows: mouth, lids, brows and head.
 In training both come from the film itself, as in the paper, each gate is open at random, and (with mask-drop) sound scans only the
@@ -32,7 +32,7 @@ from talking_portrait.tools.talking_faces import (  # noqa: E402
     people,
     smooth_noise,
 )  # fmt: skip
-from talking_portrait.tools.tiny_training import train  # noqa: E402
+from talking_portrait.tools.tiny_training import draw_curves, train  # noqa: E402
 
 SIZE, FRAMES, PATCH, CHANNELS = 48, 1, 4, 4  # pixels of a film, its frames, pixels of a latent's patch, latent channels
 PEOPLE, FILMS, HELD_OUT = 4, 400, 40  # films of each person, the last of them for the test
@@ -208,6 +208,8 @@ def main() -> None:
         save_file(network.state_dict(), options.folder / f"{name.replace(' ', '_')}.safetensors")
         print(name, json.dumps(result[name]["both"]), flush=True)
         options.result.write_text(json.dumps(result, indent=1) + "\n")
+    curves = {name: result[name]["loss"] for name in result if name != "settings"}
+    draw_curves(curves, "A tiny ACTalker: loss of v", options.folder / "loss.png")
 
 
 if __name__ == "__main__":
