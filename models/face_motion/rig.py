@@ -24,6 +24,7 @@ CONTROLS: tuple[str, ...] = (
     "eyeBlinkLeft", "eyeBlinkRight", "gazeX", "gazeY", "browInnerUp", "mouthSmile",
 )  # fmt: skip
 BROW = CONTROLS.index("browInnerUp")
+FURROW_NAME = "browFurrow"  # the rig's last row
 X, Y, Z = range(3)
 
 # control at 1.0 -> {(keypoint, axis): displacement in LivePortrait keypoint units}

@@ -133,3 +133,19 @@ def test_a_live_voice_goes_on_from_its_state(server, takin):
     graph["short"] = {"class_type": "TrimAudioDuration", "inputs": {"audio": ["audio", 0], "start_index": 0.0, "duration": 0.5}}
     with pytest.raises(PromptError, match="audio is 0.50 s long, too short for a frame to be final"):
         server.run(graph)
+
+
+def test_an_emotion_on_the_built_in_engine_s_motion(server, takin):
+    graph = takin(1.0, engine="built-in")
+    calm = film(server, graph)
+    graph["emotion"] = {
+        "class_type": "TalkingPortraitEmotion",
+        "inputs": {"face_motion": ["motion", 0], "emotion": "surprise", "intensity": 1.0, "intensity_curve": "0:0, 0.9:1"},
+    }
+    graph["video"]["inputs"]["face_motion"] = ["emotion", 0]
+    moved = film(server, graph)
+    change = np.abs(moved - calm).mean((1, 2, 3))
+    assert len(moved) == len(calm) and change[-1] > 5 * change[0] and change[-1] > 0.5
+    graph["emotion"]["inputs"]["mix"] = "glad 1"
+    with pytest.raises(PromptError, match="there is no emotion 'glad'"):
+        server.run(graph)

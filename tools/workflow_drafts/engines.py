@@ -24,6 +24,44 @@ LivePortrait in *Load Portrait Renderer* to see them as their authors do. The tw
 *Trim Audio* keeps the comparison short: four films are held in memory at once."""
 
 
+TAKIN = """## Takin-ADA: speech with emotion, nothing to download
+
+The shipped network was trained on synthetic speech and rule-made faces. Two ways to a mood:
+
+- *Load Motion Engine*: `emotion` and `emotion_intensity` of the network itself, for the whole film (neutral here).
+- *Emotion*: a mood on top, over time. Here it rises to happy in the middle and falls again; `mix` blends several.
+
+*Stream Talking Portrait* in place of the two nodes draws while it listens; *Generate Face Motion (live)* is for programs."""
+
+
+def _takin() -> Draft:
+    nodes = {**find_face(), **speak(), **render("11", 1160)}
+    nodes["5"] = NodeDraft(
+        "TalkingPortraitLoadMotionEngine",
+        {"engine": "Takin-ADA", "steps": 0, "emotion": "neutral", "emotion_intensity": 1.0}, nodes["5"].pos,
+    )  # fmt: skip
+    nodes["11"] = NodeDraft(
+        "TalkingPortraitEmotion",
+        {
+            "face_motion": ["6", 0], "emotion": "happy", "intensity": 0.9, "intensity_curve": "0.5:0, 2.5:1, 5:1, 6.5:0",
+            "lip_protection": 1.0, "head": 1.0,
+        },
+        (790, 560), (330, 300),
+    )  # fmt: skip
+    nodes["12"] = NodeDraft("TalkingPortraitPlotFaceMotion", {"face_motion": ["11", 0], "audio": ["4", 0]}, (790, 80), (330, 380))
+    return Draft(
+        nodes,
+        [note("Moods", TAKIN, (1160, 700), (460, 320))],
+        [
+            group("Picture and voice", "inputs", (20, 20), (340, 720)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Speech to motion: Takin-ADA", "motion", (400, 490), (340, 740)),
+            group("A mood over time", "motion", (770, 490), (370, 440)),
+            group("Motion to video", "render", (1140, 20), (860, 640)),
+        ],
+    )
+
+
 def _joyvasa() -> Draft:
     nodes = {**find_face(), **speak(), **render("6", 800)}
     neural_loaders(nodes, engine=False)
@@ -96,4 +134,4 @@ def _compared() -> Draft:
     )
 
 
-DRAFTS = {"joyvasa_portrait": _joyvasa(), "compare_engines": _compared()}
+DRAFTS = {"takin_emotion": _takin(), "joyvasa_portrait": _joyvasa(), "compare_engines": _compared()}
