@@ -19,6 +19,7 @@ from torch import Tensor
 
 MISSING_MODES = ("error", "hold", "interpolate")
 NUM_LANDMARKS = 478
+LEAST_PRESENCE = 2.0  # the mesh's own logit: 24 to 36 from the front, 4 to 6 at 65 degrees, 2 at 70, below 0 at 75
 # In order around the face, from the middle of the forehead towards the picture's right.
 FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
@@ -209,7 +210,17 @@ def select_face(
     face = _overlapping(faces, chosen_box) if chosen_box else (faces[index] if index < len(faces) else None)
     if face is None:
         raise ValueError(_not_chosen(faces, index, chosen_box, node))
+    check_seen(face, node)
     return landmarks_in_pixels(face, node)
+
+
+def check_seen(face: Face, node: str) -> None:
+    """ValueError if the mesh hardly sees this face: its points lie beside the eyes and lips. A drawn box is the artist's word."""
+    if face.get("presence", LEAST_PRESENCE) < LEAST_PRESENCE and not face.get("from_box"):
+        raise ValueError(
+            f"{node}: the face in face_landmarks is turned too far aside (more than about 70 degrees) or covered, so eyes and lips "
+            "cannot be placed. Take a picture more from the front; Face Landmarks from Box with a low min_presence uses it anyway."
+        )
 
 
 def landmarks_in_pixels(face: Face, node: str) -> np.ndarray:

@@ -193,7 +193,7 @@ def usable(box: dict | None, width: int, height: int) -> list[dict]:
 
 def with_score(face: dict) -> dict:
     """The face with the mesh's own certainty, 0 to 1, as its score, since no detector gave one."""
-    return face | {"score": 1 / (1 + math.exp(-max(min(face["presence"], 60.0), -60.0)))}
+    return face | {"score": 1 / (1 + math.exp(-max(min(face["presence"], 60.0), -60.0))), "from_box": True}
 
 
 def to_box(face: dict) -> dict:

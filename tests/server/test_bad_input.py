@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from talking_portrait.models.builtin.face.weights import load_face_detector
+from talking_portrait.models.face_regions import landmarks_in_pixels
 from talking_portrait.tools.comfy_server import PromptError
+from talking_portrait.tools.turned_face import turned_face
 
 from .prompts import talking_prompt, video_facts, write_wav
 
@@ -200,3 +204,18 @@ def test_a_failed_run_leaves_no_video_behind(server, photo, voice):
     with pytest.raises(PromptError):
         run(server, photo, voice, motion={"fps": 0.0})
     assert (set(folder.rglob("*")) if folder.exists() else set()) == before
+
+
+@pytest.mark.parametrize("degrees", [50, 80])
+def test_a_side_face_speaks_or_is_refused(server, put, voice, degrees):
+    picture = Image.open(PHOTO).convert("RGB")
+    with torch.no_grad():
+        (face,) = load_face_detector().detect_batch([np.asarray(picture)], 1, 0.3, "short")[0]
+    name = put(f"side_{degrees}.png", turned_face(picture, landmarks_in_pixels(face, "test"), degrees))
+    if degrees == 80:
+        with pytest.raises(PromptError, match="turned too far aside"):
+            server.run(talking_prompt(name, voice))
+        return
+    frames = run(server, name, voice)["frames"].astype(np.float32)
+    moved = frames.std(0).mean(-1)
+    assert moved[290:420, 190:330].mean() > 5 * moved[:60, :60].mean() + 0.2, "the mouth of the side face does not move"
