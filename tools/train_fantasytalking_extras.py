@@ -159,7 +159,8 @@ def main() -> None:
         weights, parameters = lip_weights(), list(extras.parameters())
         curve = train(parameters, lambda: flow_loss(wan, extras, batch(), weights=weights), options.steps, 2e-3, "extras")
         result = measured(wan, extras, linear, films, latents, identity, means, jaws, yaws, train_count)
-    result |= {"base_loss": base_curve, "extras_loss": curve, "settings": {k: str(v) for k, v in vars(options).items()}}
+    chosen = {name: getattr(options, name) for name in ("base_steps", "steps", "batch", "seed")}
+    result |= {"base_loss": base_curve, "extras_loss": curve, "settings": chosen}
     state = {**published_names(extras.identity), **{PREFIX + key: value for key, value in extras.intensity.state_dict().items()}}
     save_file({key: value.detach().contiguous() for key, value in state.items()}, options.output)
     print(json.dumps({key: result[key] for key in ("identity", "intensity")}, indent=1))
