@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..models.face_motion.curve import EXAMPLE, Curve
 from ..models.face_motion.emotion import NODE, with_emotion
-from ..models.face_motion.emotion_presets import load_presets
+from ..models.face_motion.emotion_presets import load_presets, preset_names
 from ..models.face_motion.exemplar import exemplar_emotion
 from .motion import CATEGORY
 from .portrait import FaceMotionType
@@ -21,7 +21,7 @@ class EmotionNode(io.ComfyNode):
             search_aliases=["happy", "sad", "angry", "surprise", "mood", "facial expression"],
             inputs=[
                 FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion, or any motion node."),
-                io.Combo.Input("emotion", options=list(load_presets()), tooltip="The mood; neutral changes nothing."),
+                io.Combo.Input("emotion", options=preset_names(), tooltip="The mood; neutral changes nothing."),
                 io.Float.Input(
                     "intensity", default=0.7, min=0.0, max=1.0, step=0.05, tooltip="How strong it is: 0 nothing, 1 in full."
                 ),

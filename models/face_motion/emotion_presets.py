@@ -21,10 +21,14 @@ LIMITS = {"controls": 2.0, "pose_degrees": 30.0, "keypoints": 0.1}  # beyond the
 KNOWN = {"format", "version", "name", "licence", "about", "controls", "pose_degrees", "keypoints"}
 
 
+def preset_names(folder: Path = FOLDER) -> list[str]:
+    """Names of all emotions, neutral first, whether or not their files can be read."""
+    return sorted((path.stem for path in folder.glob("*.json")), key=lambda name: (name != NEUTRAL, name))
+
+
 def load_presets(folder: Path = FOLDER) -> dict[str, Emotion]:
     """Every emotion of a folder by name, neutral first; ValueError that names the file that is wrong."""
-    found = {path.stem: load_preset(path) for path in sorted(folder.glob("*.json"))}
-    return {name: found[name] for name in sorted(found, key=lambda name: (name != NEUTRAL, name))}
+    return {name: load_preset(folder / f"{name}.json") for name in preset_names(folder)}
 
 
 def load_preset(path: Path) -> Emotion:
