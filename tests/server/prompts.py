@@ -1,6 +1,7 @@
 """Small API prompts that the server tests share."""
 
 import io
+import json
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -111,3 +112,18 @@ def failure(server: Any, graph: dict[str, Any]) -> str:
     with pytest.raises(PromptError) as caught:
         server.run(graph)
     return str(caught.value)
+
+
+NEURAL_CHOICES = {
+    "TalkingPortraitLoadRenderer": ("LivePortrait",), "TalkingPortraitLoadMotionEngine": ("KDTalker", "JoyVASA"),
+}  # fmt: skip
+NEURAL_LOADERS = ("TalkingPortraitLoadFantasyTalking", "TalkingPortraitLoadACTalker")
+
+
+def neural_stages(path: Path) -> set[str]:
+    """Kinds of loaders in a workflow file that ask for weights which do not ship."""
+    nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"]
+    return {
+        node["type"] for node in nodes
+        if node["type"] in NEURAL_LOADERS or (node.get("widgets_values") or [""])[0] in NEURAL_CHOICES.get(node["type"], ())
+    }  # fmt: skip

@@ -14,14 +14,13 @@ from safetensors.torch import load_file, save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools import random_joyvasa
 
-from .prompts import failure, talking_prompt, video_facts, write_wav
+from .prompts import failure, neural_stages, talking_prompt, video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 2
 SECONDS = FRAMES / 25
 LOADERS = {"TalkingPortraitLoadRenderer": "LivePortrait", "TalkingPortraitLoadMotionEngine": "KDTalker"}
-STAGES = ('"LivePortrait"', '"KDTalker"')
-NEURAL = sorted(path for path in (ROOT / "workflows").glob("*.json") if any(word in path.read_text() for word in STAGES))
+NEURAL = sorted(path for path in (ROOT / "workflows").glob("*.json") if neural_stages(path) & LOADERS.keys())
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .prompts import video_facts
+from .prompts import neural_stages, video_facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-NEURAL = ('"LivePortrait"', '"KDTalker"', "fantasytalking_model.ckpt", "unet-136000.pth")  # need weights: see their own tests
-BUILT_IN = [path for path in WORKFLOWS if not any(word in path.read_text() for word in NEURAL)]
+BUILT_IN = [path for path in WORKFLOWS if not neural_stages(path)]  # for the others see their stages' own tests
 SPEECH_SECONDS = 7.44  # samples/talking_portrait_speech.wav
 
 
