@@ -1,33 +1,34 @@
-"""Synthesise the speech that the built-in speech network is trained and tested on, with the time of every phone.
+"""Synthesise the speech that the pack's networks are trained and tested on, with the time of every phone.
 
-    python3 run.py python tools/speech_corpus.py FOLDER
+    python3 run.py python tools/speech_corpus.py FOLDER             # flite: the built-in speech network, Takin-ADA
+    python3 run.py python tools/speech_corpus.py FOLDER --many      # espeak-ng in 320 voices: Takin-ADA alone
 
-Needs flite (voices slt, awb, kal16, rms) and, for the test synthesiser, libespeak-ng, both as installed tools.
+Needs flite (voices slt, awb, kal16, rms) and libespeak-ng as installed tools (tools/synthesisers.py).
 Sentences are made of this file's own words and of the system's word list. FOLDER gets one .npz per clip: `wave` (int16,
-16 kHz), `phones` (names), `ends` (seconds), with the voice and the split in its name: SPLIT_VOICE_NUMBER.npz.
-
-Licences: flite and its voices come under Carnegie Mellon's permissive terms (use, copy, modify and sell without
-restriction; see the copyright file of Debian's flite 2.2). espeak-ng is GPL-3; its sound is used for testing only,
-never for training.
+16 kHz), `phones` (names), `ends` (seconds), `espeak` (whose names they are), with the voice and the split in its name:
+SPLIT_VOICE_NUMBER.npz. The built-in speech network never hears espeak-ng in training: it is tested on it.
 """
 
-import ctypes
+import argparse
 import re
-import subprocess
-import sys
-import tempfile
-import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
+from synthesisers import Clip, Espeak, flite
 
-RATE = 16000
 VOICES = ("slt", "awb", "kal16", "rms")
 ESPEAK_VOICES = ("en-us", "en+f3", "en-us+f2", "en-us+klatt2")
 TRAIN, TEST = 480, 40  # sentences of each voice; the voices are trained on different sentences, tested on the same
 STRETCHES = (0.8, 0.9, 1.0, 1.1, 1.25)
+ACCENTS = ("en-us", "en-us-nyc", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd")  # not: received pronunciation, Caribbean
+THROATS = (*(f"m{n}" for n in range(1, 9)), *(f"f{n}" for n in range(1, 6)), "klatt", "klatt2", "klatt3", "klatt4", "klatt5",
+           "klatt6", "Alex", "Alicia", "Andrea", "Andy", "Annie", "Diogo", "Gene", "Henrique", "Hugo", "Jacky", "Lee", "Mario",
+           "Michael", "Mike", "Nguyen", "adam", "anika", "antonio", "aunty", "belinda", "benjamin", "boris", "caleb", "david",
+           "ed", "edward", "grandma", "grandpa", "gustave", "iven", "john", "linda", "marcelo", "max", "michel", "miguel",
+           "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph", "travis", "victor",
+           "zac")  # fmt: skip
+SPEAKERS, SAID = 320, 6  # speakers of espeak-ng, sentences of each
 SEED = 20
 
 SUBJECTS = ("my brother", "the five women", "a bad wolf", "every pilot", "the weather", "our old map", "that funny man",
@@ -56,84 +57,20 @@ def word_list() -> list[str]:
     return [word for word in lines if re.fullmatch("[a-z]{3,9}", word)]
 
 
-def read_wav(path: Path) -> np.ndarray:
-    """int16 samples of a mono wav, at 16 kHz."""
-    with wave.open(str(path)) as file:
-        rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    if rate != RATE:
-        samples = np.clip(resample_poly(samples.astype(np.float32), RATE, rate), -32768, 32767).astype(np.int16)
-    return samples
+def save(folder: Path, split: str, voice: str, number: int, clip: Clip, espeak: bool) -> None:
+    """Keep one clip."""
+    path = folder / f"{split}_{voice}_{number:03d}.npz"
+    np.savez(path, wave=clip[0], phones=clip[1], ends=clip[2], espeak=espeak)
 
 
-def flite(text: str, voice: str, stretch: float) -> tuple[np.ndarray, list[str], list[float]]:
-    """Wave, phones and phone end times in seconds."""
-    with tempfile.NamedTemporaryFile(suffix=".wav") as out:
-        speed = f"duration_stretch={stretch}"
-        command = ["flite", "-voice", voice, "-psdur", "--setf", speed, "-t", text, "-o", out.name]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        phones = [item.rsplit(":", 1)[0] for item in printed]
-        return read_wav(Path(out.name)), phones, [float(item.rsplit(":", 1)[1]) for item in printed]
-
-
-class EspeakEvent(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint), ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int), ("audio_position", ctypes.c_int), ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p), ("id", ctypes.c_char * 8),
-    ]  # fmt: skip
-
-
-class Espeak:
-    """espeak-ng through its C interface: audio and phoneme onsets."""
-
-    PHONEME = 7
-
-    def __init__(self) -> None:
-        self.library = ctypes.CDLL("libespeak-ng.so.1")
-        self.rate = self.library.espeak_Initialize(2, 0, None, 1)  # synchronous; bit 0: phoneme events
-        self.blocks: list[np.ndarray] = []
-        self.events: list[tuple[str, float]] = []
-        samples, events = ctypes.POINTER(ctypes.c_short), ctypes.POINTER(EspeakEvent)
-        self._callback = ctypes.CFUNCTYPE(ctypes.c_int, samples, ctypes.c_int, events)(self._receive)
-        self.library.espeak_SetSynthCallback(self._callback)
-
-    def _receive(self, samples, count, events) -> int:
-        if samples and count:
-            self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        index = 0
-        while events[index].type:
-            if events[index].type == self.PHONEME:
-                self.events.append((events[index].id.decode(errors="replace"), events[index].audio_position / 1000))
-            index += 1
-        return 0
-
-    def say(self, text: str, voice: str) -> tuple[np.ndarray, list[str], list[float]]:
-        """Wave at 16 kHz, phones, phone end times in seconds."""
-        self.blocks, self.events = [], []
-        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
-            raise ValueError(f"espeak-ng has no voice {voice}")
-        data = text.encode()
-        self.library.espeak_Synth(data, len(data) + 1, 0, 1, 0, 1, None, None)
-        samples = resample_poly(np.concatenate(self.blocks).astype(np.float32), RATE, self.rate)
-        total = len(samples) / RATE
-        starts = [time for _, time in self.events] + [total]
-        names = [name for name, _ in self.events]
-        return np.clip(samples, -32768, 32767).astype(np.int16), ["pau", *names], [starts[0], *starts[1:]]
-
-
-def main(folder: Path) -> None:
-    random, words = np.random.default_rng(SEED), word_list()
-    random.shuffle(words)
+def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:
+    """Training and test clips of flite, test clips of espeak-ng."""
     cut = len(words) * 4 // 5
     tests = sentences(TEST, words[cut:], random)
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def save(split: str, voice: str, number: int, clip: tuple[np.ndarray, list[str], list[float]]) -> None:
-        np.savez(folder / f"{split}_{voice}_{number:03d}.npz", wave=clip[0], phones=clip[1], ends=clip[2])
 
     def job(item: tuple[str, str, int, str]) -> None:
         split, voice, number, text = item
-        save(split, voice, number, flite(text, voice, STRETCHES[number % len(STRETCHES)]))
+        save(folder, split, voice, number, flite(text, voice, STRETCHES[number % len(STRETCHES)]), espeak=False)
 
     jobs = [("train", voice, i, t) for voice in VOICES for i, t in enumerate(sentences(TRAIN, words[:cut], random))]
     jobs += [("test", voice, i, text) for voice in VOICES for i, text in enumerate(tests)]
@@ -142,9 +79,30 @@ def main(folder: Path) -> None:
     espeak = Espeak()
     for voice in ESPEAK_VOICES:
         for number, text in enumerate(tests):
-            save("test", "espeak-" + voice.replace("+", "-"), number, espeak.say(text, voice))
-    print(f"{len(list(folder.glob('*.npz')))} clips in {folder}")
+            save(folder, "test", "espeak-" + voice.replace("+", "-"), number, espeak.say(text, voice), espeak=True)
+
+
+def many_voices_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:
+    """Training clips of espeak-ng: accents, throats, pitches and speeds drawn at random for every speaker."""
+    espeak = Espeak()
+    for speaker in range(SPEAKERS):
+        voice = f"{ACCENTS[speaker % len(ACCENTS)]}+{random.choice(THROATS)}"
+        speed, pitch = int(random.integers(125, 225)), int(random.integers(25, 75))
+        for number, text in enumerate(sentences(SAID, words[: len(words) * 4 // 5], random)):
+            save(folder, "train", f"espeak{speaker:03d}", number, espeak.say(text, voice, speed, pitch), espeak=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--many", action="store_true", help="many voices of espeak-ng instead")
+    arguments = parser.parse_args()
+    random, words = np.random.default_rng(SEED), word_list()
+    random.shuffle(words)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    (many_voices_corpus if arguments.many else flite_corpus)(arguments.folder, words, random)
+    print(f"{len(list(arguments.folder.glob('*.npz')))} clips in {arguments.folder}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

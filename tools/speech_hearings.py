@@ -106,7 +106,8 @@ def spoken(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np
     ends = np.asarray(clip["ends"]) * 100 / speed
     before, after = random.uniform(0, 0.8, 2)
     wave = np.pad(wave, (int(before * RATE), int(after * RATE)))
-    return wave, segments(["pau", *clip["phones"], "pau"], [before, *(ends + before), len(wave) / RATE], espeak=False)
+    phones, times = ["pau", *clip["phones"], "pau"], [before, *(ends + before), len(wave) / RATE]
+    return wave, segments(phones, times, espeak=bool(clip["espeak"]))
 
 
 def hearing(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

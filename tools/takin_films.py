@@ -1,26 +1,30 @@
 """Films of fresh synthetic speech with known phone times, for scoring Takin-ADA: what was said, heard, and what the face should do.
 
-The test films are spoken by espeak-ng, a synthesiser that neither the network nor its speech encoder ever heard, in an American
-voice and in two accents that they never heard either (received pronunciation, Caribbean). The development films are spoken by the
-voices of the training, and are for choosing settings. No sentence is shared with the training, and the words at the end of each
-are of the fifth of the word list that training never drew from; the words of the templates are shared.
+The test films are spoken by festival, a synthesiser that neither the network nor its speech encoder ever heard (a speaker never
+heard, and one whom another synthesiser spoke as), and by espeak-ng in two accents that they never heard (received pronunciation,
+Caribbean). The development films are spoken by voices of the training, and are for choosing settings. No sentence is shared with
+the training, and the words at the end of each are of the fifth of the word list that training never drew from; the words of the
+templates are shared.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from speech_corpus import SEED, Espeak, flite, sentences, word_list
+from speech_corpus import SEED, sentences, word_list
 from speech_labels import segments
+from synthesisers import Clip, Espeak, festival, flite
 from takin_rules import frames_of, rule_motion
 from talking_portrait.models.builtin.speech_features import log_mel_block, normalise, voiced_mean
 from talking_portrait.models.builtin.speech_net import SpeechNet
 from talking_portrait.models.takin.features import SpeechLayers, builtin_layers_between
 from torch import Tensor
 
-SETS = {"development": ("rms", "kal16", "awb"), "test": ("en-us", "en-gb-x-rp", "en-029")}
+SETS = {
+    "development": ("flite rms", "flite awb", "espeak-ng en-us", "espeak-ng en-gb-scotland+f4"),
+    "test": ("festival ked_diphone", "festival cmu_us_slt_arctic_hts", "espeak-ng en-gb-x-rp", "espeak-ng en-029"),
+}
 PAUSE_SECONDS = 0.35
-Clip = tuple[np.ndarray, list[str], list[float]]  # wave (int16), phones, their ends in seconds
 Segments = list[tuple[str, float, float]]  # viseme, start, end
 
 
@@ -57,16 +61,17 @@ def joined(clips: list[Clip], espeak: bool) -> tuple[np.ndarray, Segments]:
 
 def make_films(kind: str, per_voice: int, clips: int, seed: int, network: SpeechNet, encoder: str) -> list[Film]:
     """`per_voice` films of `clips` sentences each, for every voice of the set."""
-    films, espeak = [], Espeak() if kind == "test" else None
-    for number, voice in enumerate(SETS[kind]):
+    films, espeak = [], Espeak()
+    say = {"flite": lambda *said: flite(*said, 1.0), "festival": festival, "espeak-ng": espeak.say}
+    for number, name in enumerate(SETS[kind]):
+        synthesiser, voice = name.split(" ")
         texts = unheard_sentences(per_voice * clips, seed + number)
         for first in range(0, len(texts), clips):
             chosen = texts[first : first + clips]
-            spoken = [espeak.say(text, voice) if espeak else flite(text, voice, 1.0) for text in chosen]
-            wave, parts = joined(spoken, espeak is not None)
+            wave, parts = joined([say[synthesiser](text, voice) for text in chosen], synthesiser == "espeak-ng")
             frames = frames_of(wave)
             truth = rule_motion(wave, parts, np.random.default_rng([seed, number, first]))
             mel, _ = log_mel_block(wave, 0, 4 * frames)
             layers = builtin_layers_between(network, normalise(mel), 0, 2 * frames, torch.device("cpu"))
-            films.append(Film(voice, wave, parts, SpeechLayers(layers, encoder), torch.from_numpy(truth.motion), voiced_mean(mel)))
+            films.append(Film(name, wave, parts, SpeechLayers(layers, encoder), torch.from_numpy(truth.motion), voiced_mean(mel)))
     return films

@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--split", choices=("train", "test"), default="train")
-    parser.add_argument("--voices", nargs="+", default=["slt", "awb", "kal16", "rms"])
+    parser.add_argument("--voices", nargs="+", help="all that the corpus has, if not given")
     parser.add_argument("--clips", type=int, default=3, help="clips of one film")
     parser.add_argument("--films", type=int, default=1000, help="films of each voice, at most")
     parser.add_argument("--seed", type=int, default=1)
@@ -66,12 +66,13 @@ def main() -> None:
     network, _ = load(weights)
     part, parts = (int(number) for number in arguments.part.split("/"))
     groups = []
-    for voice in arguments.voices:
+    voices = arguments.voices or sorted({path.stem.split("_")[1] for path in arguments.corpus.glob(f"{arguments.split}_*")})
+    for voice in voices:
         paths = sorted(arguments.corpus.glob(f"{arguments.split}_{voice}_*.npz"))
         found = [paths[k : k + arguments.clips] for k in range(0, len(paths) - arguments.clips + 1, arguments.clips)]
         groups += found[: arguments.films]
     if not groups:
-        parser.error(f"{arguments.corpus} has no {arguments.split} clips of {', '.join(arguments.voices)}")
+        parser.error(f"{arguments.corpus} has no {arguments.split} clips of {', '.join(voices)}")
     films, started = [], time.monotonic()
     for number in range(part, len(groups), parts):
         random = np.random.default_rng([arguments.seed, number])
@@ -87,7 +88,7 @@ def main() -> None:
         },
         arguments.out,
         {
-            "encoder": builtin_encoder_name(weights), "voices": " ".join(arguments.voices), "seed": str(arguments.seed),
+            "encoder": builtin_encoder_name(weights), "voices": " ".join(voices), "seed": str(arguments.seed),
             "command": "python3 run.py python tools/takin_prepare.py CORPUS OUT " + " ".join(sys.argv[3:]),
         },
     )  # fmt: skip

@@ -25,8 +25,8 @@ from scipy.ndimage import uniform_filter
 
 comfy.cli_args.args.cpu = True
 from evaluate_speech_net import load  # noqa: E402
-from speech_corpus import read_wav  # noqa: E402
 from speech_labels import segments  # noqa: E402
+from synthesisers import read_wav  # noqa: E402
 from talking_portrait.models.builtin.face.weights import load_face_detector, load_person_segmenter  # noqa: E402
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  # noqa: E402
 from talking_portrait.models.builtin.warp import WarpRenderer  # noqa: E402
