@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from talking_portrait.models.joyvasa.audio_encoder import NEW_NAMES, build_hubert
+from talking_portrait.models.hubert import build_hubert
+from talking_portrait.models.joyvasa.audio_encoder import NEW_NAMES
 from talking_portrait.models.joyvasa.config import JoyVASAConfig
 from talking_portrait.models.joyvasa.motion import ORDER
 from talking_portrait.models.joyvasa.network import JoyVASA, sinusoids

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..hubert import layer_total
+
 HEADS = 8  # stored nowhere; the published network has 8
-
-
-def layer_total(state: Mapping[str, Tensor], prefix: str) -> int:
-    """How many numbered layers there are under a prefix; ValueError for none."""
-    numbers = {int(key.removeprefix(prefix).split(".")[0]) for key in state if key.startswith(prefix)}
-    if not numbers:
-        raise ValueError(f"{prefix}0")
-    return 1 + max(numbers)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """M: canonical keypoints, head pose, expression deformation, translation and scale of a picture (LivePortrait, section 3.1).
 
-A ConvNeXt-V2 tiny with seven linear heads (28.1 M parameters). Keep it in float32: seventeen of the expression's 63 values
-vary so little over speech (standard deviation from 6e-7) that half precision is larger than what they say.
+A ConvNeXt-V2 tiny with seven linear heads (28.1 M parameters); other sizes are read from a file's tensors. Keep it in float32:
+seventeen of the expression's 63 values vary so little over speech (standard deviation from 6e-7) that half precision is larger
+than what they say.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +14,29 @@ from torch.nn import functional as F
 
 from .keypoints import head_pose_degrees
 
-WIDTHS, DEPTHS = (96, 192, 384, 768), (3, 3, 9, 3)
 HEADS = {"kp": 63, "scale": 1, "pitch": 66, "yaw": 66, "roll": 66, "t": 3, "exp": 63}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Channels and blocks of the stages; the published ones unless said."""
+
+    widths: tuple[int, ...] = (96, 192, 384, 768)
+    depths: tuple[int, ...] = (3, 3, 9, 3)
+
+
+PUBLISHED = Sizes()
+
+
+def read_sizes(state: Mapping[str, Tensor]) -> Sizes:
+    """Sizes that a file's tensors have; the published ones where the tensors that tell are missing."""
+    stem = "detector.downsample_layers"
+    levels = len({key.split(".")[2] for key in state if key.startswith(f"{stem}.")})
+    convolutions = [f"{stem}.{level}.{0 if level == 0 else 1}.weight" for level in range(levels)]
+    if not levels or any(key not in state for key in convolutions):
+        return PUBLISHED
+    blocks = [{key.split(".")[3] for key in state if key.startswith(f"detector.stages.{level}.")} for level in range(levels)]
+    return Sizes(tuple(len(state[key]) for key in convolutions), tuple(map(len, blocks)))
 
 
 @dataclass(frozen=True)
@@ -71,22 +94,22 @@ def channel_norm(norm: nn.Module, x: Tensor) -> Tensor:
 class ConvNeXt(nn.Module):
     """Picture [B,3,256,256] in 0..1 -> the seven raw heads."""
 
-    def __init__(self, device=None, dtype=None, operations=nn):
+    def __init__(self, device=None, dtype=None, operations=nn, sizes: Sizes = PUBLISHED):
         super().__init__()
-        options = {"device": device, "dtype": dtype}
+        options, widths = {"device": device, "dtype": dtype}, sizes.widths
         self.downsample_layers = nn.ModuleList()
-        for i, width in enumerate(WIDTHS):
-            norm = operations.LayerNorm(width if i == 0 else WIDTHS[i - 1], eps=1e-6, **options)
+        for i, width in enumerate(widths):
+            norm = operations.LayerNorm(width if i == 0 else widths[i - 1], eps=1e-6, **options)
             size = 4 if i == 0 else 2
-            conv = operations.Conv2d(3 if i == 0 else WIDTHS[i - 1], width, size, stride=size, **options)
+            conv = operations.Conv2d(3 if i == 0 else widths[i - 1], width, size, stride=size, **options)
             self.downsample_layers.append(nn.ModuleList([conv, norm] if i == 0 else [norm, conv]))
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(width, operations=operations, **options) for _ in range(depth)))
-            for width, depth in zip(WIDTHS, DEPTHS, strict=True)
+            for width, depth in zip(widths, sizes.depths, strict=True)
         )
-        self.norm = operations.LayerNorm(WIDTHS[-1], eps=1e-6, **options)
+        self.norm = operations.LayerNorm(widths[-1], eps=1e-6, **options)
         for name, size in HEADS.items():
-            setattr(self, f"fc_{name}", operations.Linear(WIDTHS[-1], size, **options))
+            setattr(self, f"fc_{name}", operations.Linear(widths[-1], size, **options))
 
     def downsample(self, level: int, x: Tensor) -> Tensor:
         """The stem (level 0), or the halving in front of a later stage."""
@@ -104,9 +127,9 @@ class ConvNeXt(nn.Module):
 class MotionExtractor(nn.Module):
     """Picture [B,3,256,256] in 0..1 -> KeypointMotion."""
 
-    def __init__(self, device=None, dtype=None, operations=nn):
+    def __init__(self, device=None, dtype=None, operations=nn, sizes: Sizes = PUBLISHED):
         super().__init__()
-        self.detector = ConvNeXt(device, dtype, operations)
+        self.detector = ConvNeXt(device, dtype, operations, sizes)
 
     def forward(self, image: Tensor) -> KeypointMotion:
         heads = self.detector(image)
@@ -122,5 +145,5 @@ class MotionExtractor(nn.Module):
 
 
 def build_motion_extractor(state, metadata, device=None, dtype=torch.float32, operations=nn) -> MotionExtractor:
-    """For the loader: the published sizes are the only ones."""
-    return MotionExtractor(device, dtype, operations)
+    """For the loader: a network of the sizes that the weights have."""
+    return MotionExtractor(device, dtype, operations, read_sizes(state))

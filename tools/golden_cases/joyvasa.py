@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ...models.face_motion import FaceFrame, resolve, rotation_matrix
-from ...models.joyvasa.audio_encoder import build_hubert, hubert_config, padded_window
+from ...models.hubert import build_hubert
+from ...models.joyvasa.audio_encoder import hubert_config, padded_window
 from ...models.joyvasa.checkpoint import generator_state, joyvasa_state
 from ...models.joyvasa.config import JoyVASAConfig
 from ...models.joyvasa.engine import encoded

@@ -1,0 +1,90 @@
+"""All layers of a HuBERT as Takin-ADA reads them (section 3.2: HuBERT-large, 25 layers), for sound of any length."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import HubertModel
+
+from ..hubert import NEW_NAMES, build_hubert, hubert_config
+from .config import FEATURE_RATE
+
+HOP, REACH = 320, 400  # samples at 16 kHz from one frame to the next, and that a frame hears
+BLOCK, CONTEXT = 20 * FEATURE_RATE, FEATURE_RATE  # frames that are heard at once, and around them: attention sees all of these
+SHORTEST = REACH
+SIGNATURE = "feature_projection.projection.weight"
+PREFIXES = ("hubert.", "wav2vec2.", "module.")
+
+
+def hubert_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """An encoder file's content as the network's state dict; ValueError if it is another network.
+
+    A head for recognising words, which some editions have, is left out.
+    """
+    state = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    for prefix in PREFIXES:
+        if f"{prefix}{SIGNATURE}" in state:
+            state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    state = {NEW_NAMES.get(key, key): value for key, value in state.items() if not key.startswith("lm_head.")}
+    try:
+        hubert_config(state)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"it is no HuBERT speech encoder in transformers' layout: {error} is not in it") from None
+    return state
+
+
+def hubert_name(state: Mapping[str, Tensor]) -> str:
+    """The name of these very weights, in whatever precision they are stored: trained further, it is another encoder.
+
+    What is hashed are the signs of the weights, which rounding leaves as they are.
+    """
+    config, digest = hubert_config(state), hashlib.sha256()
+    for key in sorted(key for key, value in state.items() if value.ndim >= 2):
+        digest.update(np.packbits(torch.signbit(state[key]).flatten().cpu().numpy()).tobytes())
+    return f"hubert-{config.num_hidden_layers}x{config.hidden_size}-{digest.hexdigest()[:12]}"
+
+
+def build_speech_encoder(
+    state: Mapping[str, Tensor], metadata: Any, device=None, dtype=torch.float32, operations=None
+) -> HubertModel:
+    """For the loader: a HuBERT of the size that the weights have, with their name in `encoder_name`."""
+    network = build_hubert(hubert_config(state), device, dtype)
+    network.encoder_name = hubert_name(state)
+    return network
+
+
+class HubertHearing:
+    """Layers of one clip, heard block by block where they are asked for; the same ones however they are asked for."""
+
+    def __init__(self, network: HubertModel, wave: np.ndarray, device: torch.device | None = None):
+        """wave [T]: mono at 16 kHz. Large encoders hear it with mean 0 and variance 1, as they were trained."""
+        self.network, self.device = network, device or torch.device("cpu")
+        wave = np.asarray(wave, np.float32)
+        wave = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
+        if network.config.do_stable_layer_norm:
+            wave = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
+        self.wave, self.total = wave, (len(wave) - REACH) // HOP + 1
+        self.block: tuple[int, Tensor] | None = None  # the last one heard, and its number
+
+    def between(self, start: int, stop: int) -> Tensor:
+        """[L,stop-start,D] float32 on the CPU: frames at 50 Hz; behind the clip's end the last one is repeated."""
+        found = []
+        for number in range(start // BLOCK, max(start, stop - 1) // BLOCK + 1):
+            first, last = max(start, number * BLOCK), min(stop, (number + 1) * BLOCK)
+            index = torch.arange(first, last).clamp(max=self.total - 1)
+            found += [self._block(int(index[0]) // BLOCK)[:, index % BLOCK]] if len(index) else []
+        return torch.cat(found, 1)
+
+    @torch.inference_mode()
+    def _block(self, number: int) -> Tensor:
+        if self.block is None or self.block[0] != number:
+            left = max(0, number * BLOCK - CONTEXT)
+            right = min(self.total, (number + 1) * BLOCK + CONTEXT)
+            piece = torch.from_numpy(self.wave[left * HOP : (right - 1) * HOP + REACH])[None].to(self.device)
+            hidden = self.network(piece, output_hidden_states=True).hidden_states
+            lead = number * BLOCK - left
+            self.block = number, torch.cat(hidden)[:, lead : lead + BLOCK].float().cpu()
+        return self.block[1]
