@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..models.face_regions import follow_face, select_face
+from ..models.fantasytalking.carrier import Identity
 from ..models.fantasytalking.face import aligned_face
 from ..models.fantasytalking.identity import SCALE, build_identity, identity_state
 from ..models.fantasytalking.intensity import (
@@ -16,7 +17,7 @@ from ..models.fantasytalking.intensity import (
     face_intensity,
     intensity_state,
 )  # fmt: skip
-from ..models.fantasytalking.patch import IDENTITY_NODE, INTENSITY_NODE, Identity, with_identity, with_intensity
+from ..models.fantasytalking.patch import IDENTITY_NODE, INTENSITY_NODE, with_identity, with_intensity
 from .actalker_parts import actalker_part
 from .fantasytalking import CATEGORY, casting, weight_file
 from .loading import load_shared

@@ -1,6 +1,7 @@
 """Audio in Wan2.1's image-to-video cross-attention (FantasyTalking, eq. 4): out = W_o(text + image + scale * audio)."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
@@ -9,25 +10,28 @@ import torch.nn.functional as F
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
+from .keys import KeptKeys
+
 OPTION = "talking_portrait_audio"
 MARK = "talking_portrait_block"  # on a replaced forward: the number of its block
 
 
 @dataclass(frozen=True)
 class AudioContext:
-    """What a forward pass carries: tokens [B,F,W,C] with zero rows at the end of short windows, the adapter's blocks, the
-    scale of audio; `masked`: zero rows are not attended to (as the weights were trained). keys: what was computed already,
-    by block. face: image tokens [B,257,C] of a face crop and their scale, or None. identity: likewise of the trained identity
-    branch (section 3.3), seen by every place of every frame. region: mask [H,W] of the picture, 0..1; places outside of it do
-    not hear, so that one of several people speaks. leading: pictures of the video's size that
-    stand before its frames (a reference of Wan Fun). model: the diffusion model of this very pass; each GPU has its own.
+    """What a forward pass carries: numbers [B,F,W] of the tokens in every frame's window, 0 at the end of short windows (or
+    [B,L], heard by every place of every frame), their keys and values, and the scale of audio.
+
+    masked: places without a token are not attended to (as the weights were trained). face: image tokens [B,257,C] of a face
+    crop and their scale, or None. identity: likewise of the trained identity branch (section 3.3), seen by every place of every
+    frame. region: mask [H,W] of the picture, 0..1; places outside of it do not hear, so that one of several people speaks.
+    leading: pictures of the video's size that stand before its frames (a reference of Wan Fun). model: the diffusion model of
+    this very pass; each GPU has its own.
     """
 
-    tokens: Tensor | None
-    blocks: nn.ModuleList
+    numbers: Tensor | None
+    keys: KeptKeys | None
     scale: float
     masked: bool
-    keys: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     face: tuple[Tensor, float] | None = None
     identity: "IdentityContext | None" = None
     region: Tensor | None = None
@@ -36,9 +40,9 @@ class AudioContext:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """Rows of each of the B*F windows that are attended to; read from the device once a pass."""
-        flat = self.tokens.flatten(0, 1)
-        return valid_lengths(flat) if self.masked else [flat.shape[1]] * len(flat)
+        """Places of each of the windows that are attended to; read from the device once a pass."""
+        windows = self.numbers.flatten(0, -2)
+        return windows.ne(0).sum(-1).tolist() if self.masked else [windows.shape[-1]] * len(windows)
 
     def heard_by(self, grid: tuple[int, int, int]) -> Tensor | None:
         """How much each place of a film of F x h x w tokens hears, [1,F*h*w,1]; None where all hear all."""
@@ -49,31 +53,21 @@ class AudioContext:
         return share.repeat(frames)[None, :, None]
 
     def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """[batch*F,W,C] each; they are the same at every step, so they are computed once."""
-        if block not in self.keys:
-            self.keys[block] = self.blocks[block](self.tokens.flatten(0, 1).to(dtype))
-        return tuple(value.repeat(batch // len(self.tokens), 1, 1) for value in self.keys[block])
+        """[batch*F,W,C] each, or [batch,L,C]."""
+        found = self.keys(block, self.numbers.flatten(0, -2))
+        return tuple(value.to(dtype).repeat(batch // len(self.numbers), 1, 1) for value in found)
 
 
 @dataclass(frozen=True)
 class IdentityContext:
-    """Identity tokens [1,Q,C], the branch's blocks, and their scale; keys: what was computed already, by block."""
+    """Where keys and values of an identity's tokens come from, by block, [B,Q,C] each or [1,Q,C]; and their scale."""
 
-    tokens: Tensor
-    blocks: nn.ModuleList
+    keys: Callable[[int], tuple[Tensor, Tensor]]
     scale: float
-    keys: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """[batch,Q,C] each; they are the same at every step, so they are computed once."""
-        if block not in self.keys:
-            self.keys[block] = self.blocks[block](self.tokens.to(dtype))
-        return tuple(value.expand(batch, -1, -1) for value in self.keys[block])
-
-
-def valid_lengths(tokens: Tensor) -> list[int]:
-    """How many rows of each window [F,W,C] hold a token. A layer norm's output is never all zero, padding always is."""
-    return tokens.ne(0).any(-1).sum(-1).tolist()
+        """[batch,Q,C] each."""
+        return tuple(value.to(dtype).expand(batch, -1, -1) for value in self.keys(block))
 
 
 def audio_attention(query: Tensor, context: AudioContext, block: int, heads: int, frames: int, options: dict) -> Tensor:
@@ -82,19 +76,20 @@ def audio_attention(query: Tensor, context: AudioContext, block: int, heads: int
     Windows of one length are attended to together, without a mask: ComfyUI's CPU attention adds boolean masks as numbers.
     """
     batch, places, width = query.shape
-    if places % frames or context.tokens.shape[1] != frames:
+    parts = 1 if context.numbers.ndim == 2 else frames
+    if places % frames or context.numbers.shape[1:-1].numel() != parts:
         raise ValueError(
-            f"Apply FantasyTalking: the audio has {context.tokens.shape[1]} latent frames, but the video {frames} "
+            f"Apply FantasyTalking: the audio has {context.numbers.shape[1]} latent frames, but the video {frames} "
             f"({places} tokens). Give FantasyTalking Audio and the latent the same number of frames."
         )
     keys, values = context.keys_and_values(block, batch, query.dtype)
-    per_frame = query.reshape(batch * frames, places // frames, width)
-    lengths = context.lengths * (batch * frames // len(context.lengths))
-    heard = torch.zeros_like(per_frame)
+    per_window = query.reshape(batch * parts, places // parts, width)
+    lengths = context.lengths * (batch * parts // len(context.lengths))
+    heard = torch.zeros_like(per_window)
     for length in sorted(set(lengths) - {0}):
         rows = [row for row, own in enumerate(lengths) if own == length]
         heard[rows] = optimized_attention(
-            per_frame[rows], keys[rows, :length].contiguous(), values[rows, :length].contiguous(), heads=heads,
+            per_window[rows], keys[rows, :length].contiguous(), values[rows, :length].contiguous(), heads=heads,
             transformer_options=options,
         )  # fmt: skip
     return heard.reshape(batch, places, width)
@@ -138,7 +133,7 @@ def with_audio(attention: nn.Module, block: int):
         if audio is not None and audio.identity is not None:
             identity = audio.identity
             total = total + identity.scale * attended(*identity.keys_and_values(block, len(q), q.dtype))
-        if audio is not None and audio.tokens is not None and audio.scale != 0:
+        if audio is not None and audio.numbers is not None and audio.scale != 0:
             grid = options.get("grid_sizes")
             here = video_places(grid, q.shape[1], audio.leading)
             heard = audio.scale * audio_attention(q[:, here], audio, block, own.num_heads, grid[0], options)

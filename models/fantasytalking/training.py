@@ -64,8 +64,8 @@ def velocity(
     if extras is not None:
         if scale:
             tokens = extras.identity.identity_proj(films.identity)
-            identity = IdentityContext(tokens, extras.identity.blocks, scale)
-            options[OPTION] = AudioContext(None, extras.identity.blocks, 0.0, True, identity=identity)
+            identity = IdentityContext(lambda block: extras.identity.blocks[block](tokens), scale)
+            options[OPTION] = AudioContext(None, None, 0.0, True, identity=identity)
         change = extras.intensity(films.intensity)
         hooks.append(wan.time_embedding.register_forward_hook(lambda module, given, out: out + change.to(out)))
     try:

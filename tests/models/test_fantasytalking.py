@@ -1,6 +1,6 @@
 """FantasyTalking on a tiny core Wan model: files, timing, patching that leaves nothing behind, guidance through core."""
 
-from pathlib import Path
+import dataclasses
 
 import comfy.samplers
 import numpy as np
@@ -10,10 +10,12 @@ from comfy.conds import CONDRegular
 from comfy_extras.nodes_custom_sampler import DualCFGGuider
 from talking_portrait.models.fantasytalking import audio, timing
 from talking_portrait.models.fantasytalking.attention import OPTION, AudioContext, with_audio
+from talking_portrait.models.fantasytalking.carrier import CONDITION
 from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_state
 from talking_portrait.models.fantasytalking.guidance import audio_guidance, sigmas
+from talking_portrait.models.fantasytalking.keys import KeptKeys, numbered, tables_of
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
-from talking_portrait.models.fantasytalking.patch import CONDITION, patched, with_audio_condition, with_face_condition
+from talking_portrait.models.fantasytalking.patch import patched, with_audio_condition, with_face_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
 from talking_portrait.models.fantasytalking.speech_encoder import check_is_960h
 from talking_portrait.models.fantasytalking.windows import audio_windows
@@ -22,7 +24,7 @@ from talking_portrait.nodes.fantasytalking import FantasyTalkingAudio, film_fram
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import GoldenCase
 
-GOLDENS = Path(__file__).resolve().parent.parent / "data" / "goldens" / "fantasytalking"
+from .fantasytalking_tiny import GOLDENS, conditions, run, sampled
 
 
 @pytest.fixture(autouse=True)
@@ -158,25 +160,6 @@ def test_pictures_get_sides_of_multiples_of_16():
     assert prepared_picture(torch.rand(333, 517, 4), 512).shape == (336, 512, 3)
 
 
-def conditions(case, tiny, heard: bool, context: str = "context") -> list:
-    values = {"c_concat": case.inputs["y"], "c_crossattn": case.inputs[context], "clip_fea": case.inputs["clip"]}
-    base = [[case.inputs[context], {"model_conds": {key: CONDRegular(value) for key, value in values.items()}}]]
-    return with_audio_condition(base, tiny.tokens) if heard else base
-
-
-def sampled(case, tiny, model, positive, negative, cfg=5.0) -> torch.Tensor:
-    guider = comfy.samplers.CFGGuider(model)
-    guider.set_conds(positive, negative)
-    guider.set_cfg(cfg)
-    return run(case, tiny, guider)
-
-
-def run(case, tiny, guider) -> torch.Tensor:
-    noise = case.inputs["noise"]
-    result = guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(4), disable_pbar=True)
-    return tiny.patcher.model.process_latent_in(result)
-
-
 def wanted(case, name: str, got: torch.Tensor) -> float:
     output = case.data["outputs"][name]
     return float((got.flatten()[torch.tensor(output["idx"])] - torch.tensor(output["values"])).abs().max())
@@ -242,6 +225,13 @@ def test_a_guidance_curve_that_is_flat_is_the_constant(case, tiny):
     assert torch.allclose(*results) and seen == pytest.approx([0, 1 / 3, 2 / 3, 1])
 
 
+def test_a_patched_model_that_hears_nothing_is_an_error(case, tiny):
+    silent, negative = conditions(case, tiny, False), conditions(case, tiny, False, "context_neg")
+    with pytest.raises(ValueError, match="no conditioning of the sampler carries audio"):
+        sampled(case, tiny, patched(tiny.patcher, tiny.adapter, 1.0, True), silent, negative)
+    sampled(case, tiny, patched(tiny.patcher, tiny.adapter, 0.0, True), silent, negative)
+
+
 def test_context_windows_slice_the_audio_with_the_video(case, tiny):
     from comfy_extras.nodes_context_windows import WanContextWindowsManualNode
 
@@ -267,16 +257,6 @@ def test_context_windows_slice_the_audio_with_the_video(case, tiny):
     noise = torch.randn(1, 16, frames, 8, 8)
     guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(2), disable_pbar=True)
     assert len(seen) > 2 and all(video == heard < frames for video, heard in seen)
-
-
-def test_keys_are_computed_once_and_let_go(case, tiny):
-    model = patched(tiny.patcher, tiny.adapter, 1.0, True)
-    calls = []
-    handle = tiny.adapter.model.blocks[0].register_forward_hook(lambda *_: calls.append(1))
-    sampled(case, tiny, model, conditions(case, tiny, True), conditions(case, tiny, False, "context_neg"))
-    handle.remove()
-    assert len(calls) == 1, "4 steps, one computation"
-    assert model.wrappers["diffusion_model"]["talking_portrait_fantasytalking"][0].kept == []
 
 
 def test_face_focus_grows_with_its_strength_and_is_nothing_at_zero(case, tiny):
@@ -329,7 +309,13 @@ def test_a_later_node_that_takes_the_layer_away_is_an_error(case, tiny):
     negative = conditions(case, tiny, False, "context_neg")
     with pytest.raises(ValueError, match="replaced the cross-attention of block 1"):
         sampled(case, tiny, model, conditions(case, tiny, True), negative)
-    sampled(case, tiny, model, conditions(case, tiny, False), negative)
+
+
+def heard_by(tiny, tokens: torch.Tensor | None) -> AudioContext:
+    """A pass that carries these tokens."""
+    distinct, (numbers,) = numbered([tiny.tokens if tokens is None else tokens])
+    keys = KeptKeys(tables_of(tiny.adapter.model.blocks, distinct, torch.device("cpu")))
+    return AudioContext(None if tokens is None else numbers, keys, 1.0, True)
 
 
 @pytest.mark.parametrize("leading,trailing", [(0, 0), (1, 0), (0, 5), (1, 16), (0, 48)])
@@ -339,7 +325,7 @@ def test_references_beside_the_video_hear_nothing(tiny, leading, trailing):
     x, context = torch.randn(1, first + 48 + trailing, 96), torch.randn(1, 273, 96)
 
     def attend(query: torch.Tensor, tokens: torch.Tensor | None, before: int) -> torch.Tensor:
-        audio = AudioContext(tokens, tiny.adapter.model.blocks, 1.0, True, leading=before)
+        audio = dataclasses.replace(heard_by(tiny, tokens), leading=before)
         return with_audio(attention, 1)(query, context, 257, transformer_options={OPTION: audio, "grid_sizes": grid})
 
     heard, silent = attend(x, tiny.tokens, leading), attend(x, None, leading)
@@ -351,7 +337,7 @@ def test_references_beside_the_video_hear_nothing(tiny, leading, trailing):
 
 def test_a_wan_model_that_names_no_frames_is_refused(tiny):
     attention = tiny.patcher.model.diffusion_model.blocks[0].cross_attn
-    audio = AudioContext(tiny.tokens, tiny.adapter.model.blocks, 1.0, True)
+    audio = heard_by(tiny, tiny.tokens)
     with pytest.raises(ValueError, match="this kind of Wan model"):
         with_audio(attention, 0)(torch.randn(1, 48, 96), torch.randn(1, 273, 96), 257, transformer_options={OPTION: audio})
 
@@ -365,10 +351,12 @@ def test_a_clone_on_a_second_model_calls_its_own_layers(case, tiny):
     model = patched(tiny.patcher, tiny.adapter, 1.0, True)
     twin = model.clone(model_override=(other, ({}, {}, {}, set())))
     positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
-    silent = conditions(case, tiny, False)
-    first, second = sampled(case, tiny, twin, positive, negative), sampled(case, tiny, twin, silent, negative)
+    deaf = patched(tiny.patcher, tiny.adapter, 0.0, True)
+    deaf_twin = deaf.clone(model_override=(other, ({}, {}, {}, set())))
+    first, second = (sampled(case, tiny, each, positive, negative) for each in (twin, deaf_twin))
     assert torch.allclose(first, second, atol=1e-4), "with W_o of zeros, nothing can be heard"
-    assert (first - sampled(case, tiny, model, silent, negative)).abs().max() > 0.1
+    assert (first - sampled(case, tiny, deaf, positive, negative)).abs().max() > 0.1
+    assert (first - sampled(case, tiny, model, positive, negative)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("frames", [5, 81, 125])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
+from talking_portrait.models.fantasytalking.carrier import Identity
 from talking_portrait.models.fantasytalking.face import FIVE, TEMPLATE, aligned_face
 from talking_portrait.models.fantasytalking.identity import (
     IdentityBranch,
@@ -23,7 +24,7 @@ from talking_portrait.models.fantasytalking.intensity import (
     face_intensity,
     intensity_state,
 )  # fmt: skip
-from talking_portrait.models.fantasytalking.patch import Identity, patched, with_identity, with_intensity
+from talking_portrait.models.fantasytalking.patch import patched, with_identity, with_intensity
 from talking_portrait.models.fantasytalking.training import Extras, Films, flow_loss, hearing
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import COPIES, GoldenCase

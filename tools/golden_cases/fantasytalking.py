@@ -12,10 +12,13 @@ import torch
 from comfy.conds import CONDRegular
 from torch import Tensor
 
+from ...models.fantasytalking.attention import OPTION, AudioContext
 from ...models.fantasytalking.audio import normalised
+from ...models.fantasytalking.carrier import CONDITION
 from ...models.fantasytalking.guidance import audio_guidance, sigmas
+from ...models.fantasytalking.keys import KeptKeys, numbered, tables_of
 from ...models.fantasytalking.network import AudioProjection, FantasyTalking
-from ...models.fantasytalking.patch import CONDITION, patched
+from ...models.fantasytalking.patch import patched
 from ...models.fantasytalking.picture import final_size, scaled_size
 from ...models.fantasytalking.timing import latent_frames, official_frames, samples_of, token_count
 from ...models.fantasytalking.windows import audio_windows
@@ -144,10 +147,10 @@ def cross_attention(case: Any) -> dict:
     block = int(case.data["config"]["module"].split(".")[1])
 
     def attend(scale: float, masked: bool, tokens: Tensor = tiny.tokens) -> Tensor:
-        from ...models.fantasytalking.attention import OPTION, AudioContext
-
         def call(clone):
-            audio = AudioContext(tokens, tiny.adapter.model.blocks, scale, masked)
+            distinct, (numbers,) = numbered([tokens])
+            keys = KeptKeys(tables_of(tiny.adapter.model.blocks, distinct, CPU))
+            audio = AudioContext(numbers, keys, scale, masked)
             options = {OPTION: audio, "grid_sizes": (tokens.shape[1], 4, 4)}
             attention = clone.model.diffusion_model.blocks[block].cross_attn
             return attention(x, context, context_img_len=257, transformer_options=options)
