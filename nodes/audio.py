@@ -2,15 +2,16 @@
 
 from fractions import Fraction
 
+import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.published_weights import JOYVASA_KEYS, KDTALKER_KEYS
 from ..models.takin.config import EMOTIONS
-from .engines import ENGINES, EngineOptions, load_engine
+from .engines import BUILT_IN, ENGINES, SHIPPED, EngineOptions, load_engine
 from .progress import ticker
-from .registry import weights_fingerprint
+from .registry import chosen_fingerprint, weights_fingerprint
 
 CATEGORY = "talking portrait/audio"
 NODE = "Generate Face Motion"
@@ -99,6 +100,23 @@ class LoadMotionEngine(io.ComfyNode):
                     tooltip="Takin-ADA: several emotions with their weights instead of emotion, such as: happy 2, surprised 1. "
                     "Empty takes emotion.",
                 ),
+                io.Combo.Input(
+                    "takin_file",
+                    options=[SHIPPED, *folder_paths.get_filename_list("takin")],
+                    default=SHIPPED,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Takin-ADA: the network; yours, from tools/takin_train_films.py, goes into models/takin/.",
+                ),
+                io.Combo.Input(
+                    "speech_encoder",
+                    options=[BUILT_IN, *folder_paths.get_filename_list("audio_encoders")],
+                    default=BUILT_IN,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Takin-ADA: what hears the voice; it must be what takin_file was trained on. A HuBERT, such as "
+                    "facebook/hubert-large-ll60k (its model.safetensors, ~1260 MB, Apache-2.0), goes into models/audio_encoders/.",
+                ),
             ],
             outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
         )
@@ -109,7 +127,8 @@ class LoadMotionEngine(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, engine: str, **options) -> list:
-        return weights_fingerprint(ENGINE_FILES.get(engine, []))
+        chosen = [("takin", options.get("takin_file")), ("audio_encoders", options.get("speech_encoder"))]
+        return weights_fingerprint(ENGINE_FILES.get(engine, [])) + chosen_fingerprint(chosen)
 
 
 class GenerateFaceMotion(io.ComfyNode):

@@ -2,24 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from ..models.engine import MotionEngine
 from ..models.published_weights import WEIGHTS, weight_path
-from .loading import load_shared
-from .registry import find_weight, missing_weight_message
+from .loading import LoadedModel, load_shared, ready_together
+from .registry import chosen_file, find_weight, missing_weight_message
 
 NODE = "Load Motion Engine"
 KDTALKER_STEPS = 10  # as good as its authors' 50 by their own measure
 TAKIN_STEPS = 10
+SHIPPED, BUILT_IN = "shipped (tiny)", "built-in"  # in the menus of Takin-ADA's networks and speech encoders
 
 
 @dataclass(frozen=True)
 class EngineOptions:
     """What Load Motion Engine asks for, where an engine has it: `steps` of the diffusion (0: what suits the engine), and
     JoyVASA's guidance, smoothing of the head and timing (models/joyvasa/engine.py), and Takin-ADA's emotion
-    (models/takin/engine.py)."""
+    (models/takin/engine.py), network and speech encoder (a file's name, or what comes with the pack)."""
 
     steps: int = 0
     guidance: float = 2.0
@@ -28,6 +30,8 @@ class EngineOptions:
     emotion: str = "neutral"
     emotion_intensity: float = 1.0
     emotion_mix: str = ""
+    takin_file: str = SHIPPED
+    speech_encoder: str = BUILT_IN
 
 
 def _builtin(options: EngineOptions) -> MotionEngine:
@@ -71,9 +75,8 @@ def _joyvasa(options: EngineOptions) -> MotionEngine:
 
 
 def _takin(options: EngineOptions) -> MotionEngine:
-    from ..models.builtin.speech_net import build_speech_net
     from ..models.takin.engine import TakinEngine, TakinOptions
-    from ..models.takin.features import builtin_encoder_name
+    from ..models.takin.hubert_engine import HubertTakinEngine, check_encoder
     from ..models.takin.network import build_takin
 
     mixed = options.emotion_mix.strip()
@@ -81,13 +84,38 @@ def _takin(options: EngineOptions) -> MotionEngine:
         mixed or options.emotion, options.emotion_intensity, options.steps or TAKIN_STEPS,
         named="emotion_mix" if mixed else "emotion",
     )  # fmt: skip
-    paths = {key: weight_path(WEIGHTS[key]) for key in ("takin.motion", "speech")}
-    for key, path in paths.items():
-        if not path.is_file():
-            raise ValueError(missing_weight_message(key, NODE))
-    network = load_shared("takin", paths["takin.motion"], torch.float32, build_takin, NODE)
-    hearing = load_shared("speech", paths["speech"], torch.float32, build_speech_net, NODE)
-    return TakinEngine(network.ready, hearing.ready, builtin_encoder_name(paths["speech"]), own, network.device)
+    network = load_shared("takin", _takin_path(options.takin_file), torch.float32, build_takin, NODE)
+    hearing, name = _speech_encoder(options.speech_encoder)
+    check_encoder(options.takin_file, network.patcher.model.config.encoder, options.speech_encoder, name)
+    models = [network, hearing]  # asked for together, so that neither pushes the other out while they take turns
+    engine = TakinEngine if options.speech_encoder == BUILT_IN else HubertTakinEngine
+    return engine(lambda: ready_together(models)[0], lambda: ready_together(models)[1], name, own, network.device)
+
+
+def _takin_path(file: str) -> Path:
+    """Where a network for Takin-ADA lies."""
+    if file != SHIPPED:
+        return chosen_file("takin", file, "takin_file", NODE)
+    path = weight_path(WEIGHTS["takin.motion"])
+    if not path.is_file():
+        raise ValueError(missing_weight_message("takin.motion", NODE))
+    return path
+
+
+def _speech_encoder(file: str) -> tuple[LoadedModel, str]:
+    """A speech encoder and its name, by which networks know what they were trained on."""
+    from ..models.builtin.speech_net import build_speech_net
+    from ..models.takin.features import builtin_encoder_name
+    from ..models.takin.hubert import build_speech_encoder, hubert_state
+
+    if file != BUILT_IN:
+        path = chosen_file("audio_encoders", file, "speech_encoder", NODE)
+        model = load_shared("hubert", path, torch.float32, build_speech_encoder, NODE, hubert_state)
+        return model, model.patcher.model.encoder_name
+    path = weight_path(WEIGHTS["speech"])
+    if not path.is_file():
+        raise ValueError(missing_weight_message("speech", NODE))
+    return load_shared("speech", path, torch.float32, build_speech_net, NODE), builtin_encoder_name(path)
 
 
 ENGINES: dict[str, Callable[[EngineOptions], MotionEngine]] = {

@@ -6,7 +6,7 @@ import folder_paths
 
 from ..models.published_weights import WEIGHTS
 
-OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker")  # of the models folder, unknown to ComfyUI
+OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")  # of the models folder, unknown to ComfyUI
 # variant -> folders within the model folder where its files may lie
 PLACES = {"": ("",), "animal": ("animal/", "animals/", "liveportrait_animals/", "base_models_v1.1/")}
 
@@ -28,6 +28,14 @@ def find_weight(key: str, node: str, variant: str = "") -> Path:
     raise ValueError(missing_weight_message(key, node, variant))
 
 
+def chosen_file(folder: str, file: str, name: str, node: str) -> Path:
+    """Path of a file that input `name` has from a model folder's menu; ValueError if it is not there any more."""
+    found = folder_paths.get_full_path(folder, file)
+    if found is None:
+        raise ValueError(f"{node}: {name} is {file}, which is not in ComfyUI/models/{folder}/. Put it there, press R in the page.")
+    return Path(found)
+
+
 def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, float]]:
     """Where these weights lie and when they were written, so that a node runs again after a file was put in its place."""
     found = []
@@ -38,6 +46,12 @@ def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, f
             continue
         found.append((str(path), path.stat().st_mtime))
     return found
+
+
+def chosen_fingerprint(chosen: list[tuple[str, str | None]]) -> list[tuple[str, float]]:
+    """The same for files chosen in menus, (folder, file) each; what is no file of the folder is left out."""
+    found = [folder_paths.get_full_path(folder, file) for folder, file in chosen if file]
+    return [(path, Path(path).stat().st_mtime) for path in found if path is not None]
 
 
 def missing_weight_message(key: str, node: str, variant: str = "") -> str:

@@ -59,6 +59,7 @@ class TakinEngine:
 
     id = "Takin-ADA"
     native_fps: Fraction | None = Fraction(FPS)
+    hears_live = True  # whether its speech encoder takes sound as it comes in
 
     def __init__(
         self, network: Callable[[], TakinNet], speech_network: Callable[[], SpeechNet], encoder: str,
@@ -97,11 +98,16 @@ class TakinEngine:
             "emotion_intensity": self.options.intensity, "blinks": blinks.round(3).tolist(), "licence": LICENCE,
         }  # fmt: skip
         spoken, blinking = at_frames(gate[:, None], native, Fraction(FPS), LIP_LEAD)[:, 0], near_blinks(closure)
-        first = 0
-        for steady, free in self._drawn(normalise(mel), native, closure, seed, progress):
+        first, layers = 0, self.heard(speech, mel)
+        for steady, free in self._drawn(layers, native, closure, seed, progress):
             here = slice(first, first + len(free))
             yield spoken_motion(steady, free, self.face_change(), spoken[here], blinking[here], settings, source, first)
             first += len(free)
+
+    def heard(self, speech: Speech, mel: np.ndarray) -> Callable[[int, int], Tensor]:
+        """Speech features of a clip by their first and last frame at 50 Hz; `mel` is its log-mel."""
+        network, normal = self.speech_network(), normalise(mel)
+        return lambda start, stop: builtin_layers_between(network, normal, start, stop, self.device)
 
     def face_change(self) -> Tensor:
         """[63] change of the expression that the emotion makes."""
@@ -109,10 +115,10 @@ class TakinEngine:
         return known if self.options.exemplar is None else self.options.exemplar
 
     def _drawn(
-        self, mel: np.ndarray, frames: int, closure: Tensor, seed: int, progress: Progress
+        self, layers: Callable[[int, int], Tensor], frames: int, closure: Tensor, seed: int, progress: Progress
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """The likeliest motion and the seed's own, [n,70] each, in units, until there are `frames`."""
-        network, hear = self.network(), self.speech_network()
+        network = self.network()
         sampling = Sampling(steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed)
         stride = sampling.window - sampling.overlap
         windows = max(1, -(-(frames - sampling.overlap) // stride)) * sampling.steps
@@ -127,8 +133,7 @@ class TakinEngine:
         total, block = PER_FRAME * frames, PER_FRAME * stride
         progress(round(100 * HEARING_SHARE), 100)
         for start in range(0, total, block):
-            layers = builtin_layers_between(hear, mel, start, min(start + block, total), self.device)
-            motion = generator.push(SpeechLayers(layers, self.encoder))
+            motion = generator.push(SpeechLayers(layers(start, min(start + block, total)), self.encoder))
             if motion.shape[1]:
                 yield motion[0], motion[1]
         motion = generator.finish()

@@ -27,6 +27,11 @@ class LiveMotion:
     """One voice from its first sound on. A copy made by `branch` goes on by itself, so that a state can be used twice."""
 
     def __init__(self, engine: TakinEngine, seed: int, settings: MotionSettings):
+        if not engine.hears_live:
+            raise ValueError(
+                f"Generate Face Motion (live): motion_engine hears by {engine.encoder}, which needs the whole sound. Choose the "
+                "built-in speech_encoder in Load Motion Engine, or take Stream Talking Portrait."
+            )
         network, self.engine = engine.network(), engine
         self.settings, self.face = settings, engine.face_change()
         random = np.random.default_rng(seed)

@@ -1,0 +1,40 @@
+"""Takin-ADA on a HuBERT, as the paper has it: a network trained by tools/takin_train_films.py and the encoder it was trained on."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import HubertModel
+
+from ..engine import Speech
+from ..sound import RATE, mono
+from .config import NODE
+from .engine import TakinEngine, TakinOptions
+from .hubert import HubertHearing
+from .network import TakinNet
+
+
+class HubertTakinEngine(TakinEngine):
+    """The same, hearing by all layers of a HuBERT. Both networks shall be where they compute when either is called."""
+
+    hears_live = False  # a frame's features depend on a second of what comes after it
+
+    def __init__(
+        self, network: Callable[[], TakinNet], speech_encoder: Callable[[], HubertModel], encoder: str,
+        options: TakinOptions | None = None, device: torch.device | None = None,
+    ):  # fmt: skip
+        super().__init__(network, speech_encoder, encoder, options, device)
+
+    def heard(self, speech: Speech, mel: np.ndarray) -> Callable[[int, int], Tensor]:
+        """See TakinEngine; the encoder hears blocks of 20 s as they are needed."""
+        return HubertHearing(self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device).between
+
+
+def check_encoder(file: str, wanted: str, chosen: str, name: str) -> None:
+    """ValueError unless the speech encoder's weights (`name`, from the input's choice `chosen`) are those that `file` needs."""
+    if name != wanted:
+        raise ValueError(
+            f"{NODE}: {file} was trained on the speech encoder {wanted}, but speech_encoder {chosen} is {name}. Choose the encoder "
+            "that it was trained on; an encoder that was trained further is another one."
+        )
