@@ -3,10 +3,11 @@
     python3 run.py python tools/speech_corpus.py FOLDER             # flite: the built-in speech network, Takin-ADA
     python3 run.py python tools/speech_corpus.py FOLDER --many      # espeak-ng in 320 voices: Takin-ADA alone
 
-Needs flite (voices slt, awb, kal16, rms) and libespeak-ng as installed tools (tools/synthesisers.py).
+Needs flite (voices slt, awb, kal16, rms), libespeak-ng and festival (ked) as installed tools (tools/synthesisers.py).
 Sentences are made of this file's own words and of the system's word list. FOLDER gets one .npz per clip: `wave` (int16,
 16 kHz), `phones` (names), `ends` (seconds), `espeak` (whose names they are), with the voice and the split in its name:
-SPLIT_VOICE_NUMBER.npz. The built-in speech network never hears espeak-ng in training: it is tested on it.
+SPLIT_VOICE_NUMBER.npz. The built-in speech network never hears espeak-ng in training, and nothing hears festival: it is tested
+on them.
 """
 
 import argparse
@@ -15,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from synthesisers import Clip, Espeak, flite
+from synthesisers import Clip, Espeak, festival, flite
 
 VOICES = ("slt", "awb", "kal16", "rms")
 ESPEAK_VOICES = ("en-us", "en+f3", "en-us+f2", "en-us+klatt2")
+FESTIVAL_VOICES = ("ked_diphone",)
 TRAIN, TEST = 480, 40  # sentences of each voice; the voices are trained on different sentences, tested on the same
 STRETCHES = (0.8, 0.9, 1.0, 1.1, 1.25)
 ACCENTS = ("en-us", "en-us-nyc", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd")  # not: received pronunciation, Caribbean
@@ -64,7 +66,7 @@ def save(folder: Path, split: str, voice: str, number: int, clip: Clip, espeak: 
 
 
 def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:
-    """Training and test clips of flite, test clips of espeak-ng."""
+    """Training and test clips of flite, test clips of espeak-ng and festival."""
     cut = len(words) * 4 // 5
     tests = sentences(TEST, words[cut:], random)
 
@@ -80,6 +82,9 @@ def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) ->
     for voice in ESPEAK_VOICES:
         for number, text in enumerate(tests):
             save(folder, "test", "espeak-" + voice.replace("+", "-"), number, espeak.say(text, voice), espeak=True)
+    for voice in FESTIVAL_VOICES:
+        for number, text in enumerate(tests):
+            save(folder, "test", "festival-" + voice.replace("_", "-"), number, festival(text, voice), espeak=False)
 
 
 def many_voices_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:

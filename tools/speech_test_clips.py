@@ -15,7 +15,8 @@ from speech_labels import label_tracks, segments
 from talking_portrait.models.builtin.speech_features import FRAME_RATE, RATE
 from talking_portrait.models.builtin.speech_net import VISEMES
 
-CLIPS = {"rms": (0, 7, 14, 21, 28), "espeak-en-us": (3,), "espeak-en-us-f2": (10,), "espeak-en-f3": (17,)}
+CLIPS = {"rms": (0, 7, 14, 21, 28), "espeak-en-us": (3,), "espeak-en-us-f2": (10,), "espeak-en-f3": (17,),
+         "festival-ked-diphone": (5, 12)}  # fmt: skip
 MU = 255
 
 
