@@ -24,6 +24,9 @@ from .comfy_server import PACK, ComfyServer
 from .workflow_drafts import DRAFTS, Draft
 
 THUMBNAIL = 480
+SETTINGS = {  # no tutorial, no map over the graph, and words on the nodes however small the graph is drawn
+    "Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "LiteGraph.Canvas.MinFontSizeForLOD": 0,
+}  # fmt: skip
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 DRAW = """
@@ -133,7 +136,7 @@ def main(names: list[str]) -> None:
     chosen = {name: draft for name, draft in DRAFTS.items() if not names or name in names}
     profile, models = tempfile.mkdtemp(), empty_models(chosen)
     with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, sync_playwright() as playwright:
-        server.post("/settings", {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False})
+        server.post("/settings", SETTINGS)
         browser = playwright.chromium.launch_persistent_context(
             profile, executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS, viewport={"width": 1600, "height": 1000}
         )
