@@ -1,10 +1,11 @@
-"""ACTalker's smaller networks: which file each lies in, and how it is loaded."""
+"""What ACTalker's nodes share: names, types, and the smaller networks (which file each lies in, how it is loaded)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from comfy_api.latest import io
 from torch import Tensor, nn
 
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
@@ -12,6 +13,10 @@ from ..models.actalker.projectors import AudioProjector, ExpressionProjector, Id
 from ..models.actalker.whisper_features import WhisperTiny
 from .loading import LoadedModel, load_shared
 from .registry import find_weight
+
+CATEGORY = "talking portrait/actalker"
+LOAD, AUDIO, VIDEO, CONDITION = "Load ACTalker", "ACTalker Audio", "ACTalker Motion from Video", "ACTalker Conditioning"
+AudioStreamType, MotionStreamType = io.Custom("ACTALKER_AUDIO"), io.Custom("ACTALKER_MOTION")
 
 
 @dataclass(frozen=True)

@@ -151,10 +151,10 @@ class ControlledTransformer(SpatialVideoTransformer):
     ) -> Tensor:
         """Every pixel's frames attend to each other, to the clip's mean identity and to its mean streams, without regions."""
         count, tokens, channels = h.shape
-        index = torch.arange(frames, device=h.device).repeat(count // frames)
+        index = torch.arange(frames, device=h.device)
         position = timestep_embedding(index, self.in_channels, max_period=self.max_time_embed_period).to(h.dtype)
-        t = h + self.time_pos_embed(position)[:, None]
-        t = t.unflatten(0, (-1, frames)).transpose(1, 2).flatten(0, 1)
+        t = h.unflatten(0, (-1, frames)) + self.time_pos_embed(position)[:, None]
+        t = t.transpose(1, 2).flatten(0, 1)
         here = AttentionStreams(tuple(_clip_mean(stream, frames) for stream in (streams.audio, streams.motion)))
         context = _clip_mean(identity, frames)
         t = self.time_stack[0](t, context=context, transformer_options={**options, OPTION: here})

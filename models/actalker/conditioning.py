@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..face_motion.curve import Curve
 from .core_model import AUDIO, MOTION, POSE, REGIONS, UNCONDITIONAL
+from .pictures import FPS
 from .regions import Regions
 from .sampling import PADDING
 
@@ -21,18 +23,20 @@ class Stream:
 
 @dataclass(frozen=True)
 class Gate:
-    """How far a stream is open, 0 to 1, from the first frame to the last, in equal steps."""
+    """How far a stream is open, 0 to 1: from the first frame to the last in equal steps, times a curve over seconds."""
 
     start: float = 1.0
     end: float = 1.0
+    curve: Curve = Curve.constant(1)
 
     @property
     def closed(self) -> bool:
-        return self.start == 0 and self.end == 0
+        return self.start == self.end == 0 or not any(value for _, value in self.curve.points)
 
     def over(self, frames: int) -> Tensor:
         """[frames,1,1]."""
-        return torch.linspace(self.start, self.end, frames)[:, None, None]
+        factors = torch.linspace(self.start, self.end, frames) * self.curve.at(torch.arange(frames) / float(FPS))
+        return factors[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,8 @@ def padded(stream: Stream, gate: Gate, frames: int, padding: int) -> tuple[Tenso
     The padding, which is denoised after the film and thrown away, hears nothing.
     """
     total = frames + padding
-    factors = torch.cat([gate.over(frames), torch.full((padding, 1, 1), gate.end)])
+    within = gate.over(frames)
+    factors = torch.cat([within, within[-1:].expand(padding, -1, -1)])
     none = stream.none[None].expand(total, -1, -1)
     tokens = torch.cat([stream.tokens[:frames], none[:padding]])
     if gate == Gate():

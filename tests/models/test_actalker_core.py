@@ -2,8 +2,11 @@
 
 import comfy.sample
 import comfy.samplers
+import comfy.sd
+import latent_preview
 import pytest
 import torch
+from comfy.cli_args import LatentPreviewMethod, args
 from talking_portrait.models.actalker import sampling
 from talking_portrait.models.actalker.checkpoint import unet_state
 from talking_portrait.models.actalker.conditioning import Gate, Scene, Stream, conditioning, film_frames, padded
@@ -12,6 +15,8 @@ from talking_portrait.models.actalker.core_model import core_state, load_core_mo
 from talking_portrait.models.actalker.guidance import ACTalkerGuider, with_guidance
 from talking_portrait.models.actalker.projectors import IdentityProjector, PoseGuider
 from talking_portrait.models.actalker.regions import Regions
+from talking_portrait.models.actalker.unet import time_id_embedding
+from talking_portrait.models.face_motion.curve import Curve
 from talking_portrait.tools.golden_cases.actalker import loaded, tiny_vae, weights
 from talking_portrait.tools.goldens import COPIES, GoldenCase
 
@@ -114,12 +119,77 @@ def test_a_latent_of_another_film_is_refused(case, model, scene):
         sample(latent, [[torch.zeros(1, 1, 48), {}]])
 
 
+LORA_KEYS = (  # Stable Video Diffusion's own, and ACTalker's
+    "input_blocks.1.1.transformer_blocks.0.attn1.to_q", "output_blocks.5.1.time_stack.0.attn2.to_v",
+    "input_blocks.4.1.mamba_blocks.0.in_proj1", "input_blocks.2.1.transformer_blocks.0.attn2.processor.to_v_ip.0",
+)  # fmt: skip
+
+
+def lora(state: dict[str, torch.Tensor], rank: int = 2) -> dict[str, torch.Tensor]:
+    make = torch.Generator().manual_seed(0)
+    made = {}
+    for key in LORA_KEYS:
+        outputs, inputs = state[f"{key}.weight"].shape
+        made[f"diffusion_model.{key}.lora_up.weight"] = torch.randn(outputs, rank, generator=make)
+        made[f"diffusion_model.{key}.lora_down.weight"] = torch.randn(rank, inputs, generator=make)
+    return made
+
+
+def test_offloading_changes_nothing_and_a_lora_acts_on_every_part(case):
+    """All in memory, or every layer that core can offload brought in when it is needed: with a LoRA on top, the same numbers."""
+    state = unet_state(weights(case, "unet"))
+    config, make = case.data["config"]["unet"], torch.Generator().manual_seed(1)
+    context, width = config["cross_attention_dim"], config["block_out_channels"][0]
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=make)
+
+    given = {
+        "c_crossattn": normal(1, 1, context).expand(3, -1, -1), "c_concat": normal(3, 4, 8, 8), "audio": normal(3, 32, context),
+        "motion": normal(3, 1, context), "pose": normal(1, width, 8, 8), "num_video_frames": 3,
+        "y": time_id_embedding(config["addition_time_embed_dim"]).expand(3, -1),
+    }  # fmt: skip
+    noisy = normal(3, 4, 8, 8)
+
+    def denoised(loras: dict, memory: int) -> torch.Tensor:
+        model = load_core_model(dict(state), torch.float32, width // config["num_attention_heads"][0])
+        patched, _ = comfy.sd.load_lora_for_models(model, None, loras, 0.1, 0.0)
+        assert set(patched.patches) == ({f"diffusion_model.{key}.weight" for key in LORA_KEYS} if loras else set())
+        patched.load(patched.load_device, lowvram_model_memory=memory)
+        assert patched.model.model_lowvram == (memory == 1)
+        assert patched.model.lowvram_patch_counter == (len(loras) // 2 if memory == 1 else 0)
+        return patched.model.apply_model(noisy, torch.full((3,), 3.0), **given)
+
+    plain, whole, offloaded = denoised({}, 10**12), denoised(lora(state), 10**12), denoised(lora(state), 1)
+    assert (whole - plain).abs().max() > 1e-2
+    assert torch.allclose(offloaded, whole, atol=1e-5 * float(whole.abs().max()))
+
+
+def test_core_s_sampler_can_show_previews(case, model, scene, monkeypatch):
+    positive, negative, latent = film(case, scene, "mode0_audio")
+    shown = []
+    monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
+    previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+    comfy.sample.sample(
+        model, case.inputs["latents"][0], 2, 1.0, "euler", "karras", positive, negative, latent, seed=0, disable_pbar=True,
+        callback=lambda step, x0, x, steps: shown.append(previewer.decode_latent_to_preview(x0)),
+    )  # fmt: skip
+    assert [picture.size for picture in shown] == [tuple(latent.shape[-2:])] * 2
+
+
 def test_gates_change_over_the_film_and_close():
     tokens = torch.ones(5, 2, 3)
     moved, none = padded(Stream(tokens, torch.full((2, 3), 0.5)), Gate(0.0, 1.0), 5, 25)
     assert moved.shape == (30, 2, 3) and moved[:5, 0, 0].tolist() == [0, 0.25, 0.5, 0.75, 1.0]
     assert (moved[5:] == 0.5).all() and none[:5, 0, 0].tolist() == [0, 0.125, 0.25, 0.375, 0.5]
     assert Gate(0, 0).closed and not Gate(0, 0.1).closed
+
+
+def test_a_gate_follows_a_curve_over_seconds_and_the_padding_its_end():
+    opened = Gate(0.5, 0.5, Curve(((0.08, 0.0), (0.16, 1.0))))
+    moved, none = padded(Stream(torch.ones(4, 2, 3), torch.ones(2, 3)), opened, 4, 25)
+    assert moved[:4, 0, 0].tolist() == pytest.approx([0, 0, 0.5, 0.5]) and (moved[4:] == 0.5).all() and (none == moved).all()
+    assert Gate(1, 1, Curve.constant(0)).closed and not opened.closed
 
 
 def test_the_film_is_as_long_as_all_that_drives_it():
