@@ -7,9 +7,11 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from .carrier import CONDITION
 from .patch import without_audio
 
 SHIFT = 5.0
+NODE = "FantasyTalking Guidance"
 Scale = float | Callable[[float], float]  # a number, or a function of the sampling's progress from 0 to 1
 
 
@@ -22,14 +24,19 @@ def sigmas(steps: int, shift: float = SHIFT) -> Tensor:
 def audio_guidance(audio_scale: Scale) -> Callable[[dict[str, Any]], list]:
     """A pre-CFG function for core's samplers: v = v_neg + p (v_pos - v_neg) + a (v_pos+audio - v_pos), p being their cfg.
 
-    The positive condition carries audio; its pass without audio is made here. The negative one must carry none.
+    The positive condition carries audio; its pass without audio is made here. ValueError if the negative one carries some: the
+    published guidance has none there (its plain guidance, without this function, has it in both).
     """
 
     def guide(arguments: dict[str, Any]) -> list:
         outputs, conds, prompt_scale = arguments["conds_out"], arguments["conds"], arguments["cond_scale"]
-        positive = conds[0]
-        silent = without_audio(positive)
-        if all(len(a["model_conds"]) == len(b["model_conds"]) for a, b in zip(positive, silent, strict=True)):
+        positive, silent = conds[0], without_audio(conds[0])
+        if any(carries_audio(other) for other in conds[1:]):
+            raise ValueError(
+                f"{NODE}: the negative conditioning carries audio, so the lips would be guided away from it. Connect the negative "
+                "prompt without FantasyTalking Audio, or take this node out to guide by the prompt alone with audio in both."
+            )
+        if not carries_audio(positive):
             return outputs
         options = arguments["model_options"]
         scale = audio_scale if isinstance(audio_scale, (int, float)) else audio_scale(progress(arguments))
@@ -40,6 +47,11 @@ def audio_guidance(audio_scale: Scale) -> Callable[[dict[str, Any]], list]:
         return [unheard + scale / prompt_scale * (outputs[0] - unheard), *outputs[1:]]
 
     return guide
+
+
+def carries_audio(conds: list[dict] | None) -> bool:
+    """Whether any of a sampler's prepared conditions holds audio."""
+    return any(CONDITION in cond["model_conds"] for cond in conds or ())
 
 
 def progress(arguments: dict[str, Any]) -> float:

@@ -105,6 +105,21 @@ def test_intensity_moves_the_time_embedding_and_nothing_at_neutral(tiny):
         with_intensity(plain, torch.ones(1, 3))
 
 
+def test_intensity_moves_the_model_that_runs(tiny):
+    """As core clones a patched MODEL for another GPU: same patches, a model of its own."""
+    other = TinyWan(GoldenCase(COPIES / "fantasytalking" / "ft_cfg.public.golden.json")).patcher.model
+    layer = other.diffusion_model.time_embedding[2]
+    layer.weight.data.zero_()
+    plain = patched(tiny.patcher, tiny.adapter, 1.0, True)
+    change = torch.randn(1, other.diffusion_model.dim)
+    override = (other, ({}, {}, {}, set()))
+    got = heard(tiny, with_intensity(plain, change).clone(model_override=override))
+    layer.bias.data.add_(change[0])
+    assert torch.allclose(got, heard(tiny, plain.clone(model_override=override)), atol=1e-5)
+    layer.bias.data.sub_(change[0])
+    assert (got - heard(tiny, plain.clone(model_override=override))).abs().max() > 1e-3
+
+
 def test_files_hold_both_under_the_names_of_the_paper_s_parts(tiny):
     made, network = branch(tiny), MotionIntensity(12, 32)
     file = {**published_names(made), **{PREFIX + key: value for key, value in network.state_dict().items()}}
