@@ -1,8 +1,9 @@
 """Audio in Wan2.1's image-to-video cross-attention (FantasyTalking, eq. 4): out = W_o(text + image + scale * audio)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from math import prod
 
 import torch
@@ -70,29 +71,45 @@ class IdentityContext:
         return tuple(value.to(dtype).expand(batch, -1, -1) for value in self.keys(block))
 
 
-def audio_attention(query: Tensor, context: AudioContext, block: int, heads: int, frames: int, options: dict) -> Tensor:
-    """query [B,F*h*w,C] -> what each place hears in the window of its own frame, [B,F*h*w,C].
+def add_audio(total: Tensor, query: Tensor, audio: AudioContext, block: int, heads: int, options: dict) -> None:
+    """total [B,P,C] += scale * what each place of query [B,P,C] hears in the window of its own frame.
 
-    Windows of one length are attended to together, without a mask: ComfyUI's CPU attention adds boolean masks as numbers.
+    In place, and frames of one length in a row are attended to together, so nothing is copied and nothing is as large as what
+    one attention returns. No mask: ComfyUI's CPU attention adds boolean masks as numbers.
     """
-    batch, places, width = query.shape
-    parts = 1 if context.numbers.ndim == 2 else frames
-    if places % frames or context.numbers.shape[1:-1].numel() != parts:
+    grid = options.get("grid_sizes")
+    here = video_places(grid, query.shape[1], audio.leading)
+    parts = 1 if audio.numbers.ndim == 2 else grid[0]
+    if audio.numbers.shape[1:-1].numel() != parts:
         raise ValueError(
-            f"Apply FantasyTalking: the audio has {context.numbers.shape[1]} latent frames, but the video {frames} "
-            f"({places} tokens). Give FantasyTalking Audio and the latent the same number of frames."
+            f"Apply FantasyTalking: the audio has {audio.numbers.shape[1]} latent frames, but the video {grid[0]} "
+            f"({query.shape[1]} tokens). Give FantasyTalking Audio and the latent the same number of frames."
         )
-    keys, values = context.keys_and_values(block, batch, query.dtype)
-    per_window = query.reshape(batch * parts, places // parts, width)
-    lengths = context.lengths * (batch * parts // len(context.lengths))
-    heard = torch.zeros_like(per_window)
-    for length in sorted(set(lengths) - {0}):
-        rows = [row for row, own in enumerate(lengths) if own == length]
-        heard[rows] = optimized_attention(
-            per_window[rows], keys[rows, :length].contiguous(), values[rows, :length].contiguous(), heads=heads,
-            transformer_options=options,
-        )  # fmt: skip
-    return heard.reshape(batch, places, width)
+    keys, values = audio.keys_and_values(block, len(query), query.dtype)
+    asked, summed = (each[:, here].unflatten(1, (parts, -1)) for each in (query, total))
+    share = audio.heard_by(grid)
+    for film in range(len(query)):
+        first = film * parts
+        lengths = [audio.lengths[row % len(audio.lengths)] for row in range(first, first + parts)]
+        for start, stop, length in runs(lengths):
+            rows = slice(first + start, first + stop)
+            heard = optimized_attention(
+                asked[film, start:stop], keys[rows, :length].contiguous(), values[rows, :length].contiguous(), heads=heads,
+                transformer_options=options,
+            )  # fmt: skip
+            if share is not None:
+                heard *= share.unflatten(1, (parts, -1))[0, start:stop].to(heard)
+            summed[film, start:stop].add_(heard, alpha=audio.scale)
+
+
+def runs(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
+    """First, end and length of every run of equal lengths; places without anything to hear are left out."""
+    start = 0
+    for length, group in groupby(lengths):
+        stop = start + len(list(group))
+        if length:
+            yield start, stop, length
+        start = stop
 
 
 def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -> slice:
@@ -129,16 +146,11 @@ def with_audio(attention: nn.Module, block: int):
         total = total + attended(own.norm_k_img(own.k_img(image)), own.v_img(image))
         if audio is not None and audio.face is not None:
             face, strength = audio.face
-            total = total + strength * attended(own.norm_k_img(own.k_img(face)), own.v_img(face))
+            total.add_(attended(own.norm_k_img(own.k_img(face)), own.v_img(face)), alpha=strength)
         if audio is not None and audio.identity is not None:
-            identity = audio.identity
-            total = total + identity.scale * attended(*identity.keys_and_values(block, len(q), q.dtype))
+            total.add_(attended(*audio.identity.keys_and_values(block, len(q), q.dtype)), alpha=audio.identity.scale)
         if audio is not None and audio.numbers is not None and audio.scale != 0:
-            grid = options.get("grid_sizes")
-            here = video_places(grid, q.shape[1], audio.leading)
-            heard = audio.scale * audio_attention(q[:, here], audio, block, own.num_heads, grid[0], options)
-            share = audio.heard_by(grid)
-            total[:, here] += heard if share is None else heard * share.to(heard)
+            add_audio(total, q, audio, block, own.num_heads, options)
         return own.o(total)
 
     setattr(forward, MARK, block)
