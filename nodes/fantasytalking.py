@@ -109,7 +109,7 @@ class FantasyTalkingAudio(io.ComfyNode):
                 FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder (float32)."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
-                io.Conditioning.Input("positive", tooltip="The positive prompt, from CLIP Text Encode; it may be empty."),
+                io.Conditioning.Input("positive", tooltip="The positive prompt, not the negative, from CLIP Text Encode; it may be empty."),
                 io.Int.Input(
                     "frames", default=0, min=0, max=100001,
                     tooltip="Frames of the video: 5, 9, 13, ...; 0 takes as many as the audio needs. 81 at a time were "
@@ -232,12 +232,13 @@ class FantasyTalkingGuidance(io.ComfyNode):
             node_id="TalkingPortraitFantasyTalkingGuidance",
             display_name="FantasyTalking Guidance",
             category=CATEGORY,
-            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. 3 passes.",
+            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. 3 passes. Only the "
+            "positive conditioning may carry audio.",
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 io.Float.Input(
                     "audio_cfg", default=4.5, min=0.0, max=30.0, step=0.1,
-                    tooltip="How strongly the lips follow the audio: 4.5 in the paper, 3 to 7 are usual.",
+                    tooltip="How strongly the lips follow the audio: 4.5 in the paper, 3 to 7 usual. Works on released weights.",
                 ),
                 io.Float.Input(
                     "audio_cfg_end", default=4.5, min=0.0, max=30.0, step=0.1, advanced=True,
