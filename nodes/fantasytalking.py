@@ -109,7 +109,7 @@ class FantasyTalkingAudio(io.ComfyNode):
                 FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder (float32)."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
-                io.Conditioning.Input("positive", tooltip="The positive prompt, not the negative, from CLIP Text Encode; it may be empty."),
+                io.Conditioning.Input("positive", tooltip="The positive prompt, not the negative; it may be empty."),
                 io.Int.Input(
                     "frames", default=0, min=0, max=100001,
                     tooltip="Frames of the video: 5, 9, 13, ...; 0 takes as many as the audio needs. 81 at a time were "
@@ -232,8 +232,8 @@ class FantasyTalkingGuidance(io.ComfyNode):
             node_id="TalkingPortraitFantasyTalkingGuidance",
             display_name="FantasyTalking Guidance",
             category=CATEGORY,
-            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. 3 passes. Only the "
-            "positive conditioning may carry audio.",
+            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. 3 passes. Only "
+            "the positive conditioning may carry audio.",
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 io.Float.Input(

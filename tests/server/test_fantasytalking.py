@@ -124,6 +124,16 @@ def test_core_samples_what_it_hears(server, files):
     assert torch.equal(loud, again)
 
 
+def test_a_wan_kept_in_fp8_hears_the_same(server, files):
+    """Core's loader with fp8_e4m3fn: the film is near the one of float32, and far from one without audio."""
+    exact = latent(server, prompt(files, save={"filename_prefix": "latents/float32"}))
+    small = {"wan": {"weight_dtype": "fp8_e4m3fn"}}
+    loud = latent(server, prompt(files, **small, save={"filename_prefix": "latents/fp8"}))
+    deaf = latent(server, prompt(files, **small, save={"filename_prefix": "latents/fp8_deaf"}, apply={"audio_scale": 0.0}))
+    coarse, heard = (float((loud - other).square().mean().sqrt() / exact.std()) for other in (exact, deaf))
+    assert 1e-4 < coarse < 0.2 < 0.4 < heard, f"fp8 changes {coarse:.3f}, audio {heard:.3f}"
+
+
 def test_more_frames_than_were_trained_go_through_context_windows(server, files):
     graph = prompt(files, audio={"frames": 41})
     graph["windows"] = {

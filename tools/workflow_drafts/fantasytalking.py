@@ -128,7 +128,7 @@ LORA = """## LoRA and GGUF
 steps and cfg 1; then *FantasyTalking Guidance* makes two passes instead of three. Lower `audio_cfg` until the face keeps still.
 
 **GGUF**: take *Unet Loader (GGUF)* of the pack ComfyUI-GGUF in place of *Load Diffusion Model*, with a Wan2.1-I2V-14B file. Its
-weights stay quantised; FantasyTalking's own are kept in their own type beside them. Not run here: the pack was not at hand.
+weights stay quantised; FantasyTalking's own are kept in their own type beside them. Tried on a tiny model with Q8_0, Q5_1, Q4_0.
 
 **fp8**: choose `fp8_e4m3fn` in *Load Diffusion Model*."""
 
