@@ -1,0 +1,46 @@
+"""Training of ACTalker at a toy's scale: random gates, mask-drop, and a gradient through the mamba layer."""
+
+import numpy as np
+import pytest
+import torch
+from talking_portrait.tools import train_actalker_tiny as toy
+
+
+@pytest.fixture(scope="module")
+def world():
+    patch = pytest.MonkeyPatch()
+    for name, value in (("PEOPLE", 1), ("FILMS", 6), ("HELD_OUT", 2)):
+        patch.setattr(toy, name, value)
+    yield toy.World(0)
+    patch.undo()
+
+
+@pytest.mark.parametrize("mask_drop", [True, False])
+def test_gates_are_random_and_masks_are_dropped_only_where_both_signals_are_on(world, mask_drop):
+    calls = []
+
+    def network(x, *args, audio, motion, regions, **kwargs):
+        calls.append((audio is not None, motion is not None, regions.masks != (None, None)))
+        return x[:, :4]
+
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        world.loss(network, random, 2, mask_drop)
+    assert set(calls) == {(True, False, False), (False, True, False), (True, True, mask_drop)}
+
+
+def test_the_masks_share_the_picture_between_the_signals():
+    audio, motion = toy.separate().masks
+    assert torch.equal(audio + motion, torch.ones_like(audio)) and 0.05 < audio.mean() < 0.5
+
+
+def test_the_loss_has_a_gradient_in_every_part_of_the_mamba_layer(world, monkeypatch):
+    monkeypatch.setattr(toy, "GATES", ((True, True),))
+    torch.manual_seed(0)
+    network = toy.tiny_unet(0)
+    for parameter in network.parameters():  # nothing stays at the zeros that training starts from
+        parameter.data.add_(0.01 * torch.randn_like(parameter))
+    world.loss(network, np.random.default_rng(0), 2, True).backward()
+    found = {name: parameter.grad for name, parameter in network.named_parameters() if ".mamba_blocks." in name}
+    without = {name for name, value in found.items() if value is None or not value.abs().max() > 0}
+    assert len(found) == 15 * 18 and not {name for name in without if "id_proj" not in name}
