@@ -1,7 +1,8 @@
 """Faces of made-up people with landmarks that are known exactly: the face's mesh, with a picture on it, bent, turned and drawn.
 
 People are the photo and the cartoon in other colours and with other proportions. Expressions bend the mesh by fields of our own
-(jaw, smile, pucker, brows, lids), the head's pose turns it in space. Distances are in heights of the face.
+(jaw, smile, pucker, brows, lids), the head's pose turns it in space. Distances are in heights of the face. An opening mouth is dark
+where the picture's is open; the cartoon's shut lips are stretched over it in stripes.
 """
 
 from dataclasses import dataclass
