@@ -1,5 +1,6 @@
 """FantasyTalking on a core Wan2.1 MODEL: a clone with patches, audio in the conditioning, nothing left behind."""
 
+import uuid
 from typing import Any
 
 import comfy.conds
@@ -125,7 +126,12 @@ def with_face_condition(conditioning: list, seen: Tensor, strength: float) -> li
 
 
 def without_audio(conds: list[dict]) -> list[dict]:
-    """A sampler's prepared conditions without audio."""
+    """A sampler's prepared conditions without audio, under names of their own that stay the same from step to step: caches such as
+    EasyCache tell conditions apart by these."""
     return [
-        {**cond, "model_conds": {key: value for key, value in cond["model_conds"].items() if key != CONDITION}} for cond in conds
-    ]
+        {
+            **cond, "uuid": uuid.uuid5(cond["uuid"], "without audio"),
+            "model_conds": {key: value for key, value in cond["model_conds"].items() if key != CONDITION},
+        }
+        for cond in conds
+    ]  # fmt: skip

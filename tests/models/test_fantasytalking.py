@@ -199,6 +199,18 @@ def test_a_second_patch_of_the_same_layer_is_refused(tiny):
         patched(once, tiny.adapter, 1.0, True)
 
 
+def attention_of_another_pack(*arguments, **named):
+    """What some other node puts in place of a layer."""
+
+
+@pytest.mark.parametrize("name", ["blocks.2.cross_attn.forward", "blocks.0.cross_attn"])
+def test_another_packs_patch_is_refused_by_its_name(tiny, name):
+    model = tiny.patcher.clone()
+    model.add_object_patch(f"diffusion_model.{name}", attention_of_another_pack)
+    with pytest.raises(ValueError, match=r"test_fantasytalking\.attention_of_another_pack"):
+        patched(model, tiny.adapter, 1.0, True)
+
+
 def test_a_model_of_another_size_is_refused(tiny):
     other = comfy.model_patcher.ModelPatcher(FantasyTalking(6, 8, 96, 2), torch.device("cpu"), torch.device("cpu"))
     with pytest.raises(ValueError, match="3 blocks of width 96, but the FantasyTalking file is for 2"):
@@ -264,6 +276,40 @@ def test_audio_in_the_negative_is_an_error_under_audio_guidance(case, tiny):
     with pytest.raises(ValueError, match="the negative conditioning carries audio"):
         sampled(case, tiny, guided, positive, negative)
     assert wanted(case, "p5_noaudiocfg", sampled(case, tiny, model, positive, negative)) < 5e-5  # the published plain guidance
+
+
+def test_each_of_the_three_passes_has_a_name_of_its_own(case, tiny):
+    """Core's EasyCache keeps results by these names: shared by two passes, it would take one for the other, and no lips move."""
+    model, seen = patched(tiny.patcher, tiny.adapter, 1.0, True), []
+    model.set_model_sampler_pre_cfg_function(audio_guidance(5.0))
+
+    def watch(executor, x, *arguments, **named):
+        options = next(each for each in (*arguments, named.get("transformer_options")) if isinstance(each, dict))
+        seen.append((tuple(options["uuids"]), CONDITION in named))
+        return executor(x, *arguments, **named)
+
+    model.wrappers["diffusion_model"] = {"watch": [watch], **model.wrappers["diffusion_model"]}
+    sampled(case, tiny, model, conditions(case, tiny, True), conditions(case, tiny, False, "context_neg"))
+    heard = {name for names, audio in seen if audio for name in names}
+    others = {name for names, audio in seen if not audio for name in names}
+    assert len(heard) == 1 and len(others) == 2 and not heard & others
+
+
+def test_easycache_keeps_the_audio(case, tiny):
+    """With results kept wherever it may, audio guidance acts about as strongly as without a cache."""
+    from comfy_extras.nodes_easycache import EasyCacheNode
+
+    positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
+    effect = []
+    for cached in (False, True):
+        films = []
+        for scale in (1.0, 9.0):
+            model = patched(tiny.patcher, tiny.adapter, 1.0, True)
+            model.set_model_sampler_pre_cfg_function(audio_guidance(scale))
+            model = EasyCacheNode.execute(model, 1e9, 0.0, 1.0, False).result[0] if cached else model
+            films.append(sampled(case, tiny, model, positive, negative))
+        effect.append(float((films[1] - films[0]).std()))
+    assert effect[1] > 0.5 * effect[0] and effect[1] != effect[0]
 
 
 def test_context_windows_slice_the_audio_with_the_video(case, tiny):
