@@ -135,34 +135,46 @@ def lora(state: dict[str, torch.Tensor], rank: int = 2) -> dict[str, torch.Tenso
     return made
 
 
+def small_call(config: dict) -> dict[str, torch.Tensor]:
+    """Random conditions of three frames, as core hands them to the model."""
+    make = torch.Generator().manual_seed(1)
+    context, width = config["cross_attention_dim"], config["block_out_channels"][0]
+    shapes = {
+        "x": (3, 4, 8, 8), "c_crossattn": (3, 1, context), "c_concat": (3, 4, 8, 8), "audio": (3, 32, context),
+        "motion": (3, 1, context), "pose": (1, width, 8, 8),
+    }  # fmt: skip
+    given = {name: torch.randn(shape, generator=make) for name, shape in shapes.items()}
+    y = time_id_embedding(config["addition_time_embed_dim"]).expand(3, -1)
+    return {**given, "t": torch.full((3,), 3.0), "y": y, "num_video_frames": 3}
+
+
 def test_offloading_changes_nothing_and_a_lora_acts_on_every_part(case):
     """All in memory, or every layer that core can offload brought in when it is needed: with a LoRA on top, the same numbers."""
     state = unet_state(weights(case, "unet"))
-    config, make = case.data["config"]["unet"], torch.Generator().manual_seed(1)
-    context, width = config["cross_attention_dim"], config["block_out_channels"][0]
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=make)
-
-    given = {
-        "c_crossattn": normal(1, 1, context).expand(3, -1, -1), "c_concat": normal(3, 4, 8, 8), "audio": normal(3, 32, context),
-        "motion": normal(3, 1, context), "pose": normal(1, width, 8, 8), "num_video_frames": 3,
-        "y": time_id_embedding(config["addition_time_embed_dim"]).expand(3, -1),
-    }  # fmt: skip
-    noisy = normal(3, 4, 8, 8)
+    config = case.data["config"]["unet"]
 
     def denoised(loras: dict, memory: int) -> torch.Tensor:
-        model = load_core_model(dict(state), torch.float32, width // config["num_attention_heads"][0])
+        model = load_core_model(dict(state), torch.float32, config["block_out_channels"][0] // config["num_attention_heads"][0])
         patched, _ = comfy.sd.load_lora_for_models(model, None, loras, 0.1, 0.0)
         assert set(patched.patches) == ({f"diffusion_model.{key}.weight" for key in LORA_KEYS} if loras else set())
         patched.load(patched.load_device, lowvram_model_memory=memory)
         assert patched.model.model_lowvram == (memory == 1)
         assert patched.model.lowvram_patch_counter == (len(loras) // 2 if memory == 1 else 0)
-        return patched.model.apply_model(noisy, torch.full((3,), 3.0), **given)
+        return patched.model.apply_model(**small_call(config))
 
     plain, whole, offloaded = denoised({}, 10**12), denoised(lora(state), 10**12), denoised(lora(state), 1)
     assert (whole - plain).abs().max() > 1e-2
     assert torch.allclose(offloaded, whole, atol=1e-5 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float16, 3e-3), (torch.bfloat16, 3e-2), (torch.float8_e4m3fn, 0.3)])
+def test_every_precision_of_the_loader_runs(case, model, dtype, limit):
+    config = case.data["config"]["unet"]
+    state = unet_state(weights(case, "unet"))
+    small = load_core_model(state, dtype, config["block_out_channels"][0] // config["num_attention_heads"][0])
+    assert small.model.diffusion_model.input_blocks[0][0].weight.dtype == dtype
+    wanted, got = (patcher.model.apply_model(**small_call(config)) for patcher in (model, small))
+    assert 0 < (got - wanted).norm() / wanted.norm() < limit
 
 
 def test_core_s_sampler_can_show_previews(case, model, scene, monkeypatch):

@@ -83,6 +83,24 @@ def test_identity_without_arcface_says_what_to_get_where():
     assert "https://github.com/deepinsight/insightface" in said and "ComfyUI/models/actalker/" in said
 
 
+def test_only_the_asked_frames_are_decoded_ten_at_a_time():
+    """12 of 37 frames: two chunks from the first frame, the second whole, since the decoder mixes what it gets together."""
+    chunks = []
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        chunks.append(latents[:, 0, 0, 0].tolist())
+        return latents.movedim(1, -1)
+
+    latents = torch.arange(37.0)[:, None, None, None].expand(-1, 3, 2, 2)
+    run = actalker_sampling.ACTalkerDecode.execute
+    (film,) = run({"samples": latents}, SimpleNamespace(decode=decode), 12).result
+    assert chunks == [list(range(10)), list(range(10, 20))] and film[:, 0, 0, 0].tolist() == list(range(12))
+    (film,) = run({"samples": latents}, SimpleNamespace(decode=decode), 0).result
+    assert len(film) == 37 - 25
+    with pytest.raises(ValueError, match="frames is 38, but samples holds 37"):
+        run({"samples": latents}, SimpleNamespace(decode=decode), 38)
+
+
 def test_new_inputs_may_be_absent():
     """Workflows saved before the curves were there have no values for them."""
     optional = actalker_conditioning.ACTalkerConditioning.GET_NODE_INFO_V1()["input"]["optional"]
