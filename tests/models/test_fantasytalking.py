@@ -21,10 +21,17 @@ from talking_portrait.models.fantasytalking.keys import KeptKeys, numbered, tabl
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
 from talking_portrait.models.fantasytalking.patch import patched, with_audio_condition, with_face_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
-from talking_portrait.models.fantasytalking.speech_encoder import check_is_960h
+from talking_portrait.models.fantasytalking.speech_encoder import MARK, check_is_960h
 from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.models.sound import mono
-from talking_portrait.nodes.fantasytalking import FantasyTalkingAudio, FantasyTalkingGuidance, film_frames, film_sound
+from talking_portrait.nodes.fantasytalking import (
+    ApplyFantasyTalking,
+    FantasyTalkingAudio,
+    FantasyTalkingGuidance,
+    FantasyTalkingPicture,
+    film_frames,
+    film_sound,
+)  # fmt: skip
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import GoldenCase
 
@@ -101,6 +108,27 @@ def test_another_encoder_of_the_same_shapes_is_refused():
         check_is_960h({})
     with pytest.raises(ValueError, match="was not loaded by Load Speech Encoder"):
         FantasyTalkingAudio.execute(None, object(), {}, [], 0, 23.0, audio.FITS[0])
+
+
+def test_batches_where_one_is_wanted_are_errors():
+    encoder, two = SimpleNamespace(**{MARK: "wav2vec2-base"}), {"waveform": torch.zeros(2, 1, 16000), "sample_rate": 16000}
+    with pytest.raises(ValueError, match="FantasyTalking Audio: audio holds 2 clips"):
+        FantasyTalkingAudio.execute(None, encoder, two, [], 0, 23.0, audio.FITS[0])
+    with pytest.raises(ValueError, match="FantasyTalking Picture: image holds 2 pictures"):
+        FantasyTalkingPicture.execute(torch.zeros(2, 8, 8, 3), 512)
+    with pytest.raises(ValueError, match="region holds 2 masks"):
+        ApplyFantasyTalking.execute(None, None, 1.0, True, torch.ones(2, 8, 8))
+
+
+def test_sound_longer_than_the_film_is_cut_and_shorter_is_filled_or_stretched():
+    wave, samples = np.arange(1, 16001, dtype=np.float32), timing.samples_of(9)
+    cut = audio.segment(wave, 9, 23.0, audio.FITS[0])
+    assert np.array_equal(cut, wave[:samples]) and np.array_equal(cut, audio.segment(wave, 9, 23.0, audio.FITS[1]))
+    filled, left = (audio.segment(wave[:4000], 9, 23.0, fit) for fit in audio.FITS)
+    assert len(filled) == samples and np.array_equal(filled[:4000], wave[:4000]) and not filled[4000:].any()
+    assert np.array_equal(left, wave[:4000])
+    spread = audio_windows(9, timing.token_count(len(left))).ranges[-1][1] / timing.token_count(len(left))
+    assert spread > 0.6, "the last frame hears the end of the short sound"
 
 
 @pytest.mark.parametrize("frames", [1, 4, 6, 0, 82])
