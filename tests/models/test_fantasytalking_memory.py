@@ -12,10 +12,11 @@ import pytest
 import torch
 from comfy.ldm.wan.model import WanModel
 from comfy.quant_ops import QuantizedTensor
+from safetensors.torch import save_file
 from talking_portrait.models.fantasytalking.guidance import audio_guidance, sigmas
 from talking_portrait.models.fantasytalking.keys import KeptKeys, numbered
 from talking_portrait.models.fantasytalking.network import FantasyTalking
-from talking_portrait.models.fantasytalking.patch import KEY, patched, with_audio_condition
+from talking_portrait.models.fantasytalking.patch import KEY, patched, with_audio_condition, with_intensity
 from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import GoldenCase
@@ -69,7 +70,14 @@ def loaded(state: dict, **options):
 
 
 def speaks(model, adapter, scale: float = 1.0, watch=lambda clone: None) -> torch.Tensor:
-    """A short film by core's sampler with guidance, through the conditions that core's nodes make."""
+    """A short film by core's sampler of a MODEL that this pack patches."""
+    clone = patched(model, adapter, scale, True)
+    watch(clone)
+    return films(clone)
+
+
+def films(model) -> torch.Tensor:
+    """A short film by core's sampler of a patched MODEL, with guidance, through the conditions that core's nodes make."""
     random = torch.Generator().manual_seed(5)
 
     def prompt() -> list:
@@ -77,10 +85,9 @@ def speaks(model, adapter, scale: float = 1.0, watch=lambda clone: None) -> torc
         return [[torch.randn(1, 8, 4096, generator=random), {"clip_vision_output": seen}]]
 
     tokens = audio_windows(FRAMES, 19).split(torch.randn(1, 19, 2048, generator=random))
-    clone = patched(model, adapter, scale, True)
-    clone.set_model_sampler_pre_cfg_function(audio_guidance(4.5))
-    watch(clone)
-    guider = comfy.samplers.CFGGuider(clone)
+    guided = model.clone()
+    guided.set_model_sampler_pre_cfg_function(audio_guidance(4.5))
+    guider = comfy.samplers.CFGGuider(guided)
     guider.set_conds(with_audio_condition(prompt(), tokens), prompt())
     guider.set_cfg(3.0)
     noise = torch.randn(1, 16, 3, 8, 8, generator=random)
@@ -214,3 +221,18 @@ def test_keys_that_do_not_fit_stay_outside_and_are_heard_all_the_same(weights, a
     little_memory(0)
     assert difference(speaks(model, adapter, watch=lambda clone: watched(clone, seen)), whole) < 1e-5
     assert seen and all(entry.managed == 1 and entry.loaded == 0 < entry.bytes for entry in seen)
+
+
+def test_core_can_clone_a_patched_wan_for_another_gpu(weights, adapter, tmp_path):
+    """As core's multi-GPU nodes do: a model loaded anew from its file takes the patches along, without a clone of the adapter."""
+    save_file({key: value.clone() for key, value in weights.items()}, tmp_path / "wan.safetensors")
+    model = comfy.sd.load_diffusion_model(str(tmp_path / "wan.safetensors"))
+    change = 0.2 * torch.randn(1, WIDTH)
+    patch = with_intensity(patched(model, adapter, 1.0, True), change)
+    twin = patch.deepclone_multigpu(new_load_device=CPU)
+    assert twin.model is not model.model
+    for block in model.model.diffusion_model.blocks:
+        block.cross_attn.o.weight.data.zero_()
+    model.model.diffusion_model.time_embedding[2].weight.data.zero_()
+    whole = speaks(with_intensity(loaded(weights), change), adapter)
+    assert difference(films(twin), whole) < 1e-5 < 1e-2 < difference(films(patch), whole)
