@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import HubertModel
 
 from ..hubert import NEW_NAMES, build_hubert, hubert_config
@@ -16,7 +16,8 @@ HOP, REACH = 320, 400  # samples at 16 kHz from one frame to the next, and that 
 BLOCK, CONTEXT = 20 * FEATURE_RATE, FEATURE_RATE  # frames that are heard at once, and around them: attention sees all of these
 SHORTEST = REACH
 SIGNATURE = "feature_projection.projection.weight"
-PREFIXES = ("hubert.", "wav2vec2.", "module.")
+OWN = "hubert."  # in front of the names here, and in editions with a head
+PREFIXES = (OWN, "wav2vec2.", "module.", "")
 
 
 def hubert_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -24,13 +25,12 @@ def hubert_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
     A head for recognising words, which some editions have, is left out.
     """
-    state = {key: value for key, value in content.items() if isinstance(value, Tensor)}
-    for prefix in PREFIXES:
-        if f"{prefix}{SIGNATURE}" in state:
-            state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    state = {NEW_NAMES.get(key, key): value for key, value in state.items() if not key.startswith("lm_head.")}
+    state = {key: value for key, value in content.items() if isinstance(value, Tensor) and not key.startswith("lm_head.")}
+    prefix = next((prefix for prefix in PREFIXES if f"{prefix}{SIGNATURE}" in state), "")
+    state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    state = {OWN + NEW_NAMES.get(key, key): value for key, value in state.items()}
     try:
-        hubert_config(state)
+        hubert_config(state, OWN)
     except (KeyError, ValueError) as error:
         raise ValueError(f"it is no HuBERT speech encoder in transformers' layout: {error} is not in it") from None
     return state
@@ -41,30 +41,45 @@ def hubert_name(state: Mapping[str, Tensor]) -> str:
 
     What is hashed are the signs of the weights, which rounding leaves as they are.
     """
-    config, digest = hubert_config(state), hashlib.sha256()
+    config, digest = hubert_config(state, OWN), hashlib.sha256()
     for key in sorted(key for key, value in state.items() if value.ndim >= 2):
         digest.update(np.packbits(torch.signbit(state[key]).flatten().cpu().numpy()).tobytes())
     return f"hubert-{config.num_hidden_layers}x{config.hidden_size}-{digest.hexdigest()[:12]}"
 
 
+class SpeechEncoder(nn.Module):
+    """A HuBERT and its name. A module of its own, since ComfyUI sets a model's `device`, which transformers forbids."""
+
+    def __init__(self, hubert: HubertModel, name: str):
+        super().__init__()
+        self.hubert, self.encoder_name = hubert, name
+
+    @property
+    def hears_normalised(self) -> bool:
+        """Whether it was trained on sound of mean 0 and variance 1, as large ones are."""
+        return self.hubert.config.do_stable_layer_norm
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """[1,T] at 16 kHz -> all layers [L,M,D]: what goes into the transformer, then what each of its layers says."""
+        return torch.cat(self.hubert(wave, output_hidden_states=True).hidden_states)
+
+
 def build_speech_encoder(
     state: Mapping[str, Tensor], metadata: Any, device=None, dtype=torch.float32, operations=None
-) -> HubertModel:
-    """For the loader: a HuBERT of the size that the weights have, with their name in `encoder_name`."""
-    network = build_hubert(hubert_config(state), device, dtype)
-    network.encoder_name = hubert_name(state)
-    return network
+) -> SpeechEncoder:
+    """For the loader: a HuBERT of the size that the weights have."""
+    return SpeechEncoder(build_hubert(hubert_config(state, OWN), device, dtype), hubert_name(state))
 
 
 class HubertHearing:
     """Layers of one clip, heard block by block where they are asked for; the same ones however they are asked for."""
 
-    def __init__(self, network: HubertModel, wave: np.ndarray, device: torch.device | None = None):
-        """wave [T]: mono at 16 kHz. Large encoders hear it with mean 0 and variance 1, as they were trained."""
+    def __init__(self, network: SpeechEncoder, wave: np.ndarray, device: torch.device | None = None):
+        """wave [T]: mono at 16 kHz."""
         self.network, self.device = network, device or torch.device("cpu")
         wave = np.asarray(wave, np.float32)
         wave = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
-        if network.config.do_stable_layer_norm:
+        if network.hears_normalised:
             wave = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
         self.wave, self.total = wave, (len(wave) - REACH) // HOP + 1
         self.block: tuple[int, Tensor] | None = None  # the last one heard, and its number
@@ -84,7 +99,6 @@ class HubertHearing:
             left = max(0, number * BLOCK - CONTEXT)
             right = min(self.total, (number + 1) * BLOCK + CONTEXT)
             piece = torch.from_numpy(self.wave[left * HOP : (right - 1) * HOP + REACH])[None].to(self.device)
-            hidden = self.network(piece, output_hidden_states=True).hidden_states
             lead = number * BLOCK - left
-            self.block = number, torch.cat(hidden)[:, lead : lead + BLOCK].float().cpu()
+            self.block = number, self.network(piece)[:, lead : lead + BLOCK].float().cpu()
         return self.block[1]

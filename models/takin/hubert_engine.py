@@ -5,13 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import HubertModel
 
 from ..engine import Speech
 from ..sound import RATE, mono
 from .config import NODE
 from .engine import TakinEngine, TakinOptions
-from .hubert import HubertHearing
+from .hubert import HubertHearing, SpeechEncoder
 from .network import TakinNet
 
 
@@ -21,7 +20,7 @@ class HubertTakinEngine(TakinEngine):
     hears_live = False  # a frame's features depend on a second of what comes after it
 
     def __init__(
-        self, network: Callable[[], TakinNet], speech_encoder: Callable[[], HubertModel], encoder: str,
+        self, network: Callable[[], TakinNet], speech_encoder: Callable[[], SpeechEncoder], encoder: str,
         options: TakinOptions | None = None, device: torch.device | None = None,
     ):  # fmt: skip
         super().__init__(network, speech_encoder, encoder, options, device)

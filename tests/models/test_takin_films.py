@@ -16,7 +16,7 @@ from talking_portrait.models.liveportrait.motion_extractor import MotionExtracto
 from talking_portrait.models.takin import hubert as takin_hubert
 from talking_portrait.models.takin.config import FULL, TINY
 from talking_portrait.models.takin.engine import TakinOptions
-from talking_portrait.models.takin.hubert import HubertHearing, build_speech_encoder, hubert_name, hubert_state
+from talking_portrait.models.takin.hubert import HubertHearing, SpeechEncoder, build_speech_encoder, hubert_name, hubert_state
 from talking_portrait.models.takin.hubert_engine import HubertTakinEngine, check_encoder
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.network import TakinNet, build_takin
@@ -48,7 +48,7 @@ def random_hubert(seed: int = 0, layers: int = 2) -> HubertModel:
 
 
 @pytest.fixture(scope="module")
-def encoder() -> HubertModel:
+def encoder() -> SpeechEncoder:
     """As the loader makes it from an edition with a recognition head."""
     content = {"hubert." + key: value for key, value in random_hubert().state_dict().items()}
     state = hubert_state(content | {"lm_head.weight": torch.zeros(3, 64)})
@@ -72,6 +72,7 @@ def test_layers_are_those_of_transformers(encoder):
     assert HubertHearing(encoder, noise(0.01)).between(0, 2).shape == (3, 2, 64)
 
 
+@torch.inference_mode()
 def test_blocks_are_the_same_however_they_are_asked_for(encoder, monkeypatch):
     monkeypatch.setattr(takin_hubert, "BLOCK", 40)
     wave = noise(2.1)
@@ -79,6 +80,9 @@ def test_blocks_are_the_same_however_they_are_asked_for(encoder, monkeypatch):
     hearing = HubertHearing(encoder, wave)
     pieces = torch.cat([hearing.between(start, min(start + 17, 106)) for start in range(0, 106, 17)], 1)
     assert torch.equal(whole, pieces)
+    monkeypatch.setattr(takin_hubert, "CONTEXT", 1000)  # every block hears all
+    heard = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
+    assert torch.allclose(HubertHearing(encoder, wave).between(0, 104), encoder(torch.from_numpy(heard)[None]), atol=1e-5)
     monkeypatch.setattr(takin_hubert, "CONTEXT", 5)
     assert not torch.allclose(HubertHearing(encoder, wave).between(0, 106)[:, :40], whole[:, :40], atol=1e-4), "no context is heard"
 
@@ -88,7 +92,7 @@ def test_an_encoder_is_known_by_its_weights(encoder):
     assert encoder.encoder_name == hubert_name(state) and encoder.encoder_name.startswith("hubert-2x64-")
     assert hubert_name({key: value.bfloat16() for key, value in state.items()}) == encoder.encoder_name
     changed = dict(state)
-    changed["encoder.layers.1.attention.q_proj.weight"] = -state["encoder.layers.1.attention.q_proj.weight"]
+    changed["hubert.encoder.layers.1.attention.q_proj.weight"] = -state["hubert.encoder.layers.1.attention.q_proj.weight"]
     assert hubert_name(changed) != encoder.encoder_name
     with pytest.raises(ValueError, match="no HuBERT speech encoder in transformers' layout"):
         hubert_state({"model.encoder.weight": torch.zeros(2, 2)})
