@@ -39,6 +39,7 @@ async ([api, layout, notes, groups]) => {
     const least = node.computeSize();
     node.setSize([Math.max(place.width ?? 300, least[0]), Math.max(place.height ?? 0, least[1])]);
     if (place.models) node.properties.models = place.models;
+    if (place.muted) node.mode = LiteGraph.NEVER;
   }
   for (const note of notes) {
     const node = LiteGraph.createNode('MarkdownNote');
@@ -110,7 +111,7 @@ def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
 
 MENUS = {  # loader input -> folder of the models it lists
     "unet_name": "diffusion_models", "vae_name": "vae", "file": "model_patches", "clip_name": "text_encoders",
-    "ckpt_name": "checkpoints", "lora_name": "loras",
+    "ckpt_name": "checkpoints", "lora_name": "loras", "model_name": "frame_interpolation",
 }  # fmt: skip
 OTHER_FOLDERS = {
     "CLIPVisionLoader": "clip_vision", "TalkingPortraitLoadSpeechEncoder": "audio_encoders",

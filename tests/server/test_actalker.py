@@ -8,10 +8,12 @@ import av
 import numpy as np
 import pytest
 import torch
+from comfy_extras.frame_interpolation_models.ifnet import IFNet
 from safetensors.torch import save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.random_actalker import write
+from talking_portrait.tools.random_weights import random_state
 
 from .prompts import failure, landmarks, talking_prompt, video_facts, write_wav
 from .prompts import saved_latent as latent
@@ -165,10 +167,9 @@ def test_a_lora_acts(server, files):
 WORKFLOWS = sorted((ROOT / "workflows").glob("actalker*.json"))
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
-def test_a_shipped_workflow_runs_to_its_video(server, files, path):
-    """As shipped, but for what a CPU cannot: small weights under other names, 64 pixels, half a second, one step."""
-    graph = server.to_prompt(json.loads(path.read_text()))
+def small_prompt(server, files: dict[str, str], workflow: dict) -> dict:
+    """A shipped workflow but for what a CPU cannot: small weights under other names, 64 pixels, half a second, one step."""
+    graph = server.to_prompt(workflow)
     nodes = {node["class_type"]: node for node in graph.values()}
     nodes["TalkingPortraitLoadACTalker"]["inputs"] = {"file": "actalker.safetensors", "weight_dtype": "fp32"}
     (checkpoint,) = (key for key, node in graph.items() if node["class_type"] == "ImageOnlyCheckpointLoader")
@@ -180,13 +181,32 @@ def test_a_shipped_workflow_runs_to_its_video(server, files, path):
     for loader, name, value in (("LoadAudio", "audio", files["voice"]), ("LoadVideo", "file", files["driving"])):
         if loader in nodes:
             nodes[loader]["inputs"][name] = value
-    (video,) = server.output_files(server.run(graph))
+    return graph
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_a_shipped_workflow_runs_to_its_video(server, files, path):
+    (video,) = server.output_files(server.run(small_prompt(server, files, json.loads(path.read_text()))))
     facts = video_facts(video)
     assert facts["frames"].shape == (6, 64, 64, 3) and facts["fps"] == Fraction(25, 2) and facts["audio_seconds"]
 
 
 def test_three_workflows_ship():
     assert len(WORKFLOWS) == 3
+
+
+def test_the_muted_group_doubles_the_frames_with_core_s_interpolation(server, files):
+    """Woken, with a small interpolation network of random numbers in the place of the file that the workflow names."""
+    place = server.models / "frame_interpolation" / "film_net_fp16.safetensors"
+    place.parent.mkdir(exist_ok=True)
+    save_file(random_state(IFNet(channels=(16,) * 5, operations=torch.nn), 0), place)
+    workflow = json.loads((ROOT / "workflows" / "actalker_speech.json").read_text())
+    muted = [node for node in workflow["nodes"] if node.get("mode") == 2]
+    assert {node["type"] for node in muted} == {"FrameInterpolationModelLoader", "FrameInterpolate", "CreateVideo", "SaveVideo"}
+    for node in muted:
+        node["mode"] = 0
+    videos = [video_facts(path) for path in server.output_files(server.run(small_prompt(server, files, workflow)))]
+    assert sorted((facts["fps"], len(facts["frames"])) for facts in videos) == [(Fraction(25, 2), 6), (25, 11)]
 
 
 def test_it_stops_when_told(server, files):
@@ -204,6 +224,7 @@ def test_it_stops_when_told(server, files):
 @pytest.mark.parametrize(("changes", "words"), [
     ({"condition": {"frames": 7}}, "audio and motion last 6 and 6 frames at 12.5 per second. Set frames to 6 or less"),
     ({"condition": {"face_index": 3}}, "ACTalker Conditioning: face_index is 3"),
+    ({"condition": {"audio_gate_curve": "loud"}}, "ACTalker Conditioning: audio_gate_curve: 'loud' is no number"),
     ({"motion": {"fps": 0.0}}, "ACTalker Motion from Video: fps is 0"),
     ({"model": {"file": "plain_svd.safetensors"}}, "plain Stable Video Diffusion UNet"),
 ])  # fmt: skip

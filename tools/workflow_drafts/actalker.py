@@ -8,8 +8,9 @@ SHARED_KEYS = ["actalker.unet", "actalker.svd", "actalker.identity", "actalker.p
 AUDIO_KEYS, MOTION_KEYS = ["actalker.audio", "actalker.whisper"], ["actalker.motion", "actalker.driver"]
 SETTINGS = """Published settings: euler, karras, 25 steps, image 2, audio 7.5, motion 3, windows of 25 frames that move by 7.
 
-The film has 12.5 frames per second. For 25, put core's *Run Frame Interpolation Model* (x2) before *Create Video* and set its fps
-to 25. KSampler's own cfg does nothing here: leave it at 1."""
+The film has 12.5 frames per second. For a second one with 25, by core's frame interpolation, put
+[film_net_fp16.safetensors](https://huggingface.co/Comfy-Org/frame_interpolation) into models/frame_interpolation/, press R, select
+the group *25 frames per second* and press Ctrl+M, which wakes its nodes. KSampler's own cfg does nothing here: leave it at 1."""
 
 
 def face_points(image: list, place: tuple[int, int]) -> NodeDraft:
@@ -44,7 +45,7 @@ def motion_nodes(row: int) -> dict[str, NodeDraft]:
 
 
 def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
-    """Portrait and streams -> saved video: nodes 1 to 9 and 30 to 36."""
+    """Portrait and streams -> saved video: nodes 1 to 8, 30 to 33 and 50 to 53."""
     return {
         "1": NodeDraft("LoadImage", {"image": PORTRAIT_FILE}, (40, 80), (300, 360)),
         "2": NodeDraft("TalkingPortraitLoadFaceDetector", {}, (420, 80)),
@@ -56,9 +57,9 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
             {
                 "vae": ["5", 2], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0, **streams, "audio_gate": 1.0,
                 "motion_gate": 1.0, "regions": "each in its region", "frames": 0, "short_side": 576, "audio_gate_end": -0.05,
-                "motion_gate_end": -0.05,
+                "motion_gate_end": -0.05, "audio_gate_curve": "", "motion_gate_curve": "",
             },
-            (800, 400), (320, 420),
+            (800, 400), (320, 440),
         ),
         "7": NodeDraft(
             "TalkingPortraitACTalkerContextWindows", {"model": ["4", 0], "length": 25, "overlap": 0, "shift": 7}, (1180, 80)
@@ -81,6 +82,22 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
             "SaveVideo", {"video": ["32", 0], "filename_prefix": "video/actalker", "format": "auto", "codec": "auto"},
             (1540, 360), (460, 480),
         ),
+        **doubled(sound),
+    }  # fmt: skip
+
+
+def doubled(sound: list) -> dict[str, NodeDraft]:
+    """The film again with a frame between any two: nodes 50 to 53, muted."""
+    return {
+        "50": NodeDraft("FrameInterpolationModelLoader", {"model_name": "film_net_fp16.safetensors"}, (2060, 80), muted=True),
+        "51": NodeDraft(
+            "FrameInterpolate", {"interp_model": ["50", 0], "images": ["31", 0], "multiplier": 2}, (2060, 200), muted=True
+        ),
+        "52": NodeDraft("CreateVideo", {"images": ["51", 0], "fps": 25.0, "audio": sound}, (2060, 340), muted=True),
+        "53": NodeDraft(
+            "SaveVideo", {"video": ["52", 0], "filename_prefix": "video/actalker_25", "format": "auto", "codec": "auto"},
+            (2060, 500), (300, 340), muted=True,
+        ),
     }  # fmt: skip
 
 
@@ -91,6 +108,7 @@ def groups(*signals: dict[str, Any]) -> list[dict[str, Any]]:
         group("ACTalker", "face", (780, 20), (360, 860)),
         group("Core's sampler", "render", (1160, 20), (340, 860)),
         group("Film", "render", (1520, 20), (500, 860)),
+        group("25 frames per second", "render", (2040, 20), (340, 860)),
         *signals,
     ]
 
@@ -125,7 +143,7 @@ def _both() -> Draft:
 
 Two masks say who moves what: sound has the mouth, motion the rest of the face. Paint your own, or take them out: then
 *regions* decides, and *official* lets both act everywhere, as the published script does. The gates open and close a signal, also
-over time (the two end values).
+over time (a curve for each).
 
 {files_needed(SHARED_KEYS + AUDIO_KEYS + MOTION_KEYS)}
 

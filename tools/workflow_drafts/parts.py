@@ -13,7 +13,7 @@ COLOURS = {"inputs": "#3f789e", "face": "#88A", "motion": "#8A8", "render": "#b5
 
 @dataclass(frozen=True)
 class NodeDraft:
-    """One node: class, inputs as in an API prompt, place in pixels; `models` are its downloads for the page."""
+    """One node: class, inputs as in an API prompt, place in pixels; `models` are its downloads for the page; muted: waits."""
 
     class_type: str
     inputs: dict[str, Any]
@@ -21,11 +21,13 @@ class NodeDraft:
     size: tuple[int, int] = (300, 0)
     title: str = ""
     models: list[dict[str, str]] = field(default_factory=list)
+    muted: bool = False
 
     def place(self) -> dict[str, Any]:
         """What the page needs to lay the node out."""
         place: dict[str, Any] = {"pos": self.pos, "width": self.size[0], "height": self.size[1]}
-        return place | ({"title": self.title} if self.title else {}) | ({"models": self.models} if self.models else {})
+        said = {"title": self.title, "models": self.models, "muted": self.muted}
+        return place | {name: value for name, value in said.items() if value}
 
 
 @dataclass(frozen=True)
