@@ -37,7 +37,7 @@ class EmotionNode(io.ComfyNode):
                 FaceMotionType.Input(
                     "exemplar", optional=True,
                     tooltip="Instead of a preset, a mood to copy: a motion of one person, calm in the first frame and in that mood "
-                    "in the others, from Face Motion from Video of two pictures.",
+                    "in the others, from Face Motion from Video of two pictures. That both show one person is not checked.",
                 ),
                 io.Float.Input(
                     "lip_protection", default=1.0, min=0.0, max=1.0, step=0.05, optional=True, advanced=True,

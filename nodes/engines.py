@@ -88,8 +88,10 @@ def _takin(options: EngineOptions) -> MotionEngine:
     hearing, name = _speech_encoder(options.speech_encoder)
     check_encoder(options.takin_file, network.patcher.model.config.encoder, options.speech_encoder, name)
     models = [network, hearing]  # asked for together, so that neither pushes the other out while they take turns
-    engine = TakinEngine if options.speech_encoder == BUILT_IN else HubertTakinEngine
-    return engine(lambda: ready_together(models)[0], lambda: ready_together(models)[1], name, own, network.device)
+    kind = TakinEngine if options.speech_encoder == BUILT_IN else HubertTakinEngine
+    engine = kind(lambda: ready_together(models)[0], lambda: ready_together(models)[1], name, own, network.device)
+    engine.licence = network.metadata.get("licence", f"that of {options.takin_file}")
+    return engine
 
 
 def _takin_path(file: str) -> Path:

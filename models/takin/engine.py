@@ -59,6 +59,7 @@ class TakinEngine:
 
     id = "Takin-ADA"
     native_fps: Fraction | None = Fraction(FPS)
+    licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
 
     def __init__(
@@ -95,7 +96,7 @@ class TakinEngine:
         closure = torch.from_numpy(blink_track(blinks, (np.arange(native) + 0.5) / FPS)).float()
         source = {
             "producer": self.id, "seed": seed, "steps": self.options.steps, "emotion": self.options.emotion,
-            "emotion_intensity": self.options.intensity, "blinks": blinks.round(3).tolist(), "licence": LICENCE,
+            "emotion_intensity": self.options.intensity, "blinks": blinks.round(3).tolist(), "licence": self.licence,
         }  # fmt: skip
         spoken, blinking = at_frames(gate[:, None], native, Fraction(FPS), LIP_LEAD)[:, 0], near_blinks(closure)
         first, layers = 0, self.heard(speech, mel)

@@ -13,7 +13,7 @@ from ..engine import MotionSettings, Speech
 from ..face_motion import FaceMotion
 from ..sound import mono
 from .config import FPS
-from .engine import LICENCE, LIP_LEAD, TakinEngine, blink_command
+from .engine import LIP_LEAD, TakinEngine, blink_command
 from .generator import LIVE, Feeling, MotionGenerator
 from .live import LiveSpeech, LiveTakin
 from .speaking import near_blinks, spoken_motion
@@ -51,7 +51,7 @@ class LiveMotion:
         self.frames = 0
         self.source = {
             "producer": f"{engine.id} (live)", "seed": seed, "steps": engine.options.steps, "emotion": engine.options.emotion,
-            "emotion_intensity": engine.options.intensity, "licence": LICENCE,
+            "emotion_intensity": engine.options.intensity, "licence": engine.licence,
         }  # fmt: skip
 
     @property

@@ -53,6 +53,7 @@ def test_a_trained_network_and_its_hubert_make_motion_and_can_be_unloaded(files)
         for _ in range(2):
             motion = engine.generate(speech, Fraction(25), 1, MotionSettings(), lambda done, total: None)
             assert len(motion) == 25 and torch.isfinite(motion.expression).all()
+            assert motion.source["licence"] == "that of mine.safetensors"
             comfy.model_management.unload_all_models()
 
 
