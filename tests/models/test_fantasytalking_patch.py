@@ -224,6 +224,21 @@ def test_references_beside_the_video_hear_nothing(tiny, leading, trailing):
     assert (heard - silent).abs().max() > 0.1
 
 
+def test_a_region_shares_out_what_is_heard(tiny):
+    attention, region = tiny.patcher.model.diffusion_model.blocks[1].cross_attn, torch.zeros(8, 8)
+    region[:, :4] = 1.0
+    region[:, 4:6] = 0.5
+    x, context = torch.randn(2, 48, 96), torch.randn(2, 273, 96)
+
+    def attend(audio: AudioContext) -> torch.Tensor:
+        return with_audio(attention, 1)(x, context, 257, transformer_options={OPTION: audio, "grid_sizes": (3, 4, 4)})
+
+    deaf, whole = attend(heard_by(tiny, None)), attend(heard_by(tiny, tiny.tokens))
+    part = attend(dataclasses.replace(heard_by(tiny, tiny.tokens), region=region))
+    share = torch.tensor([1.0, 1.0, 0.5, 0.0]).repeat(12)[None, :, None]
+    assert torch.allclose(part, deaf + share * (whole - deaf), atol=1e-5) and (whole - deaf).abs().max() > 0.1
+
+
 def test_a_wan_model_that_names_no_frames_is_refused(tiny):
     attention = tiny.patcher.model.diffusion_model.blocks[0].cross_attn
     audio = heard_by(tiny, tiny.tokens)
