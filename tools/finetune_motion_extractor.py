@@ -4,10 +4,10 @@
         [--steps 2000] [--canonical 10] [--landmark 10] [--renderer LIVEPORTRAIT_FOLDER]
 
 START is a published motion_extractor (safetensors or .pth) or a file of this tool; PICTURES is of tools/stage1_pictures.py.
-Source pictures are turned into driving ones by LivePortrait's own frozen networks, from a folder with its three other files;
-without --renderer by a bend without weights, which is for the small proof (tools/stage1_proof.py) and not for the published
-network. OUT.resume.safetensors holds the state; the same command goes on from there with the same numbers. OUT loads wherever
-the published file does.
+With --renderer LivePortrait's own frozen networks, from a folder with its three other files, turn source pictures into driving
+ones (gradients were tried through one of their blocks, not through the whole, which needs a GPU). Without it a bend without weights
+does, which is for the small proof (tools/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
+state; the same command goes on from there with the same numbers. OUT loads wherever the published file does.
 """
 
 import argparse

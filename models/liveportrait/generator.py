@@ -30,7 +30,7 @@ class Spade(nn.Module):
         shared = first(layout) if factor == 1 else conv_of_upsampled(layout, *parameters_for(first, layout), factor)
         shared = F.relu_(shared)
         weight, bias = joined([self.mlp_gamma, self.mlp_beta], shared)
-        gamma, beta = F.conv2d(shared, weight, bias, padding=1).chunk(2, 1)
+        gamma, beta = F.conv2d(shared, weight, bias, padding=1).unsafe_chunk(2, 1)
         return torch.addcmul(beta, normalised, gamma.add_(1))
 
 
