@@ -70,7 +70,8 @@ class Study:
 
     def lips(self) -> dict[str, float]:
         """Do the lips follow the sound, for a drawn motion and for the likeliest one (which the engine shows)?"""
-        rows, shut, wide_open, per_voice = [], [], [], {}
+        rows, per_voice = [], {}
+        jaws: dict[str, list[np.ndarray]] = {"shut": [], "open": [], "shut_steady": [], "open_steady": []}
         sampling = replace(self.sampling, temperatures=(1.0, 0.0))
         deaf = replace(self.sampling, guidance=Guidance(0.0, 0.0))
         for number, film in enumerate(self.films):
@@ -91,15 +92,18 @@ class Study:
                 "jaw_deviation": float(jaw.std() / truth.std()),
             })  # fmt: skip
             per_voice.setdefault(film.voice, []).append(rows[-1])
-            shut.append(at_middles(jaw, film, ("PP",)))
-            wide_open.append(at_middles(jaw, film, OPEN_VOWELS))
+            for kind, track in (("", jaw), ("_steady", control(steady, "jawOpen"))):
+                jaws["shut" + kind].append(at_middles(track, film, ("PP",)))
+                jaws["open" + kind].append(at_middles(track, film, OPEN_VOWELS))
         lags = [abs(row.pop("lag")) for row in rows]
         found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         found |= {"worst_lag_frames": max(lags), "mean_lag_frames": float(np.mean(lags))}
         found |= {"jaw_r_worst_film": min(row["jaw_r"] for row in rows)}
-        found |= {"pbm_auc": auc(np.concatenate(shut), np.concatenate(wide_open)), "pbm_sounds": sum(map(len, shut))}
-        found |= {"pbm_median_jaw": float(np.median(np.concatenate(shut))),
-                  "vowel_median_jaw": float(np.median(np.concatenate(wide_open)))}  # fmt: skip
+        all_of = {name: np.concatenate(tracks) for name, tracks in jaws.items()}
+        found |= {"pbm_auc": auc(all_of["shut"], all_of["open"]), "pbm_sounds": len(all_of["shut"]),
+                  "pbm_auc_steady": auc(all_of["shut_steady"], all_of["open_steady"]),
+                  "pbm_median_jaw": float(np.median(all_of["shut"])),
+                  "vowel_median_jaw": float(np.median(all_of["open"]))}  # fmt: skip
         kinds = ("jaw_r", "jaw_r_steady", "round_r", "wide_r")
         voices = {v: {name: float(np.mean([row[name] for row in own])) for name in kinds} for v, own in per_voice.items()}
         return found | {"voices": voices}

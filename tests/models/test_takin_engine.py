@@ -77,10 +77,10 @@ def voice() -> np.ndarray:
     return next(iter(clips().values()))["wave"]
 
 
-def test_lips_follow_another_synthesiser(make):
+def test_lips_follow_a_synthesiser_that_was_never_heard(make):
     scores, shut, free = [], [], []
     for name, clip in clips().items():
-        if "espeak" not in name:
+        if "festival" not in name:
             continue
         motion = run(make(), clip["wave"])
         jaw = control(motion, "jawOpen")
@@ -89,12 +89,12 @@ def test_lips_follow_another_synthesiser(make):
         at = np.clip((clip["pbm"] * 25).astype(int), 0, count - 1)
         shut += jaw[at].tolist()
         free += jaw[:count][clip["jaw"][:count] > 0.5].tolist()
-    assert np.mean(scores) > 0.5, scores
+    assert np.mean(scores) > 0.65, scores
     assert np.median(shut) < 0.4 * np.median(free), "p, b and m do not close the jaw"
 
 
 def test_lips_are_those_of_this_sound_and_not_of_another(make):
-    names = [name for name in clips() if "espeak" in name]
+    names = [name for name in clips() if "rms" not in name]
     jaws = {name: control(run(make(), clips()[name]["wave"]), "jawOpen") for name in names}
     own, other = [], []
     for name in names:
