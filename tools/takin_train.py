@@ -86,9 +86,13 @@ class Training:
 
     def advance(self, films: Films) -> float:
         """One step; its loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(self.step, self.steps)
         loss = loss_of(self.network, draw_batch(films, self.network.config, self.random), self.signal, DROPOUT)
+        return self.learn(loss, rate_at(self.step, self.steps))
+
+    def learn(self, loss: Tensor, rate: float) -> float:
+        """Follow the gradient of a loss, and average the weights; the loss as a number."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from takin_batches import Batch
 from takin_film_batches import FilmFolder, draw_film_batch, film_statistics, read_folder
-from takin_train import AVERAGE, CLIP, DROPOUT, RATE, Training, loss_of, prepare_for_training, rate_at, replace_file, train
+from takin_train import DROPOUT, RATE, Training, loss_of, prepare_for_training, rate_at, replace_file, train
 from talking_portrait.models.takin.config import FULL, TINY, TakinConfig
 from talking_portrait.models.takin.network import TakinNet
 
@@ -47,18 +47,7 @@ class FilmTraining(Training):
 
     def advance(self, films: FilmFolder) -> float:
         """One step; its loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.factor * rate_at(self.step, self.steps)
-        loss = self.loss(self.network, films, self.random, DROPOUT)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
-        self.optimiser.step()
-        decay = min(AVERAGE, self.step / (self.step + 20))
-        for key, value in self.network.state_dict().items():
-            self.average[key].mul_(decay).add_(value, alpha=1 - decay)
-        self.step += 1
-        return loss.item()
+        return self.learn(self.loss(self.network, films, self.random, DROPOUT), self.factor * rate_at(self.step, self.steps))
 
     def resume(self, path: Path) -> None:
         """See Training; what was saved comes back to where the network is."""
