@@ -19,6 +19,7 @@ from . import actalker_conditioning, actalker_sampling
 from .actalker_parts import AUDIO, CATEGORY, LOAD, VIDEO, AudioStreamType, MotionStreamType, actalker_part
 from .audio import single_clip
 from .face import to_uint8
+from .gates import Node
 from .loading import converted, read_weights, ready_together
 from .progress import ticker
 from .registry import weights_fingerprint
@@ -28,7 +29,7 @@ PRECISIONS = {
 }  # fmt: skip
 
 
-class LoadACTalker(io.ComfyNode):
+class LoadACTalker(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -61,7 +62,7 @@ class LoadACTalker(io.ComfyNode):
             raise ValueError(f"{LOAD}: file {path.name} does not fit ACTalker's UNet: {problem}.") from None
 
 
-class ACTalkerAudio(io.ComfyNode):
+class ACTalkerAudio(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -94,7 +95,7 @@ class ACTalkerAudio(io.ComfyNode):
         return weights_fingerprint(["actalker.whisper", "actalker.audio"])
 
 
-class ACTalkerMotionFromVideo(io.ComfyNode):
+class ACTalkerMotionFromVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

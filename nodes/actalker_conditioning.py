@@ -12,6 +12,7 @@ from ..models.face_motion.curve import EXAMPLE, Curve
 from ..models.face_regions import region_masks, select_face
 from .actalker_parts import CATEGORY, CONDITION, AudioStreamType, MotionStreamType, actalker_part
 from .face import to_uint8
+from .gates import Node
 from .loading import ready_together
 from .portrait import check_same_size, single_mask, single_picture
 from .registry import weights_fingerprint
@@ -21,7 +22,7 @@ FEATHER = 16.0
 AS_START = -0.05  # one step below 0
 
 
-class ACTalkerConditioning(io.ComfyNode):
+class ACTalkerConditioning(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -8,6 +8,7 @@ from ..models.actalker.core_model import ACTalkerModel
 from ..models.actalker.guidance import ACTalkerGuider, with_guidance
 from ..models.actalker.sampling import DECODED_TOGETHER, GUIDANCE, OVERLAP, PADDING, SHIFT, WINDOW
 from .actalker_parts import CATEGORY, LOAD
+from .gates import Node
 from .progress import ticker
 
 WINDOWS, GUIDED, GUIDER, DECODE = "ACTalker Context Windows", "ACTalker Guidance", "ACTalker Guider", "ACTalker Decode"
@@ -20,7 +21,7 @@ def own_model(model, node: str):
     return model
 
 
-class ACTalkerContextWindows(io.ComfyNode):
+class ACTalkerContextWindows(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -57,7 +58,7 @@ def scale_inputs() -> list[io.Float.Input]:
     ]  # fmt: skip
 
 
-class ACTalkerGuidance(io.ComfyNode):
+class ACTalkerGuidance(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -74,7 +75,7 @@ class ACTalkerGuidance(io.ComfyNode):
         return io.NodeOutput(with_guidance(own_model(model, GUIDED), (image_cfg, audio_cfg, motion_cfg)))
 
 
-class ACTalkerGuiderNode(io.ComfyNode):
+class ACTalkerGuiderNode(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -95,7 +96,7 @@ class ACTalkerGuiderNode(io.ComfyNode):
         return io.NodeOutput(ACTalkerGuider(own_model(model, GUIDER), positive, (image_cfg, audio_cfg, motion_cfg)))
 
 
-class ACTalkerDecode(io.ComfyNode):
+class ACTalkerDecode(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

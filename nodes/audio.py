@@ -10,6 +10,7 @@ from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.published_weights import JOYVASA_KEYS, KDTALKER_KEYS
 from ..models.takin.config import EMOTIONS
 from .engines import BUILT_IN, ENGINES, SHIPPED, EngineOptions, load_engine
+from .gates import Node
 from .progress import ticker
 from .registry import chosen_fingerprint, weights_fingerprint
 
@@ -18,7 +19,7 @@ NODE = "Generate Face Motion"
 ENGINE_FILES = {"KDTalker": [*KDTALKER_KEYS, "liveportrait.motion"], "JoyVASA": JOYVASA_KEYS}
 
 
-class LoadMotionEngine(io.ComfyNode):
+class LoadMotionEngine(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -131,7 +132,7 @@ class LoadMotionEngine(io.ComfyNode):
         return weights_fingerprint(ENGINE_FILES.get(engine, [])) + chosen_fingerprint(chosen)
 
 
-class GenerateFaceMotion(io.ComfyNode):
+class GenerateFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

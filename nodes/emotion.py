@@ -6,11 +6,12 @@ from ..models.face_motion.curve import EXAMPLE, Curve
 from ..models.face_motion.emotion import NODE, with_emotion
 from ..models.face_motion.emotion_presets import load_presets, preset_names
 from ..models.face_motion.exemplar import exemplar_emotion
+from .gates import Node
 from .motion import CATEGORY
 from .portrait import FaceMotionType
 
 
-class EmotionNode(io.ComfyNode):
+class EmotionNode(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -10,6 +10,7 @@ from comfy_extras.mediapipe.face_geometry import transformation_matrix_from_dete
 
 from ..models.builtin.face.weights import load_face_detector
 from ..models.face_regions import MISSING_MODES, boxes_per_frame, frame_numbers, region_masks
+from .gates import Node
 from .progress import ticker
 
 CATEGORY = "talking portrait/face"
@@ -19,7 +20,7 @@ FaceLandmarks = io.Custom("FACE_LANDMARKS")
 BoundingBox = io.Custom("BOUNDING_BOX")  # as a socket only: the page's own widget would always hold some box
 
 
-class LoadFaceDetector(io.ComfyNode):
+class LoadFaceDetector(Node):
     """The built-in face detector on core's own socket."""
 
     @classmethod
@@ -47,7 +48,7 @@ class LoadFaceDetector(io.ComfyNode):
         return io.NodeOutput(load_face_detector())
 
 
-class FaceFromBox(io.ComfyNode):
+class FaceFromBox(Node):
     """The face mesh inside a box, for faces that no detector finds: drawings, masks, odd angles."""
 
     @classmethod
@@ -118,7 +119,7 @@ class FaceFromBox(io.ComfyNode):
         return io.NodeOutput(landmarks, [[to_box(face) for face in faces] for faces in frames])
 
 
-class FaceRegionMasks(io.ComfyNode):
+class FaceRegionMasks(Node):
     """Masks of the whole face, of what speech moves, and of the rest."""
 
     @classmethod

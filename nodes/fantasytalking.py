@@ -18,6 +18,7 @@ from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, who
 from ..models.fantasytalking.windows import audio_windows
 from ..models.sound import mono
 from .audio import single_clip
+from .gates import Node
 from .loading import Builder, LoadedModel, converted, load_shared, read_weights
 
 CATEGORY = "talking portrait/fantasytalking"
@@ -27,7 +28,7 @@ LOAD = "Load FantasyTalking"
 ENCODER = "Load Speech Encoder (float32)"
 
 
-class LoadFantasyTalking(io.ComfyNode):
+class LoadFantasyTalking(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -61,7 +62,7 @@ def casting(build: Builder) -> Builder:
     )
 
 
-class LoadSpeechEncoder(io.ComfyNode):
+class LoadSpeechEncoder(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -96,7 +97,7 @@ def weight_file(folder: str, name: str) -> Path:
     return Path(folder_paths.get_full_path_or_raise(folder, name))
 
 
-class FantasyTalkingAudio(io.ComfyNode):
+class FantasyTalkingAudio(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -183,7 +184,7 @@ def film_sound(waveform: torch.Tensor, rate: int, start: float, seconds: float) 
     return {"waveform": torch.nn.functional.pad(waveform, (0, samples - waveform.shape[-1])), "sample_rate": rate}
 
 
-class ApplyFantasyTalking(io.ComfyNode):
+class ApplyFantasyTalking(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -225,7 +226,7 @@ class ApplyFantasyTalking(io.ComfyNode):
         return io.NodeOutput(patched(model, fantasytalking.patcher, audio_scale, masked, region))
 
 
-class FantasyTalkingGuidance(io.ComfyNode):
+class FantasyTalkingGuidance(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -256,7 +257,7 @@ class FantasyTalkingGuidance(io.ComfyNode):
         return io.NodeOutput(clone)
 
 
-class FantasyTalkingFaceFocus(io.ComfyNode):
+class FantasyTalkingFaceFocus(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -284,7 +285,7 @@ class FantasyTalkingFaceFocus(io.ComfyNode):
         return io.NodeOutput(with_face_condition(conditioning, face.penultimate_hidden_states, strength))
 
 
-class FantasyTalkingSigmas(io.ComfyNode):
+class FantasyTalkingSigmas(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -306,7 +307,7 @@ class FantasyTalkingSigmas(io.ComfyNode):
         return io.NodeOutput(sigmas(steps, shift))
 
 
-class FantasyTalkingPicture(io.ComfyNode):
+class FantasyTalkingPicture(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -20,6 +20,7 @@ from ..models.fantasytalking.intensity import (
 from ..models.fantasytalking.patch import IDENTITY_NODE, INTENSITY_NODE, with_identity, with_intensity
 from .actalker_parts import actalker_part
 from .fantasytalking import CATEGORY, casting, weight_file
+from .gates import Node
 from .loading import load_shared
 from .portrait import check_same_size, single_picture
 
@@ -36,7 +37,7 @@ def extras_file() -> io.Combo.Input:
     )
 
 
-class FantasyTalkingIdentity(io.ComfyNode):
+class FantasyTalkingIdentity(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -75,7 +76,7 @@ class FantasyTalkingIdentity(io.ComfyNode):
         return io.NodeOutput(with_identity(model, Identity(tokens, branch.patcher, strength)))
 
 
-class FantasyTalkingIntensity(io.ComfyNode):
+class FantasyTalkingIntensity(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         def amount(name: str) -> io.Float.Input:
@@ -108,7 +109,7 @@ class FantasyTalkingIntensity(io.ComfyNode):
         return io.NodeOutput(with_intensity(model, change))
 
 
-class MeasureMotionIntensity(io.ComfyNode):
+class MeasureMotionIntensity(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -12,6 +12,7 @@ from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_po
 from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
 from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
 from ..models.liveportrait.video_motion import smoothed, video_motion
+from .gates import Node
 from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
 from .progress import ticker
 from .renderers import liveportrait_model
@@ -23,7 +24,7 @@ AS_DRIVEN = -0.05  # one step below 0: no opening is asked for
 VIDEO = "Face Motion from Video"
 
 
-class LivePortraitAnimation(io.ComfyNode):
+class LivePortraitAnimation(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -106,7 +107,7 @@ def wanted(opening: float) -> float | None:
     return None if opening < 0 else opening
 
 
-class FaceMotionFromVideo(io.ComfyNode):
+class FaceMotionFromVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -167,7 +168,7 @@ def listed(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
 
 
-class ExpressionEditor(io.ComfyNode):
+class ExpressionEditor(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         sliders = [

@@ -8,11 +8,12 @@ from comfy_api.latest import io
 from ..models.engine import frame_rate
 from ..models.face_motion import FaceMotion
 from ..models.lip_sync import NODE, lip_sync, loudness_per_frame, opening_of_landmarks, opening_of_motion
+from .gates import Node
 
 CATEGORY = "talking portrait/measure"
 
 
-class LipSyncCheck(io.ComfyNode):
+class LipSyncCheck(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -10,6 +10,7 @@ from ..models.face_motion import FaceMotion
 from ..models.face_motion.operations import HEAD_MODES, blend, head_motion, retime, scale_blinks, scale_intensity
 from ..models.face_motion.plot import plot_motion
 from ..models.face_motion.storage import FORMATS, load_any, save_any
+from .gates import Node
 
 CATEGORY = "talking portrait/motion"
 FaceMotionType = io.Custom("FACE_MOTION")
@@ -27,7 +28,7 @@ def angle(name: str, tooltip: str) -> io.Float.Input:
     return io.Float.Input(name, default=0.0, min=-30.0, max=30.0, step=0.5, tooltip=tooltip, advanced=True)
 
 
-class FaceMotionIntensity(io.ComfyNode):
+class FaceMotionIntensity(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -50,7 +51,7 @@ class FaceMotionIntensity(io.ComfyNode):
         return io.NodeOutput(scale_blinks(scale_intensity(face_motion, expression, head), blink))
 
 
-class HeadMotion(io.ComfyNode):
+class HeadMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -92,7 +93,7 @@ class HeadMotion(io.ComfyNode):
         return io.NodeOutput(head_motion(face_motion, mode, amount, smoothing, (pitch, yaw, roll), leader))
 
 
-class BlendFaceMotion(io.ComfyNode):
+class BlendFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -129,7 +130,7 @@ class BlendFaceMotion(io.ComfyNode):
         return io.NodeOutput(blend(motion_a, motion_b, weight, groups))
 
 
-class SaveFaceMotion(io.ComfyNode):
+class SaveFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -166,7 +167,7 @@ class SaveFaceMotion(io.ComfyNode):
         return io.NodeOutput(str(path))
 
 
-class LoadFaceMotion(io.ComfyNode):
+class LoadFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -200,7 +201,7 @@ def find_motion_file(name: str) -> Path:
     return next((place for place in places if place.is_file()), places[1])
 
 
-class PlotFaceMotion(io.ComfyNode):
+class PlotFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -24,6 +24,7 @@ from ..models.face_regions import select_face
 from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
 from ..models.published_weights import LIVEPORTRAIT_KEYS
 from ..models.video_stream import VideoStreamWriter
+from .gates import Node
 from .progress import FrameProgress
 from .registry import weights_fingerprint
 from .renderers import FRAMINGS, PRECISIONS, RENDERERS, load_renderer
@@ -44,7 +45,7 @@ class PreparedPortrait:
     portrait: Portrait
 
 
-class LoadPortraitRenderer(io.ComfyNode):
+class LoadPortraitRenderer(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -91,7 +92,7 @@ class LoadPortraitRenderer(io.ComfyNode):
         return weights_fingerprint(LIVEPORTRAIT_KEYS, "animal" if "animal" in renderer else "")
 
 
-class PreparePortrait(io.ComfyNode):
+class PreparePortrait(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -137,7 +138,7 @@ class PreparePortrait(io.ComfyNode):
         return io.NodeOutput(PreparedPortrait(renderer, renderer.prepare(picture, FaceLandmarks478(points), mask)))
 
 
-class RenderPortrait(io.ComfyNode):
+class RenderPortrait(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -173,7 +174,7 @@ class RenderPortrait(io.ComfyNode):
         return io.NodeOutput(images, float(face_motion.fps))
 
 
-class RenderPortraitVideo(io.ComfyNode):
+class RenderPortraitVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -13,6 +13,7 @@ from ..models.takin.engine import TakinEngine, joined
 from ..models.takin.live_motion import LiveMotion
 from ..models.video_stream import VideoStreamWriter
 from .audio import CATEGORY, checked_rate, single_speech
+from .gates import Node
 from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
 from .progress import FrameProgress
 
@@ -43,7 +44,7 @@ def streaming(engine, node: str) -> TakinEngine:
     return engine
 
 
-class StreamTalkingPortrait(io.ComfyNode):
+class StreamTalkingPortrait(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -90,7 +91,7 @@ class StreamTalkingPortrait(io.ComfyNode):
         return io.NodeOutput(InputImpl.VideoFromFile(str(path)), joined(parts))
 
 
-class GenerateFaceMotionLive(io.ComfyNode):
+class GenerateFaceMotionLive(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

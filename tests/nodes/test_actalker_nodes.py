@@ -26,7 +26,7 @@ class SVD_img2vid:  # the name of core's class
 @pytest.mark.parametrize("use", [
     lambda model: actalker_sampling.ACTalkerContextWindows.execute(model, 25, 0, 7),
     lambda model: actalker_sampling.ACTalkerGuidance.execute(model, 2.0, 7.5, 3.0),
-    lambda model: actalker_sampling.ACTalkerGuiderNode.execute(model, [], 2.0, 7.5, 3.0),
+    lambda model: actalker_sampling.ACTalkerGuiderNode.execute(model, [[torch.zeros(1, 1, 4), {}]], 2.0, 7.5, 3.0),
 ])  # fmt: skip
 def test_the_plain_svd_model_of_a_checkpoint_is_refused(use):
     with pytest.raises(ValueError, match="model is SVD_img2vid, not ACTalker. Connect the MODEL of Load ACTalker"):
@@ -91,7 +91,7 @@ def test_only_the_asked_frames_are_decoded_ten_at_a_time():
         chunks.append(latents[:, 0, 0, 0].tolist())
         return latents.movedim(1, -1)
 
-    latents = torch.arange(37.0)[:, None, None, None].expand(-1, 3, 2, 2)
+    latents = torch.arange(37.0)[:, None, None, None].expand(-1, 4, 2, 2)
     run = actalker_sampling.ACTalkerDecode.execute
     (film,) = run({"samples": latents}, SimpleNamespace(decode=decode), 12).result
     assert chunks == [list(range(10)), list(range(10, 20))] and film[:, 0, 0, 0].tolist() == list(range(12))

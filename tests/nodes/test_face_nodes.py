@@ -60,9 +60,11 @@ def test_one_box_serves_a_film_and_masks_follow(detector, image):
 
 def test_alpha_grey_and_broken_pictures(detector, image):
     alpha = torch.cat([image, torch.ones_like(image[..., :1])], -1)
-    alpha[:, :20] = float("nan")
     for picture in (alpha, image.mean(-1, keepdim=True)):
         assert face.FaceFromBox.execute(detector, picture, BOX, 0.1).result[0]["frames"][0]
+    alpha[:, :20] = float("nan")
+    with pytest.raises(ValueError, match="Face Landmarks from Box: image has pixels that are not numbers"):
+        face.FaceFromBox.execute(detector, alpha, BOX, 0.1)
 
 
 def test_box_without_a_face_is_explained(detector, image):
