@@ -35,7 +35,7 @@ class TakinOptions:
     """What the artist chooses beside MotionSettings. emotion: a name, or a mixture such as "happy 2, surprised 1".
 
     intensity: 0 to 1. steps: of DDIM. exemplar: [63] mean expression of a face in that mood, as a change from neutral, or None.
-    named: the input that the emotion came from, for messages.
+    named: the input that the emotion came from, for messages. head: a motion whose head is followed, or None.
     """
 
     emotion: str = "neutral"
@@ -44,6 +44,7 @@ class TakinOptions:
     guidance: Guidance = field(default_factory=Guidance)
     exemplar: Tensor | None = None
     named: str = "emotion"
+    head: FaceMotion | None = None
 
     def label(self) -> Tensor:
         """[8] for the network; ValueError that names the input that is wrong."""
