@@ -15,7 +15,6 @@ from .face_motion.operations import blend, scale_intensity
 from .portrait import Portrait
 from .sound import mono
 
-NODE = "Generate Face Motion"
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
 Progress = Callable[[int, int], None]  # progress(done, total) in every loop; it may raise to cancel
 
@@ -23,7 +22,7 @@ Progress = Callable[[int, int], None]  # progress(done, total) in every loop; it
 def frame_rate(fps: float) -> Fraction:
     """Exact frame rate of a decimal number: 23.976 is 24000/1001, 12.5 is 25/2. ValueError if it is no rate."""
     if not (math.isfinite(fps) and fps >= 0.001):
-        raise ValueError(f"{NODE}: fps is {fps:g}; it must be a number above 0. Films have 24, 25 or 30.")
+        raise ValueError(f"fps is {fps:g}; it must be above 0. Films have 24, 25 or 30.")
     near = min(NTSC, key=lambda rate: abs(float(rate) - fps))
     return near if abs(float(near) - fps) < 0.002 else Fraction(fps).limit_denominator(1000)
 
@@ -48,20 +47,20 @@ class Speech:
     def checked(self, fps: Fraction) -> int:
         """Frames of this clip at `fps`; ValueError if it is empty, too short for one frame, or not made of numbers."""
         if fps <= 0:
-            raise ValueError(f"{NODE}: fps is {float(fps):g}; it must be above 0. Films have 24, 25 or 30.")
+            raise ValueError(f"fps is {float(fps):g}; it must be above 0. Films have 24, 25 or 30.")
         if self.waveform.ndim != 2 or self.waveform.shape[0] == 0:
-            raise ValueError(f"{NODE}: audio has shape {tuple(self.waveform.shape)}; [channels, samples] is needed.")
+            raise ValueError(f"audio has shape {tuple(self.waveform.shape)}; [channels, samples] is needed.")
         if not self.sample_rate > 0:
-            raise ValueError(f"{NODE}: audio has a sample rate of {self.sample_rate} Hz; it must be above 0.")
+            raise ValueError(f"audio has a sample rate of {self.sample_rate} Hz; it must be above 0.")
         needed = Fraction(1, 1) / fps
         frames = frame_count(self.seconds, fps)
         if frames == 0:
             raise ValueError(
-                f"{NODE}: audio is {float(self.seconds):.3f} s long; at least {float(needed):.3f} s (one frame at "
+                f"audio is {float(self.seconds):.3f} s long; at least {float(needed):.3f} s (one frame at "
                 f"{float(fps):g} fps) is needed."
             )
         if not torch.isfinite(self.waveform).all():
-            raise ValueError(f"{NODE}: audio has samples that are not numbers (NaN or infinite); export it again.")
+            raise ValueError(f"audio has samples that are not numbers (NaN or infinite); export it again.")
         return frames
 
 

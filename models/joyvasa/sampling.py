@@ -8,7 +8,6 @@ from torch import Tensor
 
 from .network import JoyVASA
 
-NODE = "Load Motion Engine"
 Noise = Callable[[int, int], Tensor]  # noise(window number, step) -> [1,T,73], what is added on the way from that step
 Predict = Callable[[Tensor, int], Tensor]  # predict(latent, step) -> clean motion
 
@@ -29,7 +28,7 @@ def chosen_steps(trained: int, steps: int) -> list[int]:
     """Which of the trained steps a run of `steps` visits, from noisy to clean; 0 means all. ValueError if there are not so many."""
     if not 0 <= steps <= trained:
         raise ValueError(
-            f"{NODE}: steps is {steps}, but this JoyVASA file was trained with {trained}: give 1 to {trained}, or 0 for all."
+            f"steps is {steps}, but this JoyVASA file was trained with {trained}: give 1 to {trained}, or 0 for all."
         )
     steps = steps or trained
     return [math.ceil(trained * k / steps) for k in range(steps, 0, -1)]

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..engine import NODE, MotionSettings, Progress, Speech, mono_wave, with_amounts
+from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
 from ..face_motion.operations import retime
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..pixels import to_bytes
 from ..portrait import Portrait
+from ..sound import librosa
 from .crop import dlib_points, face_crop, network_input
 from .mel import FPS, RATE, SAMPLES_PER_FRAME, frame_total, mel_windows
 from .motion import MotionStatistics, smoothed
@@ -37,6 +38,7 @@ class KDTalkerEngine:
         self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module], motion_extractor: Callable[[], nn.Module],
         statistics: MotionStatistics, steps: int = 10, device: torch.device | None = None,
     ):  # fmt: skip
+        librosa()  # say now if it is missing, not after the portrait was prepared
         self.device = device or torch.device("cpu")
         self.denoiser, self.audio_encoder, self.motion_extractor = denoiser, audio_encoder, motion_extractor
         self.statistics, self.steps = statistics, steps
@@ -51,9 +53,7 @@ class KDTalkerEngine:
         """
         frames = speech.checked(fps)
         if portrait is None:
-            raise ValueError(
-                f"{NODE}: portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait."
-            )
+            raise ValueError("portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait.")
         native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
         found = self._own_motion(portrait)
         sampled = self._sample(mono_wave(speech, RATE, native * SAMPLES_PER_FRAME), native, found, seed, progress)

@@ -1,7 +1,8 @@
 """KDTalker's speech features: the mel spectrogram of Wav2Lip, cut into one window per video frame."""
 
-import librosa
 import numpy as np
+
+from ..sound import librosa
 
 RATE, FPS = 16000, 25
 SAMPLES_PER_FRAME = RATE // FPS
@@ -11,7 +12,7 @@ STEPS = 16  # mel frames that the audio encoder sees at once
 
 def mel_basis() -> np.ndarray:
     """[80,401] Slaney mel filters between 55 and 7600 Hz, float32."""
-    return librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=BANDS, fmin=55, fmax=7600, dtype=np.float32)
+    return librosa().filters.mel(sr=RATE, n_fft=WINDOW, n_mels=BANDS, fmin=55, fmax=7600, dtype=np.float32)
 
 
 def frame_total(samples: int) -> int:
@@ -34,7 +35,7 @@ def mel_frames(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     part = np.pad(part, (max(-start, 0), max(stop - len(wave), 0)))
     emphasised = part[1:] - 0.97 * part[:-1]
     emphasised[max(len(wave) - start - 1, 0) :] = 0  # the filter's tail beyond the last sample is not part of the sound
-    magnitude = np.abs(librosa.stft(emphasised, n_fft=WINDOW, hop_length=HOP, win_length=WINDOW, center=False))
+    magnitude = np.abs(librosa().stft(emphasised, n_fft=WINDOW, hop_length=HOP, win_length=WINDOW, center=False))
     decibels = 20 * np.log10(np.maximum(1e-5, mel_basis() @ magnitude)) - 20
     return np.clip(8 * (decibels + 100) / 100 - 4, -4, 4).astype(np.float32)
 

@@ -20,7 +20,7 @@ def alphas_cumprod() -> tuple[float, ...]:
 def timesteps(steps: int) -> list[int]:
     """The `steps` times of a DDIM run, from noisy to clean."""
     if not 1 <= steps <= TRAINED_STEPS:
-        raise ValueError(f"Load Motion Engine: steps is {steps}; between 1 and {TRAINED_STEPS} are possible, 10 are usual.")
+        raise ValueError(f"steps is {steps}; between 1 and {TRAINED_STEPS} are possible, 10 are usual.")
     return [TRAINED_STEPS // steps * k for k in reversed(range(steps))]
 
 

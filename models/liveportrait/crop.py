@@ -44,7 +44,7 @@ def anchor_points(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points, count = points[:101], 101
     if count not in ANCHORS:
         raise ValueError(
-            f"Prepare Portrait: face_landmarks has {count} points; LivePortrait's crop knows {', '.join(map(str, ANCHORS))}."
+            f"face_landmarks has {count} points; LivePortrait's crop knows {', '.join(map(str, ANCHORS))}."
         )
     left, right, lips = (points[list(index)].mean(0) for index in ANCHORS[count])
     return (left + right) / 2, lips

@@ -82,7 +82,7 @@ class LivePortraitRenderer:
         box = face_box(points, *SOURCE_CROP)
         if box.side < LEAST_FACE:
             raise ValueError(
-                f"Prepare Portrait: the face in image is about {box.side / SOURCE_CROP[0]:.0f} pixels wide; LivePortrait needs "
+                f"the face in image is about {box.side / SOURCE_CROP[0]:.0f} pixels wide; LivePortrait needs "
                 f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose a larger face."
             )
         framing = self.frame(to_bytes(image), points)

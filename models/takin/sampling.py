@@ -40,7 +40,7 @@ def noise_of(clean: Tensor, noisy: Tensor, signal: Tensor) -> Tensor:
 def timesteps(steps: int, trained: int) -> list[int]:
     """`steps` diffusion steps from the noisiest to the cleanest, evenly spread; ValueError if there are not that many."""
     if not 1 <= steps <= trained:
-        raise ValueError(f"Load Motion Engine: steps is {steps}; between 1 and {trained} are possible, 10 are usual.")
+        raise ValueError(f"steps is {steps}; between 1 and {trained} are possible, 10 are usual.")
     return [round(trained - 1 - k * trained / steps) for k in range(steps)]
 
 

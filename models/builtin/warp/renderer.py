@@ -44,7 +44,7 @@ class WarpRenderer:
         width, height = face_size(points)
         if min(width, height) < LEAST_FACE:
             raise ValueError(
-                f"Prepare Portrait: the face in image is {width:.0f}x{height:.0f} pixels; at least {LEAST_FACE} are needed. "
+                f"the face in image is {width:.0f}x{height:.0f} pixels; at least {LEAST_FACE} are needed. "
                 "Crop the picture around the face, or enlarge it."
             )
         size = (image.shape[0], image.shape[1])
