@@ -60,7 +60,7 @@ class Speech:
                 f"{float(fps):g} fps) is needed."
             )
         if not torch.isfinite(self.waveform).all():
-            raise ValueError(f"audio has samples that are not numbers (NaN or infinite); export it again.")
+            raise ValueError("audio has samples that are not numbers (NaN or infinite); export it again.")
         return frames
 
 
