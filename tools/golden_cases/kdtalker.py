@@ -46,14 +46,15 @@ def encoder(case: Any) -> AudioEncoder:
 
 
 def mel(case: Any) -> Outputs:
-    sound = wave(case, 32000)
-    spectrogram = mel_spectrogram(sound)
-    windows = mel_windows(sound, 0, case.data["num_frames"])
+    sound = wave(case, case.data["samples"])
+    frames = frame_total(len(sound))
+    heard = sound[: frames * SAMPLES_PER_FRAME]  # as `encode_speech` cuts it, to whole frames
+    windows = mel_windows(heard, 0, frames)
     arrays = {
-        "wave": sound, "mel_80xT": spectrogram, "windows_Tx80x16": windows, "window0": windows[0], "window_last": windows[-1],
-        "mel_basis": mel_basis(),
+        "wave": sound, "mel_80xT": mel_spectrogram(heard), "windows_Tx80x16": windows, "window0": windows[0],
+        "window_last": windows[-1], "mel_basis": mel_basis(),
     }  # fmt: skip
-    counts = {"num_frames": frame_total(len(sound)), "trimmed_samples": frame_total(len(sound)) * SAMPLES_PER_FRAME}
+    counts = {"num_frames": frames, "trimmed_samples": len(heard)}
     lengths = [(n, frame_total(n) * SAMPLES_PER_FRAME, frame_total(n)) for n, _, _ in case.data["lengths"]]
     starts = [window_start(frame) for frame in range(len(case.data["window_start_for_frame"]))]
     tables = {**counts, "lengths": lengths, "window_start_for_frame": starts}
@@ -68,7 +69,7 @@ def audio_encoder(case: Any) -> Outputs:
 
 
 def audio_features(case: Any) -> Outputs:
-    return {"audio_features": encode_speech(encoder(case), wave(case, 32000), torch.device("cpu"))}
+    return {"audio_features": encode_speech(encoder(case), wave(case, case.data["samples"]), torch.device("cpu"))}
 
 
 def denoiser(case: Any) -> Outputs:
