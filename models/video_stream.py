@@ -1,13 +1,16 @@
 """Write frames to an mp4 as they are made, with the sound beside them, in memory that does not grow with length."""
 
-import os
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import torch
 from torch import Tensor
+
+from .atomic_file import atomic_file
 
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 AUDIO_BLOCK_SECONDS = 1.0
@@ -15,33 +18,51 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
 class VideoStreamWriter:
-    """H.264 + AAC mp4 at `path`, complete or absent: until `close` the data is in a hidden file beside it.
+    """H.264 + AAC mp4 at `path`, complete or absent: until the end the data is in a hidden file beside it.
 
-    Use as a context manager; leaving it by an error or a cancel removes the partial file. Frames are [n,H,W,3] in 0..1;
+    Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1;
     an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only. `waveform` is [C,T] at
-    `sample_rate` Hz (None for a silent film); it is cut where the last frame ends. `crf` is x264's constant quality, 0
-    (lossless) to 51.
+    `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame ends. `crf` is x264's constant
+    quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not take it.
     """
 
     def __init__(self, path: Path, fps: Fraction, waveform: Tensor | None, sample_rate: int, crf: float = 18.0):
         self.path = Path(path)
-        self.partial = self.path.with_name(f".{uuid.uuid4().hex}.part.mp4")
+        self._whole = atomic_file(self.path)
         self.fps, self.waveform, self.sample_rate, self.crf = fps, waveform, int(sample_rate), crf
         self.frames_written = 0
         self._samples_written = 0
         self._container: av.container.OutputContainer | None = None
 
     def __enter__(self) -> "VideoStreamWriter":
+        with self._disk():
+            self._hidden = self._whole.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        with self._disk():
+            try:
+                self._finish() if kind is None else self._abandon()
+            except BaseException as problem:
+                self._abandon()
+                self._whole.__exit__(type(problem), problem, problem.__traceback__)
+                raise
+            self._whole.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Errors of the disk name the film, not the hidden file."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
 
     def write(self, frames: Tensor) -> None:
         """Encode [n,H,W,3] frames, and the sound that belongs to them."""
+        with self._disk():
+            self._write(frames)
+
+    def _write(self, frames: Tensor) -> None:
         frames = even_sized(frames[..., :3].clamp(0, 1).mul(255).round().to(torch.uint8).cpu())
         if self._container is None:
             self._open(width=frames.shape[2], height=frames.shape[1])
@@ -52,28 +73,26 @@ class VideoStreamWriter:
             self.frames_written += 1
         self._write_audio(self.frames_written / self.fps - Fraction(AUDIO_BLOCK_SECONDS))
 
-    def close(self) -> None:
-        """Finish the file and give it its name."""
+    def _finish(self) -> None:
+        """Write what is left of frames and sound."""
         if self._container is None:
-            raise ValueError("Render Portrait Video: motion has 0 frames, so there is no video to write.")
+            raise ValueError("there are 0 frames, so there is no video to write.")
         self._container.mux(self._video.encode(None))
         self._write_audio(self.frames_written / self.fps)
         if self._audio is not None:
             self._container.mux(self._audio.encode(None))
-        self._container.close()
-        self._container = None
-        os.replace(self.partial, self.path)
+        container, self._container = self._container, None
+        container.close()
 
-    def discard(self) -> None:
-        """Drop what was written."""
+    def _abandon(self) -> None:
+        """Close the file so that it can be removed; on a full disk closing fails too, which is no news."""
         if self._container is not None:
-            self._container.close()
+            with suppress(OSError):
+                self._container.close()
             self._container = None
-        self.partial.unlink(missing_ok=True)
 
     def _open(self, width: int, height: int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self.partial), "w", format="mp4", options={"movflags": "use_metadata_tags"})
+        self._container = av.open(str(self._hidden), "w", format="mp4", options={"movflags": "use_metadata_tags"})
         self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": str(self.crf)})
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
         self._audio = None
@@ -91,7 +110,7 @@ class VideoStreamWriter:
         block = max(1, int(AUDIO_BLOCK_SECONDS * self.sample_rate))
         while self._samples_written < end:
             stop = min(self._samples_written + block, end)
-            samples = self.waveform[:, self._samples_written : stop].float().cpu().contiguous().numpy()
+            samples = self.waveform[:, self._samples_written : stop].float().clamp(-1, 1).cpu().contiguous().numpy()
             frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
             frame.sample_rate, frame.pts = self.sample_rate, self._samples_written
             frame.time_base = Fraction(1, self.sample_rate)

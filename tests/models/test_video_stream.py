@@ -87,3 +87,40 @@ def test_memory_does_not_grow_with_length(tmp_path):
             writer.write(batch)
             sizes.append(process.memory_info().rss)
     assert max(sizes[50:]) - max(sizes[20:50]) < 20e6
+
+
+@pytest.fixture
+def full_disk():
+    """A limit on the size of files, which a write in the middle of a film meets like a full disk."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("count", [2, 40])  # the file fails while it is closed, or while it is written
+def test_a_full_disk_leaves_nothing_and_names_the_film(tmp_path, full_disk, count):
+    with pytest.raises(OSError) as error:
+        with VideoStreamWriter(tmp_path / "a.mp4", Fraction(25), None, 0, crf=0) as writer:
+            for _ in range(count):
+                writer.write(torch.rand(1, 256, 256, 3))
+    assert error.value.filename == str(tmp_path / "a.mp4") and error.value.errno
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_names_the_film(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError) as error:
+        with VideoStreamWriter(tmp_path / "file" / "a.mp4", Fraction(25), None, 0) as writer:
+            writer.write(torch.rand(1, 32, 32, 3))
+    assert error.value.filename == str(tmp_path / "file" / "a.mp4")
+
+
+def test_a_loud_voice_is_cut_to_full_scale(tmp_path):
+    tone = 1e9 * torch.sin(torch.arange(RATE) * 0.2)[None]
+    with VideoStreamWriter(tmp_path / "a.mp4", Fraction(25), tone, RATE) as writer:
+        writer.write(torch.zeros(25, 16, 16, 3))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        heard = [frame.to_ndarray() for frame in container.decode(container.streams.audio[0])]
+    assert 0.9 < max(abs(block).max() for block in heard) < 2
