@@ -1,20 +1,13 @@
 """From a picture and a face motion to frames: load a renderer, prepare a portrait, render it."""
 
-import logging
-import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
 
 import comfy.model_management
-import folder_paths
+import numpy as np
 import psutil
 import torch
-from comfy_api.latest import InputImpl, io
-from comfy_execution.utils import get_executing_context
-from server import PromptServer
+from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.builtin.face.weights import load_person_segmenter
@@ -24,8 +17,9 @@ from ..models.face_regions import select_face
 from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
 from ..models.published_weights import LIVEPORTRAIT_KEYS
 from ..models.video_stream import VideoStreamWriter
+from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
-from .progress import FrameProgress
+from .progress import Estimate, FrameProgress, tell
 from .registry import weights_fingerprint
 from .renderers import FRAMINGS, PRECISIONS, RENDERERS, load_renderer
 
@@ -34,7 +28,6 @@ PREPARE = "Prepare Portrait"
 FaceMotionType = io.Custom("FACE_MOTION")
 PortraitType = io.Custom("PORTRAIT")
 RendererType = io.Custom("PORTRAIT_RENDERER")
-ESTIMATE_AFTER_FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,10 @@ class PreparePortrait(Node):
         picture = single_picture(image)
         check_same_size(picture, face_landmarks)
         points = select_face(face_landmarks, frame=0, index=face_index, box=face_box)
-        mask = load_person_segmenter().mask(picture) if person_mask is None else single_mask(person_mask, picture)
+        if person_mask is None:
+            mask = load_person_segmenter().mask(picture)
+        else:
+            mask = white_on_face(single_mask(person_mask, picture), points)
         return io.NodeOutput(PreparedPortrait(renderer, renderer.prepare(picture, FaceLandmarks478(points), mask)))
 
 
@@ -159,7 +155,7 @@ class RenderPortrait(Node):
 
     @classmethod
     def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion) -> io.NodeOutput:
-        check_frames("Render Portrait", face_motion)
+        check_frames(face_motion)
         check_memory(portrait.portrait, len(face_motion))
         progress = FrameProgress(len(face_motion))
         height, width = portrait.portrait.image.shape[:2]
@@ -204,9 +200,9 @@ class RenderPortraitVideo(Node):
 
     @classmethod
     def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion, crf: float, audio=None) -> io.NodeOutput:
-        check_frames("Render Portrait Video", face_motion)
+        check_frames(face_motion)
         waveform, sample_rate = soundtrack(audio, face_motion)
-        path = Path(folder_paths.get_temp_directory()) / "talking_portrait" / f"{uuid.uuid4().hex}.mp4"
+        path = new_film_path()
         progress = FrameProgress(len(face_motion))
         estimate = Estimate(len(face_motion), face_motion.fps)
         with VideoStreamWriter(path, face_motion.fps, waveform, sample_rate, crf) as writer:
@@ -214,36 +210,11 @@ class RenderPortraitVideo(Node):
                 writer.write(frames)
                 progress.advance(frames)
                 estimate.update(progress.done)
-        return io.NodeOutput(InputImpl.VideoFromFile(str(path)))
+        return io.NodeOutput(TempFilm(path))
 
-
-class Estimate:
-    """Tells the artist, once, how long a film will take: after the first frames, before the long wait."""
-
-    def __init__(self, total: int, fps: Fraction):
-        self.total, self.fps = total, fps
-        self.started = time.monotonic()
-        self.told = False
-
-    def update(self, done: int) -> None:
-        """Say it when enough frames are done to know."""
-        if self.told or done < min(ESTIMATE_AFTER_FRAMES, self.total):
-            return
-        self.told = True
-        seconds = (time.monotonic() - self.started) / done * self.total
-        text = f"{self.total} frames ({float(self.total / self.fps):.1f} s at {float(self.fps):g} fps): about {duration(seconds)}"
-        logging.info("Render Portrait Video: %s", text)
-        context = get_executing_context()
-        if context is not None:
-            PromptServer.instance.send_progress_text(text, context.node_id)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words for people: 40 s, 12 min, 1 h 5 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    @classmethod
+    def fingerprint_inputs(cls, **given) -> int:
+        return lost_films()
 
 
 def render_in_batches(prepared: PreparedPortrait, motion: FaceMotion) -> Iterator[Tensor]:
@@ -290,10 +261,23 @@ def check_same_size(picture: Tensor, face_landmarks: dict, node: str = PREPARE) 
         )
 
 
-def check_frames(node: str, motion: FaceMotion) -> None:
-    """ValueError in `node`'s name if there is nothing to render."""
+def white_on_face(mask: Tensor, points: np.ndarray) -> Tensor:
+    """The person's mask [H,W], if it is white where the face [478,3] is; ValueError if it is the wrong way round."""
+    height, width = mask.shape
+    x = torch.from_numpy(points[:, 0]).long().clamp(0, width - 1)
+    y = torch.from_numpy(points[:, 1]).long().clamp(0, height - 1)
+    if mask[y, x].mean() < 0.5:
+        raise ValueError(
+            "person_mask is black where the face is; it must be white where the person is. Use Invert Mask: the mask of Load "
+            "Image, for one, is white where the picture is transparent."
+        )
+    return mask
+
+
+def check_frames(motion: FaceMotion) -> None:
+    """ValueError if there is nothing to render."""
     if len(motion) == 0:
-        raise ValueError(f"{node}: face_motion has 0 frames, so there is nothing to render.")
+        raise ValueError("face_motion has 0 frames, so there is nothing to render.")
 
 
 def check_memory(portrait: Portrait, frames: int) -> None:
@@ -302,7 +286,7 @@ def check_memory(portrait: Portrait, frames: int) -> None:
     free = psutil.virtual_memory().available
     if needed > 0.9 * free:
         raise ValueError(
-            f"Render Portrait: {frames} frames would take {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. "
+            f"{frames} frames would take {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. "
             "Use Render Portrait Video: it keeps only a few frames in memory."
         )
 
@@ -311,14 +295,21 @@ def soundtrack(audio: dict | None, motion: FaceMotion) -> tuple[Tensor | None, i
     """Waveform [C,T] and rate of a video's sound; ValueError if it does not last as long as the motion."""
     if audio is None:
         return None, 0
-    waveform, rate = audio["waveform"][0], int(audio["sample_rate"])
+    waveform, rate = audio["waveform"][0], audio["sample_rate"]
     seconds = waveform.shape[-1] / rate
     if abs(frame_count(seconds, motion.fps) - len(motion)) > 1:
         raise ValueError(
-            f"Render Portrait Video: audio lasts {seconds:.2f} s, but face_motion has {len(motion)} frames "
+            f"audio lasts {seconds:.2f} s, but face_motion has {len(motion)} frames "
             f"({float(len(motion) / motion.fps):.2f} s at {float(motion.fps):g} fps). Give both the same audio, or trim one."
         )
-    return waveform.nan_to_num(), rate
+    note_loudness(waveform)
+    return waveform, rate
+
+
+def note_loudness(waveform: Tensor) -> None:
+    """Say it when a sound [C,T] is louder than a film can hold."""
+    if waveform.numel() and (peak := float(waveform.abs().max())) > 1:
+        tell(f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; lower its volume.")
 
 
 NODES = [LoadPortraitRenderer, PreparePortrait, RenderPortrait, RenderPortraitVideo]

@@ -1,5 +1,7 @@
 """The rendering nodes themselves: an hour of film in flat memory, nothing left of a cancelled one, bad input explained."""
 
+import errno
+import gc
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from talking_portrait.models import published_weights
 from talking_portrait.models.face_motion import FaceFrame, FaceMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 from talking_portrait.nodes import engines
-from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo, duration
+from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo
+from talking_portrait.nodes.progress import Estimate, duration
 
 FPS = Fraction(25)
 
@@ -118,3 +121,61 @@ def test_damaged_speech_weights_are_named(tmp_path, monkeypatch, spoil):
     monkeypatch.setattr(engines, "weight_path", lambda weight: path)
     with pytest.raises(ValueError, match="speech.safetensors"):
         engines.load_engine("built-in")
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    """Every line that a node shows while it runs."""
+    from talking_portrait.nodes import portrait as portrait_nodes
+    from talking_portrait.nodes import progress
+
+    lines: list[str] = []
+    for module in (progress, portrait_nodes):
+        monkeypatch.setattr(module, "tell", lines.append)
+    return lines
+
+
+def test_the_estimate_is_of_the_frames_own_time_not_of_the_start(told, monkeypatch):
+    """A start of 50 s and frames of 1 s each: about 1 min for 60 frames, not an hour."""
+    clock = iter([0.0, 51.0, 52.0, 53.5, 60.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    estimate = Estimate(60, FPS)
+    for done in (1, 2, 3):
+        estimate.update(done)
+    assert told == [
+        "", "60 frames (2.4 s at 25 fps): at most 50 min more", "60 frames (2.4 s at 25 fps): about 58 s more",
+    ]  # fmt: skip
+
+
+def test_sound_louder_than_full_scale_is_cut_and_said(told):
+    loud = {"waveform": torch.full((1, 1, 32000), 1e9), "sample_rate": 16000}
+    RenderPortraitVideo.execute(prepared(), motion(50), 30.0, loud)
+    assert any("louder than full scale (its peak is 1e+09)" in line for line in told)
+
+
+def test_a_film_lives_as_long_as_its_output(temp):
+    video = RenderPortraitVideo.execute(prepared(), motion(5), 30.0).result[0]
+    part = video.as_trimmed(0, 0.1)
+    path = Path(video.get_stream_source())
+    del video
+    assert path.is_file() and part.get_components().images.shape[0] > 0
+    del part
+    gc.collect()
+    assert not path.exists()
+
+
+def test_nodes_run_again_when_somebody_emptied_the_temp_folder(temp):
+    before = RenderPortraitVideo.fingerprint_inputs(crf=16.0)
+    video = RenderPortraitVideo.execute(prepared(), motion(5), 30.0).result[0]
+    assert RenderPortraitVideo.fingerprint_inputs(crf=16.0) == before
+    Path(video.get_stream_source()).unlink()
+    assert RenderPortraitVideo.fingerprint_inputs(crf=16.0) != before
+
+
+def test_a_full_disk_is_said_in_the_nodes_name(monkeypatch):
+    def full(self, frames):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self.path))
+
+    monkeypatch.setattr("talking_portrait.models.video_stream.VideoStreamWriter.write", full)
+    with pytest.raises(ValueError, match=r"Render Portrait Video: the disk is full.*Free some space"):
+        RenderPortraitVideo.execute(prepared(), motion(5), 30.0)
