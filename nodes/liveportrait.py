@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
-from comfy_api.latest import io, ui
+from comfy_api.latest import InputImpl, io, ui
 
 from ..models.engine import frame_rate
-from ..models.face_motion.operations import add
+from ..models.face_motion.mix import add
+from ..models.face_motion.time import sample_motion
 from ..models.face_regions import follow_face
+from ..models.frame_times import even_positions, frame_times
 from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_policy
 from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
 from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
@@ -81,7 +84,7 @@ class LivePortraitAnimation(Node):
     ) -> io.NodeOutput:  # fmt: skip
         if not isinstance(portrait.portrait.features, LivePortraitFeatures):
             raise ValueError(
-                f"LivePortrait Animation: portrait was prepared by {portrait.portrait.renderer}. Choose LivePortrait in Load "
+                f"portrait was prepared by {portrait.portrait.renderer}. Choose LivePortrait in Load "
                 "Portrait Renderer, or take this node out."
             )
         options = AnimationOptions(
@@ -123,7 +126,8 @@ class FaceMotionFromVideo(Node):
                 ),
                 io.Float.Input(
                     "fps", default=25.0, min=0.0, max=120.0, step=0.001,
-                    tooltip="Frames per second of the driving video, from Get Video Components.",
+                    tooltip="Frames per second of the driving video, from Get Video Components. It takes them as evenly spaced; "
+                    "films of phones and webcams often are not: connect video too.",
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, 0 is the first."),
                 io.Combo.Input(
@@ -138,6 +142,11 @@ class FaceMotionFromVideo(Node):
                 io.Boolean.Input(
                     "animal", default=False, advanced=True, tooltip="Use the motion extractor for animals (folder animal/)."
                 ),
+                io.Video.Input(
+                    "video", optional=True,
+                    tooltip="The video that images come from, from Load Video: when its frames are shown is read from it, so that "
+                    "a film with a changing frame rate stays in time with its sound.",
+                ),
             ],
             outputs=[
                 FaceMotionType.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
@@ -146,21 +155,38 @@ class FaceMotionFromVideo(Node):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal) -> io.NodeOutput:
+    def execute(
+        cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal, video=None
+    ) -> io.NodeOutput:
         if len(images) == 0:
-            raise ValueError(f"{VIDEO}: images holds 0 frames, so there is no motion in it.")
+            raise ValueError("images holds 0 frames, so there is no motion in it.")
+        rate = frame_rate(fps)
+        times = None if video is None else shown_at(video, len(images))
         found = follow_face(face_landmarks, face_index, None, VIDEO)
         if len(found) != len(images):
-            raise ValueError(f"{VIDEO}: images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+            raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
         missed = [number for number, points in enumerate(found) if points is None]
         if missed and missing_face == "error":
             raise ValueError(
-                f"{VIDEO}: no face in {len(missed)} of {len(images)} frames ({listed(missed)}). Choose missing_face: bridge, or "
+                f"no face in {len(missed)} of {len(images)} frames ({listed(missed)}). Choose missing_face: bridge, or "
                 "another video."
             )
         extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "")
-        motion = video_motion(extractor.ready(), images, found, frame_rate(fps), ticker(), extractor.device)
-        return io.NodeOutput(smoothed(motion, smoothing * 1e-6), ", ".join(map(str, missed)))
+        motion = video_motion(extractor.ready(), images, found, rate, ticker(), extractor.device)
+        motion = smoothed(motion, smoothing * 1e-6)
+        if times is not None:
+            motion = sample_motion(motion, even_positions(times, rate))
+        return io.NodeOutput(motion, ", ".join(map(str, missed)))
+
+
+def shown_at(video, count: int) -> np.ndarray | None:
+    """[count] seconds at which a VIDEO's frames are shown, None where it was made from images; ValueError for another video."""
+    if not isinstance(video, InputImpl.VideoFromFile):
+        return None
+    times = frame_times(video.get_stream_source(), *video.get_active_trim_window())
+    if len(times) != count:
+        raise ValueError(f"images has {count} frames, but video {len(times)}; take images from this video's Get Video Components.")
+    return times
 
 
 def listed(numbers: list[int]) -> str:

@@ -1,11 +1,7 @@
 """Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from run to run."""
 
-import uuid
-from pathlib import Path
-
 import comfy.model_management
-import folder_paths
-from comfy_api.latest import InputImpl, io
+from comfy_api.latest import io
 
 from ..models.engine import MotionSettings
 from ..models.takin.config import FPS
@@ -13,8 +9,9 @@ from ..models.takin.engine import TakinEngine, joined
 from ..models.takin.live_motion import LiveMotion
 from ..models.video_stream import VideoStreamWriter
 from .audio import CATEGORY, checked_rate, single_speech
+from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
-from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
+from .portrait import FaceMotionType, PortraitType, PreparedPortrait, note_loudness, render_in_batches
 from .progress import FrameProgress
 
 STREAM, LIVE = "Stream Talking Portrait", "Generate Face Motion (live)"
@@ -34,11 +31,11 @@ def settings_inputs() -> list:
     ]  # fmt: skip
 
 
-def streaming(engine, node: str) -> TakinEngine:
+def streaming(engine) -> TakinEngine:
     """The engine, if it makes motion piece by piece; ValueError otherwise."""
     if not isinstance(engine, TakinEngine):
         raise ValueError(
-            f"{node}: motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in Load Motion "
+            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in Load Motion "
             "Engine, or take Generate Face Motion and Render Portrait Video."
         )
     return engine
@@ -73,10 +70,11 @@ class StreamTalkingPortrait(Node):
     def execute(
         cls, portrait: PreparedPortrait, motion_engine, audio, seed, mouth_amount, head_amount, blink_rate, crf
     ) -> io.NodeOutput:
-        engine, speech = streaming(motion_engine, STREAM), single_speech(audio)
+        engine, speech = streaming(motion_engine), single_speech(audio)
         frames = speech.checked(checked_rate(FPS))
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
-        path = Path(folder_paths.get_temp_directory()) / "talking_portrait" / f"{uuid.uuid4().hex}.mp4"
+        note_loudness(speech.waveform)
+        path = new_film_path()
         progress, parts = FrameProgress(frames), []
 
         def interrupted(done: int, total: int) -> None:
@@ -88,7 +86,11 @@ class StreamTalkingPortrait(Node):
                 for pictures in render_in_batches(portrait, motion):
                     writer.write(pictures)
                     progress.advance(pictures)
-        return io.NodeOutput(InputImpl.VideoFromFile(str(path)), joined(parts))
+        return io.NodeOutput(TempFilm(path), joined(parts))
+
+    @classmethod
+    def fingerprint_inputs(cls, **given) -> int:
+        return lost_films()
 
 
 class GenerateFaceMotionLive(Node):
@@ -122,13 +124,13 @@ class GenerateFaceMotionLive(Node):
     def execute(
         cls, motion_engine, audio, last, seed, mouth_amount, head_amount, blink_rate, state: LiveMotion | None = None
     ) -> io.NodeOutput:
-        engine, speech = streaming(motion_engine, LIVE), single_speech(audio)
+        engine, speech = streaming(motion_engine), single_speech(audio)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
         voice = LiveMotion(engine, seed, settings) if state is None else state.branch()
         motion = voice.push(speech, last)
         if motion is None:
             raise ValueError(
-                f"{LIVE}: audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first piece must "
+                f"audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first piece must "
                 f"last {voice.latency:.1f} s, later ones 0.7 s, unless it is the last one (then set last)."
             )
         return io.NodeOutput(motion, voice, voice.latency)

@@ -39,7 +39,7 @@ def video_motion(
     """
     valid = torch.tensor([points is not None for points in landmarks])
     if not valid.any():
-        raise ValueError("Face Motion from Video: no frame of images has a face. Choose another video, or set a box around it.")
+        raise ValueError("no frame of images has a face. Choose another video, or set a box around it.")
     box = driving_box([points[:, :2] for points in landmarks if points is not None])
     found = []
     for start in range(0, len(frames), BATCH):

@@ -245,6 +245,7 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "CLIP_VISION_OUTPUT": having("penultimate_hidden_states"),
     "MODEL": having("model"),
     "VAE": having("decode"),
+    "VIDEO": having("get_components"),
     "LIVE_MOTION": having("push", "branch"),
     "ACTALKER_AUDIO": having("tokens"),
     "ACTALKER_MOTION": having("tokens"),
