@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from .face_motion import FaceMotion
-from .face_motion.operations import blend, scale_intensity
+from .face_motion.intensity import scale_intensity
+from .face_motion.mix import blend
 from .portrait import Portrait
 from .sound import mono
 

@@ -7,9 +7,13 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..models.face_motion import FaceMotion
-from ..models.face_motion.operations import HEAD_MODES, blend, head_motion, retime, scale_blinks, scale_intensity
+from ..models.face_motion.eyes import scale_blinks
+from ..models.face_motion.head import HEAD_MODES, head_motion
+from ..models.face_motion.intensity import scale_intensity
+from ..models.face_motion.mix import blend
 from ..models.face_motion.plot import plot_motion
 from ..models.face_motion.storage import FORMATS, load_any, save_any
+from ..models.face_motion.time import retime
 from .gates import Node
 
 CATEGORY = "talking portrait/motion"

@@ -25,7 +25,7 @@ from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  #
 from talking_portrait.models.builtin.speech_net import build_speech_net  # noqa: E402
 from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
 from talking_portrait.models.face_motion import resolve  # noqa: E402
-from talking_portrait.models.face_motion.operations import scale_intensity  # noqa: E402
+from talking_portrait.models.face_motion.intensity import scale_intensity  # noqa: E402
 from talking_portrait.models.face_regions import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.fantasytalking.intensity import body_intensity, face_intensity  # noqa: E402
 from talking_portrait.tools.talking_faces import Person, WarpRenderer, people  # noqa: E402

@@ -1,7 +1,8 @@
 """FACE_MOTION: what a face does over time, whoever made it and whoever reads it."""
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from .rig import CONTROLS, controls_to_expression, expression_to_controls
 
+TRACKS = ("expression", "pose", "translation", "scale", "controls", "valid")  # one row for each frame
 GROUPS = ("lips", "eyes", "rest", "pose", "translation", "scale")
 LIPS, EYES = (6, 12, 14, 17, 19, 20), (11, 13, 15, 16, 18)
 KEYPOINTS: dict[str, tuple[int, ...]] = {
@@ -37,9 +39,26 @@ def check_tensor(name: str, value: Any, shape: tuple[int, ...], kind: torch.dtyp
         raise ValueError(f"face motion: {name} has values that are not numbers (NaN or infinite).")
 
 
+def plain(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as a file would give them back, in lists and dicts of their own; ValueError if they are not plain data."""
+    try:
+        return json.loads(json.dumps(dict(source), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"face motion: the facts about its source are not plain data ({error}).") from None
+
+
+def own(value: Any, names: Iterable[str]) -> None:
+    """Give an object tensors of its own, so that no change of one motion reaches another and every one can be saved."""
+    for name in names:
+        object.__setattr__(value, name, getattr(value, name).clone(memory_format=torch.contiguous_format))
+
+
 @dataclass(frozen=True)
 class FaceFrame:
-    """One instant of a face, in the units of FaceMotion: expression [21,3], pose [3], translation [3], controls [12]."""
+    """One instant of a face, in the units of FaceMotion: expression [21,3], pose [3], translation [3], controls [12].
+
+    It has its own memory: what it was made from may change.
+    """
 
     expression: Tensor = field(default_factory=lambda: torch.zeros(21, 3))
     pose: Tensor = field(default_factory=lambda: torch.zeros(3))
@@ -53,6 +72,7 @@ class FaceFrame:
             check_tensor(f"reference {name}", getattr(self, name), shape)
         if not math.isfinite(self.scale) or self.scale == 0:
             raise ValueError(f"face motion: reference scale is {self.scale}; a finite number other than 0 is needed.")
+        own(self, shapes)
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,9 @@ class FaceMotion:
     scale [N]: factor, for deltas a ratio. controls [N,12]: CONTROLS; a second view of `expression` through the rig.
     valid [N] bool: false where the face was not found. fps: frames per second. reference: what absolute values are
     relative to. absolute: the groups (GROUPS) whose values are absolute; all others are changes from the portrait.
-    source: JSON-able facts about the producer. Raises ValueError where shapes, numbers or names are wrong.
+    source: JSON-able facts about the producer. absolute_share: of absolute groups that were blended with changes, how much
+    of them is absolute (0 to 1; 1 where a group is not named). Raises ValueError where shapes, numbers or names are wrong.
+    Every motion has its own memory, whatever it was made from.
     """
 
     expression: Tensor
@@ -77,6 +99,7 @@ class FaceMotion:
     reference: FaceFrame | None = None
     absolute: frozenset[str] = frozenset()
     source: Mapping[str, Any] = field(default_factory=dict)
+    absolute_share: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.expression, Tensor) or self.expression.ndim != 3:
@@ -91,6 +114,13 @@ class FaceMotion:
             raise ValueError(f"face motion: fps is {self.fps!r}; a Fraction above 0 is needed.")
         if unknown := set(self.absolute) - set(GROUPS):
             raise ValueError(f"face motion: unknown groups {sorted(unknown)}; there are {', '.join(GROUPS)}.")
+        if wrong := [group for group, part in self.absolute_share.items() if group not in GROUPS or not 0 <= part <= 1]:
+            raise ValueError(f"face motion: absolute_share has {wrong}; it is from 0 to 1, for {', '.join(GROUPS)}.")
+        shares = {group: part for group, part in self.absolute_share.items() if group in self.absolute and part < 1}
+        object.__setattr__(self, "absolute_share", shares)
+        own(self, TRACKS)
+        object.__setattr__(self, "reference", None if self.reference is None else replace(self.reference))
+        object.__setattr__(self, "source", plain(self.source))
 
     def __len__(self) -> int:
         return self.expression.shape[0]
@@ -104,6 +134,10 @@ class FaceMotion:
     def seconds(self) -> float:
         """How long the motion lasts."""
         return float(len(self) / self.fps)
+
+    def share(self, group: str) -> float:
+        """How much of a group's values is absolute: 0 changes, 1 absolute."""
+        return self.absolute_share.get(group, 1.0) if group in self.absolute else 0.0
 
     @classmethod
     def from_controls(

@@ -18,8 +18,9 @@ from torch import Tensor
 from .container import KEYPOINTS, FaceMotion
 from .curve import Curve
 from .lip_protection import LOWER_LIP, UPPER_LIP, LipState, lip_gap, lip_state
-from .operations import SIGNED, add, rest_frame
-from .rig import BROW, CONTROLS, FURROW_NAME, Y, rig_matrix
+from .mix import add
+from .rest import rest_frame
+from .rig import BROW, CONTROLS, FURROW_NAME, SIGNED, Y, rig_matrix
 
 NODE = "Emotion"
 NEUTRAL = "neutral"
@@ -77,7 +78,7 @@ def with_emotion(
         raise ValueError(f"{NODE}: intensity reaches {float(amount.max()):g}; it must be within 0 and 1.")
     shares = simplex(weights, emotions, seconds) * amount[:, None]
     if not shares[:, [name != NEUTRAL for name in weights]].any():
-        return motion
+        return replace(motion)
     chosen = [emotions[name] for name in weights]
     rig, extra, pose = (mixed(shares, [getattr(emotion, part) for emotion in chosen]) for part in ("rig", "extra", "pose"))
     rig = rig * room(motion, rig)

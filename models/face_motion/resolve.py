@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .container import CONTROL_GROUPS, GROUPS, KEYPOINTS, FaceFrame, FaceMotion
-from .rotation import pose_degrees, rotation_matrix
+from .rotation import pose_degrees, rotation_matrix, slerp
 
 RULES = ("relative", "absolute", "published", "still")
 DEFAULT_POLICY: Mapping[str, str] = {group: "absolute" if group == "lips" else "relative" for group in GROUPS}
@@ -60,7 +60,8 @@ def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] |
     Groups that the motion gives as changes are added to the portrait. Groups that it gives as absolute values follow
     `policy`: "relative" carries over the change from the motion's reference (its median frame when it has none),
     "absolute" takes the value as it is, "published" takes it where LivePortrait's absolute mode does. "still" keeps the
-    portrait's own, whatever the motion gives. By default lips are absolute and everything else is relative.
+    portrait's own, whatever the motion gives. By default lips are absolute and everything else is relative. Of a group that
+    is absolute in part, the rest is a change from the portrait.
     Raises ValueError for unknown groups or rules.
     """
     chosen = {**DEFAULT_POLICY, **(policy or {})}
@@ -88,7 +89,7 @@ def _shift(value: Tensor, own: Tensor, reference: Tensor, motion: FaceMotion, po
         return own.expand_as(value).clone()
     if group not in motion.absolute:
         return own + value
-    return own + value - reference if policy[group] == "relative" else value.clone()
+    return own + value - reference if policy[group] == "relative" else value + (1 - motion.share(group)) * own
 
 
 def _scale(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, rule: str) -> Tensor:
@@ -96,14 +97,17 @@ def _scale(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, rule: 
         return torch.full_like(motion.scale, portrait.scale)
     if "scale" not in motion.absolute:
         return motion.scale * portrait.scale
-    return motion.scale / reference.scale * portrait.scale if rule == "relative" else motion.scale
+    if rule == "relative":
+        return motion.scale / reference.scale * portrait.scale
+    return motion.scale * portrait.scale ** (1 - motion.share("scale"))
 
 
-def _published(expression: Tensor, portrait: FaceFrame) -> Tensor:
+def _published(expression: Tensor, change: Tensor, portrait: FaceFrame) -> Tensor:
+    """The driver's entries as they are; in the others the portrait, with its share of `change`."""
     taken = torch.zeros(21, 3, dtype=torch.bool)
     for keypoint, axes in PUBLISHED_ENTRIES:
         taken[keypoint, ["xyz".index(axis) for axis in axes]] = True
-    return torch.where(taken, expression, portrait.expression)
+    return torch.where(taken, expression, portrait.expression + change)
 
 
 def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: Mapping[str, str]) -> tuple[Tensor, Tensor]:
@@ -115,7 +119,8 @@ def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, p
         )
         columns = list(CONTROL_GROUPS[group])
         if policy[group] == "published" and group in motion.absolute:
-            expression[:, rows] = _published(expression, portrait)[:, rows]
+            change = (1 - motion.share(group)) * (motion.expression - reference.expression)
+            expression[:, rows] = _published(expression, change, portrait)[:, rows]
         value = _shift(motion.controls[:, columns], portrait.controls[columns], reference.controls[columns], motion, policy, group)
         controls[:, columns] = value - portrait.controls[columns]
     return expression, controls
@@ -127,4 +132,7 @@ def _rotation(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, pol
         return own.expand_as(rotation).clone()
     if "pose" not in motion.absolute:
         return rotation @ own
-    return rotation @ rotation_matrix(reference.pose).T @ own if policy == "relative" else rotation
+    if policy == "relative":
+        return rotation @ rotation_matrix(reference.pose).T @ own
+    still, kept = torch.zeros(1, 3), torch.tensor([1 - motion.share("pose")])
+    return rotation @ rotation_matrix(slerp(still, portrait.pose[None], kept))

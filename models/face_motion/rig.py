@@ -24,6 +24,7 @@ CONTROLS: tuple[str, ...] = (
     "eyeBlinkLeft", "eyeBlinkRight", "gazeX", "gazeY", "browInnerUp", "mouthSmile",
 )  # fmt: skip
 BROW = CONTROLS.index("browInnerUp")
+SIGNED = ("gazeX", "gazeY", "browInnerUp", "mouthSmile")  # -1..1; every other control is 0..1
 FURROW_NAME = "browFurrow"  # the rig's last row
 X, Y, Z = range(3)
 

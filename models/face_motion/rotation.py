@@ -26,4 +26,6 @@ def slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     first = Rotation.from_euler("xyz", start.double().numpy(), degrees=True)
     last = Rotation.from_euler("xyz", end.double().numpy(), degrees=True)
     turn = (last * first.inv()).as_rotvec() * weight.double().numpy()[:, None]
-    return torch.from_numpy((Rotation.from_rotvec(turn) * first).as_euler("xyz", degrees=True)).float()
+    found = torch.from_numpy((Rotation.from_rotvec(turn) * first).as_euler("xyz", degrees=True)).float()
+    at_end = (weight == 1)[:, None]
+    return torch.where(at_end, end, torch.where((weight == 0)[:, None], start, found))

@@ -35,6 +35,8 @@ def save_motion(motion: FaceMotion, path: Path) -> None:
     header: dict[str, Any] = {
         "version": VERSION, "fps": str(motion.fps), "absolute": sorted(motion.absolute), "source": dict(motion.source),
     }  # fmt: skip
+    if motion.absolute_share:
+        header["absolute_share"] = dict(motion.absolute_share)
     if motion.reference is not None:
         tensors |= {f"reference.{name}": getattr(motion.reference, name).contiguous() for name in REFERENCE}
         header["reference_scale"] = motion.reference.scale
@@ -62,6 +64,7 @@ def load_motion(path: Path) -> FaceMotion:
         return FaceMotion(
             **{name: tensors[name] for name in TENSORS}, fps=Fraction(header["fps"]), reference=reference,
             absolute=frozenset(header["absolute"]), source=header["source"],
+            absolute_share=dict(header.get("absolute_share", {})),
         )  # fmt: skip
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise ValueError(f"{LOAD}: {path.name}: {error}") from None

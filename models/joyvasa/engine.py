@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
-from ..face_motion.operations import retime
+from ..face_motion.time import retime
 from ..portrait import Portrait
 from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, sound_windows, window_total
 from .motion import MotionTemplate, face_motion, smooth_head

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
-from ..face_motion.operations import retime
+from ..face_motion.time import retime
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..pixels import to_bytes

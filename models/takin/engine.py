@@ -15,7 +15,7 @@ from ..builtin.speech_features import normalise, speech_features
 from ..builtin.speech_net import SpeechNet
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import FaceMotion
-from ..face_motion.operations import retime
+from ..face_motion.time import retime
 from ..portrait import Portrait
 from .config import FPS, POSE
 from .emotion import emotion_faces, emotion_label, emotion_weights

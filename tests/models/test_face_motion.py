@@ -10,7 +10,6 @@ import torch
 from talking_portrait.models.face_motion import (
     CONTROLS,
     GROUPS,
-    FaceFrame,
     FaceMotion,
     controls_to_expression,
     expression_to_controls,
@@ -18,43 +17,16 @@ from talking_portrait.models.face_motion import (
     resolve,
     rotation_matrix,
 )
-from talking_portrait.models.face_motion import operations as ops
+from talking_portrait.models.face_motion.eyes import scale_blinks
+from talking_portrait.models.face_motion.head import follow_head, head_motion, smooth_head
+from talking_portrait.models.face_motion.intensity import scale_intensity
 from talking_portrait.models.face_motion.liveportrait_template import load_template, save_template
+from talking_portrait.models.face_motion.mix import blend
 from talking_portrait.models.face_motion.plot import plot_motion
 from talking_portrait.models.face_motion.storage import load_motion, save_motion
+from talking_portrait.models.face_motion.time import retime
 
-FPS = Fraction(25)
-
-
-def random_controls(count: int, seed: int = 0) -> torch.Tensor:
-    controls = torch.rand(count, len(CONTROLS), generator=torch.Generator().manual_seed(seed))
-    signed = [CONTROLS.index(name) for name in ("gazeX", "gazeY", "browInnerUp", "mouthSmile")]
-    controls[:, signed] = 2 * controls[:, signed] - 1
-    return controls
-
-
-def change(count: int = 50, seed: int = 0) -> FaceMotion:
-    """A motion of changes, as the built-in engine makes."""
-    generator = torch.Generator().manual_seed(seed + 100)
-    pose = 5 * torch.randn(count, 3, generator=generator).cumsum(0) / count**0.5
-    shift = 0.01 * torch.randn(count, 3, generator=generator)
-    scale = 1 + 0.02 * torch.randn(count, generator=generator)
-    return FaceMotion.from_controls(random_controls(count, seed), pose, shift, scale, FPS, source={"producer": "test"})
-
-
-def absolute(count: int = 50, seed: int = 0) -> FaceMotion:
-    """A motion of absolute values, as KDTalker or a video give."""
-    base = change(count, seed)
-    return FaceMotion.from_expression(
-        base.expression + 0.01, base.pose + torch.tensor([3.0, 10.0, -2.0]), base.translation + 0.1, base.scale + 0.6, FPS,
-        source={"producer": "test"},
-    )  # fmt: skip
-
-
-def same(a: FaceMotion, b: FaceMotion, tolerance: float = 1e-5) -> bool:
-    names = ("expression", "pose", "translation", "scale", "controls")
-    return len(a) == len(b) and all((getattr(a, n) - getattr(b, n)).abs().max() <= tolerance for n in names)
-
+from .motion_samples import FPS, OWN, absolute, change, random_controls, same
 
 # ------------------------------------------------------------ container, rig, rotation
 
@@ -111,11 +83,6 @@ def test_pose_convention_is_liveportraits():
 
 # ------------------------------------------------------------ resolve
 
-OWN = FaceFrame(
-    torch.full((21, 3), 0.02), torch.tensor([4.0, -6.0, 2.0]), torch.tensor([0.1, 0.2, 0.0]), 1.5,
-    torch.linspace(0, 0.3, len(CONTROLS)),
-)  # fmt: skip
-
 
 def test_no_change_gives_the_portrait():
     still = FaceMotion.from_controls(torch.zeros(3, 12), torch.zeros(3, 3), torch.zeros(3, 3), torch.ones(3), FPS, source={})
@@ -166,81 +133,60 @@ def test_slices_of_a_resolved_motion_are_its_frames():
 # ------------------------------------------------------------ operations
 
 
-def test_slices_join_again():
-    motion = change()
-    assert same(ops.concat(ops.slice_motion(motion, 0, 20), ops.slice_motion(motion, 20, 50)), motion, 0)
-    faded = ops.concat(motion, change(30, 1), crossfade=10)
-    assert len(faded) == 70 and same(ops.slice_motion(faded, 0, 40), ops.slice_motion(motion, 0, 40), 0)
-
-
 @pytest.mark.parametrize("fps", [Fraction(50), Fraction(24000, 1001), Fraction(12)])
 def test_retiming_keeps_the_duration(fps):
     motion = change()
-    other = ops.retime(motion, fps)
+    other = retime(motion, fps)
     assert other.fps == fps and abs(other.seconds - motion.seconds) <= 0.5 / float(fps) + 1e-9
-    assert same(ops.retime(motion, FPS), motion, 1e-4)
+    assert same(retime(motion, FPS), motion, 1e-4)
 
 
-def test_blending_takes_regions_apart():
-    a, b = change(50, 0), change(50, 1)
-    assert same(ops.blend(a, b, 0.0), a, 1e-4) and same(ops.blend(a, b, 1.0), b, 1e-4)
-    lips = ops.blend(a, b, 1.0, ("lips",))
-    jaw, blink = CONTROLS.index("jawOpen"), CONTROLS.index("eyeBlinkLeft")
-    assert torch.equal(lips.controls[:, jaw], b.controls[:, jaw]) and torch.equal(lips.controls[:, blink], a.controls[:, blink])
-    assert torch.equal(lips.pose, a.pose)
-    ramp = ops.blend(a, b, torch.linspace(0, 1, 50), ("lips",))
-    assert torch.allclose(ramp.controls[0, jaw], a.controls[0, jaw]) and torch.allclose(ramp.controls[-1, jaw], b.controls[-1, jaw])
-
-
-def test_motions_that_do_not_fit_are_refused_with_both_numbers():
-    with pytest.raises(ValueError, match="50 frames and motion_b 49"):
-        ops.blend(change(50), change(49), 0.5)
-    with pytest.raises(ValueError, match="25 frames per second, the other 30"):
-        ops.blend(change(), replace(change(), fps=Fraction(30)), 0.5)
-    with pytest.raises(ValueError, match="absolute"):
-        ops.blend(change(), absolute(), 0.5)
+def measured(motion: FaceMotion) -> tuple[float, float]:
+    """Root mean square over time of the distance from the mean: keypoint units x 1000, and degrees."""
+    expression = motion.expression.var(0, unbiased=False).sum().sqrt()
+    turn = pose_degrees(rotation_matrix(motion.pose) @ rotation_matrix(motion.median_frame().pose).T)
+    return float(expression * 1000), float(turn.var(0, unbiased=False).sum().sqrt())
 
 
 @pytest.mark.parametrize("make", [change, absolute])
 def test_intensity_is_monotone_and_one_changes_nothing(make):
     motion = make()
-    assert ops.scale_intensity(motion, 1.0, 1.0) is motion
+    assert same(scale_intensity(motion, 1.0, 1.0), motion, 0)
     factors = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-    expression = [ops.measured_intensity(ops.scale_intensity(motion, f, 1.0))[0] for f in factors]
-    head = [ops.measured_intensity(ops.scale_intensity(motion, 1.0, f))[1] for f in factors]
+    expression = [measured(scale_intensity(motion, f, 1.0))[0] for f in factors]
+    head = [measured(scale_intensity(motion, 1.0, f))[1] for f in factors]
     assert expression[0] < 1e-3 and head[0] < 1e-3
     assert all(a < b for a, b in zip(expression, expression[1:], strict=False)), expression
     assert all(a < b for a, b in zip(head, head[1:], strict=False)), head
     assert abs(expression[-1] / expression[4] - 2) < 0.01 and abs(head[-1] / head[4] - 2) < 0.1
-    still = ops.scale_intensity(motion, 0.0, 1.0)
+    still = scale_intensity(motion, 0.0, 1.0)
     assert torch.equal(still.pose, motion.pose), "expression moves the head"
 
 
 def test_the_head_is_held_while_the_face_goes_on():
-    held = ops.hold_head(change())
+    held = head_motion(change(), "hold")
     assert held.pose.abs().max() < 1e-3 and torch.equal(held.controls, change().controls)
     assert (held.scale - 1).abs().max() < 1e-6
 
 
 def test_the_head_follows_another_motion():
-    led = ops.follow_head(change(50), ops.retime(change(80, 5), Fraction(50)))
+    led = follow_head(change(50), retime(change(80, 5), Fraction(50)))
     assert len(led) == 50 and torch.equal(led.controls, change(50).controls) and not torch.equal(led.pose, change(50).pose)
-    mixed = ops.follow_head(change(50), absolute(50, 3))
+    mixed = follow_head(change(50), absolute(50, 3))
     assert "pose" not in mixed.absolute and mixed.pose.median(0).values.abs().max() < 1.5
 
 
 def test_smoothing_calms_the_head_only():
     motion = change()
-    calm = ops.smooth(motion, 0.2)
+    calm = smooth_head(motion, 0.2)
     assert calm.pose.diff(dim=0).norm() < 0.6 * motion.pose.diff(dim=0).norm() and torch.equal(calm.controls, motion.controls)
 
 
 def test_both_views_stay_one_under_every_operation():
     motion = change()
     changed = [
-        ops.scale_intensity(motion, 1.3, 0.4), ops.blend(motion, change(50, 1), 0.4, ("lips", "eyes")),
-        ops.scale_blinks(motion, 0.0), ops.gate_silence(motion, torch.linspace(0, 1, 50)), ops.retime(motion, Fraction(50)),
-        ops.smooth(motion, 0.1, ("lips", "eyes", "rest")),
+        scale_intensity(motion, 1.3, 0.4), blend(motion, change(50, 1), 0.4, ("lips", "eyes")),
+        scale_blinks(motion, 0.0), retime(motion, Fraction(50)),
     ]  # fmt: skip
     for result in changed:
         # Where regions or signs of the brow are mixed, keypoints that two controls share leave a small difference.
@@ -248,18 +194,6 @@ def test_both_views_stay_one_under_every_operation():
         for name in ("jawOpen", "mouthPucker", "eyeBlinkLeft"):
             column = CONTROLS.index(name)
             assert np.corrcoef(again[:, column], result.controls[:, column])[0, 1] > 0.8 or result.controls[:, column].std() < 1e-6
-
-
-def test_silence_closes_on_the_rest():
-    gated = ops.gate_silence(change(), torch.cat([torch.zeros(25), torch.ones(25)]))
-    jaw = gated.controls[:, CONTROLS.index("jawOpen")]
-    assert jaw[:25].abs().max() < 1e-6 and torch.allclose(jaw[25:], change().controls[25:, CONTROLS.index("jawOpen")])
-
-
-def test_outliers_are_cut():
-    motion = change(200)
-    motion.pose[100] = 90
-    assert ops.clamp_motion(motion).pose.max() <= 25
 
 
 # ------------------------------------------------------------ files
