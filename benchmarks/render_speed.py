@@ -21,8 +21,8 @@ from talking_portrait.models.builtin.face.weights import load_face_detector, loa
 from talking_portrait.models.builtin.warp import WarpRenderer  # noqa: E402
 from talking_portrait.models.builtin.warp.head import head_displacement  # noqa: E402
 from talking_portrait.models.builtin.warp.renderer import base_grid, sample  # noqa: E402
+from talking_portrait.models.face_landmarks import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve  # noqa: E402
-from talking_portrait.models.face_regions import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.portrait import FaceLandmarks478  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,7 @@ def main() -> None:
     photo = np.array(Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"))
     image = torch.from_numpy(photo).float() / 255
     face = load_face_detector().detect_batch([photo], 1, 0.5, "short")[0][0]
-    points = FaceLandmarks478(landmarks_in_pixels(face, "benchmark"))
+    points = FaceLandmarks478(landmarks_in_pixels(face))
     renderer = WarpRenderer()
     started = time.process_time()
     portrait = renderer.prepare(image, points, load_person_segmenter().mask(image))

@@ -1,7 +1,8 @@
 """ACTalker: one portrait driven by speech, by a driving video, or by both, each in its region, as a core MODEL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import folder_paths
 import numpy as np
@@ -13,7 +14,8 @@ from ..models.actalker.core_model import core_state, load_core_model
 from ..models.actalker.pictures import expression_picture, frames_at, head_box, head_picture
 from ..models.actalker.streams import motion_stream, speech_stream
 from ..models.engine import frame_rate
-from ..models.face_regions import follow_face
+from ..models.face_following import follow_face, missing_text
+from ..models.face_landmarks import check_upright
 from ..models.sound import mono
 from . import actalker_conditioning, actalker_sampling
 from .actalker_parts import AUDIO, CATEGORY, LOAD, VIDEO, AudioStreamType, MotionStreamType, actalker_part
@@ -21,6 +23,7 @@ from .audio import single_clip
 from .face import to_uint8
 from .gates import Node
 from .loading import converted, read_weights, ready_together
+from .portrait import check_same_size
 from .progress import ticker
 from .registry import weights_fingerprint
 
@@ -79,7 +82,7 @@ class ACTalkerAudio(Node):
 
     @classmethod
     def execute(cls, audio) -> io.NodeOutput:
-        wave, rate = single_clip(audio, AUDIO)
+        wave, rate = single_clip(audio)
         if not torch.isfinite(wave).all():
             raise ValueError(f"{AUDIO}: audio has samples that are not numbers (NaN or infinite); export it again.")
         encoder, projector = (actalker_part(name, AUDIO) for name in ("whisper", "audio"))
@@ -115,7 +118,12 @@ class ACTalkerMotionFromVideo(Node):
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, 0 is the first."),
                 io.Combo.Input(
                     "missing_face", options=["error", "hold"],
-                    tooltip="Frames without a face: stop and say which, or go on with the last face's place, as published.",
+                    tooltip="Frames without the face: stop and say which, or go on with the last face's place, as published.",
+                ),
+                io.Custom("BOUNDING_BOX").Input(
+                    "face_box", optional=True, extra_dict={"forceInput": True},
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each frame "
+                    "chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
@@ -125,16 +133,18 @@ class ACTalkerMotionFromVideo(Node):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, face_landmarks, fps, face_index, missing_face) -> io.NodeOutput:
+    def execute(cls, images, face_landmarks, fps, face_index, missing_face, face_box=None) -> io.NodeOutput:
         if len(images) == 0:
             raise ValueError(f"{VIDEO}: images holds 0 frames, so there is no motion in it.")
         if not fps > 0:
             raise ValueError(f"{VIDEO}: fps is {fps:g}; it must be above 0.")
-        found = follow_face(face_landmarks, face_index, None, VIDEO)
+        found = follow_face(face_landmarks, face_index, face_box)
         if len(found) != len(images):
-            raise ValueError(f"{VIDEO}: images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+            raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+        check_same_size(images[0], face_landmarks, VIDEO)
+        check_upright(found)
         chosen = frames_at(len(images), frame_rate(fps))
-        points = driving_points(found, chosen, missing_face == "hold")
+        points = driving_points(found, chosen, face_landmarks, missing_face == "hold")
         parts = [actalker_part(name, VIDEO) for name in ("expression", "head", "motion")]
         pictures = driving_pictures(images, chosen, points)
         stream = motion_stream(*ready_together(parts), pictures, len(chosen), parts[0].device, ticker())
@@ -145,16 +155,17 @@ class ACTalkerMotionFromVideo(Node):
         return weights_fingerprint(["actalker.driver", "actalker.motion"])
 
 
-def driving_points(found: list[np.ndarray | None], chosen: list[int], hold: bool) -> list[np.ndarray]:
-    """Face points of the chosen frames; ValueError that lists frames without a face, unless the last face holds."""
-    missed = [index for index in chosen if found[index] is None]
-    if missed and (not hold or found[chosen[0]] is None):
-        names = ", ".join(map(str, missed[:10])) + (", ..." if len(missed) > 10 else "")
+def driving_points(
+    found: list[np.ndarray | None], chosen: list[int], face_landmarks: Mapping[str, Any], hold: bool
+) -> list[np.ndarray]:
+    """Face points of the chosen frames; ValueError that lists frames without the face, unless the last face holds."""
+    problem = missing_text(found, face_landmarks, chosen)
+    if problem and (not hold or found[chosen[0]] is None):
         advice = "Choose another video" if found[chosen[0]] is None else "Choose missing_face: hold, or another video"
-        raise ValueError(f"{VIDEO}: no face in {len(missed)} of {len(chosen)} frames ({names}). {advice}.")
+        raise ValueError(f"{problem}. {advice}.")
     points = []
     for index in chosen:
-        points.append(points[-1] if found[index] is None else found[index][:, :2])
+        points.append(points[-1] if found[index] is None else found[index])
     return points
 
 

@@ -8,8 +8,9 @@ from ..models.actalker.conditioning import Gate, Scene, Stream, conditioning, fi
 from ..models.actalker.geometry import working_size
 from ..models.actalker.pictures import FPS, face_box, face_box_picture, identity_picture, portrait_picture, region_mask
 from ..models.actalker.regions import Regions, level_region
+from ..models.face_landmarks import select_face
 from ..models.face_motion.curve import EXAMPLE, Curve
-from ..models.face_regions import region_masks, select_face
+from ..models.face_regions import region_masks
 from .actalker_parts import CATEGORY, CONDITION, AudioStreamType, MotionStreamType, actalker_part
 from .face import to_uint8
 from .gates import Node
@@ -82,7 +83,7 @@ class ACTalkerConditioning(Node):
     ) -> io.NodeOutput:  # fmt: skip
         picture = single_picture(image, CONDITION)
         check_same_size(picture, face_landmarks, CONDITION)
-        points = select_face(face_landmarks, 0, face_index, None, CONDITION)[:, :2]
+        points = select_face(face_landmarks, face_index)[:, :2]
         gates = (
             gate("audio", audio_gate, audio_gate_end, audio_gate_curve),
             gate("motion", motion_gate, motion_gate_end, motion_gate_curve),
@@ -141,7 +142,7 @@ def usual_regions(
         return face, face
     if regions == OFFICIAL:
         return None, None
-    masks = region_masks(landmarks, index, None, FEATHER, 0.0, "error", CONDITION)
+    masks = region_masks(landmarks, index, None, FEATHER, 0.0, "error")
     return region_mask(masks.mouth[0], *size), region_mask(masks.expression[0], *size)
 
 

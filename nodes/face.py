@@ -9,7 +9,8 @@ from comfy_api.latest import io
 from comfy_extras.mediapipe.face_geometry import transformation_matrix_from_detection
 
 from ..models.builtin.face.weights import load_face_detector
-from ..models.face_regions import MISSING_MODES, boxes_per_frame, frame_numbers, region_masks
+from ..models.face_landmarks import box_groups, frame_numbers
+from ..models.face_regions import MISSING_MODES, region_masks
 from .gates import Node
 from .progress import ticker
 
@@ -64,8 +65,8 @@ class FaceFromBox(Node):
                 io.Image.Input("image", tooltip="The picture, or all frames of a video."),
                 BoundingBox.Input(
                     "face_box", extra_dict={"forceInput": True},
-                    tooltip="Around the face from brow to chin, pixels from the top left; one for all frames, or one "
-                    "each.",
+                    tooltip="Around the face from brow to chin, pixels from the top left; one for all frames, or for each its "
+                    "own, also several.",
                 ),
                 io.Float.Input(
                     "min_presence",
@@ -90,21 +91,21 @@ class FaceFromBox(Node):
     def execute(cls, face_detection_model, image, face_box, min_presence) -> io.NodeOutput:
         if not hasattr(face_detection_model, "landmarks_from_boxes"):
             raise ValueError(
-                f"{FROM_BOX}: face_detection_model comes from another loader, which cannot work from a box. Connect "
-                "Load Face Detector (built-in)."
+                "face_detection_model comes from another loader, which cannot work from a box. Connect Load Face Detector "
+                "(built-in)."
             )
         count, height, width = image.shape[:3]
-        boxes = boxes_per_frame(face_box, count, FROM_BOX)
         tick = ticker()
         frames = []
-        for number, box in enumerate(boxes):
-            wanted = [usable(box, width, height)]
-            found = face_detection_model.landmarks_from_boxes([to_uint8(image[number])], wanted)[0]
+        for number, boxes in enumerate(box_groups(face_box, count)):
+            for box in boxes:
+                check_box(box, width, height)
+            found = face_detection_model.landmarks_from_boxes([to_uint8(image[number])], [boxes])[0]
             frames.append([face for face in map(with_score, found) if face["score"] >= min_presence])
             tick(number + 1, count)
         if not any(frames):
             raise ValueError(
-                f"{FROM_BOX}: the mesh sees no face inside face_box in any of {count} frames. Fit the box to the face "
+                f"the mesh sees no face inside face_box in any of {count} frames. Fit the box to the face "
                 f"from brow to chin, or lower min_presence (now {min_presence:.2f})."
             )
         for face in (face for faces in frames for face in faces):
@@ -137,7 +138,7 @@ class FaceRegionMasks(Node):
                 io.Int.Input(
                     "face_index", default=0, min=0, max=15,
                     tooltip="Which face, if there are several: 0 is the first that the detector lists. It is followed "
-                    "from frame to frame by its place.",
+                    "from frame to frame by its place and size.",
                 ),
                 io.Float.Input(
                     "feather", default=16.0, min=0.0, max=1024.0, step=1.0,
@@ -154,8 +155,8 @@ class FaceRegionMasks(Node):
                 ),
                 BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
-                    tooltip="Instead of the index: the face that overlaps this box (pixels) most; one for all frames, "
-                    "or one each.",
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each "
+                    "frame chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
@@ -168,28 +169,25 @@ class FaceRegionMasks(Node):
 
     @classmethod
     def execute(cls, face_landmarks, face_index, feather, grow, missing_face, face_box=None) -> io.NodeOutput:
-        masks = region_masks(face_landmarks, face_index, face_box, feather, grow, missing_face, "Face Region Masks")
+        masks = region_masks(face_landmarks, face_index, face_box, feather, grow, missing_face)
         return io.NodeOutput(masks.face, masks.mouth, masks.expression, frame_numbers(masks.missed))
 
 
 def to_uint8(image: torch.Tensor):
-    """[H,W,C] in 0..1 with C = 1, 3 or 4 to [H,W,3] uint8 numpy; what is not a number becomes black."""
-    rgb = image[..., :3].detach().float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
+    """[H,W,C] in 0..1 with C = 1, 3 or 4 to [H,W,3] uint8 numpy."""
+    rgb = image[..., :3].detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
     return rgb.expand(-1, -1, 3).contiguous().cpu().numpy()
 
 
-def usable(box: dict | None, width: int, height: int) -> list[dict]:
-    """The box as a list, empty where the frame has none; ValueError where it holds no pixel of the picture."""
-    if box is None:
-        return []
+def check_box(box: dict, width: int, height: int) -> None:
+    """ValueError where a box holds hardly a pixel of the picture."""
     x0, y0 = max(float(box["x"]), 0.0), max(float(box["y"]), 0.0)
     x1, y1 = min(float(box["x"] + box["width"]), width), min(float(box["y"] + box["height"]), height)
     if x1 - x0 < 8 or y1 - y0 < 8:
         raise ValueError(
-            f"{FROM_BOX}: face_box (x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}) covers "
-            f"less than 8x8 pixels of the {width}x{height} picture."
+            f"face_box (x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}) covers less than 8x8 pixels "
+            f"of the {width}x{height} picture."
         )
-    return [box]
 
 
 def with_score(face: dict) -> dict:

@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..models.face_regions import follow_face, select_face
+from ..models.face_following import follow_face
+from ..models.face_landmarks import select_face
 from ..models.fantasytalking.carrier import Identity
 from ..models.fantasytalking.face import aligned_face
 from ..models.fantasytalking.identity import SCALE, build_identity, identity_state
@@ -65,7 +66,7 @@ class FantasyTalkingIdentity(Node):
     def execute(cls, model, file: str, image, face_landmarks, face_index: int, strength: float) -> io.NodeOutput:
         picture = single_picture(image, IDENTITY_NODE)
         check_same_size(picture, face_landmarks, IDENTITY_NODE)
-        points = select_face(face_landmarks, 0, face_index, None, IDENTITY_NODE)
+        points = select_face(face_landmarks, face_index)
         path = weight_file("model_patches", file)
         branch = load_shared(
             "fantasytalking identity", path, torch.float32, casting(build_identity), IDENTITY_NODE, identity_state, exact=True
@@ -137,7 +138,7 @@ class MeasureMotionIntensity(Node):
     @classmethod
     def execute(cls, face_landmarks, face_index: int, keypoints=None) -> io.NodeOutput:
         try:
-            face = face_intensity(follow_face(face_landmarks, face_index, None, MEASURE))
+            face = face_intensity(follow_face(face_landmarks, face_index))
             body = None if keypoints is None else body_intensity(first_person(keypoints))
         except ValueError as problem:
             raise ValueError(f"{MEASURE}: {problem}.") from None

@@ -7,9 +7,10 @@ import torch
 from comfy_api.latest import InputImpl, io, ui
 
 from ..models.engine import frame_rate
+from ..models.face_following import follow_face, missing_text
+from ..models.face_landmarks import check_upright
 from ..models.face_motion.mix import add
 from ..models.face_motion.time import sample_motion
-from ..models.face_regions import follow_face
 from ..models.frame_times import even_positions, frame_times
 from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_policy
 from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
@@ -147,6 +148,11 @@ class FaceMotionFromVideo(Node):
                     tooltip="The video that images come from, from Load Video: when its frames are shown is read from it, so that "
                     "a film with a changing frame rate stays in time with its sound.",
                 ),
+                io.Custom("BOUNDING_BOX").Input(
+                    "face_box", optional=True, extra_dict={"forceInput": True},
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed; one box for each frame "
+                    "chooses in each, over cuts too.",
+                ),
             ],
             outputs=[
                 FaceMotionType.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
@@ -156,21 +162,19 @@ class FaceMotionFromVideo(Node):
 
     @classmethod
     def execute(
-        cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal, video=None
+        cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal, video=None, face_box=None
     ) -> io.NodeOutput:
         if len(images) == 0:
             raise ValueError("images holds 0 frames, so there is no motion in it.")
         rate = frame_rate(fps)
         times = None if video is None else shown_at(video, len(images))
-        found = follow_face(face_landmarks, face_index, None, VIDEO)
+        found = follow_face(face_landmarks, face_index, face_box)
         if len(found) != len(images):
             raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+        check_upright(found)
         missed = [number for number, points in enumerate(found) if points is None]
         if missed and missing_face == "error":
-            raise ValueError(
-                f"no face in {len(missed)} of {len(images)} frames ({listed(missed)}). Choose missing_face: bridge, or "
-                "another video."
-            )
+            raise ValueError(f"{missing_text(found, face_landmarks)}. Choose missing_face: bridge, or another video.")
         extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "")
         motion = video_motion(extractor.ready(), images, found, rate, ticker(), extractor.device)
         motion = smoothed(motion, smoothing * 1e-6)
@@ -187,11 +191,6 @@ def shown_at(video, count: int) -> np.ndarray | None:
     if len(times) != count:
         raise ValueError(f"images has {count} frames, but video {len(times)}; take images from this video's Get Video Components.")
     return times
-
-
-def listed(numbers: list[int]) -> str:
-    """The first of many numbers in words."""
-    return ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
 
 
 class ExpressionEditor(Node):

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..models.builtin.face.weights import load_person_segmenter
 from ..models.engine import frame_count
+from ..models.face_landmarks import select_face
 from ..models.face_motion import FaceMotion, resolve
-from ..models.face_regions import select_face
 from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
 from ..models.published_weights import LIVEPORTRAIT_KEYS
 from ..models.video_stream import VideoStreamWriter
@@ -126,7 +126,7 @@ class PreparePortrait(Node):
     def execute(cls, renderer, image, face_landmarks, face_index, face_box=None, person_mask=None) -> io.NodeOutput:
         picture = single_picture(image)
         check_same_size(picture, face_landmarks)
-        points = select_face(face_landmarks, frame=0, index=face_index, box=face_box)
+        points = select_face(face_landmarks, face_index, face_box)
         if person_mask is None:
             mask = load_person_segmenter().mask(picture)
         else:

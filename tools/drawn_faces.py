@@ -14,7 +14,7 @@ from scipy.spatial import Delaunay
 
 from ..models.builtin.face.mesh import EYE_33, EYE_263, LIPS
 from ..models.builtin.face.weights import load_face_detector
-from ..models.face_regions import landmarks_in_pixels
+from ..models.face_landmarks import landmarks_in_pixels
 from ..models.liveportrait.keypoints import rotation_from_degrees
 from .cartoon import cartoon_face
 from .talking_faces import PHOTO, changed
@@ -52,7 +52,7 @@ def drawn_people(count: int, seed: int) -> list[DrawnPerson]:
         picture = changed(bases[len(found) % 2], random)
         faces = load_face_detector().detect_batch([picture], 1, 0.3, "short")[0]
         if faces:
-            points = landmarks_in_pixels(faces[0], "drawn faces").astype(np.float64)
+            points = landmarks_in_pixels(faces[0]).astype(np.float64)
             background = tuple(int(value) for value in random.integers(30, 225, 3))
             found.append(DrawnPerson(Image.fromarray(picture), points, own_shape(points, random), background))
     return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from talking_portrait.models.builtin.face.weights import load_face_detector
-from talking_portrait.models.face_regions import LEAST_PRESENCE
+from talking_portrait.models.face_landmarks import LEAST_PRESENCE
 from talking_portrait.models.liveportrait.source import EYES_478
 
 SHORTEST, LONGEST = 50, 750  # frames of a stretch: 2 s, and 30 s as in the paper (section 4.1)

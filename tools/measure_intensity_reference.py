@@ -24,9 +24,9 @@ from talking_portrait.models.builtin.face.weights import load_face_detector  # n
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  # noqa: E402
 from talking_portrait.models.builtin.speech_net import build_speech_net  # noqa: E402
 from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
+from talking_portrait.models.face_landmarks import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.face_motion import resolve  # noqa: E402
 from talking_portrait.models.face_motion.intensity import scale_intensity  # noqa: E402
-from talking_portrait.models.face_regions import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.fantasytalking.intensity import body_intensity, face_intensity  # noqa: E402
 from talking_portrait.tools.talking_faces import Person, WarpRenderer, people  # noqa: E402
 
@@ -42,7 +42,7 @@ def frames_of(who: Person, motion) -> list[np.ndarray | None]:
         drawn = WarpRenderer().render(who.portrait, resolved.slice(start, start + 2), torch.device("cpu"))
         pictures = [frame for frame in (drawn * 255).round().to(torch.uint8).numpy()]
         for faces in load_face_detector().detect_batch(pictures, 1, 0.3, "short"):
-            found.append(landmarks_in_pixels(faces[0], "measure")[:, :2] if faces else None)
+            found.append(landmarks_in_pixels(faces[0])[:, :2] if faces else None)
     return found
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ..models.builtin.face.weights import load_face_detector, load_person_segmenter
 from ..models.builtin.warp import WarpRenderer
+from ..models.face_landmarks import landmarks_in_pixels
 from ..models.face_motion import CONTROLS, FaceMotion, resolve
-from ..models.face_regions import landmarks_in_pixels
 from ..models.portrait import FaceLandmarks478, Portrait
 from .cartoon import cartoon_face
 
@@ -45,7 +45,7 @@ def people(count: int, seed: int = 0) -> list[Person]:
         picture = changed(bases[len(found) % 2], random)
         faces = load_face_detector().detect_batch([picture], 1, 0.3, "short")[0]
         if faces:
-            found.append(person(picture, landmarks_in_pixels(faces[0], "talking faces")))
+            found.append(person(picture, landmarks_in_pixels(faces[0])))
     return found
 
 

@@ -31,8 +31,8 @@ from talking_portrait.models.builtin.face.weights import load_face_detector, loa
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  # noqa: E402
 from talking_portrait.models.builtin.warp import WarpRenderer  # noqa: E402
 from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
+from talking_portrait.models.face_landmarks import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve  # noqa: E402
-from talking_portrait.models.face_regions import landmarks_in_pixels  # noqa: E402
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait  # noqa: E402
 from talking_portrait.models.video_stream import VideoStreamWriter  # noqa: E402
 
@@ -58,7 +58,7 @@ def prepare(picture: Image.Image) -> Portrait:
     pixels = np.array(picture.convert("RGB"))
     face = load_face_detector().detect_batch([pixels], 1, 0.3, "short")[0][0]
     image = torch.from_numpy(pixels).float() / 255
-    points = FaceLandmarks478(landmarks_in_pixels(face, "verify"))
+    points = FaceLandmarks478(landmarks_in_pixels(face))
     return WarpRenderer().prepare(image, points, load_person_segmenter().mask(image))
 
 

@@ -72,6 +72,24 @@ def test_core_nodes_run_on_it(detector, variant):
     assert (drawn != image).any(-1).float().mean() > 0.03
 
 
+@pytest.mark.parametrize("degrees", [120, 180, 225])
+def test_a_face_on_its_head_is_found_as_it_lies(detector, degrees):
+    """The mesh was laid upright over it before, and the face called turned too far aside."""
+    scene = Image.fromarray(picture("full"))
+    plain = detector.detect_batch([np.array(scene)], 1, 0.5, "short")[0][0]["landmarks_xy"]
+    turned = np.array(scene.rotate(degrees, Image.BICUBIC, fillcolor=(120, 120, 120)))
+    (face,) = detector.detect_batch([turned], 1, 0.3, "short")[0]
+    turn = np.deg2rad(-degrees)
+    middle = np.array([scene.width / 2 - 0.5, scene.height / 2 - 0.5])
+    wanted = (plain - middle) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + middle
+    assert face["presence"] > 15
+    assert np.linalg.norm(face["landmarks_xy"] - wanted, axis=1).mean() < 0.02 * np.ptp(plain, axis=0).max()
+    x0, y0, x1, y1 = (float(value) for value in face["bbox_xyxy"])
+    box = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+    (boxed,) = detector.landmarks_from_boxes([turned], [[box]])[0]
+    assert np.linalg.norm(boxed["landmarks_xy"] - wanted, axis=1).mean() < 0.03 * np.ptp(plain, axis=0).max()
+
+
 def test_head_turn_shows_in_the_matrix(detector):
     def roll(name: str) -> float:
         matrix = MediaPipeFaceLandmarker.execute(detector, as_image(picture(name)), "short", 1, 0.5, "empty").result[0][

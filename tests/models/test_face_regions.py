@@ -1,41 +1,15 @@
-"""Region masks, the choice of a face, and frames without one, on synthetic landmarks."""
+"""Region masks, and frames without the face, on synthetic landmarks."""
 
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.face_regions import (
-    FACE_OVAL,
-    MOUTH_AREA,
-    fill_missing,
-    follow_face,
-    frame_numbers,
-    region_masks,
-    select_face,
-)
+from talking_portrait.models.face_regions import fill_missing, region_masks
 
-HEIGHT, WIDTH = 120, 200
-
-
-def make_face(x: float, y: float = 60.0, radius: float = 25.0) -> dict:
-    """A round face: the outline on a circle, the mouth's points in the lower third, all others in the middle."""
-    xy = np.tile(np.array([[x, y]], np.float32), (478, 1))
-    turn = np.linspace(0, 2 * np.pi, len(FACE_OVAL), endpoint=False) - np.pi / 2
-    some = turn[: len(MOUTH_AREA)]
-    xy[list(MOUTH_AREA)] = np.stack([x + radius * 0.5 * np.cos(some), y + radius * (0.5 + 0.3 * np.sin(some))], 1)
-    xy[list(FACE_OVAL)] = np.stack([x + radius * np.cos(turn), y + radius * np.sin(turn)], 1)
-    three = np.concatenate([(xy - [x - radius * 1.5, y - radius * 1.5]) * 64 / radius, np.full((478, 1), -8)], 1)
-    return {
-        "bbox_xyxy": np.array([x - radius, y - radius, x + radius, y + radius], np.float32),
-        "landmarks_xy": xy, "landmarks_3d": three, "presence": 9.0, "score": 0.9,
-    }  # fmt: skip
-
-
-def make_landmarks(*frames: list[dict]) -> dict:
-    return {"frames": list(frames), "image_size": (HEIGHT, WIDTH), "connection_sets": {}}
+from .made_faces import HEIGHT, WIDTH, make_face, make_landmarks
 
 
 def masks(landmarks, index=0, box=None, feather=0.0, grow=0.0, missing="error"):
-    return region_masks(landmarks, index, box, feather, grow, missing, "Face Region Masks")
+    return region_masks(landmarks, index, box, feather, grow, missing)
 
 
 def centre(mask: torch.Tensor) -> tuple[float, float]:
@@ -86,7 +60,7 @@ def test_face_is_followed_when_the_order_changes():
 
 def test_missing_frames_are_named():
     landmarks = make_landmarks([make_face(50)], [], [], [make_face(80)], [])
-    with pytest.raises(ValueError, match=r"no face in 3 of 5 frames: 1-2, 4 .*hold or interpolate"):
+    with pytest.raises(ValueError, match=r"the face is missing in 3 of 5 frames: 1-2, 4 .*hold or interpolate"):
         masks(landmarks)
 
 
@@ -101,41 +75,15 @@ def test_missing_frames_are_held_or_blended():
 def test_no_face_at_all_says_what_to_try():
     with pytest.raises(ValueError, match="no face in any of 2 frames.*min_confidence.*Face Landmarks from Box"):
         masks(make_landmarks([], []), missing="hold")
-    with pytest.raises(ValueError, match="Prepare Portrait: face_landmarks holds no face in frame 0.*detector_variant"):
-        select_face(make_landmarks([]))
 
 
 def test_wrong_index_says_how_many_there_are():
-    landmarks = make_landmarks([make_face(150), make_face(40)])
-    with pytest.raises(ValueError, match=r"face_index is 2, but 2 face\(s\) were found"):
-        select_face(landmarks, index=2)
     with pytest.raises(ValueError, match=r"face_index is 5, but 2 face\(s\) were found"):
-        masks(landmarks, index=5)
+        masks(make_landmarks([make_face(150), make_face(40)]), index=5)
 
 
-def test_box_beside_every_face_says_where_they_are():
-    with pytest.raises(ValueError, match="no face touches face_box.*x 125 to 175"):
-        select_face(make_landmarks([make_face(150)]), box={"x": 0, "y": 0, "width": 20, "height": 20})
-
-
-def test_box_count_must_fit():
-    box = {"x": 10, "y": 30, "width": 50, "height": 60}
-    with pytest.raises(ValueError, match="2 boxes for 3 frames"):
-        follow_face(make_landmarks([], [], []), 0, [[box], [box]], "Face Region Masks")
-
-
-def test_selected_face_has_depth_in_pixels():
-    points = select_face(make_landmarks([make_face(80, radius=32)]))
-    assert points.shape == (478, 3) and points.dtype == np.float32
-    assert points[10, :2] == pytest.approx([80, 28], abs=1e-3)
-    assert points[:, 2] == pytest.approx(np.full(478, -4.0), abs=1e-3)  # 8 mesh units at half a pixel each
-
-
-def test_unknown_missing_mode_is_an_error():
-    with pytest.raises(ValueError, match="missing_face is 'skip'"):
-        fill_missing([np.zeros((478, 2))], "skip", "Face Region Masks")
-
-
-def test_frame_numbers_read_well():
-    assert frame_numbers([0, 1, 2, 5, 7, 8]) == "0-2, 5, 7-8"
-    assert frame_numbers([]) == ""
+def test_gaps_of_a_long_film_are_filled_at_once():
+    places = [np.full((478, 2), float(number)) if number % 50 == 0 else None for number in range(20_000)]
+    filled = fill_missing(places, "interpolate")
+    assert filled[75][0, 0] == 75.0 and filled[-1][0, 0] == 19_950.0
+    assert fill_missing(places, "hold")[75][0, 0] == 50.0

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from talking_portrait.models.builtin.face.weights import load_face_detector
 from talking_portrait.models.builtin.warp import WarpRenderer
+from talking_portrait.models.face_landmarks import landmarks_in_pixels
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
-from talking_portrait.models.face_regions import landmarks_in_pixels
 from talking_portrait.models.portrait import FaceLandmarks478
 
 PHOTO = Image.open(Path(__file__).resolve().parent.parent.parent / "samples" / "talking_portrait_astronaut.png").convert("RGB")
@@ -33,7 +33,7 @@ def renderer(request):
 def landmarks(picture: Image.Image) -> np.ndarray:
     with torch.inference_mode():
         faces = load_face_detector().detect_batch([np.array(picture)], 1, 0.4, "short")[0]
-    return landmarks_in_pixels(faces[0], "test")
+    return landmarks_in_pixels(faces[0])
 
 
 POINTS = landmarks(PHOTO)

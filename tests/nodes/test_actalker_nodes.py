@@ -65,14 +65,14 @@ def test_gates_are_sliders_times_a_curve():
         gate("motion", 1.0, 1.0, "0:2, 1:1")
 
 
-def test_driving_frames_without_a_face_are_named_or_held():
-    found = [FACE, None, FACE + 1, None, None]
-    with pytest.raises(ValueError, match=r"no face in 1 of 2 frames \(4\). Choose missing_face: hold, or another video"):
-        driving_points(found, [0, 4], hold=False)
-    held = driving_points(found, [0, 2, 4], hold=True)
+def test_driving_frames_without_the_face_are_named_or_held():
+    found, landmarks = [FACE, None, FACE + 1, None, None], {"frames": [[1], [], [1], [], [1]]}
+    with pytest.raises(ValueError, match=r"missing in 1 of 2 frames: 4 .*other faces are there in 4\. Choose missing_face: hold"):
+        driving_points(found, [0, 4], landmarks, hold=False)
+    held = driving_points(found, [0, 2, 4], landmarks, hold=True)
     assert [points[0, 0] for points in held] == [0, 1, 1]
     with pytest.raises(ValueError, match="Choose another video"):
-        driving_points([None, FACE], [0, 1], hold=True)
+        driving_points([None, FACE], [0, 1], landmarks, hold=True)
 
 
 def test_identity_without_arcface_says_what_to_get_where():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from comfy_extras.nodes_mediapipe import MediaPipeFaceLandmarker
 from PIL import Image
+from talking_portrait.models.face_landmarks import select_face
 from talking_portrait.nodes import face
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "samples" / "talking_portrait_astronaut.png"
@@ -56,6 +57,19 @@ def test_one_box_serves_a_film_and_masks_follow(detector, image):
     whole = face.FaceRegionMasks.execute(landmarks, 0, 0.0, 0.0, "error").result[0]
     columns = [float(torch.nonzero(mask.sum(0)).float().mean()) for mask in whole]
     assert columns[1] - columns[0] == pytest.approx(6, abs=1)
+
+
+def test_every_box_of_a_frame_is_taken(detector, image):
+    pair = torch.cat([image, image.flip(2)], 2)
+    boxes = [BOX, {**BOX, "x": 1024 - BOX["x"] - BOX["width"]}]
+    landmarks, found = face.FaceFromBox.execute(detector, pair, [boxes], 0.1).result
+    assert len(landmarks["frames"][0]) == 2 and [round(box["x"] / 512) for box in found[0]] == [0, 1]
+
+
+def test_an_upside_down_picture_is_told_to_be_turned(detector, image):
+    landmarks = MediaPipeFaceLandmarker.execute(detector, image.flip(1).flip(2), "short", 1, 0.3, "empty").result[0]
+    with pytest.raises(ValueError, match="^the face in face_landmarks is upside down .*Turn the picture upright"):
+        select_face(landmarks)
 
 
 def test_alpha_grey_and_broken_pictures(detector, image):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from talking_portrait.models.builtin.face.weights import load_face_detector
-from talking_portrait.models.face_regions import landmarks_in_pixels
+from talking_portrait.models.face_landmarks import landmarks_in_pixels
 from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.turned_face import turned_face
 
@@ -211,7 +211,7 @@ def test_a_side_face_speaks_or_is_refused(server, put, voice, degrees):
     picture = Image.open(PHOTO).convert("RGB")
     with torch.no_grad():
         (face,) = load_face_detector().detect_batch([np.asarray(picture)], 1, 0.3, "short")[0]
-    name = put(f"side_{degrees}.png", turned_face(picture, landmarks_in_pixels(face, "test"), degrees))
+    name = put(f"side_{degrees}.png", turned_face(picture, landmarks_in_pixels(face), degrees))
     if degrees == 80:
         with pytest.raises(PromptError, match="turned too far aside"):
             server.run(talking_prompt(name, voice))
