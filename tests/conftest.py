@@ -26,25 +26,49 @@ CHROMIUM_FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Any]:
+def models() -> Iterator[Path]:
+    """The models folder that the server and the tests of nodes share."""
+    folder = Path(tempfile.mkdtemp(prefix="talking-portrait-models-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(models: Path) -> Iterator[Any]:
     """One real ComfyUI server with this pack and the test-only probe pack."""
     from talking_portrait.tools.comfy_server import ComfyServer
 
-    models = Path(tempfile.mkdtemp(prefix="talking-portrait-models-"))
     with ComfyServer(Path(os.environ["COMFYUI_PATH"]), packs={"probe_pack": DATA / "probe_pack"}, models=models) as running:
         running.post("/settings", {"Comfy.TutorialCompleted": True})
         running.models = models
         yield running
-    shutil.rmtree(models, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def random_weights(server: Any) -> Path:
-    """Full-size weight files of the neural stages with random numbers, in the server's models folder."""
+def random_weights(models: Path) -> Path:
+    """LivePortrait's and KDTalker's files in full size with random numbers; gives the models folder."""
     from talking_portrait.tools.random_weights import write
 
-    write(server.models)
-    return server.models
+    write(models)
+    return models
+
+
+@pytest.fixture(scope="session")
+def actalker_weights(models: Path) -> Path:
+    """ACTalker's files with random numbers, the denoiser a small one; gives the models folder."""
+    from talking_portrait.tools.random_actalker import write
+
+    write(models, channels=64, context=64)
+    return models
+
+
+@pytest.fixture(scope="session")
+def fantasytalking_weights(models: Path) -> Path:
+    """FantasyTalking's files with random numbers for a tiny Wan, and that Wan; gives the models folder."""
+    from talking_portrait.tools.random_fantasytalking import write
+
+    write(models)
+    return models
 
 
 @pytest.fixture(scope="session")

@@ -60,15 +60,28 @@ class ComfyServer:
         self.client = uuid.uuid4().hex
         self.log_path = self.base / "server.log"
         self._link_packs({"talking_portrait": PACK, **(packs or {})})
-        command = [
+        self.command = [
             sys.executable, "main.py", "--listen", "127.0.0.1", "--port", str(self.port),
             "--base-directory", str(self.base), "--models-directory", str(models or self.comfyui / "models"),
             "--database-url", "sqlite:///:memory:", "--disable-api-nodes", "--disable-auto-launch",
             *([] if accelerator_present() else ["--cpu"]), *(extra or []),
         ]  # fmt: skip
+        self._start()
+
+    def _start(self) -> None:
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        with self.log_path.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=self.comfyui, env=environment, stdout=log, stderr=log)
+        with self.log_path.open("a") as log:
+            self.process = subprocess.Popen(self.command, cwd=self.comfyui, env=environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End the server at once, as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Start it again in the same folders."""
+        self._start()
+        self._wait_until_ready()
 
     def _link_packs(self, packs: dict[str, Path]) -> None:
         custom_nodes = self.base / "custom_nodes"

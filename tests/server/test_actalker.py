@@ -12,7 +12,6 @@ from comfy_extras.frame_interpolation_models.ifnet import IFNet
 from safetensors.torch import save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools.comfy_server import PromptError
-from talking_portrait.tools.random_actalker import write
 from talking_portrait.tools.random_weights import random_state
 
 from .prompts import failure, landmarks, talking_prompt, video_facts, write_wav
@@ -23,9 +22,8 @@ PADDING = 25
 
 
 @pytest.fixture(scope="module")
-def files(server, tmp_path_factory) -> dict[str, str]:
+def files(server, actalker_weights, tmp_path_factory) -> dict[str, str]:
     """Weights where the loaders look; half a second of voice-like stereo at 44.1 kHz; 12 frames of a driving video."""
-    write(server.models, channels=64, context=64)
     folder = tmp_path_factory.mktemp("actalker")
     t = np.arange(22050) / 44100
     sound = 0.3 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 5 * t))

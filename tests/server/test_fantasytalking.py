@@ -4,65 +4,20 @@ import json
 import re
 from pathlib import Path
 
-import comfy.ops
 import numpy as np
 import pytest
 import torch
-from comfy.ldm.wan.model import WanModel
-from comfy.ldm.wan.vae import WanVAE
-from safetensors.torch import save_file
-from talking_portrait.models.actalker.face_encoders import ArcFace
-from talking_portrait.models.fantasytalking.identity import IdentityBranch, published_names
-from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity
-from talking_portrait.models.fantasytalking.network import FantasyTalking
-from talking_portrait.tools.random_weights import random_state, random_tensor
 
 from .prompts import failure, landmarks, video_facts, write_wav
 from .prompts import saved_latent as latent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MANIFEST = ROOT / "tests" / "data" / "goldens" / "fantasytalking" / "wav2vec2_base_960h.manifest.json"
 FRAMES = 9
-LORA = {"up": (128, 4), "down": (4, 128)}
 
 
 @pytest.fixture(scope="module")
-def files(server, tmp_path_factory) -> dict[str, str]:
+def files(server, fantasytalking_weights, tmp_path_factory) -> dict[str, str]:
     """Random weights where the loaders look, and a second of voice-like sound in stereo at 44.1 kHz."""
-    models = server.models
-    for folder in ("diffusion_models", "model_patches", "audio_encoders", "vae", "loras"):
-        (models / folder).mkdir(exist_ok=True)
-    with torch.device("meta"):
-        wan = WanModel("i2v", in_dim=36, dim=128, ffn_dim=256, num_heads=1, num_layers=2, operations=comfy.ops.disable_weight_init)
-        adapter = FantasyTalking(768, 2048, 128, 2)
-        vae = WanVAE(dim=16, z_dim=16, temperal_downsample=[False, True, True])
-        identity, intensity = IdentityBranch(2, 128, 64, queries=4, layers=1), MotionIntensity(128, 32)
-    save_file(random_state(wan, 1), models / "diffusion_models" / "tiny_wan.safetensors")
-    lora = {f"diffusion_model.blocks.0.cross_attn.q.lora_{way}.weight": torch.ones(size) for way, size in LORA.items()}
-    save_file(lora, models / "loras" / "tiny_wan_lora.safetensors")
-    save_file(random_state(vae, 4), models / "vae" / "tiny_wan_vae.safetensors")
-    identity.load_state_dict(random_state(identity, 5), assign=True)
-    extras = {f"{PREFIX}{key}": value for key, value in random_state(intensity, 6).items()}
-    save_file({**published_names(identity), **extras}, models / "model_patches" / "extras.safetensors")
-    (models / "actalker").mkdir(exist_ok=True)
-    with torch.device("meta"):
-        arcface = ArcFace()
-    torch.save(random_state(arcface, 8), models / "actalker" / "backbone.pth")
-    nested: dict[str, dict] = {"proj_model": {}, "audio_processor": {}}
-    for key, value in random_state(adapter, 2).items():
-        parts = key.split(".")
-        if parts[0] == "proj_model":
-            nested["proj_model"][".".join(parts[1:])] = value
-        else:
-            nested["audio_processor"][f"blocks.{parts[1]}.cross_attn.processor.{parts[2]}.{parts[3]}"] = value
-    torch.save(nested, models / "model_patches" / "fantasytalking_model.ckpt")
-    random = torch.Generator().manual_seed(3)
-    shapes = json.loads(MANIFEST.read_text())["keys"]
-    encoder = {key: random_tensor(key, torch.empty(shape), random) for key, shape in shapes.items()}
-    encoder["lm_head.weight"], encoder["lm_head.bias"] = torch.zeros(32, 768), torch.zeros(32)
-    save_file(encoder, models / "audio_encoders" / "wav2vec2-base-960h.safetensors")
-    del encoder["lm_head.weight"]
-    save_file({**encoder, "quantizer.codevectors": torch.zeros(1)}, models / "audio_encoders" / "chinese-wav2vec2-base.safetensors")
     t = np.arange(44100) / 44100
     sound = 0.3 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 3 * t))
     path = write_wav(tmp_path_factory.mktemp("voice") / "voice.wav", np.stack([sound, 0.5 * sound]), 44100)

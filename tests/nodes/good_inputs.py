@@ -1,0 +1,204 @@
+"""One right value for every input of every node, in one process, with tiny networks: where the fuzz starts from."""
+
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import comfy.sd
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import io
+from PIL import Image
+from talking_portrait.models.face_motion import FaceMotion
+from talking_portrait.nodes import actalker, audio, face, fantasytalking, portrait
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SIZE = 256
+BOX = {"x": 85.0, "y": 25.0, "width": 75.0, "height": 95.0}
+MODEL_FILES = {
+    ("TalkingPortraitLoadFantasyTalking", "file"): "fantasytalking_model.ckpt",
+    ("TalkingPortraitLoadSpeechEncoder", "file"): "wav2vec2-base-960h.safetensors",
+    ("TalkingPortraitFantasyTalkingIdentity", "file"): "extras.safetensors",
+    ("TalkingPortraitFantasyTalkingIntensity", "file"): "extras.safetensors",
+    ("TalkingPortraitLoadACTalker", "file"): "actalker.safetensors",
+}
+SPECIAL = {  # (node, input) -> value where the default is not enough
+    ("TalkingPortraitFantasyTalkingAudio", "frames"): 5,
+    ("TalkingPortraitACTalkerConditioning", "short_side"): 64,
+    ("TalkingPortraitGenerateMotionLive", "last"): True,
+    ("TalkingPortraitSaveFaceMotion", "filename_prefix"): "motion/fuzz",
+}
+
+
+class ClipVision:
+    """What core's CLIP Vision Encode gives, as far as it is read."""
+
+    penultimate_hidden_states = torch.zeros(1, 257, 1280)
+
+
+class TinyVae:
+    """In the place of SVD's VAE, whose full size would take minutes: the same shapes by averaging."""
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(pixels[..., :3].movedim(-1, 1), 8)
+        return torch.cat([small, small[:, :1]], 1)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(latents[:, :3], scale_factor=8.0).movedim(1, -1).clamp(0, 1)
+
+
+class Bench:
+    """Right values by socket type, made when they are first asked for. `models` holds the files of random numbers."""
+
+    def __init__(self, models: Path):
+        self.models = models
+
+    def inputs(self, node: type[io.ComfyNode]) -> dict[str, Any]:
+        """Right values for all inputs of a node that must be given, and for its widgets."""
+        schema = node.define_schema()
+        given = {entry.id: self.value(schema.node_id, entry) for entry in schema.inputs}
+        if schema.node_id == "TalkingPortraitLipSyncCheck":
+            given["face_landmarks"] = None  # it takes one of the two
+        return {name: value for name, value in given.items() if value is not None}
+
+    def value(self, node: str, entry: Any) -> Any:
+        """A right value for one input of one node."""
+        for table in (SPECIAL, MODEL_FILES):
+            if (node, entry.id) in table:
+                return table[node, entry.id]
+        if node == "TalkingPortraitLoadFaceMotion":
+            return str(self.motion_file)
+        if entry.io_type == "COMBO":
+            return entry.default if entry.default is not None else entry.options[0]
+        if entry.io_type in ("FLOAT", "INT", "STRING", "BOOLEAN"):
+            return entry.default
+        if entry.io_type == "MODEL":
+            return (
+                self.actalker if "ACTalker" in node else self.hearing_wan if "Apply" not in node else self.wan
+            )
+        if (
+            node in ("TalkingPortraitStream", "TalkingPortraitGenerateMotionLive")
+            and entry.io_type == "MOTION_ENGINE"
+        ):
+            return self.takin
+        if (
+            node.endswith("Emotion")
+            and entry.id == "exemplar"
+            or entry.io_type in ("LIVE_MOTION", "VIDEO", "POSE_KEYPOINT")
+        ):
+            return None  # optional; what they change is tested elsewhere
+        if node == "TalkingPortraitLoadMotionEngine":
+            return None
+        if node == "TalkingPortraitLivePortraitAnimation" and entry.io_type == "PORTRAIT":
+            return self.portrait
+        return getattr(self, entry.io_type.lower())
+
+    @cached_property
+    def image(self) -> torch.Tensor:
+        picture = (
+            Image.open(ROOT / "samples" / "talking_portrait_astronaut.png")
+            .convert("RGB")
+            .resize((SIZE, SIZE))
+        )
+        return torch.from_numpy(np.asarray(picture, np.float32) / 255)[None]
+
+    @cached_property
+    def audio(self) -> dict[str, Any]:
+        t = torch.arange(16000) / 16000
+        wave = sum(torch.sin(2 * torch.pi * 130 * k * t) / k for k in range(1, 12)) * (
+            0.5 + 0.5 * torch.sin(25 * t)
+        )
+        return {"waveform": 0.2 * wave[None, None] / wave.abs().max(), "sample_rate": 16000}
+
+    @cached_property
+    def mask(self) -> torch.Tensor:
+        return torch.ones(1, SIZE, SIZE)
+
+    bounding_box = BOX
+
+    @cached_property
+    def face_detection_model(self) -> Any:
+        return face.LoadFaceDetector.execute().result[0]
+
+    @cached_property
+    def face_landmarks(self) -> dict[str, Any]:
+        return face.FaceFromBox.execute(self.face_detection_model, self.image, BOX, 0.1).result[0]
+
+    @cached_property
+    def face_motion(self) -> FaceMotion:
+        controls = torch.rand(25, 12, generator=torch.Generator().manual_seed(1)) / 2
+        still = torch.zeros(25, 3)
+        return FaceMotion.from_controls(
+            controls, still, still, torch.ones(25), Fraction(25), source={"producer": "fuzz"}
+        )
+
+    @cached_property
+    def motion_file(self) -> Path:
+        from talking_portrait.models.face_motion.storage import save_any
+
+        path = Path(folder_paths.get_output_directory()) / "fuzz.safetensors"
+        save_any(self.face_motion, path)
+        return path
+
+    @cached_property
+    def motion_engine(self) -> Any:
+        return audio.LoadMotionEngine.execute("built-in").result[0]
+
+    @cached_property
+    def takin(self) -> Any:
+        return audio.LoadMotionEngine.execute("Takin-ADA", steps=1).result[0]
+
+    @cached_property
+    def portrait_renderer(self) -> Any:
+        return portrait.LoadPortraitRenderer.execute("built-in warp").result[0]
+
+    @cached_property
+    def portrait(self) -> Any:
+        return portrait.PreparePortrait.execute(
+            self.portrait_renderer, self.image, self.face_landmarks, 0
+        ).result[0]
+
+    @cached_property
+    def fantasytalking(self) -> Any:
+        return fantasytalking.LoadFantasyTalking.execute("fantasytalking_model.ckpt").result[0]
+
+    @cached_property
+    def audio_encoder(self) -> Any:
+        return fantasytalking.LoadSpeechEncoder.execute("wav2vec2-base-960h.safetensors").result[0]
+
+    @cached_property
+    def wan(self) -> Any:
+        return comfy.sd.load_diffusion_model(str(self.models / "diffusion_models" / "tiny_wan.safetensors"))
+
+    @cached_property
+    def hearing_wan(self) -> Any:
+        return fantasytalking.ApplyFantasyTalking.execute(self.wan, self.fantasytalking, 1.0, True).result[0]
+
+    @cached_property
+    def actalker(self) -> Any:
+        return actalker.LoadACTalker.execute("actalker.safetensors", "fp32").result[0]
+
+    vae = TinyVae()
+
+    @cached_property
+    def actalker_audio(self) -> Any:
+        return actalker.ACTalkerAudio.execute(self.audio).result[0]
+
+    @cached_property
+    def actalker_motion(self) -> Any:
+        return actalker.ACTalkerMotionFromVideo.execute(
+            self.image, self.face_landmarks, 12.5, 0, "error"
+        ).result[0]
+
+    @cached_property
+    def conditioning(self) -> list:
+        return [[torch.zeros(1, 4, 64), {}]]
+
+    @cached_property
+    def latent(self) -> dict[str, Any]:
+        return {"samples": torch.zeros(26, 4, 8, 8)}
+
+    clip_vision_output = ClipVision()
+

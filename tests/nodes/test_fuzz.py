@@ -1,0 +1,148 @@
+"""Every input of every node gets every kind of wrong value: the answer is one clear sentence, never a wrong result or a crash.
+
+Made from the schemas, so a new node or input is covered when it is written. The neural nodes run with tiny networks.
+"""
+
+import asyncio
+import math
+import re
+import time
+from collections import Counter
+from typing import Any
+
+import folder_paths
+import pytest
+import torch
+from talking_portrait.nodes import TalkingPortraitExtension
+from talking_portrait.nodes.registry import register_folders
+
+from .bad_values import bad, odd
+from .good_inputs import Bench
+
+register_folders()  # menus list them
+NODES = {
+    node.define_schema().node_id: node for node in asyncio.run(TalkingPortraitExtension().get_node_list())
+}
+INTERNAL = re.compile(
+    r"NoneType|subscriptable|has no attribute|unpack|Traceback|tensor\(|dtype=|size mismatch|unsupported operand|<class|<function|"
+    r"lambda|must be real number|cannot convert|invalid literal|out of bounds|object at 0x|not iterable|positional argument|"
+    r"unhashable|must match the size|Expected |KeyError|IndexError|ambiguous",
+)
+LONGEST = 20.0  # seconds that an answer may take
+COSTLY = {("TalkingPortraitACTalkerConditioning", "short_side"), ("TalkingPortraitLoadACTalker", "weight_dtype")}
+TABLE: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, models, actalker_weights, fantasytalking_weights):
+    """Right inputs; ComfyUI's folders are scratch ones, and its models those of random numbers."""
+    before = {name: (paths[:], kinds) for name, (paths, kinds) in folder_paths.folder_names_and_paths.items()}
+    places = {
+        name: getattr(folder_paths, name)
+        for name in ("output_directory", "temp_directory", "input_directory", "models_dir")
+    }
+    scratch = tmp_path_factory.mktemp("comfyui")
+    for name in ("output_directory", "temp_directory", "input_directory"):
+        (scratch / name).mkdir()
+        setattr(folder_paths, name, str(scratch / name))
+    folder_paths.models_dir = str(models)
+    register_folders()
+    for name in ("actalker", "audio_encoders", "diffusion_models", "model_patches", "vae"):
+        folder_paths.add_model_folder_path(name, str(models / name), is_default=True)
+    with torch.inference_mode():
+        yield Bench(models)
+    for name, value in places.items():
+        setattr(folder_paths, name, value)
+    folder_paths.folder_names_and_paths.update(before)
+    folder_paths.filename_list_cache.clear()
+
+
+def answer(node: Any, given: dict[str, Any]) -> tuple[str, str]:
+    """(ran, clear or internal, what was said); fails where it took too long."""
+    started = time.monotonic()
+    try:
+        with torch.inference_mode():
+            result = node.execute(**given).result
+        said = ("ran", "" if finite(result) else "its result has values that are no numbers")
+    except ValueError as error:
+        said = ("clear", str(error))
+    except Exception as error:  # what the fuzz is for
+        said = ("internal", f"{type(error).__name__}: {error}")
+    assert time.monotonic() - started < LONGEST
+    return said
+
+
+def finite(value: Any) -> bool:
+    """Whether all numbers in a result are numbers."""
+    if isinstance(value, torch.Tensor):
+        return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(finite, value.values()))
+    return all(map(finite, value)) if isinstance(value, (list, tuple)) else True
+
+
+def problem(node: Any, name: str, kind: str, outcome: str, said: str, must_fail: bool) -> str | None:
+    """What is wrong with an answer, or None."""
+    schema = node.define_schema()
+    if outcome == "internal":
+        return f"internal: {said}"
+    if outcome == "ran":
+        return "taken without a word" if must_fail else said or None
+    if not said.startswith(f"{schema.display_name}: "):
+        return f"without the node's name: {said}"
+    if said.count(f"{schema.display_name}: ") > 1 or INTERNAL.search(said):
+        return f"internal words: {said}"
+    if must_fail and not re.search(rf"\b{re.escape(name)}\b", said):
+        return f"without the input's name: {said}"
+    return None if len(said) < 900 else f"too long: {said[:200]}"
+
+
+@pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])
+def test_wrong_inputs_are_refused_in_words(bench, node):
+    schema = node.define_schema()
+    good = bench.inputs(node)
+    found = []
+    for entry in schema.inputs:
+        makers = [(bad, True)] if (schema.node_id, entry.id) in COSTLY else [(bad, True), (odd, False)]
+        for make, must_fail in makers:
+            for kind, value in make(entry, good.get(entry.id)):
+                outcome, said = answer(node, {**good, entry.id: value})
+                TABLE[outcome] += 1
+                if wrong := problem(node, entry.id, kind, outcome, said, must_fail):
+                    found.append(f"{entry.id} = {kind}: {wrong}")
+    assert not found, f"{len(found)} of them:\n" + "\n".join(found[:40])
+
+
+@pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])
+def test_right_inputs_run_or_say_what_is_missing(bench, node):
+    """So that a refusal above is of the wrong value and not of the others. LivePortrait's files are not here."""
+    outcome, said = answer(node, bench.inputs(node))
+    if node.define_schema().node_id in (
+        "TalkingPortraitLivePortraitAnimation",
+        "TalkingPortraitFaceMotionFromVideo",
+    ):
+        assert outcome == "clear" and "LivePortrait" in said
+    else:
+        assert (outcome, said) == ("ran", "")
+
+
+@pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])
+def test_missing_and_unknown_inputs_are_named(bench, node):
+    schema, good = node.define_schema(), bench.inputs(node)
+    for entry in schema.inputs:
+        if entry.optional:
+            continue
+        outcome, said = answer(node, {name: value for name, value in good.items() if name != entry.id})
+        assert problem(node, entry.id, "missing", outcome, said, must_fail=True) is None, said
+    outcome, said = answer(node, {**good, "nonsense": 1})
+    assert outcome == "clear" and "nonsense" in said
+
+
+def test_there_were_enough_of_them(request):
+    """The table of the whole run; of a part of it nothing can be said."""
+    if len(request.session.items) < 3 * len(NODES):
+        pytest.skip("only a part of the fuzz was run")
+    print(dict(TABLE))
+    assert sum(TABLE.values()) > 2500 and TABLE["internal"] == 0
