@@ -164,8 +164,6 @@ class FaceMotionFromVideo(Node):
     def execute(
         cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal, video=None, face_box=None
     ) -> io.NodeOutput:
-        if len(images) == 0:
-            raise ValueError("images holds 0 frames, so there is no motion in it.")
         rate = frame_rate(fps)
         times = None if video is None else shown_at(video, len(images))
         found = follow_face(face_landmarks, face_index, face_box)

@@ -59,15 +59,17 @@ def gate_audio(entry: Any, value: Any) -> dict[str, Any]:
 
 
 def gate_image(entry: Any, value: Any) -> Tensor:
-    """Pictures [B,H,W,C] in about 0..1, C 1, 3 or 4; B may be 0 or more."""
+    """Pictures [B,H,W,C] in about 0..1, C 1, 3 or 4, B at least 1."""
     if value is None or not isinstance(value, Tensor):
         raise needed(entry, value)
     if value.ndim != 4 or value.shape[-1] not in (1, 3, 4) or 0 in value.shape[1:3]:
         raise ValueError(f"{entry.id} has shape {shape(value)}; [pictures, height, width, 1, 3 or 4 channels] is needed.")
+    if len(value) == 0:
+        raise ValueError(f"{entry.id} holds 0 pictures, so there is nothing to see. {entry.tooltip}")
     if max(value.shape[1:3]) > SIDE:
         raise ValueError(f"{entry.id} is {value.shape[2]}x{value.shape[1]} pixels; at most {SIDE} a side are taken.")
     numeric(entry, value, "pixels")
-    if value.numel() and (value.max() > BRIGHTEST or value.min() < 1 - BRIGHTEST):
+    if value.max() > BRIGHTEST or value.min() < 1 - BRIGHTEST:
         raise ValueError(
             f"{entry.id} has values from {value.min():g} to {value.max():g}; pictures in ComfyUI go from 0 to 1. Divide by 255."
         )

@@ -13,8 +13,7 @@ LISTED = 12  # choices that a message names
 
 def gate_float(entry: io.Float.Input, value: Any) -> float:
     """A finite number within the slider's ends."""
-    number = real_number(entry, value)
-    return within_range(entry, float(number))
+    return float(within_range(entry, real_number(entry, value)))
 
 
 def gate_int(entry: io.Int.Input, value: Any) -> int:
@@ -42,7 +41,7 @@ def within_range(entry: Any, number: Any) -> Any:
     """The number, if it lies within the input's range."""
     low, high = entry.min, entry.max
     if (low is not None and number < low) or (high is not None and number > high):
-        text = f"{number:g}" if abs(number) < 1e15 else f"{number:.3e}" if abs(number) < 1e300 else "too large"
+        text = f"{float(number):g}" if abs(number) < 1e300 else "far out of range"  # of longer ints there is no float
         raise ValueError(f"{entry.id} is {text}; it must be {span(entry)}.")
     return number
 
@@ -73,7 +72,9 @@ def gate_string(entry: io.String.Input, value: Any) -> str:
 
 
 def gate_combo(entry: io.Combo.Input, value: Any) -> Any:
-    """One of the menu's choices."""
+    """One of the menu's choices, or another name that the menu knows for one."""
+    if isinstance(value, str):
+        value = getattr(entry, "aliases", {}).get(value, value)
     if isinstance(value, (str, int)) and value in entry.options:
         return value
     choices = ", ".join(map(str, entry.options[:LISTED])) + (", ..." if len(entry.options) > LISTED else "")

@@ -91,7 +91,7 @@ def bad_numbers(entry: Any) -> Iterator[tuple[str, Any]]:
         "a mapping": {},
     }.items()
     if entry.max is not None:
-        yield from {"above": entry.max * 2 + 1, "far above": 10**400, "1e308": 1e308}.items()
+        yield from {"above": entry.max + abs(entry.max) + 1, "far above": 10**400, "1e308": 1e308}.items()
     if entry.min is not None:
         yield from {"below": entry.min - 1, "far below": -(10**400)}.items()
     if entry.io_type == "INT":

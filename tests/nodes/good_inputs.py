@@ -61,6 +61,10 @@ class Bench:
         given = {entry.id: self.value(schema.node_id, entry) for entry in schema.inputs}
         if schema.node_id == "TalkingPortraitLipSyncCheck":
             given["face_landmarks"] = None  # it takes one of the two
+        if schema.node_id == "TalkingPortraitHeadMotion":
+            given["leader"] = None  # it is for other modes than the first
+        if schema.node_id == "TalkingPortraitMeasureMotionIntensity":
+            given["face_landmarks"] = {**self.face_landmarks, "frames": self.face_landmarks["frames"] * 3}
         return {name: value for name, value in given.items() if value is not None}
 
     def value(self, node: str, entry: Any) -> Any:
