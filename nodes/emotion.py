@@ -1,11 +1,15 @@
 """Emotion on the motion of any engine: presets, mixtures, a face to copy, all of it over time."""
 
+from collections.abc import Iterable
+
 from comfy_api.latest import io
 
 from ..models.face_motion.curve import EXAMPLE, Curve
-from ..models.face_motion.emotion import NODE, with_emotion
+from ..models.face_motion.emotion import with_emotion
+from ..models.face_motion.emotion_names import EMOTIONS, emotion_name
 from ..models.face_motion.emotion_presets import load_presets, preset_names
 from ..models.face_motion.exemplar import exemplar_emotion
+from .emotion_menu import EmotionMenu, check_emotion, check_one_mood
 from .gates import Node
 from .motion import CATEGORY
 from .portrait import FaceMotionType
@@ -16,13 +20,13 @@ class EmotionNode(Node):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="TalkingPortraitEmotion",
-            display_name=NODE,
+            display_name="Emotion",
             category=CATEGORY,
             description="Lays an emotion on a motion of any engine. Lips still close for p, b and m, and open for vowels.",
             search_aliases=["happy", "sad", "angry", "surprise", "mood", "facial expression"],
             inputs=[
                 FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion, or any motion node."),
-                io.Combo.Input("emotion", options=preset_names(), tooltip="The mood; neutral changes nothing."),
+                EmotionMenu("emotion", options=preset_names(), tooltip="The mood; neutral changes nothing."),
                 io.Float.Input(
                     "intensity", default=0.7, min=0.0, max=1.0, step=0.05, tooltip="How strong it is: 0 nothing, 1 in full."
                 ),
@@ -32,13 +36,14 @@ class EmotionNode(Node):
                 ),
                 io.String.Input(
                     "mix", default="", multiline=True, optional=True,
-                    tooltip="Several moods instead of one, a line each: the name and its weight, also over time, such as: "
-                    "happy 0:1, 3:0. The weights are shares.",
+                    tooltip="Several moods instead of one (emotion stays neutral), a line each: the name and its weight, also "
+                    "over time, such as: happy 0:1, 3:0. The weights are shares.",
                 ),
                 FaceMotionType.Input(
                     "exemplar", optional=True,
-                    tooltip="Instead of a preset, a mood to copy: a motion of one person, calm in the first frame and in that mood "
-                    "in the others, from Face Motion from Video of two pictures. That both show one person is not checked.",
+                    tooltip="Instead of a preset (emotion stays neutral), a mood to copy: a motion of one person, calm in the "
+                    "first frame and in that mood in the others, from Face Motion from Video of two pictures. That both show "
+                    "one person is not checked.",
                 ),
                 io.Float.Input(
                     "lip_protection", default=1.0, min=0.0, max=1.0, step=0.05, optional=True, advanced=True,
@@ -53,29 +58,36 @@ class EmotionNode(Node):
         )  # fmt: skip
 
     @classmethod
+    def validate_inputs(cls, emotion=None) -> bool | str:
+        return check_emotion(emotion, preset_names())
+
+    @classmethod
     def execute(
         cls, face_motion, emotion, intensity, intensity_curve="", mix="", exemplar=None, lip_protection=1.0, head=1.0
     ) -> io.NodeOutput:
         emotions = load_presets()
-        weights = mixture(mix) or {emotion: Curve.constant(1)}
+        weights = mixture(mix, emotions)
+        check_one_mood(emotion, weights, exemplar)
         if exemplar is not None:
-            emotions = {**emotions, "exemplar": exemplar_emotion(exemplar)}
+            emotions["exemplar"] = exemplar_emotion(exemplar)
             weights = {"exemplar": Curve.constant(1)}
         amount = Curve.constant(1)
         if intensity_curve.strip():
-            amount = Curve.parse(intensity_curve, f"{NODE}: intensity_curve", 1.0)
+            amount = Curve.parse(intensity_curve, "intensity_curve", 1.0)
         amount = Curve(tuple((seconds, intensity * value) for seconds, value in amount.points))
-        return io.NodeOutput(with_emotion(face_motion, weights, emotions, amount, lip_protection, head))
+        chosen = weights or {emotion: Curve.constant(1)}
+        return io.NodeOutput(with_emotion(face_motion, chosen, emotions, amount, lip_protection, head))
 
 
-def mixture(text: str) -> dict[str, Curve]:
+def mixture(text: str, known: Iterable[str] = EMOTIONS) -> dict[str, Curve]:
     """Lines of `name weight` or `name seconds:value, ...`; ValueError that names the line that is neither."""
     weights: dict[str, Curve] = {}
     for line in filter(None, (part.strip() for part in text.replace(";", "\n").splitlines())):
-        name, _, weight = line.partition(" ")
+        word, _, weight = line.partition(" ")
+        name = emotion_name(word, known) or word
         if name in weights:
-            raise ValueError(f"{NODE}: mix names {name} twice; write each mood in one line.")
-        weights[name] = Curve.parse(weight.strip() or "1", f"{NODE}: mix, {name}")
+            raise ValueError(f"mix names {name} twice; write each mood in one line.")
+        weights[name] = Curve.parse(weight.strip() or "1", f"mix, {name}")
     return weights
 
 

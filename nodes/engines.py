@@ -1,13 +1,20 @@
 """The motion engines that Load Motion Engine offers: one line each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
 
 from ..models.engine import MotionEngine
+from ..models.face_motion import FaceMotion
+from ..models.face_motion.emotion import NEUTRAL
+from ..models.face_motion.exemplar import exemplar_change
 from ..models.published_weights import WEIGHTS, weight_path
+from ..models.takin.emotion import emotion_weights
+from ..models.takin.engine import TakinOptions
+from ..models.takin.sampling import Guidance
+from .emotion_menu import check_one_mood
 from .loading import LoadedModel, load_shared, ready_together
 from .registry import chosen_file, find_weight, missing_weight_message
 
@@ -19,9 +26,12 @@ SHIPPED, BUILT_IN = "shipped (tiny)", "built-in"  # in the menus of Takin-ADA's 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What Load Motion Engine asks for, where an engine has it: `steps` of the diffusion (0: what suits the engine), and
-    JoyVASA's guidance, smoothing of the head and timing (models/joyvasa/engine.py), and Takin-ADA's emotion
-    (models/takin/engine.py), network and speech encoder (a file's name, or what comes with the pack)."""
+    """What Load Motion Engine asks for; READ says which engine reads what.
+
+    steps: of the diffusion, 0 for what suits the engine. guidance, head_smoothing, official_timing: JoyVASA's
+    (models/joyvasa/engine.py). The mood by name, mixture or exemplar (first frame calm), a head to follow, how strongly sound
+    and emotion are followed, network and speech encoder (a file's name, or what comes with the pack): Takin-ADA's.
+    """
 
     steps: int = 0
     guidance: float = 2.0
@@ -32,6 +42,41 @@ class EngineOptions:
     emotion_mix: str = ""
     takin_file: str = SHIPPED
     speech_encoder: str = BUILT_IN
+    exemplar: FaceMotion | None = None
+    head: FaceMotion | None = None
+    audio_guidance: float = 1.5
+    emotion_guidance: float = 1.0
+
+
+READ: dict[str, tuple[str, ...]] = {
+    "built-in": (),
+    "KDTalker": ("steps",),
+    "JoyVASA": ("steps", "guidance", "head_smoothing", "official_timing"),
+    "Takin-ADA": (
+        "steps", "emotion", "emotion_intensity", "emotion_mix", "takin_file", "speech_encoder", "exemplar", "head",
+        "audio_guidance", "emotion_guidance",
+    ),
+}  # fmt: skip
+
+
+def check_options(engine: str, options: EngineOptions) -> None:
+    """ValueError that names every option that is set and that this engine would ignore, who reads it, and its default."""
+    said = []
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if option.name in READ[engine] or value == option.default:
+            continue
+        readers = " and ".join(name for name, read in READ.items() if option.name in read)
+        back = "Take it off" if option.default is None else f"Set it back to {in_words(option.default)}"
+        what = "is connected" if option.default is None else f"is {in_words(value)}"
+        said.append(f"{option.name} {what}, which is for {readers}; {engine} does not read it. {back}, or choose {readers}.")
+    if said:
+        raise ValueError(" ".join(said))
+
+
+def in_words(value: object) -> str:
+    """An option's value as the page shows it."""
+    return {True: "on", False: "off", "": "empty"}.get(value, str(value)) if isinstance(value, (bool, str)) else f"{value:g}"
 
 
 def _builtin(options: EngineOptions) -> MotionEngine:
@@ -75,15 +120,11 @@ def _joyvasa(options: EngineOptions) -> MotionEngine:
 
 
 def _takin(options: EngineOptions) -> MotionEngine:
-    from ..models.takin.engine import TakinEngine, TakinOptions
+    from ..models.takin.engine import TakinEngine
     from ..models.takin.hubert_engine import HubertTakinEngine, check_encoder
     from ..models.takin.network import build_takin
 
-    mixed = options.emotion_mix.strip()
-    own = TakinOptions(
-        mixed or options.emotion, options.emotion_intensity, options.steps or TAKIN_STEPS,
-        named="emotion_mix" if mixed else "emotion",
-    )  # fmt: skip
+    own = _takin_options(options)
     network = load_shared("takin", _takin_path(options.takin_file), torch.float32, build_takin, NODE)
     hearing, name = _speech_encoder(options.speech_encoder)
     check_encoder(options.takin_file, network.patcher.model.config.encoder, options.speech_encoder, name)
@@ -92,6 +133,20 @@ def _takin(options: EngineOptions) -> MotionEngine:
     engine = kind(lambda: ready_together(models)[0], lambda: ready_together(models)[1], name, own, network.device)
     engine.licence = network.metadata.get("licence", f"that of {options.takin_file}")
     return engine
+
+
+def _takin_options(options: EngineOptions) -> TakinOptions:
+    """Takin-ADA's own; ValueError if the mood is told in two ways."""
+    mixed = options.emotion_mix.strip()
+    check_one_mood(options.emotion, emotion_weights(mixed, "emotion_mix"), options.exemplar, "emotion_mix")
+    named, mood, intensity, shown = "emotion_mix" if mixed else "emotion", mixed or options.emotion, options.emotion_intensity, None
+    if options.exemplar is not None:  # told by the face alone, as in training: no emotion has a name then
+        shown = intensity * exemplar_change(options.exemplar)[0].flatten()
+        named, mood, intensity = "exemplar", NEUTRAL, 0.0
+    return TakinOptions(
+        mood, intensity, options.steps or TAKIN_STEPS, Guidance(options.audio_guidance, options.emotion_guidance), shown, named,
+        options.head,
+    )  # fmt: skip
 
 
 def _takin_path(file: str) -> Path:
@@ -126,5 +181,6 @@ ENGINES: dict[str, Callable[[EngineOptions], MotionEngine]] = {
 
 
 def load_engine(name: str, options: EngineOptions = EngineOptions()) -> MotionEngine:
-    """The engine called `name` in the menu."""
+    """The engine called `name` in the menu; ValueError for options that it would not read."""
+    check_options(name, options)
     return ENGINES[name](options)

@@ -146,7 +146,7 @@ class FantasyTalkingAudio(Node):
                 f"{AUDIO_NODE}: audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
                 "wav2vec2-base-960h in float32; other encoders of the same shapes give wrong lips. Use that loader."
             )
-        wave, rate = single_clip(audio, AUDIO_NODE)
+        wave, rate = single_clip(audio)
         seconds = wave.shape[-1] / rate - start_frame / fps
         if seconds < 0.025:
             raise ValueError(

@@ -1,9 +1,7 @@
 """Change, mix, keep and look at face motion."""
 
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io, ui
 
 from ..models.face_motion import FaceMotion
@@ -14,7 +12,9 @@ from ..models.face_motion.mix import blend
 from ..models.face_motion.plot import plot_motion
 from ..models.face_motion.storage import FORMATS, load_any, save_any
 from ..models.face_motion.time import retime
+from .audio import single_clip
 from .gates import Node
+from .paths import file_fingerprint, new_file, readable_file
 
 CATEGORY = "talking portrait/motion"
 FaceMotionType = io.Custom("FACE_MOTION")
@@ -69,8 +69,8 @@ class HeadMotion(Node):
                 io.Combo.Input(
                     "mode",
                     options=list(HEAD_MODES),
-                    tooltip="scale: its own head times amount; hold: as in the photo; follow: the head of leader instead; "
-                    "add: the head of leader on top of its own.",
+                    tooltip="scale: its own head times amount; hold: as in the photo (amount stays 1); follow: the head of leader "
+                    "instead; add: the head of leader on top of its own.",
                 ),
                 factor("amount", "Factor on its own head (scale) or the leader's (follow, add): 0 still, 1 unchanged."),
                 io.Float.Input(
@@ -84,7 +84,7 @@ class HeadMotion(Node):
                 angle("pitch", "Turns the whole motion, in degrees; positive looks down."),
                 angle("yaw", "Turns the whole motion, in degrees; positive turns to the picture's left."),
                 angle("roll", "Tilts the whole motion, in degrees; positive tilts clockwise."),
-                FaceMotionType.Input("leader", optional=True, tooltip="Whose head to follow; brought to the same length."),
+                FaceMotionType.Input("leader", optional=True, tooltip="follow and add: whose head; brought to the same length."),
             ],
             outputs=[FaceMotionType.Output(tooltip="The face as before, with its new head motion.")],
         )
@@ -104,11 +104,21 @@ class BlendFaceMotion(Node):
             node_id="TalkingPortraitBlendFaceMotion",
             display_name="Blend Face Motion",
             category=CATEGORY,
-            description="Takes regions of one motion over into another: lips from the voice, the rest from elsewhere.",
+            description="Takes regions of one motion over into another: lips from the voice, the rest from a driving "
+            "video. Any two motions fit, whoever made them.",
             inputs=[
-                FaceMotionType.Input("motion_a", tooltip="The motion that stays where nothing is blended."),
-                FaceMotionType.Input("motion_b", tooltip="The motion to blend in; same frame rate and number of frames."),
-                io.Float.Input("weight", default=1.0, min=0.0, max=1.0, step=0.05, tooltip="0 keeps motion_a, 1 takes motion_b."),
+                FaceMotionType.Input(
+                    "motion_a", tooltip="The motion that stays where nothing is blended, such as a driving video's."
+                ),
+                FaceMotionType.Input("motion_b", tooltip="The motion to blend in, such as a voice's."),
+                io.Float.Input(
+                    "weight",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="0 keeps motion_a; 1 takes the regions as motion_b alone would show them; between lies between.",
+                ),
                 *(
                     io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.")
                     for name in REGIONS
@@ -130,8 +140,18 @@ class BlendFaceMotion(Node):
     ) -> io.NodeOutput:
         if lengths == LENGTHS[1]:
             motion_b = retime(motion_b, motion_a.fps, len(motion_a))
+        elif (motion_a.fps, len(motion_a)) != (motion_b.fps, len(motion_b)):
+            raise ValueError(
+                f"motion_a has {in_words(motion_a)}, motion_b {in_words(motion_b)}. Choose lengths: {LENGTHS[1]}, "
+                "or make both equal."
+            )
         groups = [group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts]
         return io.NodeOutput(blend(motion_a, motion_b, weight, groups))
+
+
+def in_words(motion: FaceMotion) -> str:
+    """How long a motion is, and how fast."""
+    return f"{len(motion)} frames at {float(motion.fps):g} per second"
 
 
 class SaveFaceMotion(Node):
@@ -148,7 +168,7 @@ class SaveFaceMotion(Node):
                 io.String.Input(
                     "filename_prefix",
                     default="motion/face_motion",
-                    tooltip="Name of the file in ComfyUI's output folder; a number is added.",
+                    tooltip="Name of the file in ComfyUI's output folder, with / or \\ for folders in it; a number is added.",
                 ),
                 io.Combo.Input(
                     "format",
@@ -165,8 +185,7 @@ class SaveFaceMotion(Node):
 
     @classmethod
     def execute(cls, face_motion: FaceMotion, filename_prefix: str, format: str = "safetensors") -> io.NodeOutput:
-        folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
-        path = Path(folder) / f"{name}_{counter:05}_{FORMATS[format]}"
+        path = new_file(filename_prefix, FORMATS[format])
         save_any(face_motion, path)
         return io.NodeOutput(str(path))
 
@@ -183,7 +202,8 @@ class LoadFaceMotion(Node):
                 io.String.Input(
                     "file",
                     default="motion/face_motion_00001_.safetensors",
-                    tooltip="Path, or a name in ComfyUI's output or input folder; .safetensors, or LivePortrait's .pkl.",
+                    tooltip="Name or path of a file in ComfyUI's output, input or temp folder; .safetensors, or LivePortrait's "
+                    ".pkl. Put files from elsewhere into the input folder.",
                 )
             ],
             outputs=[FaceMotionType.Output(tooltip="The motion in the file.")],
@@ -191,18 +211,11 @@ class LoadFaceMotion(Node):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        return io.NodeOutput(load_any(find_motion_file(file)))
+        return io.NodeOutput(load_any(readable_file(file)))
 
     @classmethod
-    def fingerprint_inputs(cls, file: str) -> float:
-        path = find_motion_file(file)
-        return path.stat().st_mtime if path.is_file() else 0.0
-
-
-def find_motion_file(name: str) -> Path:
-    """A path as it is, or in the output folder, or in the input folder; where it would be in the output, if nowhere."""
-    places = [Path(name), Path(folder_paths.get_output_directory()) / name, Path(folder_paths.get_input_directory()) / name]
-    return next((place for place in places if place.is_file()), places[1])
+    def fingerprint_inputs(cls, file: str | None = None) -> list:
+        return file_fingerprint(file)
 
 
 class PlotFaceMotion(Node):
@@ -223,7 +236,7 @@ class PlotFaceMotion(Node):
 
     @classmethod
     def execute(cls, face_motion: FaceMotion, audio: dict[str, Any] | None = None) -> io.NodeOutput:
-        sound = () if audio is None else (audio["waveform"][0].float().cpu(), int(audio["sample_rate"]))
+        sound = () if audio is None else single_clip(audio)
         picture = plot_motion(face_motion, *sound)[None]
         return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 

@@ -1,5 +1,7 @@
 """Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from run to run."""
 
+from fractions import Fraction
+
 import comfy.model_management
 from comfy_api.latest import io
 
@@ -8,7 +10,7 @@ from ..models.takin.config import FPS
 from ..models.takin.engine import TakinEngine, joined
 from ..models.takin.live_motion import LiveMotion
 from ..models.video_stream import VideoStreamWriter
-from .audio import CATEGORY, checked_rate, single_speech
+from .audio import CATEGORY, single_speech
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .portrait import FaceMotionType, PortraitType, PreparedPortrait, note_loudness, render_in_batches
@@ -71,7 +73,7 @@ class StreamTalkingPortrait(Node):
         cls, portrait: PreparedPortrait, motion_engine, audio, seed, mouth_amount, head_amount, blink_rate, crf
     ) -> io.NodeOutput:
         engine, speech = streaming(motion_engine), single_speech(audio)
-        frames = speech.checked(checked_rate(FPS))
+        frames = speech.checked(Fraction(FPS))
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
         note_loudness(speech.waveform)
         path = new_film_path()
@@ -80,8 +82,8 @@ class StreamTalkingPortrait(Node):
         def interrupted(done: int, total: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
 
-        with VideoStreamWriter(path, checked_rate(FPS), speech.waveform, speech.sample_rate, crf) as writer:
-            for motion in engine.stream(speech, checked_rate(FPS), seed, settings, interrupted):
+        with VideoStreamWriter(path, Fraction(FPS), speech.waveform, speech.sample_rate, crf) as writer:
+            for motion in engine.stream(speech, Fraction(FPS), seed, settings, interrupted):
                 parts.append(motion)
                 for pictures in render_in_batches(portrait, motion):
                     writer.write(pictures)

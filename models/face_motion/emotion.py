@@ -22,7 +22,6 @@ from .mix import add
 from .rest import rest_frame
 from .rig import BROW, CONTROLS, FURROW_NAME, SIGNED, Y, rig_matrix
 
-NODE = "Emotion"
 NEUTRAL = "neutral"
 ROWS = (*CONTROLS, FURROW_NAME)
 PARTING = tuple(ROWS.index(name) for name in ("jawOpen", "mouthClose", "teethShow"))
@@ -71,11 +70,11 @@ def with_emotion(
     """
     for name, value in (("lip_protection", lip_protection), ("head", head)):
         if not 0 <= value <= 1:
-            raise ValueError(f"{NODE}: {name} is {value:g}; it must be within 0 and 1.")
+            raise ValueError(f"{name} is {value:g}; it must be within 0 and 1.")
     seconds = (torch.arange(len(motion), dtype=torch.float64) + 0.5) / float(motion.fps)
     amount = (intensity or Curve.constant(1)).at(seconds)
     if len(amount) and (amount.min() < 0 or amount.max() > 1):
-        raise ValueError(f"{NODE}: intensity reaches {float(amount.max()):g}; it must be within 0 and 1.")
+        raise ValueError(f"intensity reaches {float(amount.max()):g}; it must be within 0 and 1.")
     shares = simplex(weights, emotions, seconds) * amount[:, None]
     if not shares[:, [name != NEUTRAL for name in weights]].any():
         return replace(motion)
@@ -89,17 +88,17 @@ def with_emotion(
 def simplex(weights: Mapping[str, Curve], emotions: Mapping[str, Emotion], seconds: Tensor) -> Tensor:
     """Shares [N,K] that sum to 1 in every frame; ValueError for unknown names, negative weights, or a sum of 0."""
     if unknown := [name for name in weights if name not in emotions]:
-        raise ValueError(f"{NODE}: there is no emotion {', '.join(map(repr, unknown))}; there are {', '.join(emotions)}.")
+        raise ValueError(f"there is no emotion {', '.join(map(repr, unknown))}; there are {', '.join(emotions)}.")
     if not weights:
-        raise ValueError(f"{NODE}: no emotion is given; name one of {', '.join(emotions)}.")
+        raise ValueError(f"no emotion is given; name one of {', '.join(emotions)}.")
     values = torch.stack([curve.at(seconds) for curve in weights.values()], 1)
     if (values < 0).any():
-        raise ValueError(f"{NODE}: a weight is below 0; weights are shares, 0 or above.")
+        raise ValueError("a weight is below 0; weights are shares, 0 or above.")
     total = values.sum(1, keepdim=True)
     if (total <= 0).any():
         when = float(seconds[(total[:, 0] <= 0).int().argmax()])
         raise ValueError(
-            f"{NODE}: the weights sum to 0 at {when:.2f} s, so no emotion is chosen there; add {NEUTRAL} for a calm face."
+            f"the weights sum to 0 at {when:.2f} s, so no emotion is chosen there; add {NEUTRAL} for a calm face."
         )
     return values / total
 

@@ -12,7 +12,7 @@ BLINKS = [CONTROLS.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
 
 
 def scale_blinks(motion: FaceMotion, factor: float) -> FaceMotion:
-    """Blinks made deeper or shallower, never further than shut; 0 keeps the eyes as they are at rest, 1 changes nothing."""
+    """Blinks made deeper or shallower, never further than shut; 0 keeps the eyes as at rest, 1 changes nothing."""
     if factor == 1.0:
         return replace(motion)
     controls, rest = motion.controls.clone(), rest_frame(motion).controls[BLINKS]

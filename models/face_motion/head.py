@@ -21,11 +21,15 @@ def head_motion(
     motion: FaceMotion, mode: str, amount: float = 1.0, smoothing: float = 0.0,
     turn: tuple[float, float, float] = (0.0, 0.0, 0.0), leader: FaceMotion | None = None,
 ) -> FaceMotion:  # fmt: skip
-    """A motion with another head: HEAD_MODES, factor, seconds, degrees; ValueError for what the mode lacks or does not read."""
+    """A motion with another head: HEAD_MODES, factor, seconds, degrees; ValueError for what a mode lacks or ignores."""
     if mode in LED and leader is None:
-        raise ValueError(f"mode is {mode}, but leader is not connected. Connect the motion whose head is wanted.")
+        raise ValueError(
+            f"mode is {mode}, but leader is not connected. Connect the motion whose head is wanted."
+        )
     if mode not in LED and leader is not None:
-        raise ValueError(f"leader is connected, but mode {mode} does not look at it. Choose follow or add, or take it off.")
+        raise ValueError(
+            f"leader is connected, but mode {mode} does not look at it. Choose follow or add, or take it off."
+        )
     if mode == "hold" and amount != 1:
         raise ValueError(f"amount is {amount:g}, but mode hold has no amount. Set it to 1, or choose scale.")
     if leader is not None:
@@ -40,7 +44,11 @@ def follow_head(motion: FaceMotion, leader: FaceMotion) -> FaceMotion:
     """The face of `motion` with the head of `leader`, as changes, brought to the same rate and length."""
     led = as_changes(retime(leader, motion.fps, len(motion)), HEAD)
     return replace(
-        as_changes(motion, HEAD), pose=led.pose, translation=led.translation, scale=led.scale, source=credited(motion, leader)
+        as_changes(motion, HEAD),
+        pose=led.pose,
+        translation=led.translation,
+        scale=led.scale,
+        source=credited(motion, leader),
     )
 
 
@@ -49,7 +57,8 @@ def add_head(motion: FaceMotion, leader: FaceMotion) -> FaceMotion:
     led = as_changes(retime(leader, motion.fps, len(motion)), HEAD)
     return replace(
         pinned(motion), pose=pose_degrees(rotation_matrix(led.pose) @ rotation_matrix(motion.pose)),
-        translation=motion.translation + led.translation, scale=motion.scale * led.scale, source=credited(motion, leader),
+        translation=motion.translation + led.translation, scale=motion.scale * led.scale,
+        source=credited(motion, leader),
     )  # fmt: skip
 
 
@@ -60,7 +69,9 @@ def smooth_head(motion: FaceMotion, seconds: float) -> FaceMotion:
         return replace(motion)
 
     def filtered(track: Tensor) -> Tensor:
-        return torch.from_numpy(gaussian_filter1d(track.double().numpy(), sigma, axis=0, mode="nearest")).float()
+        return torch.from_numpy(
+            gaussian_filter1d(track.double().numpy(), sigma, axis=0, mode="nearest")
+        ).float()
 
     return replace(pinned(motion), **{name: filtered(getattr(motion, name)) for name in HEAD})
 

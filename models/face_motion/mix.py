@@ -1,6 +1,7 @@
 """Two motions in one: regions taken over, one after the other, changes laid on top.
 
-A region means what the motion that it comes from means by it: changes from the portrait, or absolute values about a reference.
+A region means what the motion that it comes from means by it: changes from the portrait, or absolute values about a
+reference.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,12 +19,14 @@ from .time import slice_motion
 Tracks = Mapping[str, Tensor]  # expression, controls, pose, translation, scale; a row for each frame
 
 
-def blend(first: FaceMotion, second: FaceMotion, weight: Tensor | float, groups: Iterable[str] = GROUPS) -> FaceMotion:
+def blend(
+    first: FaceMotion, second: FaceMotion, weight: Tensor | float, groups: Iterable[str] = GROUPS
+) -> FaceMotion:
     """`first` with `groups` moved towards `second` by `weight` (0 to 1, one number or one per frame).
 
-    Whatever portrait reads the result, by whatever rules: at 1 a group is what `second` alone would show, at 0 what `first`
-    would, between them what lies between. Where weights change over time, though, two kinds of values (changes, absolute)
-    meet as changes from their own rest. ValueError if rates or lengths differ.
+    Whatever portrait reads the result, by whatever rules: at 1 a group is what `second` alone would show, at 0 what
+    `first` would, between them what lies between. Where weights change over time, though, two kinds of values (changes,
+    absolute) meet as changes from their own rest. ValueError if rates or lengths differ.
     """
     check_same_rate(first, second)
     check_same_length(first, second)
@@ -34,7 +37,10 @@ def blend(first: FaceMotion, second: FaceMotion, weight: Tensor | float, groups:
     if (weight != part).any():  # there is one reference for all frames, the first motion's
         first, second = alike(first, second, chosen)
         part = 0.0
-    shares = {group: mean(first.share(group), second.share(group), part if group in chosen else 0.0) for group in GROUPS}
+    shares = {
+        group: mean(first.share(group), second.share(group), part if group in chosen else 0.0)
+        for group in GROUPS
+    }
     reference = mixed_reference(first, second, part, chosen)
     tracks = mixed(vars(first), vars(second), weight, chosen - {"pose"})
     if "pose" in chosen:
@@ -65,24 +71,30 @@ def concat(first: FaceMotion, second: FaceMotion, crossfade: int = 0) -> FaceMot
 
 
 def add(motion: FaceMotion, change: FaceMotion) -> FaceMotion:
-    """A motion with the changes of another on top; ValueError unless `change` has changes alone and the same frames."""
+    """A motion with the changes of another on top; ValueError if `change` is absolute or has other frames."""
     if change.absolute:
-        raise ValueError(f"face motion: only changes can be added, but {', '.join(sorted(change.absolute))} are absolute.")
+        raise ValueError(
+            f"face motion: only changes can be added, but {', '.join(sorted(change.absolute))} are absolute."
+        )
     check_same_rate(motion, change)
     check_same_length(motion, change)
     return replace(
-        pinned(motion), expression=motion.expression + change.expression, controls=motion.controls + change.controls,
-        pose=pose_degrees(rotation_matrix(change.pose) @ rotation_matrix(motion.pose)), scale=motion.scale * change.scale,
-        translation=motion.translation + change.translation, valid=motion.valid & change.valid,
+        pinned(motion),
+        expression=motion.expression + change.expression, controls=motion.controls + change.controls,
+        pose=pose_degrees(rotation_matrix(change.pose) @ rotation_matrix(motion.pose)),
+        translation=motion.translation + change.translation, scale=motion.scale * change.scale,
+        valid=motion.valid & change.valid,
     )  # fmt: skip
 
 
 def mixed(first: Tracks, second: Tracks, weight: Tensor, groups: Iterable[str]) -> dict[str, Tensor]:
-    """The tracks of `first` with `groups` moved towards `second`: keypoints and controls each by their own group."""
+    """The tracks of `first` with `groups` moved towards `second`: keypoints and controls each by their group."""
     result = {name: first[name].clone() for name in ("expression", "controls", *HEAD)}
     for group in groups:
         if group in HEAD:
-            result[group] = torch.lerp(first[group], second[group], weight.reshape(-1, *[1] * (first[group].ndim - 1)))
+            result[group] = torch.lerp(
+                first[group], second[group], weight.reshape(-1, *[1] * (first[group].ndim - 1))
+            )
         else:
             rows, columns = list(KEYPOINTS[group]), list(CONTROL_GROUPS[group])
             parts = first["expression"][:, rows], second["expression"][:, rows]
@@ -95,16 +107,22 @@ def mixed(first: Tracks, second: Tracks, weight: Tensor, groups: Iterable[str]) 
 def mixed_pose(first: FaceMotion, second: FaceMotion, weight: Tensor, reference: FaceFrame) -> Tensor:
     """[N,3] the turns from both motions' own rest mixed, about the mixed reference."""
     turn = slerp(turned_from(first, rest_frame(first)), turned_from(second, rest_frame(second)), weight)
-    return pose_degrees(rotation_matrix(turn) @ rotation_matrix(reference.pose)) if reference.pose.any() else turn
+    return (
+        pose_degrees(rotation_matrix(turn) @ rotation_matrix(reference.pose))
+        if reference.pose.any()
+        else turn
+    )
 
 
 def mixed_reference(first: FaceMotion, second: FaceMotion, part: float, groups: set[str]) -> FaceFrame:
-    """What the mixed values are about: in `groups` moved towards the second's rest by the same part; nothing for changes."""
+    """What the mixed values are about: the first's rest, in `groups` moved towards the second's by the same part."""
     start, end, weight = tracks_of(rest_frame(first)), tracks_of(rest_frame(second)), torch.tensor([part])
     frame = mixed(start, end, weight, groups - {"pose"})
     if "pose" in groups:
         frame["pose"] = slerp(start["pose"], end["pose"], weight)
-    return FaceFrame(**{name: float(track[0]) if name == "scale" else track[0] for name, track in frame.items()})
+    return FaceFrame(
+        **{name: float(track[0]) if name == "scale" else track[0] for name, track in frame.items()}
+    )
 
 
 def tracks_of(frame: FaceFrame) -> dict[str, Tensor]:
@@ -115,8 +133,8 @@ def tracks_of(frame: FaceFrame) -> dict[str, Tensor]:
 def alike(first: FaceMotion, second: FaceMotion, groups: Iterable[str]) -> tuple[FaceMotion, FaceMotion]:
     """Two motions whose `groups` are of one kind and, if absolute, about the first one's reference.
 
-    Groups of different kinds become changes. Absolute lips keep their values about any reference, for portraits read them as
-    they are unless they are told otherwise.
+    Groups of different kinds become changes. Absolute lips keep their values about any reference, for portraits read
+    them as they are unless they are told otherwise.
     """
     differing = {group for group in groups if first.share(group) != second.share(group)}
     first, second = as_changes(first, differing), as_changes(second, differing)
@@ -160,7 +178,9 @@ def one_per_frame(weight: Tensor | float, frames: int) -> Tensor:
     if weight.ndim and tuple(weight.shape) != (frames,):
         raise ValueError(f"weight has shape {tuple(weight.shape)}, but there are {frames} frames.")
     if not ((weight >= 0) & (weight <= 1)).all():
-        raise ValueError(f"weight reaches from {float(weight.min()):g} to {float(weight.max()):g}; 0 to 1 is possible.")
+        raise ValueError(
+            f"weight reaches from {float(weight.min()):g} to {float(weight.max()):g}; 0 to 1 is possible."
+        )
     return weight.expand(frames)
 
 
@@ -168,11 +188,14 @@ def check_same_rate(first: FaceMotion, second: FaceMotion) -> None:
     """ValueError that names both frame rates if they differ."""
     if first.fps != second.fps:
         raise ValueError(
-            f"one motion has {float(first.fps):g} frames per second, the other {float(second.fps):g}. Make both at one rate."
+            f"one motion has {float(first.fps):g} frames per second, the other {float(second.fps):g}. Make both at "
+            "one rate."
         )
 
 
 def check_same_length(first: FaceMotion, second: FaceMotion) -> None:
     """ValueError that names both lengths if they differ."""
     if len(first) != len(second):
-        raise ValueError(f"one motion has {len(first)} frames, the other {len(second)}. Make them equally long.")
+        raise ValueError(
+            f"one motion has {len(first)} frames, the other {len(second)}. Make them equally long."
+        )

@@ -39,7 +39,7 @@ def plot_motion(motion: FaceMotion, waveform: Tensor | None = None, sample_rate:
     Raises ValueError if the motion has no frames.
     """
     if len(motion) == 0:
-        raise ValueError("Plot Face Motion: face_motion has 0 frames, so there is nothing to draw.")
+        raise ValueError("face_motion has 0 frames, so there is nothing to draw.")
     if waveform is not None and sample_rate:
         waveform = of_length(waveform, round(motion.seconds * sample_rate))
     picture = Image.new("RGB", SIZE, PAPER)

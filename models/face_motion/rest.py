@@ -57,7 +57,8 @@ def as_changes(motion: FaceMotion, groups: Iterable[str]) -> FaceMotion:
     return replace(
         motion, expression=motion.expression - rest.expression, controls=motion.controls - rest.controls,
         pose=turned_from(motion, rest) if "pose" in moved else motion.pose,
-        translation=motion.translation - rest.translation, scale=motion.scale / rest.scale, absolute=motion.absolute - moved,
+        translation=motion.translation - rest.translation, scale=motion.scale / rest.scale,
+        absolute=motion.absolute - moved,
     )  # fmt: skip
 
 
@@ -65,9 +66,10 @@ def as_absolute(motion: FaceMotion, groups: Iterable[str], reference: FaceFrame)
     """Changes in these groups as absolute values about a reference: what `as_changes` takes back."""
     moved = set(groups) - motion.absolute
     rest = part_of(reference, moved)
+    turned = pose_degrees(rotation_matrix(motion.pose) @ rotation_matrix(rest.pose))
     return replace(
         motion, expression=motion.expression + rest.expression, controls=motion.controls + rest.controls,
-        pose=pose_degrees(rotation_matrix(motion.pose) @ rotation_matrix(rest.pose)) if "pose" in moved else motion.pose,
-        translation=motion.translation + rest.translation, scale=motion.scale * rest.scale, absolute=motion.absolute | moved,
-        reference=reference,
+        pose=turned if "pose" in moved else motion.pose,
+        translation=motion.translation + rest.translation, scale=motion.scale * rest.scale,
+        absolute=motion.absolute | moved, reference=reference,
     )  # fmt: skip

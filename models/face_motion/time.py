@@ -18,9 +18,11 @@ def slice_motion(motion: FaceMotion, start: int, stop: int) -> FaceMotion:
 
 
 def sample_motion(motion: FaceMotion, positions: Tensor) -> FaceMotion:
-    """Frames at fractional positions [M], clamped to the ends; poses along the shortest turn. ValueError if empty."""
+    """Frames at fractional positions [M], clamped to the ends; poses by the shortest turn. ValueError if empty."""
     if len(motion) == 0:
-        raise ValueError("face motion: it has 0 frames, so it cannot be brought to another length or frame rate.")
+        raise ValueError(
+            "face motion: it has 0 frames, so it cannot be brought to another length or frame rate."
+        )
     place = positions.double().clamp(0, len(motion) - 1)
     low = place.floor().long()
     high = (low + 1).clamp(max=len(motion) - 1)
@@ -37,8 +39,10 @@ def sample_motion(motion: FaceMotion, positions: Tensor) -> FaceMotion:
 
 
 def retime(motion: FaceMotion, fps: Fraction, frames: int | None = None) -> FaceMotion:
-    """The same motion at the same speed at another frame rate; `frames` of it (the last one is held), or all of it."""
-    count = frames if frames is not None else max(1, math.floor(len(motion) * fps / motion.fps + Fraction(1, 2)))
+    """The same motion and speed at another frame rate; `frames` of it (the last one is held), or all of it."""
+    count = (
+        frames if frames is not None else max(1, math.floor(len(motion) * fps / motion.fps + Fraction(1, 2)))
+    )
     # Frame i is the middle of its time, so frame times are (i + 1/2) / fps on both sides.
     positions = (torch.arange(count, dtype=torch.float64) + 0.5) * float(motion.fps / fps) - 0.5
     return replace(sample_motion(motion, positions), fps=fps)

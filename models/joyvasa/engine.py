@@ -39,6 +39,7 @@ class JoyVASAEngine:
 
     id = "JoyVASA"
     native_fps: Fraction | None = Fraction(FPS)
+    reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
 
     def __init__(
         self, network: Callable[[], nn.Module], template: MotionTemplate, options: JoyVASAOptions = JoyVASAOptions(),

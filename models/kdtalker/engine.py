@@ -33,6 +33,7 @@ class KDTalkerEngine:
 
     id = "KDTalker"
     native_fps: Fraction | None = Fraction(FPS)
+    reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
 
     def __init__(
         self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module], motion_extractor: Callable[[], nn.Module],

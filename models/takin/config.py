@@ -41,10 +41,10 @@ class TakinConfig:
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
-            raise ValueError(f"{NODE}: Takin-ADA's width {self.width} is no multiple of its {self.heads} heads.")
+            raise ValueError(f"Takin-ADA's width {self.width} is no multiple of its {self.heads} heads.")
         for name, value, known in (("prediction", self.prediction, PREDICTIONS), ("schedule", self.schedule, SCHEDULES)):
             if value not in known:
-                raise ValueError(f"{NODE}: Takin-ADA's {name} is {value!r}; {' or '.join(known)} is needed.")
+                raise ValueError(f"Takin-ADA's {name} is {value!r}; {' or '.join(known)} is needed.")
 
     def header(self) -> dict[str, str]:
         """The entry of a checkpoint's header."""
@@ -75,12 +75,12 @@ def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Tak
             "speech_layers": count_blocks(state, "speech_blocks."), "motion_layers": count_blocks(state, "motion_blocks."),
         }  # fmt: skip
     except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"{NODE}: the file is no Takin-ADA network of this pack ({error} does not fit).") from None
+        raise ValueError(f"the file is no Takin-ADA network of this pack ({error} does not fit).") from None
     wrong = {name: (written.get(name), size) for name, size in sizes.items() if written.get(name) != size}
     if wrong:
         name, (header, found) = next(iter(wrong.items()))
         raise ValueError(
-            f"{NODE}: the Takin-ADA file says {name} {header}, but its tensors have {found}: its header and its weights are of "
+            f"the Takin-ADA file says {name} {header}, but its tensors have {found}: its header and its weights are of "
             "different networks. Take a file as tools/takin_train.py wrote it."
         )
     return TakinConfig(**sizes, **words)

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..face_motion import CONTROLS
+from ..face_motion.emotion_names import emotion_name
 from ..face_motion.rig import rig_matrix
-from .config import EMOTIONS, EXPRESSION, NODE
+from .config import EMOTIONS, EXPRESSION
 
 FURROW = len(CONTROLS)  # the rig's last row
 FROWN = {(14, 1): 0.014, (20, 1): 0.008}  # corners of the mouth down; (keypoint, axis): keypoint units
@@ -58,27 +59,30 @@ def emotion_weights(asked: str, name: str = "emotion") -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in asked.split(","))):
         found = re.fullmatch(r"([^\d\s:]+)[\s:]*(\S+)?", part)
-        emotion = found.group(1).lower() if found else part
-        if emotion not in EMOTIONS:
-            raise ValueError(f"{NODE}: {name} has {emotion!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+        word = found.group(1) if found else part
+        emotion = emotion_name(word, EMOTIONS)
+        if emotion is None:
+            raise ValueError(f"{name} has {word.lower()!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+        if emotion in weights:
+            raise ValueError(f"{name} has {emotion} twice; write each emotion once.")
         try:
             weights[emotion] = float(found.group(2) or 1)
         except ValueError:
-            raise ValueError(f"{NODE}: {name} has {part!r}; a name and a number are needed, such as \"happy 2, sad 1\".") from None
+            raise ValueError(f"{name} has {part!r}; a name and a number are needed, such as \"happy 2, sad 1\".") from None
     return weights
 
 
 def emotion_label(weights: Mapping[str, float], intensity: float, name: str = "emotion") -> Tensor:
     """[8] shares of EMOTIONS (they sum to 1) times intensity 0..1; ValueError that says what is wrong with input `name`."""
     if unknown := set(weights) - set(EMOTIONS):
-        raise ValueError(f"{NODE}: {name} has {sorted(unknown)[0]!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+        raise ValueError(f"{name} has {sorted(unknown)[0]!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
     if not (math.isfinite(intensity) and 0 <= intensity <= 1):
-        raise ValueError(f"{NODE}: emotion_intensity is {intensity:g}; it must be between 0 (none) and 1 (full).")
+        raise ValueError(f"emotion_intensity is {intensity:g}; it must be between 0 (none) and 1 (full).")
     label = torch.tensor([float(weights.get(emotion, 0.0)) for emotion in EMOTIONS])
     if not torch.isfinite(label).all() or (label < 0).any():
-        raise ValueError(f"{NODE}: {name} has a weight that is negative or no number; weights are shares, 0 or more.")
+        raise ValueError(f"{name} has a weight that is negative or no number; weights are shares, 0 or more.")
     if label.sum() == 0:
-        raise ValueError(f"{NODE}: the weights of {name} sum to 0; give at least one emotion a weight above 0.")
+        raise ValueError(f"the weights of {name} sum to 0; give at least one emotion a weight above 0.")
     return label / label.sum() * intensity
 
 

@@ -27,7 +27,9 @@ def change(count: int = 50, seed: int = 0) -> FaceMotion:
     pose = 5 * torch.randn(count, 3, generator=generator).cumsum(0) / max(count, 1) ** 0.5
     shift = 0.01 * torch.randn(count, 3, generator=generator)
     scale = 1 + 0.02 * torch.randn(count, generator=generator)
-    return FaceMotion.from_controls(random_controls(count, seed), pose, shift, scale, FPS, source={"producer": "test"})
+    return FaceMotion.from_controls(
+        random_controls(count, seed), pose, shift, scale, FPS, source={"producer": "test"}
+    )
 
 
 def absolute(count: int = 50, seed: int = 0) -> FaceMotion:

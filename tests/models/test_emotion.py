@@ -78,7 +78,7 @@ def test_lips_still_close_and_open_for_speech(spoken, name):
 def test_moods_go_where_they_should(spoken):
     change = {name: (felt(spoken, name).controls - spoken.controls).mean(0) for name in MOODS}
     assert change["happy"][SMILE] > 0.2 and change["sad"][SMILE] < -0.1
-    assert change["surprise"][BROW] > 0.3 and change["angry"][BROW] < -0.3
+    assert change["surprised"][BROW] > 0.3 and change["angry"][BROW] < -0.3
 
 
 def test_curves_and_mixtures_over_time(spoken):

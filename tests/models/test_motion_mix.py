@@ -6,7 +6,15 @@ from itertools import product
 
 import pytest
 import torch
-from talking_portrait.models.face_motion import CONTROL_GROUPS, CONTROLS, GROUPS, KEYPOINTS, FaceMotion, ResolvedMotion, resolve
+from talking_portrait.models.face_motion import (
+    CONTROL_GROUPS,
+    CONTROLS,
+    GROUPS,
+    KEYPOINTS,
+    FaceMotion,
+    ResolvedMotion,
+    resolve,
+)
 from talking_portrait.models.face_motion.head import head_motion
 from talking_portrait.models.face_motion.mix import blend, concat
 from talking_portrait.models.face_motion.time import slice_motion
@@ -25,10 +33,16 @@ PAIRS = list(product(KINDS, KINDS))
 def part(resolved: ResolvedMotion, group: str) -> list[torch.Tensor]:
     """What a renderer reads of one group, of either kind of renderer."""
     if group in KEYPOINTS:
-        return [resolved.expression[:, list(KEYPOINTS[group])], resolved.controls[:, list(CONTROL_GROUPS[group])]]
+        return [
+            resolved.expression[:, list(KEYPOINTS[group])],
+            resolved.controls[:, list(CONTROL_GROUPS[group])],
+        ]
     if group == "pose":
         return [resolved.rotation, resolved.pose_delta]
-    return [getattr(resolved, group), getattr(resolved, "scale_ratio" if group == "scale" else "translation_delta")]
+    return [
+        getattr(resolved, group),
+        getattr(resolved, "scale_ratio" if group == "scale" else "translation_delta"),
+    ]
 
 
 def distance(one: ResolvedMotion, other: ResolvedMotion, group: str) -> float:
@@ -104,7 +118,9 @@ def test_regions_are_taken_apart_in_both_views():
     assert torch.equal(lips.controls[:, jaw], change(50, 1).controls[:, jaw])
     assert torch.equal(lips.controls[:, blink], change(50, 0).controls[:, blink])
     assert torch.equal(lips.expression[:, 19], change(50, 1).expression[:, 19])
-    assert torch.equal(lips.expression[:, 11], change(50, 0).expression[:, 11]) and torch.equal(lips.pose, change(50, 0).pose)
+    assert torch.equal(lips.expression[:, 11], change(50, 0).expression[:, 11]) and torch.equal(
+        lips.pose, change(50, 0).pose
+    )
 
 
 @pytest.mark.parametrize(("other", "reason"), [

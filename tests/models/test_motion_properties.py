@@ -71,7 +71,9 @@ def with_head(motion: FaceMotion, random: np.random.Generator) -> FaceMotion:
     mode = str(random.choice(HEAD_MODES))
     leader = made(random) if mode in LED else None
     amount = 1.0 if mode == "hold" else float(random.uniform(0, 2))
-    return head_motion(motion, mode, amount, float(random.choice([0, 0.2])), tuple(random.uniform(-5, 5, 3)), leader)
+    return head_motion(
+        motion, mode, amount, float(random.choice([0, 0.2])), tuple(random.uniform(-5, 5, 3)), leader
+    )
 
 
 def with_mood(motion: FaceMotion, random: np.random.Generator) -> FaceMotion:
@@ -85,15 +87,21 @@ def cut(motion: FaceMotion, random: np.random.Generator) -> FaceMotion:
 
 
 def pick(motion: FaceMotion, random: np.random.Generator) -> FaceMotion:
-    return sample_motion(motion, torch.from_numpy(random.uniform(-1, len(motion), int(random.integers(1, 20)))))
+    return sample_motion(
+        motion, torch.from_numpy(random.uniform(-1, len(motion), int(random.integers(1, 20))))
+    )
 
 
 OPERATIONS: dict[str, Callable[[FaceMotion, np.random.Generator], FaceMotion]] = {
     "add": lambda motion, random: add(motion, as_changes(like(motion, random), GROUPS)),
     "amounts": lambda motion, random: with_amounts(motion, MotionSettings(*random.uniform(0, 2, 2).tolist())),
     "as changes": lambda motion, random: as_changes(motion, some_groups(random)),
-    "blend": lambda motion, random: blend(motion, like(motion, random), weight(motion, random), some_groups(random)),
-    "blend into another": lambda motion, random: blend(like(motion, random), motion, weight(motion, random), some_groups(random)),
+    "blend": lambda motion, random: blend(
+        motion, like(motion, random), weight(motion, random), some_groups(random)
+    ),
+    "blend into another": lambda motion, random: blend(
+        like(motion, random), motion, weight(motion, random), some_groups(random)
+    ),
     "blinks": lambda motion, random: scale_blinks(motion, float(random.choice([0.0, 1.0, 1.7]))),
     "concat": lambda motion, random: concat(motion, like(motion, random), int(random.integers(0, 5))),
     "cut": cut,
@@ -109,7 +117,9 @@ OPERATIONS: dict[str, Callable[[FaceMotion, np.random.Generator], FaceMotion]] =
 def equal(one: FaceMotion, other: FaceMotion) -> bool:
     """To the bit, with all that says what the numbers mean."""
     facts = [(m.fps, m.absolute, m.absolute_share, m.source, m.reference is None) for m in (one, other)]
-    if facts[0] != facts[1] or not all(torch.equal(getattr(one, track), getattr(other, track)) for track in TRACKS):
+    if facts[0] != facts[1] or not all(
+        torch.equal(getattr(one, track), getattr(other, track)) for track in TRACKS
+    ):
         return False
     return one.reference is None or all(
         torch.equal(torch.as_tensor(value), torch.as_tensor(getattr(other.reference, name)))
@@ -144,7 +154,9 @@ def test_every_chain_of_operations_is_saved_and_comes_back_equal(tmp_path, seed)
     assert len(done) > len(OPERATIONS) / 2
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "kalman"])  # that node made its motion itself
+@pytest.mark.parametrize(
+    "name", [name for name in OPERATIONS if name != "kalman"]
+)  # that node made its motion itself
 def test_a_result_can_be_changed_in_place_without_its_source(name):
     for seed, make in enumerate(MAKERS.values()):
         motion, kept = make(9, seed), make(9, seed)
