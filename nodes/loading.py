@@ -1,7 +1,6 @@
 """One loaded model per file and precision, shared by every loader, owned by ComfyUI's memory manager."""
 
 import logging
-import pickle
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -14,18 +13,24 @@ import comfy.model_patcher
 import comfy.ops
 import comfy.utils
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..models.safe_pickle import load_tensors
+from ..models.safe_files import (
+    BAD_CONTENT,
+    Unreadable,
+    check_safetensors,
+    enough_memory,
+    is_out_of_memory,
+    load_tensors,
+    read_safetensors,
+    reading,
+    weight_kind,
+)
 
 Builder = Callable[..., nn.Module]  # build(state_dict, metadata, device=, dtype=, operations=) -> module without weights
 Converter = Callable[[Any], dict[str, Tensor]]  # a file's content -> the network's state dict; ValueError says why it cannot
 
-DAMAGED = (
-    RuntimeError, ValueError, OSError, EOFError, KeyError, IndexError, AttributeError, TypeError, pickle.UnpicklingError,
-    SafetensorError,
-)  # fmt: skip
+FOR_COMFYUI = (".safetensors", ".sft")  # what ComfyUI's own loader takes for safetensors
 
 # Weak: the cache keeps nothing alive. Keyed patchers live as long as some node output, or ComfyUI, holds them.
 _alive: "weakref.WeakValueDictionary[tuple, Any]" = weakref.WeakValueDictionary()
@@ -74,12 +79,13 @@ def load_shared(
     except OSError:
         raise ValueError(f"{node}: {path} does not exist.") from None
     key = (kind, str(path.resolve()), status.st_size, status.st_mtime_ns, dtype, str(device))
-    with _lock:
+    with _lock, enough_memory(path):
         patcher = _alive.get(key)
         if patcher is None:
             state, metadata = read_weights(path, node)
             state = converted(state, convert, path, node)
             operations = comfy.ops.pick_operations(dtype, compute, load_device=device)
+            check_sizes(lambda: build(state, metadata, device="meta", dtype=dtype, operations=operations), state, path, node)
             model = build(state, metadata, device=offload, dtype=dtype, operations=operations).eval()
             comfy.model_management.archive_model_dtypes(model)
             patcher = comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=offload)
@@ -93,25 +99,45 @@ def load_shared(
 
 
 def read_weights(path: Path, node: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header of a weight file, read without running anything in it; ValueError if it is damaged."""
+    """Tensors and header of a weight file, whatever its ending, without running anything in it; ValueError if it is damaged."""
     try:
-        if path.suffix in (".pth", ".pt", ".ckpt"):
+        if weight_kind(path) != "safetensors":
             return load_tensors(path), {}
-        state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
-    except DAMAGED as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ValueError(f"{node}: {path.name} cannot be read ({reason}). Download it again: {path}") from error
-    return state, metadata or {}
+        check_safetensors(path)
+        if path.suffix.lower() not in FOR_COMFYUI:
+            metadata, state = read_safetensors(path)
+            return state, metadata
+        with reading(path):
+            state, metadata = comfy.utils.load_torch_file(str(path), safe_load=True, return_metadata=True)
+            return state, metadata or {}
+    except Unreadable as error:
+        raise ValueError(f"{node}: {error} Download it again: {path}") from error
 
 
 def converted(content: Any, convert: Converter | None, path: Path, node: str) -> dict[str, Tensor]:
     """The state dict in a file's content; ValueError in `node`'s name if it is another file."""
     try:
-        if not isinstance(content, Mapping):
-            raise ValueError(f"it holds a {type(content).__name__}, not weights")
-        return dict(content) if convert is None else convert(content)
-    except ValueError as error:
-        raise ValueError(f"{node}: {path} cannot be used: {error}. Put the right file in its place.") from None
+        with enough_memory(path):
+            state = dict(content) if convert is None else convert(content)
+        if wrong := [key for key, value in state.items() if not isinstance(value, Tensor)]:
+            raise ValueError(f"{wrong[0]} in it is no tensor")
+        return state
+    except BAD_CONTENT as error:
+        if is_out_of_memory(error):
+            raise
+        reason = error if isinstance(error, ValueError) else "its parts have not the names and sizes of this network's"
+        raise ValueError(f"{node}: {path} cannot be used: {reason}. Put the right file in its place.") from error
+
+
+def check_sizes(build: Callable[[], nn.Module], state: dict[str, Tensor], path: Path, node: str) -> None:
+    """ValueError, before any memory is taken, unless the network of the sizes that `state` tells is the one it fills."""
+    try:
+        blank = build()
+    except BAD_CONTENT as error:
+        if isinstance(error, ValueError) or is_out_of_memory(error):
+            raise
+        raise ValueError(f"{node}: {path.name} does not fit this network: its tensors have other sizes.") from error
+    load_strictly(blank, state, True, path, node)
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], assign: bool, path: Path, node: str) -> None:

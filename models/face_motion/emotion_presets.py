@@ -5,14 +5,14 @@ pose_degrees (pitch, yaw, roll). Optional: keypoints, a list of [keypoint 0..20,
 units] for what the rig cannot say.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .emotion import NEUTRAL, NODE, ROWS, Emotion
+from ..safe_files import Unreadable, load_json, shown
+from .emotion import NEUTRAL, ROWS, Emotion
 
 FOLDER = Path(__file__).resolve().parent / "emotions"
 FORMAT, VERSION = "talking-portrait emotion", 1
@@ -34,16 +34,10 @@ def load_presets(folder: Path = FOLDER) -> dict[str, Emotion]:
 def load_preset(path: Path) -> Emotion:
     """One emotion; ValueError that names the file and the value that is wrong."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
-        return read_preset(json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse), path.stem)
-    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{NODE}: the preset {path.name} cannot be used: {error}. Correct the file, or take it away.") from None
-
-
-def refuse(word: str) -> float:
-    """NaN and Infinity are no JSON numbers, though Python would read them."""
-    raise ValueError(f"{word} is no number")
+        return read_preset(load_json(path, LARGEST_FILE), path.stem)
+    except ValueError as error:
+        reason = error.reason if isinstance(error, Unreadable) else error
+        raise ValueError(f"the preset {path.name} cannot be used: {reason}. Correct the file, or take it away.") from None
 
 
 def read_preset(data: Any, name: str) -> Emotion:
@@ -51,9 +45,9 @@ def read_preset(data: Any, name: str) -> Emotion:
     if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("version") != VERSION:
         raise ValueError(f"format and version must be {FORMAT!r} and {VERSION}")
     if unknown := sorted(set(data) - KNOWN):
-        raise ValueError(f"there is no entry called {', '.join(unknown)}; there are {', '.join(sorted(KNOWN))}")
+        raise ValueError(f"there is no entry called {shown(', '.join(unknown))}; there are {', '.join(sorted(KNOWN))}")
     if data.get("name") != name or not name.isidentifier():
-        raise ValueError(f"name is {data.get('name')!r}; it must be the file's: letters, digits and _, a letter first")
+        raise ValueError(f"name is {shown(data.get('name'))}; it must be the file's: letters, digits and _, a letter first")
     licence = data.get("licence")
     if not isinstance(licence, str) or not licence:
         raise ValueError("licence is missing; say under which licence the numbers may be used")
@@ -76,7 +70,7 @@ def with_keypoints(extra: Any, entries: Any) -> Any:
     for entry in entries:
         right = isinstance(entry, list) and len(entry) == 3 and type(entry[0]) is int and entry[1] in ("x", "y", "z")
         if not right or not 0 <= entry[0] < len(extra):
-            raise ValueError(f"keypoints holds {entry!r}; [keypoint 0..{len(extra) - 1}, 'x', 'y' or 'z', offset] is needed")
+            raise ValueError(f"keypoints holds {shown(entry)}; [keypoint 0..{len(extra) - 1}, 'x', 'y' or 'z', offset] is needed")
         extra[entry[0], "xyz".index(entry[1])] = checked(entry[2], "keypoints", f"{entry[0]}{entry[1]}")
     return extra
 
@@ -84,5 +78,5 @@ def with_keypoints(extra: Any, entries: Any) -> Any:
 def checked(value: Any, group: str, key: str) -> float:
     """A finite number within the group's limit."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value) > LIMITS[group]:
-        raise ValueError(f"{group} {key} is {value!r}; a number within -{LIMITS[group]:g} and {LIMITS[group]:g} is needed")
+        raise ValueError(f"{group} {key} is {shown(value)}; a number within -{LIMITS[group]:g} and {LIMITS[group]:g} is needed")
     return float(value)

@@ -6,20 +6,20 @@ t [1,3]}], and per frame the ratios of eye opening c_eyes_lst [1,2] and lip open
 
 import pickle
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..safe_pickle import load_arrays
+from ..atomic_file import atomic_file
+from ..safe_files import Damaged, Unreadable, load_arrays, numbers
 from .container import GROUPS, FaceFrame, FaceMotion
+from .frame_rate import checked_rate, rate_of
 from .resolve import resolve
 from .rig import CONTROLS
 from .rotation import pose_degrees
 
-LOAD = "Load Face Motion"
 SHAPES = {"exp": (21, 3), "R": (3, 3), "t": (3,), "scale": ()}
 OPEN_EYE, OPEN_LIPS = 0.4, 0.45  # LivePortrait's ratios of an open eye, and of a mouth at jawOpen 1
 
@@ -27,37 +27,36 @@ OPEN_EYE, OPEN_LIPS = 0.4, 0.45  # LivePortrait's ratios of an open eye, and of 
 def load_template(path: Path) -> FaceMotion:
     """Read a template as absolute motion; ValueError that names the file if it is missing, damaged, unsafe or another."""
     if not path.is_file():
-        raise ValueError(f"{LOAD}: there is no file {path}.")
+        raise ValueError(f"there is no file {path}.")
     try:
         data = load_arrays(path)
-    except ValueError as error:
-        raise ValueError(f"{LOAD}: {path.name} is no LivePortrait motion template that may be opened safely ({error}).") from None
+    except Unreadable as error:
+        raise ValueError(f"{path.name} is no LivePortrait motion template that may be opened safely ({error.reason}).") from None
     frames = data.get("motion") if isinstance(data, dict) else None
     if not isinstance(frames, list) or not frames:
-        raise ValueError(f"{LOAD}: {path.name} holds no list called motion; it is no LivePortrait motion template.")
-    tracks = {key: stacked(frames, key, path) for key in SHAPES}
+        raise ValueError(f"{path.name} holds no list called motion; it is no LivePortrait motion template.")
     try:
-        rate = Fraction(float(data.get("output_fps", 25))).limit_denominator(1000)
+        tracks = {key: stacked(frames, key) for key in SHAPES}
         return FaceMotion.from_expression(
-            tracks["exp"], pose_degrees(tracks["R"]), tracks["t"], tracks["scale"], rate,
+            tracks["exp"], pose_degrees(tracks["R"]), tracks["t"], tracks["scale"], rate_of(data.get("output_fps", 25)),
             source={"producer": "LivePortrait template"}, absolute=frozenset(GROUPS),
         )  # fmt: skip
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{LOAD}: {path.name}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
 
 
-def stacked(frames: list[Any], key: str, path: Path) -> torch.Tensor:
-    """[N,...] one value of every frame; ValueError that names file, frame and value."""
+def stacked(frames: list[Any], key: str) -> torch.Tensor:
+    """[N,...] one value of every frame; ValueError that names frame and value."""
     values = []
     for number, frame in enumerate(frames):
         if not isinstance(frame, Mapping) or key not in frame:
-            raise ValueError(f"{LOAD}: {path.name}: frame {number} has no {key}; it is no LivePortrait motion template.")
+            raise ValueError(f"frame {number} has no {key}; it is no LivePortrait motion template.")
         try:
-            value = np.asarray(frame[key], np.float32)
-        except (TypeError, ValueError):
-            raise ValueError(f"{LOAD}: {path.name}: {key} of frame {number} is no array of numbers.") from None
-        if value.size != np.prod(SHAPES[key], dtype=int) or not np.isfinite(value).all():
-            raise ValueError(f"{LOAD}: {path.name}: {key} of frame {number} has shape {value.shape} or is not finite.")
+            value = numbers(frame[key])
+        except Damaged as error:
+            raise ValueError(f"{key} of frame {number} is {error}.") from None
+        if value.size != np.prod(SHAPES[key], dtype=int):
+            raise ValueError(f"{key} of frame {number} has shape {value.shape}; {SHAPES[key]} is needed.")
         values.append(value.reshape(SHAPES[key]))
     return torch.from_numpy(np.stack(values))
 
@@ -74,8 +73,9 @@ def save_template(motion: FaceMotion, path: Path, face: FaceFrame | None = None)
         for i in range(len(motion))
     ]  # fmt: skip
     template = {
-        "n_frames": len(motion), "output_fps": float(motion.fps), "motion": frames,
+        "n_frames": len(motion), "output_fps": float(checked_rate(motion.fps)), "motion": frames,
         "c_eyes_lst": [OPEN_EYE * (1 - row[None, blink]) for row in controls],
         "c_lip_lst": [OPEN_LIPS * row[None, jaw] for row in controls],
     }  # fmt: skip
-    path.write_bytes(pickle.dumps(template, protocol=4))
+    with atomic_file(path) as hidden:
+        hidden.write_bytes(pickle.dumps(template, protocol=4))

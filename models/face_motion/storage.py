@@ -1,26 +1,27 @@
 """FACE_MOTION on disk: safetensors with a JSON header. It comes back exactly, and no file can run anything."""
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ..atomic_file import atomic_file
+from ..safe_files import Damaged, Unreadable, parse_json, read_safetensors
 from .container import FaceFrame, FaceMotion
+from .frame_rate import checked_rate, parse_rate
 from .liveportrait_template import load_template, save_template
 
 FORMAT, VERSION = "talking-portrait-face-motion", 1
 FORMATS = {"safetensors": ".safetensors", "LivePortrait template": ".pkl"}
 TENSORS = ("expression", "pose", "translation", "scale", "controls", "valid")
 REFERENCE = ("expression", "pose", "translation", "controls")
-LOAD, SAVE = "Load Face Motion", "Save Face Motion"
+LARGEST_HEADER = 1_000_000  # characters
 
 
 def save_any(motion: FaceMotion, path: Path) -> None:
-    """Write a motion in the format that the ending of `path` names (FORMATS)."""
+    """Write a motion in the format that the ending of `path` names (FORMATS), whole or not at all."""
     (save_template if path.suffix.lower() == ".pkl" else save_motion)(motion, path)
 
 
@@ -31,68 +32,86 @@ def load_any(path: Path) -> FaceMotion:
 
 def save_motion(motion: FaceMotion, path: Path) -> None:
     """Write a motion; 25 frames per second take about 9 kB per second. ValueError if `source` is not plain data."""
-    tensors = {name: getattr(motion, name).contiguous() for name in TENSORS}
     header: dict[str, Any] = {
-        "version": VERSION, "fps": str(motion.fps), "absolute": sorted(motion.absolute), "source": dict(motion.source),
+        "version": VERSION, "fps": str(checked_rate(motion.fps)), "absolute": sorted(motion.absolute),
+        "source": dict(motion.source), "absolute_share": dict(motion.absolute_share),
     }  # fmt: skip
-    if motion.absolute_share:
-        header["absolute_share"] = dict(motion.absolute_share)
     if motion.reference is not None:
-        tensors |= {f"reference.{name}": getattr(motion.reference, name).contiguous() for name in REFERENCE}
         header["reference_scale"] = motion.reference.scale
+    data = save(tensors_of(motion), {"format": FORMAT, "motion": header_text(header)})
+    with atomic_file(path) as hidden:
+        hidden.write_bytes(data)
+
+
+def tensors_of(motion: FaceMotion) -> dict[str, torch.Tensor]:
+    """Every tensor under its name in the file; copies, for safetensors refuses tensors that share memory."""
+    tensors = {name: getattr(motion, name) for name in TENSORS}
+    if motion.reference is not None:
+        tensors |= {f"reference.{name}": getattr(motion.reference, name) for name in REFERENCE}
+    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+
+
+def header_text(header: dict[str, Any]) -> str:
+    """The header as JSON that can be read again; ValueError if it cannot."""
     try:
-        text = json.dumps(header)
-    except TypeError as error:
-        raise ValueError(f"{SAVE}: the facts about the motion's source are not plain data ({error}).") from None
-    save_file(tensors, path, {"format": FORMAT, "motion": text})
+        text = json.dumps(header, allow_nan=False)
+        parse_json(text, LARGEST_HEADER)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the facts about the motion's source are not plain data ({error}).") from None
+    return text
 
 
 def load_motion(path: Path) -> FaceMotion:
     """Read a motion; ValueError that names the file if it is missing, damaged, newer, or something else."""
-    metadata, tensors = read_safetensors(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; give a path, or a name in ComfyUI's output or input folder, with its ending.")
+    try:
+        metadata, tensors = read_safetensors(path, [*TENSORS, *(f"reference.{name}" for name in REFERENCE)])
+    except Unreadable as error:
+        raise ValueError(f"{path.name} is damaged or no safetensors file ({error.reason}).") from None
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"{LOAD}: {path.name} holds no face motion; it is another kind of safetensors file.")
+        raise ValueError(f"{path.name} holds no face motion; it is another kind of safetensors file.")
     header = read_header(metadata, path)
     parts = [*TENSORS, *(f"reference.{name}" for name in REFERENCE if "reference_scale" in header)]
     if missing := [name for name in parts if name not in tensors]:
-        raise ValueError(f"{LOAD}: {path.name} lacks {', '.join(missing)}; save the motion again.")
+        raise ValueError(f"{path.name} lacks {', '.join(missing)}; save the motion again.")
     try:
-        reference = None
-        if "reference_scale" in header:
-            values = {name: tensors[f"reference.{name}"] for name in REFERENCE}
-            reference = FaceFrame(scale=float(header["reference_scale"]), **values)
-        return FaceMotion(
-            **{name: tensors[name] for name in TENSORS}, fps=Fraction(header["fps"]), reference=reference,
-            absolute=frozenset(header["absolute"]), source=header["source"],
-            absolute_share=dict(header.get("absolute_share", {})),
-        )  # fmt: skip
-    except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"{LOAD}: {path.name}: {error}") from None
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
-    """Header and tensors of a file; ValueError that names it if it is missing or damaged."""
-    if not path.is_file():
-        raise ValueError(
-            f"{LOAD}: there is no file {path}; give a path, or a name in ComfyUI's output or input folder, with its ending."
-        )
-    try:
-        with safe_open(str(path), "pt") as file:
-            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{LOAD}: {path.name} is damaged or no safetensors file ({error}).") from None
+        return assembled(header, tensors)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
 
 
 def read_header(metadata: dict[str, str], path: Path) -> dict[str, Any]:
     """The facts beside the tensors; ValueError that names the file if they are missing, unreadable or newer."""
     try:
-        header = json.loads(metadata["motion"])
-        newer = header["version"] > VERSION
-        lacking = [name for name in ("fps", "absolute", "source") if name not in header]
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{LOAD}: the header of {path.name} is damaged; save the motion again.") from None
-    if newer:
-        raise ValueError(f"{LOAD}: {path.name} was written by a newer version of this pack; update the pack.")
-    if lacking:
-        raise ValueError(f"{LOAD}: the header of {path.name} lacks {', '.join(lacking)}; save the motion again.")
+        header = parse_json(metadata.get("motion", ""), LARGEST_HEADER)
+    except Damaged as error:
+        raise ValueError(f"the header of {path.name} is damaged ({error}); save the motion again.") from None
+    if not isinstance(header, dict) or type(header.get("version")) is not int:
+        raise ValueError(f"the header of {path.name} is damaged (it has no version); save the motion again.")
+    if header["version"] > VERSION:
+        raise ValueError(f"{path.name} was written by a newer version of this pack; update the pack.")
+    if lacking := [name for name in ("fps", "absolute", "source") if name not in header]:
+        raise ValueError(f"the header of {path.name} lacks {', '.join(lacking)}; save the motion again.")
     return header
+
+
+def assembled(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FaceMotion:
+    """The motion of a header and tensors; ValueError if they do not make one."""
+    groups, source, scale = header["absolute"], header["source"], header.get("reference_scale")
+    if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
+        raise ValueError("its list of absolute groups is damaged.")
+    shares = header.get("absolute_share", {})
+    if not isinstance(shares, dict) or not all(type(share) in (int, float) for share in shares.values()):
+        raise ValueError("its shares of absolute values are damaged.")
+    if not isinstance(source, dict):
+        raise ValueError("the facts about its source are damaged.")
+    reference = None
+    if "reference_scale" in header:
+        if type(scale) not in (int, float):
+            raise ValueError("the scale of its reference is no number.")
+        reference = FaceFrame(scale=float(scale), **{name: tensors[f"reference.{name}"] for name in REFERENCE})
+    return FaceMotion(
+        **{name: tensors[name] for name in TENSORS}, fps=parse_rate(header["fps"]), reference=reference,
+        absolute=frozenset(groups), source=source, absolute_share=shares,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..safe_files import named_tensors
 from .audio_encoder import NEW_NAMES, hubert_config
 from .config import JoyVASAConfig
 from .network import sinusoids
@@ -20,10 +21,7 @@ def generator_state(content: Mapping[str, Any]) -> State:
 
     ValueError if the weights are not in it, or if its tables are not the sinusoids that the network computes itself.
     """
-    inner = content.get("model", content)
-    if not isinstance(inner, Mapping):
-        inner = {}
-    state = {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, Tensor)}
+    state = named_tensors(content.get("model", content))
     if SIGNATURE not in state:
         raise ValueError(f"it holds no weights called {SIGNATURE}, so it is not JoyVASA's motion generator")
     for key in (PLACES, STEPS):
@@ -48,5 +46,6 @@ def joyvasa_state(content: Mapping[str, Any]) -> State:
 
 def check_table(key: str, table: Tensor) -> None:
     """ValueError unless [1,N,C] holds sines and cosines of 0 to N - 1."""
-    if table.ndim != 3 or not torch.allclose(table[0].float(), sinusoids(torch.arange(table.shape[1]), table.shape[2]), atol=1e-3):
+    right = table.ndim == 3 and len(table) == 1 and table.numel() > 0
+    if not right or not torch.allclose(table[0].float(), sinusoids(torch.arange(table.shape[1]), table.shape[2]), atol=1e-3):
         raise ValueError(f"its {key} is no table of sinusoids, so it is another edition of JoyVASA")

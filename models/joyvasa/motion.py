@@ -1,6 +1,5 @@
 """JoyVASA's 70 numbers per frame in LivePortrait's units, and how its authors render them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,11 +12,12 @@ from scipy.signal import lfilter
 from torch import Tensor
 
 from ..face_motion import GROUPS, FaceMotion
-from ..safe_pickle import load_arrays
+from ..safe_files import Damaged, Unreadable, load_arrays, load_json, numbers
 
 ORDER = (("exp", 63), ("scale", 1), ("t", 3), ("pitch", 1), ("yaw", 1), ("roll", 1))  # what comes after them is not used
 HEAD = ("scale", "t", "pitch", "yaw", "roll")
 STATISTICS = {"mean_exp": 63, "std_exp": 63} | {f"{kind}_{name}": size for name, size in ORDER[1:] for kind in ("min", "max")}
+LARGEST_JSON = 1_000_000  # bytes
 RELATIVE = dict.fromkeys(GROUPS, "relative")
 STILL_HEAD, STILL_FACE = {"pose": "still"}, dict.fromkeys(("lips", "eyes", "rest"), "still")
 PUBLISHED_RULES: dict[str, dict[str, str]] = {  # animation region -> rules for `resolve`; size and place move in all of them
@@ -69,16 +69,26 @@ def face_motion(parts: Mapping[str, Tensor], source: Mapping[str, Any]) -> FaceM
     return FaceMotion(**{**vars(motion), "reference": motion.frame(0)})
 
 
+def statistic(content: Any, name: str) -> np.ndarray:
+    """[n] float32: one entry of a template; Damaged if it is missing or holds no numbers."""
+    if not isinstance(content, Mapping) or name not in content:
+        raise Damaged(f"{name!r} is missing")
+    try:
+        return numbers(content[name]).reshape(-1)
+    except Damaged as error:
+        raise Damaged(f"{name} must be {STATISTICS[name]} finite numbers, but is {error}") from None
+
+
 def read_template(path: Path, node: str) -> MotionTemplate:
     """motion_template.pkl, or the .json that tools/convert_joyvasa.py makes of it; ValueError in `node`'s name if it is damaged."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.suffix.lower() == ".json" else load_arrays(path)
-        values = {name: np.asarray(content[name], np.float32).reshape(-1) for name in STATISTICS}
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:100]
+        content = load_json(path, LARGEST_JSON) if path.suffix.lower() == ".json" else load_arrays(path)
+        values = {name: statistic(content, name) for name in STATISTICS}
+    except (Unreadable, Damaged) as error:
+        reason = error.reason if isinstance(error, Unreadable) else error
         raise ValueError(f"{node}: {path} is not JoyVASA's motion template ({reason}). Get it again.") from None
     for name, value in values.items():
-        if value.size != STATISTICS[name] or not np.isfinite(value).all():
+        if value.size != STATISTICS[name]:
             raise ValueError(f"{node}: {path}: {name} must be {STATISTICS[name]} finite numbers.")
     if (values["std_exp"] < 0).any() or any((values[f"max_{name}"] < values[f"min_{name}"]).any() for name in HEAD):
         raise ValueError(f"{node}: {path}: a deviation is negative or a limit is crossed, so it is no motion template.")

@@ -5,13 +5,14 @@ from typing import Any
 
 from torch import Tensor
 
+from ..safe_files import named_tensors
+
 State = dict[str, Tensor]
 
 
 def denoiser_state(content: Mapping[str, Any]) -> State:
     """KDTalker.pth (weights under `model`), or a flat file with the same keys. ValueError if they are not in it."""
-    inner = content.get("model", content)
-    state = {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, Tensor)}
+    state = named_tensors(content.get("model", content))
     state = {key: value for key, value in state.items() if key.startswith("point_model.")}
     if not state:
         raise ValueError("it holds no weights called point_model..., so it is not KDTalker's denoiser")
@@ -20,8 +21,7 @@ def denoiser_state(content: Mapping[str, Any]) -> State:
 
 def audio_encoder_state(content: Mapping[str, Any]) -> State:
     """wav2lip.pth (weights under `state_dict`), its audio encoder alone. ValueError if that is not in it."""
-    inner = content.get("state_dict", content)
-    state = {key.removeprefix("module."): value for key, value in inner.items() if isinstance(value, Tensor)}
+    state = named_tensors(content.get("state_dict", content))
     state = {key: value for key, value in state.items() if key.startswith("audio_encoder.")}
     if not state:
         raise ValueError("it holds no weights called audio_encoder..., so it is not Wav2Lip")

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..kalman import smooth
+from ..safe_files import Damaged, Unreadable, load_npz, numbers
 
 ORDER = (("scale", 1), ("yaw", 1), ("pitch", 1), ("roll", 1), ("t", 3), ("exp", 63))
 STATISTICS = tuple(f"{name}_{kind}" for name, _ in (*ORDER, ("kp", 63)) for kind in ("mean", "std"))
 SMOOTHED = ("pitch", "yaw", "roll", "t", "exp")  # scale is left as it is
+LARGEST = 10_000  # bytes of one array in norm.npz
 PROCESS, OBSERVATION = 0.05, 0.001  # variances of the published smoothing
 
 
@@ -46,16 +48,17 @@ def smoothed(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def read_statistics(path, node: str) -> MotionStatistics:
+def read_statistics(path: Path, node: str) -> MotionStatistics:
     """norm.npz, read without pickle; ValueError in `node`'s name when it is damaged or another file."""
     sizes = dict((*ORDER, ("kp", 63)))
     try:
-        with np.load(path, allow_pickle=False) as file:
-            values = {name: torch.from_numpy(file[name].astype(np.float32).reshape(-1)) for name in STATISTICS}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ValueError(f"{node}: {path} is not KDTalker's norm.npz ({str(error)[:100]}). Get it again.") from None
+        arrays = load_npz(path, STATISTICS, LARGEST)
+        values = {name: torch.from_numpy(numbers(array).reshape(-1)) for name, array in arrays.items()}
+    except (Unreadable, Damaged) as error:
+        reason = error.reason if isinstance(error, Unreadable) else f"a number is {error}"
+        raise ValueError(f"{node}: {path} is not KDTalker's norm.npz ({reason}). Get it again.") from None
     for name, value in values.items():
         size = sizes[name.rsplit("_", 1)[0]]
-        if value.numel() != size or not torch.isfinite(value).all() or (name.endswith("_std") and not (value > 0).all()):
+        if value.numel() != size or (name.endswith("_std") and not (value > 0).all()):
             raise ValueError(f"{node}: {path}: {name} must be {size} finite numbers, standard deviations above 0.")
     return MotionStatistics(values)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..safe_files import named_tensors
 from .appearance import build_appearance
 from .generator import build_generator, fold_spectral_norm
 from .motion_extractor import build_motion_extractor
@@ -44,12 +45,9 @@ class PublishedFile:
 
 def flattened(state: Mapping[str, Any]) -> State:
     """Plain keys: the stitching file's three inner dicts become prefixes, and `module.` goes."""
-    flat: State = {}
-    for key, value in state.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}_module.{inner.removeprefix('module.')}": tensor for inner, tensor in value.items()}
-        elif isinstance(value, Tensor):
-            flat[key.removeprefix("module.")] = value
+    flat = named_tensors(state)
+    for key, inner in state.items():
+        flat |= {f"{key}_module.{name}": tensor for name, tensor in named_tensors(inner).items()}
     return flat
 
 

@@ -126,6 +126,18 @@ class Hourglass(nn.Module):
         return F.relu(self.decoder.norm(self.decoder.conv(x)))
 
 
+class PreparedKernel:
+    """The spectrum of a convolution's weights, with a copy of them: comparing costs far less than transforming them."""
+
+    def __init__(self, weight: Tensor, bias: Tensor):
+        self.weight, self.bias = weight.detach().clone(), bias.detach().clone()
+        self.convolve = SpectralKernel(weight, bias)
+
+    def is_of(self, weight: Tensor, bias: Tensor) -> bool:
+        """Whether these are the weights, wherever they lie now and however they were changed in between."""
+        return torch.equal(self.weight, weight) and torch.equal(self.bias, bias)
+
+
 class DenseMotion(nn.Module):
     """Which of 22 shifts every voxel takes, and what is hidden."""
 
@@ -137,7 +149,7 @@ class DenseMotion(nn.Module):
         self.compress = operations.Conv3d(CHANNELS, COMPRESSED, 1, **options)
         self.norm = FrozenBatchNorm(COMPRESSED, **options)
         self.occlusion = operations.Conv2d(142 * DEPTH, 1, 7, padding=3, **options)
-        self._mask_kernel: tuple[int, SpectralKernel] | None = None  # of the weights at that address
+        self._mask_kernel: PreparedKernel | None = None
 
     def compressed(self, volume: Tensor) -> Tensor:
         """[1,32,16,64,64] -> [4,16,64,64]."""
@@ -154,12 +166,12 @@ class DenseMotion(nn.Module):
     def mask_logits(self, features: Tensor) -> Tensor:
         """[B,142,16,64,64] -> [B,22,16,64,64]; on a CPU in float32 the 7x7x7 kernel goes through its spectrum."""
         weight, bias = parameters_for(self.mask, features)
-        if features.device.type != "cpu" or features.dtype != torch.float32:
+        trained = torch.is_grad_enabled() and weight.requires_grad  # then every step needs the path back to the weights
+        if features.device.type != "cpu" or features.dtype != torch.float32 or trained:
             return conv_by_slices(features, weight, bias)
-        place = self.mask.weight.data_ptr()
-        if self._mask_kernel is None or self._mask_kernel[0] != place:
-            self._mask_kernel = (place, SpectralKernel(weight, bias))
-        return self._mask_kernel[1](features)
+        if self._mask_kernel is None or not self._mask_kernel.is_of(weight, bias):
+            self._mask_kernel = PreparedKernel(weight, bias)
+        return self._mask_kernel.convolve(features)
 
     def forward(self, source: WarpSource, driving: Tensor) -> DenseMotionField:
         shifts, stacked = self.candidates(source, driving)

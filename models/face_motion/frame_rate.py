@@ -1,0 +1,41 @@
+"""Frames per second in a file: bounded before they are computed with."""
+
+import numbers
+import re
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..safe_files import shown
+
+LEAST, MOST = Fraction(1, 1000), 1000
+PATTERN = re.compile(r"[0-9]{1,60}(/[0-9]{1,60})?|[0-9]{1,4}\.[0-9]{1,15}")
+
+
+def parse_rate(text: Any) -> Fraction:
+    """A rate written as "a/b" or as a decimal; ValueError if it is neither, or out of range."""
+    if not isinstance(text, str) or not PATTERN.fullmatch(text) or re.search("/0+$", text):
+        raise wrong_rate(text)
+    return checked_rate(Fraction(text))
+
+
+def rate_of(value: Any) -> Fraction:
+    """A rate given as a number, also as an array of one; ValueError as above."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real) or not 0 < value <= MOST:
+        raise wrong_rate(value)
+    return checked_rate(Fraction(float(value)).limit_denominator(1000))
+
+
+def checked_rate(rate: Fraction) -> Fraction:
+    """The rate itself if it is in range."""
+    if not LEAST <= rate <= MOST:
+        raise wrong_rate(rate)
+    return rate
+
+
+def wrong_rate(value: Any) -> ValueError:
+    """What to say of a rate."""
+    return ValueError(f"its frames per second are {shown(value)}; {float(LEAST):g} to {MOST} are possible.")
