@@ -4,6 +4,7 @@ The network learns changes from a person's resting face, as the shipped one does
 median of the person's films that are labelled neutral, or of all their films where none is. Angles are differences in degrees.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from takin_batches import LENGTHS, Batch
+from talking_portrait.models.face_motion.emotion_names import emotion_name
 from talking_portrait.models.takin.config import (
     ANGLES,
     COMMANDS,
@@ -58,6 +60,8 @@ class FilmFolder:
     encoder: str
     layers: int
     width: int
+    unlabelled: int  # files whose film has no emotion
+    films: int
 
     @property
     def minutes(self) -> float:
@@ -81,9 +85,9 @@ def read_folder(folder: Path) -> FilmFolder:
             with safe_open(str(path), "pt") as file:
                 header, shape = file.metadata(), file.get_slice("features").get_shape()
                 encoders.add(header["encoder"])
-                films.append((path, header["person"], header["emotion"],
+                films.append((path, header["person"], label_of(header),
                               *(file.get_tensor(name) for name in ("motion", "lids", "frames"))))  # fmt: skip
-        except (SafetensorError, OSError, KeyError, TypeError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} cannot be read ({error}): delete it and prepare its film again") from None
     if not films:
         raise ValueError(f"{folder} has no prepared films; tools/takin_prepare_films.py makes them")
@@ -91,19 +95,30 @@ def read_folder(folder: Path) -> FilmFolder:
         raise ValueError(f"{folder} has films of different speech encoders: {', '.join(sorted(encoders))}; prepare them again")
     rests = {person: resting_face([film for film in films if film[1] == person]) for person in {film[1] for film in films}}
     stretches = []
-    for path, person, emotion, motion, lids, frames in films:
-        label = np.array([float(name == emotion) for name in EMOTIONS], np.float32)
+    for path, person, label, motion, lids, frames in films:
         first = 0
         for count in frames.tolist():
             part = slice(first, first + count)
             stretches.append(Stretch(path, first, from_rest(motion[part], rests[person]), lids[part], label))
             first += count
-    return FilmFolder(stretches, encoders.pop(), shape[1], shape[2])
+    unlabelled = sum(not label.any() for _, _, label, *_ in films)
+    return FilmFolder(stretches, encoders.pop(), shape[1], shape[2], unlabelled, len(films))
+
+
+def label_of(header: Mapping[str, str]) -> np.ndarray:
+    """[8] of a prepared film: its emotion times its intensity, zeros where none is known; ValueError for an unknown one."""
+    label, word, intensity = np.zeros(len(EMOTIONS), np.float32), header["emotion"], float(header.get("intensity", "1"))
+    if not word:
+        return label
+    if (emotion := emotion_name(word)) is None or not 0 < intensity <= 1:
+        raise ValueError(f"its emotion is {word!r} of intensity {intensity:g}")
+    label[EMOTIONS.index(emotion)] = intensity
+    return label
 
 
 def resting_face(films: list[tuple]) -> Tensor:
     """[70] the median of a person's neutral films, or of all."""
-    neutral = [film for film in films if film[2] == "neutral"]
+    neutral = [film for film in films if film[2][EMOTIONS.index("neutral")]]
     return torch.cat([film[3] for film in neutral or films]).median(0).values
 
 

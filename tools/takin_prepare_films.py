@@ -2,10 +2,11 @@
 
     python3 run.py python tools/takin_prepare_films.py FILMS OUT --extractor motion_extractor.safetensors [--encoder HUBERT]
 
-FILMS is a folder of films with sound, one face each: FILMS/person/film.mp4 or FILMS/person/emotion/film.mp4 (angry, happy, ...);
-a film in FILMS itself is a person of its own. Frames are taken at 25 per second; stretches of 2 to 30 s with one face, without a
-cut and not turned aside by more than 60 degrees are kept. HUBERT is a safetensors file in transformers' layout, such as
-facebook/hubert-large-ll60k; without it the pack's own speech network is the encoder.
+FILMS is a folder of films with sound, one face each: FILMS/person/film.mp4, FILMS/person/emotion/film.mp4 (angry, happy, ...),
+FILMS/person/emotion/level_2/film.mp4 (level 3 is full intensity), or as MEAD lies; see tools/film_labels.py. A film in FILMS
+itself is a person of its own. How many films have no emotion, and why, is told at the end. Frames are taken at 25 per second;
+stretches of 2 to 30 s with one face, without a cut and not turned aside by more than 60 degrees are kept. HUBERT is a safetensors
+file in transformers' layout, such as facebook/hubert-large-ll60k; without it the pack's own speech network is the encoder.
 
 Every film becomes a file in OUT: `features` [sum 2N,L,D] fp16 at 50 Hz, `motion` [sum N,70] as the extractor says it, `lids`
 [sum N], `frames` of each stretch; or a .json that says why nothing of it is kept. What is there already is not made again, so the
@@ -32,6 +33,7 @@ from torch import Tensor, nn
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from face_track import lid_closure, stretches, track  # noqa: E402
+from film_labels import summary, told_by_folders  # noqa: E402
 from film_reader import RATE, films_in, read_frames, read_sound  # noqa: E402
 from talking_portrait.models.builtin.speech_features import log_mel_block, normalise  # noqa: E402
 from talking_portrait.models.builtin.speech_net import build_speech_net  # noqa: E402
@@ -40,7 +42,7 @@ from talking_portrait.models.liveportrait.crop import driving_box  # noqa: E402
 from talking_portrait.models.liveportrait.video_motion import crop_to_box  # noqa: E402
 from talking_portrait.models.published_weights import WEIGHTS, weight_path  # noqa: E402
 from talking_portrait.models.safe_pickle import load_tensors  # noqa: E402
-from talking_portrait.models.takin.config import EMOTIONS, FPS  # noqa: E402
+from talking_portrait.models.takin.config import FPS  # noqa: E402
 from talking_portrait.models.takin.features import builtin_encoder_name, builtin_layers_between  # noqa: E402
 from talking_portrait.models.takin.hubert import HubertHearing, build_speech_encoder, hubert_state  # noqa: E402
 
@@ -96,14 +98,6 @@ def read_extractor(path: Path, device: torch.device) -> nn.Module:
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path} cannot be used: {str(error).splitlines()[-1].strip()}") from None
     return network.to(device).eval()
-
-
-def told_by_folders(film: Path, folder: Path) -> tuple[str, str]:
-    """Person and emotion ("" if none is said) by where a film lies."""
-    parts = film.relative_to(folder).parts[:-1]
-    emotion = next((part.lower() for part in parts if part.lower() in EMOTIONS), "")
-    people = [part for part in parts if part.lower() not in EMOTIONS]
-    return (people[0] if people else film.stem), emotion
 
 
 @torch.inference_mode()
@@ -193,13 +187,14 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     options.out.mkdir(parents=True, exist_ok=True)
-    for number, film in enumerate(films, 1):
-        person, emotion = told_by_folders(film, options.films)
+    labels = {str(film.relative_to(options.films)): told_by_folders(film, options.films) for film in films}
+    for number, (film, label) in enumerate(zip(films, labels.values(), strict=True), 1):
         path = options.out / ("__".join(film.relative_to(options.films).with_suffix("").parts) + ".safetensors")
         refused = path.with_suffix(".json")
         if path.is_file() or refused.is_file():
             continue
-        header = {"encoder": hearing.name, "film": film.name, "person": person, "emotion": emotion, "fps": str(Fraction(FPS)),
+        header = {"encoder": hearing.name, "film": film.name, "person": label.person, "emotion": label.emotion,
+                  "intensity": f"{label.intensity:.4g}", "fps": str(Fraction(FPS)),
                   "command": "tools/takin_prepare_films.py " + " ".join(sys.argv[1:])}  # fmt: skip
         try:
             tensors = prepared(film, extractor, hearing, device)
@@ -211,6 +206,8 @@ def main() -> None:
         write_whole(path, lambda part, tensors=tensors, header=header: save_file(tensors, part, header))
         seconds = int(tensors["frames"].sum()) / FPS
         print(f"{number} of {len(films)}: {film.name}: {seconds:.0f} s kept, {time.monotonic() - started:.0f} s", flush=True)
+    if told := summary(labels):
+        print(told, flush=True)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,8 @@ def main() -> None:
             raise ValueError(f"{options.validation} was heard by {held_out.encoder}, the films by {films.encoder}")
         run = begin(films, options.size, options.prediction, options.steps, options.seed, device)
         run.frames = options.frames or run.frames
+        if films.unlabelled:
+            print(f"{films.unlabelled} of {films.films} films have no emotion; they teach speech and no mood", flush=True)
         if resume.is_file():
             run.resume(resume)
             print(f"goes on from step {run.step}", flush=True)

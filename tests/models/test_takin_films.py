@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.liveportrait.motion_extractor import MotionExtractor, Sizes, build_motion_extractor, read_sizes
 from talking_portrait.models.takin import hubert as takin_hubert
-from talking_portrait.models.takin.config import FULL, TINY
+from talking_portrait.models.takin.config import EMOTIONS, FULL, TINY
 from talking_portrait.models.takin.engine import TakinOptions
 from talking_portrait.models.takin.hubert import HubertHearing, SpeechEncoder, build_speech_encoder, hubert_name, hubert_state
 from talking_portrait.models.takin.hubert_engine import HubertTakinEngine, check_encoder
@@ -169,31 +170,37 @@ def test_a_folder_of_films_is_prepared_and_not_made_twice(prepare, tmp_path, cap
     hubert, other = tmp_path / "hubert.safetensors", tmp_path / "other.safetensors"
     save_file(random_hubert().state_dict(), hubert)
     save_file(random_hubert(1).state_dict(), other)
-    film(tmp_path / "films" / "anna" / "happy" / "one.mp4", 14, 25, 0.7)
+    film(tmp_path / "films" / "anna" / "Fear" / "level_2" / "one.mp4", 14, 25, 0.7)
     film(tmp_path / "films" / "short.mp4", 4, 25, 0.2)
     prepare(hubert)
-    path, refused = tmp_path / "prepared" / "anna__happy__one.safetensors", tmp_path / "prepared" / "short.json"
+    path, refused = tmp_path / "prepared" / "anna__Fear__level_2__one.safetensors", tmp_path / "prepared" / "short.json"
+    told = "1 of 2 films have no emotion, so they teach speech and no mood: short.mp4."
+    assert told in capsys.readouterr().out
     found = load_file(path)
+    with safe_open(path, "pt") as file:
+        header = file.metadata()
+    assert (header["person"], header["emotion"], float(header["intensity"])) == ("anna", "fearful", pytest.approx(2 / 3, abs=1e-3))
     assert found["features"].shape == (28, 3, 64) and found["motion"].shape == (14, 70) and found["frames"].tolist() == [14]
     assert found["features"].dtype == torch.float16 and found["motion"].abs().max() > 0 and found["lids"].shape == (14,)
     assert "with one face in 4 frames" in json.loads(refused.read_text())["nothing is kept"]
     times = [path.stat().st_mtime_ns for path in (path, refused)]
-    capsys.readouterr()
     prepare(hubert)
-    assert capsys.readouterr().out == "" and times == [path.stat().st_mtime_ns for path in (path, refused)]
+    assert capsys.readouterr().out.startswith(told) and times == [path.stat().st_mtime_ns for path in (path, refused)]
     with pytest.raises(SystemExit):
         prepare(other)
     assert "choose another OUT" in capsys.readouterr().err
 
 
-def write_film(path: Path, person: str, emotion: str, name: str, seed: int = 0, offset: float = 0.0) -> None:
+def write_film(
+    path: Path, person: str, emotion: str, name: str, seed: int = 0, offset: float = 0.0, **more: str
+) -> None:  # fmt: skip
     """A prepared film of two stretches with random motion."""
     torch.manual_seed(seed)
     motion = 0.01 * torch.randn(120, 70).cumsum(0) + offset
     motion[:, 63] = 1.5
     save_file(
         {"features": torch.randn(240, 3, 64).half(), "motion": motion, "lids": torch.rand(120), "frames": torch.tensor([70, 50])},
-        path, {"encoder": name, "person": person, "emotion": emotion},
+        path, {"encoder": name, "person": person, "emotion": emotion, **more},
     )  # fmt: skip
 
 
@@ -223,7 +230,49 @@ def test_motion_is_told_from_the_persons_neutral_face(folder):
     assert len({len(value) for value in vars(batch).values()}) == 1 and batch.stack.shape[1] == 3
 
 
+@pytest.mark.parametrize(("where", "person", "emotion", "level"), [
+    ("anna/one.mp4", "anna", "", 3), ("one.mp4", "one", "", 3), ("anna/happy/one.mp4", "anna", "happy", 3),
+    ("fear/anna/one.mp4", "anna", "fearful", 3), ("anna/fear/level_2/one.mp4", "anna", "fearful", 2),
+    ("M003/video/front/fear/level_3/001.mp4", "M003", "fearful", 3),
+    ("M003/video/left_30/contempt/level_1/001.mp4", "M003", "contemptuous", 1),
+    ("M003/video/front/neutral/level_1/001.mp4", "M003", "neutral", 3), ("W009/surprised/Level 2/a.mp4", "W009", "surprised", 2),
+    ("anna/monday/DISGUST/one.mp4", "anna", "disgusted", 3), ("sadness/one.mp4", "one", "sad", 3),
+    ("Joy/angry/one.mp4", "Joy", "angry", 3), ("anna/calm/one.mp4", "anna", "neutral", 3),
+])  # fmt: skip
+def test_folders_tell_person_emotion_and_level(where, person, emotion, level):
+    from film_labels import FilmLabel, told_by_folders
+
+    assert told_by_folders(Path("/films") / where, Path("/films")) == FilmLabel(person, emotion, level / 3)
+
+
+@pytest.mark.parametrize(("where", "reason"), [
+    ("anna/hapy/one.mp4", "Their folders say anna and hapy, none of which is an emotion: anna/hapy/one.mp4"),
+    ("anna/fear/level_7/one.mp4", "level 7, of levels 1 to 3"), ("anna/level_2/one.mp4", "a level without an emotion"),
+    ("anna/fear/happy/one.mp4", "both fearful and happy"),
+])  # fmt: skip
+def test_wrong_labels_are_counted_and_named(where, reason):
+    from film_labels import summary, told_by_folders
+
+    films = [where, *(f"bert/{number}.mp4" for number in range(6)), "carl/sad/one.mp4"]
+    told = summary({film: told_by_folders(Path("/films") / film, Path("/films")) for film in films})
+    assert "7 of 8 films have no emotion" in told and reason in told and "and 2 more" in told and "carl" not in told
+    assert summary({"a": told_by_folders(Path("/films/carl/sad/one.mp4"), Path("/films"))}) == ""
+
+
+def test_labels_keep_their_intensity_and_older_names(folder, encoder):
+    from takin_film_batches import read_folder
+
+    write_film(folder / "d.safetensors", "carl", "fear", encoder.encoder_name, 3, intensity="0.3333")
+    films = read_folder(folder)
+    labels = {stretch.path.stem: stretch.label for stretch in films.stretches}
+    assert labels["d"][EMOTIONS.index("fearful")] == pytest.approx(1 / 3, abs=1e-3) and labels["d"].sum() < 0.34
+    assert labels["b"][EMOTIONS.index("happy")] == 1 and not labels["c"].any()
+    assert (films.unlabelled, films.films) == (1, 4)
+
+
 @pytest.mark.parametrize(("spoil", "reason"), [
+    ("unknown emotion", "d.safetensors cannot be read .its emotion is 'jolly'"),
+    ("wrong intensity", "d.safetensors cannot be read .its emotion is 'sad' of intensity 7"),
     ("other encoder", "different speech encoders: hubert-2x64-.*, other"), ("damaged", "b.safetensors cannot be read"),
     ("empty", "has no prepared films"),
 ])  # fmt: skip
@@ -232,6 +281,10 @@ def test_a_folder_that_cannot_be_used_says_why(folder, spoil, reason):
 
     if spoil == "other encoder":
         write_film(folder / "d.safetensors", "eva", "", "other")
+    elif spoil == "unknown emotion":
+        write_film(folder / "d.safetensors", "eva", "jolly", "hubert")
+    elif spoil == "wrong intensity":
+        write_film(folder / "d.safetensors", "eva", "sad", "hubert", intensity="7")
     elif spoil == "damaged":
         (folder / "b.safetensors").write_text("404")
     else:
@@ -274,7 +327,6 @@ def test_the_full_size_is_for_hubert_large():
 
 def test_a_trained_file_moves_a_face_and_refuses_another_encoder(folder, monkeypatch, tmp_path, encoder):
     import takin_train_films
-    from safetensors import safe_open
 
     films, run = small_run(folder, monkeypatch)
     run.advance(films)
