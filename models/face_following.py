@@ -11,7 +11,7 @@ How well it fits is the distance of all its points from where they would be, so 
 fits nobody is a newcomer. Where the followed face is not found the frame is missing; it is found again where it fits.
 
 A cut is told from motion: the followed face is never seen again, and no face that was there before is either, but newcomers
-are in most of the frames that are left; or the points jump by 0.4 face sizes from one frame to the next in the midst of frames
+are in most of the frames that are left; or the points jump by 0.3 face sizes from one frame to the next in the midst of frames
 with less than a fifth of that, and no other face stays calm meanwhile. Then nobody knows whether it is the same person, and an
 error names the frame. What landmarks do not tell: another person in the same place, of the same size, after a cut.
 """
@@ -31,7 +31,7 @@ SIZE_FACTOR = 1.5
 CARRIED = 5  # frames for which a face that is not seen is thought to move on
 FORGOTTEN = 250  # frames after which somebody else is forgotten
 GLIMPSE, DOUBT = 5, 0.2  # sightings up to which a face may be a mistake of the detector; what its fit costs more
-JUMP, CALM, AROUND = 0.4, 0.2, 3  # face sizes; part of them; frames on both sides
+JUMP, CALM, AROUND = 0.3, 0.2, 3  # face sizes; part of them; frames on both sides
 WAY_OUT = (
     "Give the frames before it and from it on apart. If it is the right face, say so: connect bboxes of Detect Face Landmarks "
     "(num_faces 1) to face_box, which then chooses in every frame."

@@ -25,7 +25,8 @@ from .gates import Node
 from .loading import converted, read_weights, ready_together
 from .portrait import check_same_size
 from .progress import ticker
-from .registry import weights_fingerprint
+from .registry import chosen_file, chosen_fingerprint, weights_fingerprint
+from .shared_models import shared
 
 PRECISIONS = {
     "default": None, "fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32, "fp8_e4m3fn": torch.float8_e4m3fn,
@@ -56,13 +57,24 @@ class LoadACTalker(Node):
 
     @classmethod
     def execute(cls, file: str, weight_dtype: str) -> io.NodeOutput:
-        path = Path(folder_paths.get_full_path_or_raise("diffusion_models", file))
-        content, _ = read_weights(path, LOAD)
-        state = converted(content, core_state, path, LOAD)
-        try:
-            return io.NodeOutput(load_core_model(state, PRECISIONS[weight_dtype]))
-        except ValueError as problem:
-            raise ValueError(f"{LOAD}: file {path.name} does not fit ACTalker's UNet: {problem}.") from None
+        path = chosen_file("diffusion_models", file, "file", LOAD)
+        dtype = PRECISIONS[weight_dtype]
+        patcher = shared("actalker", path, (dtype,), lambda: actalker_model(path, dtype))
+        return io.NodeOutput(patcher.clone())  # what another node changes of it stays there; the weights are shared
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **given) -> list:
+        return chosen_fingerprint([("diffusion_models", file)])
+
+
+def actalker_model(path: Path, dtype: torch.dtype | None) -> Any:
+    """The ModelPatcher of a UNet's file; ValueError if it is another's, or damaged."""
+    content, _ = read_weights(path, LOAD)
+    state = converted(content, core_state, path, LOAD)
+    try:
+        return load_core_model(state, dtype)
+    except ValueError as problem:
+        raise ValueError(f"file {path.name} does not fit ACTalker's UNet: {problem}.") from None
 
 
 class ACTalkerAudio(Node):
@@ -83,14 +95,12 @@ class ACTalkerAudio(Node):
     @classmethod
     def execute(cls, audio) -> io.NodeOutput:
         wave, rate = single_clip(audio)
-        if not torch.isfinite(wave).all():
-            raise ValueError(f"{AUDIO}: audio has samples that are not numbers (NaN or infinite); export it again.")
         encoder, projector = (actalker_part(name, AUDIO) for name in ("whisper", "audio"))
         networks = ready_together([encoder, projector])
         try:
             stream = speech_stream(*networks, torch.from_numpy(mono(wave, rate)), encoder.device, ticker())
         except ValueError as problem:
-            raise ValueError(f"{AUDIO}: audio cannot be used: {problem}.") from None
+            raise ValueError(f"audio cannot be used: {problem}.") from None
         return io.NodeOutput(stream, len(stream.tokens))
 
     @classmethod
@@ -135,9 +145,7 @@ class ACTalkerMotionFromVideo(Node):
     @classmethod
     def execute(cls, images, face_landmarks, fps, face_index, missing_face, face_box=None) -> io.NodeOutput:
         if len(images) == 0:
-            raise ValueError(f"{VIDEO}: images holds 0 frames, so there is no motion in it.")
-        if not fps > 0:
-            raise ValueError(f"{VIDEO}: fps is {fps:g}; it must be above 0.")
+            raise ValueError("images holds 0 frames, so there is no motion in it.")
         found = follow_face(face_landmarks, face_index, face_box)
         if len(found) != len(images):
             raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
@@ -177,7 +185,7 @@ def driving_pictures(images: Tensor, chosen: list[int], points: list[np.ndarray]
         try:
             yield expression_picture(frame, face), head_picture(frame, box)
         except ValueError as problem:
-            raise ValueError(f"{VIDEO}: frame {index} of images cannot be used: {problem}.") from None
+            raise ValueError(f"frame {index} of images cannot be used: {problem}.") from None
 
 
 NODES = [LoadACTalker, ACTalkerAudio, ACTalkerMotionFromVideo, *actalker_conditioning.NODES, *actalker_sampling.NODES]

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.actalker.conditioning import Gate, Scene, Stream, conditioning, film_frames
+from ..models.actalker.core_model import AS_TRAINED, Liveliness
 from ..models.actalker.geometry import working_size
 from ..models.actalker.pictures import FPS, face_box, face_box_picture, identity_picture, portrait_picture, region_mask
 from ..models.actalker.regions import Regions, level_region
@@ -65,6 +66,7 @@ class ACTalkerConditioning(Node):
                 end_input("motion"),
                 curve_input("audio"),
                 curve_input("motion"),
+                *liveliness_inputs(),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="For ACTalker Guider, or KSampler."),
@@ -79,17 +81,24 @@ class ACTalkerConditioning(Node):
     def execute(
         cls, vae, image, face_landmarks, face_index, audio_gate, motion_gate, regions, frames, short_side, audio_gate_end,
         motion_gate_end, actalker_audio=None, actalker_motion=None, audio_mask=None, motion_mask=None, audio_gate_curve="",
-        motion_gate_curve="",
+        motion_gate_curve="", motion_bucket=int(AS_TRAINED.motion_bucket), expression_bucket=int(AS_TRAINED.expression_bucket),
+        adapter_scale=AS_TRAINED.adapter_scale,
     ) -> io.NodeOutput:  # fmt: skip
         picture = single_picture(image, CONDITION)
         check_same_size(picture, face_landmarks, CONDITION)
         points = select_face(face_landmarks, face_index)[:, :2]
+        check_acts("audio", actalker_audio, audio_gate, audio_gate_end, audio_gate_curve, audio_mask)
+        check_acts("motion", actalker_motion, motion_gate, motion_gate_end, motion_gate_curve, motion_mask)
+        if regions == OFFICIAL and audio_mask is not None and motion_mask is not None:
+            raise ValueError(
+                f"regions is {OFFICIAL}, but audio_mask and motion_mask say where both act. Take them out, or choose {SEPARATE}."
+            )
         gates = (
             gate("audio", audio_gate, audio_gate_end, audio_gate_curve),
             gate("motion", motion_gate, motion_gate_end, motion_gate_curve),
         )
         streams = [None if g.closed else stream for stream, g in zip((actalker_audio, actalker_motion), gates, strict=True)]
-        count = film_frames([stream for stream in streams if stream is not None], frames, CONDITION)
+        count = film_frames([stream for stream in streams if stream is not None], frames)
         size = working_size(picture.shape[1], picture.shape[0], short_side)
         face = face_box_picture(to_uint8(picture), face_box(points), short_side)
         usual = usual_regions(regions, streams, face_landmarks, face_index, face[:, :1], size)
@@ -99,7 +108,8 @@ class ACTalkerConditioning(Node):
             for (mask, name), default, stream in zip(given, usual, streams, strict=True)
         ]
         scene = prepared_scene(vae, to_uint8(picture), face_box(points), face, short_side)
-        positive, negative, latent = conditioning(scene, count, *streams, gates, Regions(*masks))
+        liveliness = Liveliness(motion_bucket, expression_bucket, adapter_scale)
+        positive, negative, latent = conditioning(scene, count, *streams, gates, Regions(*masks), liveliness=liveliness)
         return io.NodeOutput(positive, negative, {"samples": latent}, count, float(FPS))
 
     @classmethod
@@ -128,6 +138,37 @@ def curve_input(name: str) -> io.String.Input:
     )  # fmt: skip
 
 
+def liveliness_inputs() -> list[io.Int.Input | io.Float.Input]:
+    """How much the film moves beside what drives it."""
+    trained = "as published; which others it was trained with is not known"
+    return [
+        io.Int.Input(
+            "motion_bucket", default=int(AS_TRAINED.motion_bucket), min=0, max=127, optional=True, advanced=True,
+            tooltip=f"How much the head moves, 0 to 127: 12 {trained}. Try 6 for calmer, 24 for livelier.",
+        ),
+        io.Int.Input(
+            "expression_bucket", default=int(AS_TRAINED.expression_bucket), min=0, max=127, optional=True, advanced=True,
+            tooltip=f"How much the face moves, 0 to 127: 20 {trained}. Try 10 for calmer, 40 for livelier.",
+        ),
+        io.Float.Input(
+            "adapter_scale", default=AS_TRAINED.adapter_scale, min=0.0, max=5.0, step=0.05, optional=True, advanced=True,
+            tooltip="Factor on the attention to sound and motion, beside the mamba layers: 1.25 as trained, 0 leaves them to "
+            "the mamba layers alone.",
+        ),
+    ]  # fmt: skip
+
+
+def check_acts(name: str, stream: Stream | None, start: float, end: float, curve: str, mask: Tensor | None) -> None:
+    """ValueError where something is set for a signal that is not connected. A gate of 0 may stay: it says the same."""
+    given = {
+        f"{name}_gate": start not in (0.0, 1.0), f"{name}_gate_end": end > 0, f"{name}_gate_curve": curve.strip(),
+        f"{name}_mask": mask is not None,
+    }  # fmt: skip
+    idle = [label for label, value in given.items() if value]
+    if stream is None and idle:
+        raise ValueError(f"{' and '.join(idle)} would do nothing, since actalker_{name} is empty. Connect it, or take them back.")
+
+
 def gate(name: str, start: float, end: float, curve: str) -> Gate:
     """A signal's two sliders and its curve as a gate."""
     factor = Curve.parse(curve, f"{CONDITION}: {name}_gate_curve", 1.0) if curve.strip() else Curve.constant(1)
@@ -147,20 +188,22 @@ def usual_regions(
 
 
 def own_region(mask: Tensor, picture: Tensor, name: str, size: tuple[int, int]) -> Tensor:
-    """The artist's mask [1,1,h,w] in the film's size; ValueError if it is a batch, empty, of another size, or leaves nothing."""
-    if mask.ndim == 3 and mask.shape[0] != 1:
-        raise ValueError(f"{CONDITION}: {name} holds {mask.shape[0]} masks; it takes one, which holds for all frames.")
+    """The artist's mask [1,1,h,w] in the film's size; ValueError if it is empty, of another size, or leaves nothing to a layer."""
     single = single_mask(mask, picture, name, CONDITION)
     if not single.max() > 0:
-        raise ValueError(
-            f"{CONDITION}: {name} is black everywhere, so nothing could move there. Paint it, take it out, or set the gate to 0."
-        )
+        raise ValueError(f"{name} is black everywhere, so nothing could move there. Paint it, take it out, or set the gate to 0.")
     width, height = size
     region = region_mask(single, width, height)
-    if level_region(region, height // 8, width // 8).closed:
+    level = level_region(region, height // 8, width // 8)
+    if level.closed:
         raise ValueError(
-            f"{CONDITION}: {name} is too small: nothing of it is left where a film of {width}x{height} pixels is denoised, with "
-            "one point for 8x8 pixels. Paint it larger, or raise short_side."
+            f"{name} is too small: nothing of it is left where a film of {width}x{height} pixels is denoised, with one point for "
+            "8x8 pixels. Paint it larger, or raise short_side."
+        )
+    if level.tokens is not None and len(level.tokens) == 0:
+        raise ValueError(
+            f"{name} is nowhere fully white over 8x8 pixels of the film (its lightest value is {single.max():.2f}), so the mamba "
+            "layers would hear and see nothing. Make it white where the signal acts; only its edge may be grey."
         )
     return region
 
@@ -169,7 +212,7 @@ def prepared_scene(vae, picture: np.ndarray, box: tuple, face: Tensor, short_sid
     """The portrait [H,W,3] bytes as ACTalker sees it."""
     latent = vae.encode(portrait_picture(picture, short_side).movedim(1, -1))
     if latent.ndim != 4 or latent.shape[1] != 4:
-        raise ValueError(f"{CONDITION}: vae makes latents of shape {list(latent.shape)}; Stable Video Diffusion's VAE is needed.")
+        raise ValueError(f"vae makes latents of shape {list(latent.shape)}; Stable Video Diffusion's VAE is needed.")
     arcface, projector, guider = (actalker_part(name, CONDITION) for name in ("arcface", "identity", "pose"))
     networks = ready_together([arcface, projector, guider])
     identity = networks[1](networks[0](identity_picture(picture, box).to(arcface.device)))

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from talking_portrait.models.actalker.regions import Regions  # noqa: E402
-from talking_portrait.models.actalker.sampling import euler_step, scaled_input, timestep  # noqa: E402
 from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config  # noqa: E402
+from talking_portrait.tools.golden_cases.actalker_pipeline import euler_step, scaled_input, timestep  # noqa: E402
 from talking_portrait.tools.talking_faces import (  # noqa: E402
     LinearLatents,
     Person,

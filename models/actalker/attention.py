@@ -14,24 +14,28 @@ from .parallel_control_mamba import ParallelControlMamba
 from .regions import Regions
 
 OPTION = "talking_portrait_actalker"  # under which the streams travel in ComfyUI's transformer options
-ADAPTER_SCALE = 1.25
+ADAPTER_SCALE = 1.25  # as trained
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Condition tokens of n frames: audio [n,32,X] and motion [n,1,X], None where the gate is closed, and their regions."""
+    """Condition tokens of n frames: audio [n,32,X] and motion [n,1,X], None where the gate is closed, their regions, and how
+    strongly attention to them counts."""
 
     audio: Tensor | None = None
     motion: Tensor | None = None
     regions: Regions = field(default_factory=Regions)
+    scale: float = ADAPTER_SCALE
 
 
 @dataclass(frozen=True)
 class AttentionStreams:
-    """What one cross-attention reads beside its context: per stream its tokens [g,T,X] or None, and weights [1,S,1] or None."""
+    """What one cross-attention reads beside its context: per stream its tokens [g,T,X] or None, and weights [1,S,1] or None;
+    and the factor on both."""
 
     tokens: tuple[Tensor | None, Tensor | None]
     weights: tuple[Tensor | None, Tensor | None] = (None, None)
+    scale: float = ADAPTER_SCALE
 
 
 class AdapterProjections(nn.Module):
@@ -47,7 +51,7 @@ class AdapterProjections(nn.Module):
 
 
 class ControlledCrossAttention(CrossAttention):
-    """Decoupled cross-attention: to the context, plus 1.25 times the one to each stream, within its region.
+    """Decoupled cross-attention: to the context, plus a scale (1.25) times the one to each stream, within its region.
 
     x [n,L,C]; context and streams [g,T,X] where n is a multiple of g: each of them serves n/g consecutive rows of x, as it
     does over the pixels of one clip, and is projected once.
@@ -65,9 +69,9 @@ class ControlledCrossAttention(CrossAttention):
         asked = Questions(self, x, options)
         out = asked.answer(self.to_k, self.to_v, context, value, mask)
         for i, (tokens, weight) in enumerate(zip(streams.tokens, streams.weights, strict=True)):
-            if tokens is not None:
+            if tokens is not None and streams.scale != 0:
                 part = asked.answer(self.processor.to_k_ip[i], self.processor.to_v_ip[i], tokens)
-                out = out + ADAPTER_SCALE * (part if weight is None else part * weight.to(part))
+                out = out + streams.scale * (part if weight is None else part * weight.to(part))
         return self.to_out(out)
 
 
@@ -140,7 +144,7 @@ class ControlledTransformer(SpatialVideoTransformer):
         audio_region, motion_region = streams.regions.at(height, width, h.device)
         audio = None if audio_region.closed else streams.audio
         motion = None if motion_region.closed else streams.motion
-        here = AttentionStreams((audio, motion), (audio_region.weight, motion_region.weight))
+        here = AttentionStreams((audio, motion), (audio_region.weight, motion_region.weight), streams.scale)
         h = self.transformer_blocks[0](h, context=identity, transformer_options={**options, OPTION: here})
         if not hasattr(self, "mamba_blocks"):
             return h
@@ -155,7 +159,8 @@ class ControlledTransformer(SpatialVideoTransformer):
         position = timestep_embedding(index, self.in_channels, max_period=self.max_time_embed_period).to(h.dtype)
         t = h.unflatten(0, (-1, frames)) + self.time_pos_embed(position)[:, None]
         t = t.transpose(1, 2).flatten(0, 1)
-        here = AttentionStreams(tuple(_clip_mean(stream, frames) for stream in (streams.audio, streams.motion)))
+        tokens_of_clip = tuple(_clip_mean(stream, frames) for stream in (streams.audio, streams.motion))
+        here = AttentionStreams(tokens_of_clip, scale=streams.scale)
         context = _clip_mean(identity, frames)
         t = self.time_stack[0](t, context=context, transformer_options={**options, OPTION: here})
         return t.unflatten(0, (-1, tokens)).transpose(1, 2).reshape(count, tokens, channels)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..face_motion.curve import Curve
-from .core_model import AUDIO, MOTION, POSE, REGIONS, UNCONDITIONAL
+from .core_model import AS_TRAINED, AUDIO, LIVELINESS, MOTION, POSE, REGIONS, UNCONDITIONAL, Liveliness
 from .pictures import FPS
 from .regions import Regions
 from .sampling import PADDING
@@ -63,14 +63,14 @@ def padded(stream: Stream, gate: Gate, frames: int, padding: int) -> tuple[Tenso
     return tokens * factors, none * factors
 
 
-def film_frames(streams: Sequence[Stream], wanted: int, node: str) -> int:
+def film_frames(streams: Sequence[Stream], wanted: int) -> int:
     """Frames of the film: `wanted`, or for 0 as many as all streams have. ValueError if a stream has too few."""
     have = [len(stream.tokens) for stream in streams]
     if wanted == 0 and not have:
-        raise ValueError(f"{node}: neither audio nor motion is connected and open, so frames must say how long the film is.")
+        raise ValueError("neither audio nor motion is connected and open, so frames must say how long the film is.")
     if have and wanted > min(have):
         raise ValueError(
-            f"{node}: frames is {wanted}, but audio and motion last {' and '.join(map(str, have))} frames at 12.5 per second. "
+            f"frames is {wanted}, but audio and motion last {' and '.join(map(str, have))} frames at 12.5 per second. "
             f"Set frames to {min(have)} or less, or 0 for all."
         )
     return wanted or min(have)
@@ -78,7 +78,7 @@ def film_frames(streams: Sequence[Stream], wanted: int, node: str) -> int:
 
 def conditioning(
     scene: Scene, frames: int, audio: Stream | None, motion: Stream | None, gates: tuple[Gate, Gate], regions: Regions,
-    padding: int = PADDING,
+    padding: int = PADDING, liveliness: Liveliness = AS_TRAINED,
 ) -> tuple[list, list, Tensor]:  # fmt: skip
     """Positive and negative CONDITIONING, and the latents [frames+padding,4,h,w] from which sampling starts.
 
@@ -88,7 +88,7 @@ def conditioning(
     tokens = {name: padded(stream, gates[name == "motion"], frames, padding) for name, stream in streams.items()}
     keys = {"audio": AUDIO, "motion": MOTION}
     none = {name: pair[1] for name, pair in tokens.items()}
-    shared = {REGIONS: regions, POSE: scene.pose, UNCONDITIONAL: none}
+    shared = {REGIONS: regions, POSE: scene.pose, UNCONDITIONAL: none, LIVELINESS: liveliness}
     identity = scene.identity[None]
     positive = [[identity, {
         **shared, "concat_latent_image": scene.picture, **{keys[name]: pair[0] for name, pair in tokens.items()},

@@ -1,6 +1,7 @@
 """ACTalker as a MODEL of ComfyUI: what core must know to load, condition, offload and sample it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.conds
@@ -12,23 +13,36 @@ import torch
 from comfy import model_management
 from torch import Tensor
 
+from .attention import ADAPTER_SCALE
 from .checkpoint import unet_state
-from .unet import ACTalkerUNet, time_id_embedding, unet_config
+from .unet import EXPRESSION_BUCKET, MOTION_BUCKET, ACTalkerUNet, time_id_embedding, unet_config
 
 # Under which a conditioning carries what SVD's does not.
-AUDIO, MOTION, UNCONDITIONAL, REGIONS, POSE = (
-    f"actalker_{name}" for name in ("audio", "motion", "unconditional", "regions", "pose")
+AUDIO, MOTION, UNCONDITIONAL, REGIONS, POSE, LIVELINESS = (
+    f"actalker_{name}" for name in ("audio", "motion", "unconditional", "regions", "pose", "liveliness")
 )
 HEAD_DIM = 64
 SAVED_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "")
 PLAIN_SVD = "it is a plain Stable Video Diffusion UNet, without ACTalker's mamba layers and adapters"
 
 
+@dataclass(frozen=True)
+class Liveliness:
+    """How much head and face move, as the network was told of its films, and how strongly attention to sound and motion counts."""
+
+    motion_bucket: float = MOTION_BUCKET
+    expression_bucket: float = EXPRESSION_BUCKET
+    adapter_scale: float = ADAPTER_SCALE
+
+
+AS_TRAINED = Liveliness()
+
+
 class ACTalkerModel(comfy.model_base.SVD_img2vid):
     """SVD's sampling (v-prediction, sigma 700 to 0.002, latents times 0.18215) around ACTalker's UNet.
 
     A conditioning holds the identity token [1,1,X] in the text's place, and under the names above: audio [T,32,X] and motion
-    [T,1,X] of T frames (absent where a gate is closed), regions, and pose features [1,C,h,w].
+    [T,1,X] of T frames (absent where a gate is closed), regions, pose features [1,C,h,w], and a Liveliness.
     """
 
     def __init__(self, model_config, device=None):
@@ -36,7 +50,8 @@ class ACTalkerModel(comfy.model_base.SVD_img2vid):
         comfy.model_base.BaseModel.__init__(self, model_config, kind, device=device, unet_model=ACTalkerUNet)
 
     def encode_adm(self, **kwargs) -> Tensor:
-        return time_id_embedding(self.adm_channels // 3)
+        told = kwargs.get(LIVELINESS, AS_TRAINED)
+        return time_id_embedding(self.adm_channels // 3, told.motion_bucket, told.expression_bucket)
 
     def extra_conds(self, **kwargs) -> dict[str, Any]:
         check_latent(kwargs)
@@ -47,6 +62,7 @@ class ACTalkerModel(comfy.model_base.SVD_img2vid):
         for name, key in (("regions", REGIONS), ("pose", POSE)):
             if kwargs.get(key) is not None:
                 out[name] = comfy.conds.CONDConstant(kwargs[key])
+        out["adapter_scale"] = comfy.conds.CONDConstant(kwargs.get(LIVELINESS, AS_TRAINED).adapter_scale)
         return out
 
 
@@ -112,8 +128,12 @@ def load_core_model(state: dict[str, Tensor], dtype: torch.dtype | None = None, 
         weight_dtype=comfy.utils.weight_dtype(state),
     )  # fmt: skip
     config.set_inference_dtype(dtype, model_management.unet_manual_cast(dtype, device, supported), device=device)
+    try:
+        blank = config.get_model(state, device="meta")  # takes no memory, whatever sizes a file tells
+    except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError):
+        raise ValueError("its tensors have sizes that no such network has") from None
+    check_tensors(blank.diffusion_model, state)
     model = config.get_model(state)
-    check_tensors(model.diffusion_model, state)
     patcher = comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=offload)
     if not model_management.is_device_cpu(offload):
         model.to(offload)

@@ -28,29 +28,6 @@ def square_box(box: Box, ratio: float, height: int, width: int) -> tuple[int, in
     return round(x - half), round(y - half), round(x + half), round(y + half)
 
 
-def box_of_aspect(box: Box, aspect: str, width: int, height: int) -> tuple[int, int, int, int]:
-    """A box with the aspect "1:1", "16:9" or "9:16" (width to height), moved so that it lies in the picture.
-
-    Square: the shorter side, centred. Wide: the same height, centred. Tall: the same width, from the same top downwards.
-    """
-    x1, y1, x2, y2 = box
-    wide, high = x2 - x1, y2 - y1
-    if aspect == "1:1":
-        side = min(wide, high)
-        left, top, wide, high = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2, side, side
-    elif aspect == "16:9":
-        wide = min(round(high * 16 / 9), width)
-        left, top = (x1 + x2 - wide) / 2, y1
-    elif aspect == "9:16":
-        high = min(round(wide * 16 / 9), height)
-        left, top = x1, y1
-    else:
-        raise ValueError(f"ACTalker: the aspect is {aspect!r}; it can be 1:1, 16:9 or 9:16.")
-    left = min(max(left, 0), width - wide)
-    top = min(max(top, 0), height - high)
-    return round(left), round(top), round(left + wide), round(top + high)
-
-
 def square_crop(picture: np.ndarray, box: Box) -> np.ndarray:
     """[H,W,3] -> the square of the box's longer side about its centre [s,s,3], black outside of the picture; s is even."""
     x1, y1, x2, y2 = box
@@ -79,11 +56,6 @@ def grown_box(box_xywh: Box, width: int, height: int, area: float = BOX_AREA) ->
         int(max(centre_x - half_x, 0)), int(max(centre_y - half_y, 0)),
         int(min(centre_x + half_x, width)), int(min(centre_y + half_y, height)),
     )  # fmt: skip
-
-
-def mouth_rows(box: tuple[int, int, int, int]) -> tuple[int, int]:
-    """The rows of a face box that the released code takes for the mouth: from y1 + y2 // 2, which may lie below the box."""
-    return box[1] + box[3] // 2, box[3]
 
 
 def box_picture(box: tuple[int, int, int, int], width: int, height: int) -> np.ndarray:

@@ -21,7 +21,11 @@ BROWS_TO_LIPS = (
 
 
 def face_box(points: np.ndarray) -> Box:
-    """Tight box (x1, y1, x2, y2) around face points [P,2], in place of the authors' detector."""
+    """Tight box (x1, y1, x2, y2) around face points [P,2].
+
+    It stands in for the box of the authors' own detector, whose file is not ours to use: theirs may be somewhat larger or
+    smaller, so identity, face box and head differ from the published script's, by how much is not known.
+    """
     (x1, y1), (x2, y2) = points.min(0), points.max(0)
     return float(x1), float(y1), float(x2), float(y2)
 

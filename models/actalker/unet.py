@@ -10,10 +10,10 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock, UNetModel, 
 from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
 from torch import Tensor, nn
 
-from .attention import OPTION, ControlledTransformer, Streams
+from .attention import ADAPTER_SCALE, OPTION, ControlledTransformer, Streams
 from .regions import Regions
 
-TIME_IDS = (12.5, 12.0, 20.0)  # frames per second, motion bucket, motion bucket of the expression; unlike SVD's, as they are
+FRAME_RATE, MOTION_BUCKET, EXPRESSION_BUCKET = 12.5, 12.0, 20.0  # as trained; unlike SVD's they enter as they are
 LEVELS_WITH_ATTENTION = 3
 BLOCKS_PER_LEVEL = 2
 
@@ -59,13 +59,14 @@ class ACTalkerUNet(UNetModel):
 
     def forward(
         self, x, timesteps=None, context=None, y=None, control=None, transformer_options=None, *, audio: Tensor | None = None,
-        motion: Tensor | None = None, regions: Regions | None = None, pose: Tensor | None = None, **kwargs,
+        motion: Tensor | None = None, regions: Regions | None = None, pose: Tensor | None = None,
+        adapter_scale: float = ADAPTER_SCALE, **kwargs,
     ):  # fmt: skip
         """timesteps [n] are 0.25 ln sigma; context [n,1,X] identity; y [n,adm]; audio [n,32,X] and motion [n,1,X], None where
-        their gate is closed; pose [n or 1,C,h,w] is added to the first convolution's output; `num_video_frames` the frames of
-        a clip."""
+        their gate is closed; pose [n or 1,C,h,w] is added to the first convolution's output; adapter_scale is the factor on
+        attention to audio and motion; `num_video_frames` the frames of a clip."""
         options = dict(transformer_options or {})
-        options[OPTION] = Streams(audio, motion, regions or Regions())
+        options[OPTION] = Streams(audio, motion, regions or Regions(), adapter_scale)
         if pose is not None:
             patches = dict(options.get("patches", {}))
             patches["input_block_patch"] = [_adds_at_the_start(pose), *patches.get("input_block_patch", [])]
@@ -94,6 +95,9 @@ def _adds_at_the_start(pose: Tensor):
     return patch
 
 
-def time_id_embedding(size: int = 256, ids: tuple[float, ...] = TIME_IDS) -> Tensor:
-    """The vector [1, 3*size] that says frame rate and amount of motion: cosines then sines of each number."""
-    return timestep_embedding(torch.tensor(ids), size).reshape(1, -1)
+def time_id_embedding(
+    size: int = 256, motion_bucket: float = MOTION_BUCKET, expression_bucket: float = EXPRESSION_BUCKET,
+    frame_rate: float = FRAME_RATE,
+) -> Tensor:  # fmt: skip
+    """The vector [1,3*size] that says frame rate, and how much head and face move: cosines then sines of each number."""
+    return timestep_embedding(torch.tensor([frame_rate, motion_bucket, expression_bucket]), size).reshape(1, -1)

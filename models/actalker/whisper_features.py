@@ -2,7 +2,6 @@
 
 import comfy.ops
 import torch
-import torch.nn.functional as F
 from comfy.audio_encoders.whisper import AudioEncoder, WhisperFeatureExtractor
 from torch import Tensor, nn
 
@@ -10,7 +9,7 @@ SAMPLE_RATE = 16000
 PIECE = 480_000  # samples that Whisper takes at once, 30 s
 MELS, WIDTH, HEADS, LAYERS, POSITIONS = 80, 384, 6, 4, 1500
 SAMPLES_PER_VIDEO_FRAME = 640  # of a 25 fps video; two rows of hidden states
-WINDOW, HOP, BEFORE, AFTER = 10, 4, 4, 6  # in rows
+WINDOW, HOP, BEFORE = 10, 4, 4  # in rows
 
 
 class WhisperTiny(nn.Module):
@@ -36,23 +35,5 @@ def log_mel(wave: Tensor) -> Tensor:
 def hidden_states(encoder: WhisperTiny, wave: Tensor) -> Tensor:
     """Mono sound [T] at 16 kHz -> [1500 k,5,384] at 50 Hz. ValueError if there is no sound."""
     if wave.ndim != 1 or wave.numel() == 0:
-        raise ValueError(f"ACTalker audio: the sound has the shape {list(wave.shape)}; it must be one channel that is not empty.")
+        raise ValueError(f"the sound has the shape {list(wave.shape)}; it must be one channel that is not empty")
     return torch.cat([encoder(mel[None])[0] for mel in log_mel(wave)])
-
-
-def audio_length(samples: int, frames: int | None = None) -> int:
-    """Length in frames of a 25 fps video of a sound at 16 kHz, limited to those of the video if there is one."""
-    length = samples // SAMPLES_PER_VIDEO_FRAME
-    return length if frames is None else min(length, frames)
-
-
-def speech_windows(hidden: Tensor, length: int) -> Tensor:
-    """Hidden states [T,5,384] at 50 Hz -> [n,10,5,384], n = half of `length` (25 fps) rounded up.
-
-    Frame i at 12.5 fps hears rows 4i-4 to 4i+5, and zeros before the beginning and after the end. ValueError if there are
-    fewer rows than 2 * length.
-    """
-    if length < 1 or len(hidden) < 2 * length:
-        raise ValueError(f"ACTalker audio: {len(hidden)} rows of features are too few for {length} frames at 25 fps.")
-    rows = F.pad(hidden[: 2 * length], (0, 0, 0, 0, BEFORE, AFTER))
-    return torch.stack([rows[start : start + WINDOW] for start in range(0, 2 * length, HOP)])

@@ -8,20 +8,25 @@ import comfy.model_management
 import torch
 from torch import Tensor
 
-NODE = "Load Speech Encoder (float32)"
+WIDTH = 768
 CTC_HEAD, CTC_LETTERS = "lm_head.weight", 32  # of the English recogniser; pre-trained encoders have a quantizer instead
 MARK = "talking_portrait_encoder"
 
 
 def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
-    """Core's AudioEncoderModel with weights in float32. ValueError if the weights are of another size."""
-    encoder = core.load_audio_encoder_from_sd(dict(state))
+    """Core's AudioEncoderModel with weights in float32. ValueError if the weights are of another size, or some are missing."""
     inner = {key.removeprefix("wav2vec2."): value for key, value in state.items()}
-    if inner["encoder.layer_norm.bias"].shape[0] != 768:
-        raise ValueError("it is no wav2vec2 base model (its width is not 768)")
-    # Core keeps half precision, which is 6e-3 from the published features; the file's own numbers are put back.
-    encoder.model.float()
-    encoder.model.load_state_dict({key: value.float() for key, value in inner.items()}, strict=False)
+    if tuple(inner.get("encoder.layer_norm.bias", torch.empty(0)).shape) != (WIDTH,):
+        raise ValueError(f"it is no wav2vec2 base model (its width is not {WIDTH})")
+    try:
+        encoder = core.load_audio_encoder_from_sd(dict(state))
+        # Core keeps half precision, which is 6e-3 from the published features; the file's own numbers are put back.
+        encoder.model.float()
+        missing, _ = encoder.model.load_state_dict({key: value.float() for key, value in inner.items()}, strict=False)
+    except RuntimeError as problem:
+        raise ValueError(f"it does not fit wav2vec2's base size: {str(problem).splitlines()[-1].strip()}") from None
+    if missing:
+        raise ValueError(f"{len(missing)} of its encoder's tensors are missing, such as {', '.join(missing[:3])}")
     encoder.dtype = torch.float32
     comfy.model_management.archive_model_dtypes(encoder.model)
     setattr(encoder, MARK, "wav2vec2-base")
@@ -31,7 +36,7 @@ def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
 def check_is_960h(state: Mapping[str, Tensor]) -> None:
     """ValueError unless a file is the English recogniser: another wav2vec2 base has the same shapes, and makes wrong lips."""
     head = state.get(CTC_HEAD)
-    if head is None or tuple(head.shape) != (CTC_LETTERS, 768):
+    if head is None or tuple(head.shape) != (CTC_LETTERS, WIDTH):
         kind = "it is a pre-trained encoder, such as chinese-wav2vec2-base" if any("quantizer" in key for key in state) else (
             "its letter head lm_head.weight [32,768] is not in it")  # fmt: skip
         raise ValueError(f"it is not facebook/wav2vec2-base-960h: {kind}")

@@ -1,5 +1,7 @@
 """ACTalker as a core MODEL: core's sampler, windows and guidance give the official pipeline's numbers."""
 
+import dataclasses
+
 import comfy.sample
 import comfy.samplers
 import comfy.sd
@@ -11,13 +13,14 @@ from talking_portrait.models.actalker import sampling
 from talking_portrait.models.actalker.checkpoint import unet_state
 from talking_portrait.models.actalker.conditioning import Gate, Scene, Stream, conditioning, film_frames, padded
 from talking_portrait.models.actalker.context import ShiftedWindows, with_windows
-from talking_portrait.models.actalker.core_model import core_state, load_core_model
+from talking_portrait.models.actalker.core_model import AS_TRAINED, Liveliness, core_state, load_core_model
 from talking_portrait.models.actalker.guidance import ACTalkerGuider, with_guidance
 from talking_portrait.models.actalker.projectors import IdentityProjector, PoseGuider
 from talking_portrait.models.actalker.regions import Regions
 from talking_portrait.models.actalker.unet import time_id_embedding
 from talking_portrait.models.face_motion.curve import Curve
 from talking_portrait.tools.golden_cases.actalker import loaded, tiny_vae, weights
+from talking_portrait.tools.golden_cases.actalker_pipeline import LATENT_SCALE
 from talking_portrait.tools.goldens import COPIES, GoldenCase
 
 PATH = COPIES / "actalker" / "pipeline_tiny.public.golden.json"
@@ -55,7 +58,7 @@ def scene(case):
         return Scene(encoder(2 * given["ref_img"] - 1)[:, :4], projector(given["id_embed"])[0], pose)
 
 
-def film(case, scene, mode: str):
+def film(case, scene, mode: str, liveliness: Liveliness = AS_TRAINED):
     """Positive, negative and latent of one mode of the golden."""
     padding = case.data["config"]["frames_per_batch"]
     given, count = case.inputs, case.data["config"]["num_frames"]
@@ -63,16 +66,16 @@ def film(case, scene, mode: str):
     face, nothing = given["pose"][None, :1], torch.zeros_like(given["pose"][None, :1])
     gates = Gate(), Gate()
     if mode == "mode0_audio":
-        return conditioning(scene, count, heard, None, gates, Regions(face, nothing), padding)
+        return conditioning(scene, count, heard, None, gates, Regions(face, nothing), padding, liveliness)
     if mode == "mode1_motion":
-        return conditioning(scene, count, None, seen, gates, Regions(nothing, face), padding)
-    return conditioning(scene, count, heard, seen, gates, Regions(), padding)
+        return conditioning(scene, count, None, seen, gates, Regions(nothing, face), padding, liveliness)
+    return conditioning(scene, count, heard, seen, gates, Regions(), padding, liveliness)
 
 
 def check(case, mode: str, latents: torch.Tensor) -> None:
     wanted = case.data["outputs"][f"{mode}_latents"]
     values = torch.tensor(wanted["values"])
-    got = (latents * sampling.LATENT_SCALE).flatten()[torch.tensor(wanted["idx"])]
+    got = (latents * LATENT_SCALE).flatten()[torch.tensor(wanted["idx"])]
     assert (got - values).abs().max() <= 1e-4 * values.abs().max()
 
 
@@ -93,6 +96,32 @@ def test_core_samples_the_official_film(case, model, scene, mode, way):
             guided, noise, steps, 1.0, "euler", "karras", positive, negative, latent, seed=0, disable_pbar=True
         )
     check(case, mode, result)
+
+
+@pytest.mark.parametrize("name, value", [("motion_bucket", 30), ("expression_bucket", 40), ("adapter_scale", 0.0)])
+def test_liveliness_reaches_the_network(case, model, scene, name, value):
+    """The trained numbers give the golden's film; each other number gives another, in both branches of plain guidance."""
+
+    def sampled(liveliness: Liveliness) -> torch.Tensor:
+        positive, negative, latent = film(case, scene, "mode2_both", liveliness)
+        noise = case.inputs["latents"][0]
+        return comfy.sample.sample(
+            model, noise, 2, 2.0, "euler", "karras", positive, negative, latent, seed=0, disable_pbar=True
+        )  # fmt: skip
+
+    trained = sampled(AS_TRAINED)
+    assert torch.equal(sampled(Liveliness(12.0, 20.0, 1.25)), trained)
+    changed = sampled(dataclasses.replace(AS_TRAINED, **{name: value}))
+    assert (changed - trained).abs().max() > 1e-3 * trained.abs().max()
+
+
+def test_without_adapters_sound_acts_through_the_mamba_layers_alone(model, case):
+    """Scale 0 equals streams that the attention does not hear, while the mamba layers still do."""
+    given = small_call(case.data["config"]["unet"])
+    plain, halved, none = (model.model.apply_model(**given, adapter_scale=scale) for scale in (1.25, 0.6, 0.0))
+    assert (plain - halved).abs().max() > 1e-4 and (halved - none).abs().max() > 1e-4
+    closed = model.model.apply_model(**{key: value for key, value in given.items() if key not in ("audio", "motion")})
+    assert (none - closed).abs().max() > 1e-4
 
 
 def test_windows_are_core_s_handler():
@@ -206,11 +235,11 @@ def test_a_gate_follows_a_curve_over_seconds_and_the_padding_its_end():
 
 def test_the_film_is_as_long_as_all_that_drives_it():
     long, short = Stream(torch.zeros(9, 1, 2), torch.zeros(1, 2)), Stream(torch.zeros(4, 1, 2), torch.zeros(1, 2))
-    assert film_frames([long, short], 0, "N") == 4 and film_frames([long], 3, "N") == 3 and film_frames([], 6, "N") == 6
+    assert film_frames([long, short], 0) == 4 and film_frames([long], 3) == 3 and film_frames([], 6) == 6
     with pytest.raises(ValueError, match="frames is 5, but audio and motion last 9 and 4 frames"):
-        film_frames([long, short], 5, "N")
+        film_frames([long, short], 5)
     with pytest.raises(ValueError, match="neither audio nor motion"):
-        film_frames([], 0, "N")
+        film_frames([], 0)
 
 
 def test_other_files_are_refused_by_what_they_are(case):

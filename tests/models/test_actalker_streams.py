@@ -18,7 +18,7 @@ from talking_portrait.models.actalker.pictures import (
     region_mask,
 )  # fmt: skip
 from talking_portrait.models.actalker.projectors import AudioProjector
-from talking_portrait.models.actalker.whisper_features import speech_windows
+from talking_portrait.tools.golden_cases.actalker_pipeline import speech_windows
 
 CPU = torch.device("cpu")
 

@@ -1,16 +1,26 @@
 """ACTalker's nodes: what they refuse, and how they read masks, gates and driving faces."""
 
+import functools
+import gc
+import os
 from types import SimpleNamespace
 
+import folder_paths
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+from talking_portrait.models.actalker.checkpoint import unet_state
 from talking_portrait.models.actalker.conditioning import Stream
+from talking_portrait.models.actalker.core_model import load_core_model
 from talking_portrait.models.actalker.regions import Regions
 from talking_portrait.nodes import actalker_conditioning, actalker_sampling
-from talking_portrait.nodes.actalker import driving_points
-from talking_portrait.nodes.actalker_conditioning import CONDITION, gate, own_region, usual_regions
+from talking_portrait.nodes.actalker import ACTalkerMotionFromVideo, LoadACTalker, driving_points
+from talking_portrait.nodes.actalker_conditioning import CONDITION, check_acts, gate, own_region, usual_regions
 from talking_portrait.nodes.actalker_parts import actalker_part
+from talking_portrait.nodes.shared_models import shared_models
+from talking_portrait.tools.golden_cases.actalker import weights
+from talking_portrait.tools.goldens import COPIES, GoldenCase
 
 CPU = torch.device("cpu")
 PICTURE = torch.zeros(90, 120, 3)
@@ -47,9 +57,9 @@ def test_one_signal_alone_has_the_face_as_in_the_published_modes():
 
 @pytest.mark.parametrize(("mask", "words"), [
     (torch.zeros(1, 90, 120), "audio_mask is black everywhere"),
-    (torch.ones(7, 90, 120), "audio_mask holds 7 masks"),
     (torch.ones(1, 64, 64), "audio_mask is 64x64, but image is 120x90"),
     (torch.nn.functional.pad(torch.ones(1, 1, 1), (0, 119, 0, 89)), "audio_mask is too small"),
+    (0.9 * torch.ones(1, 90, 120), r"audio_mask is nowhere fully white .*its lightest value is 0.90"),
 ])  # fmt: skip
 def test_masks_that_select_nothing_are_refused(mask, words):
     with pytest.raises(ValueError, match=words):
@@ -102,6 +112,74 @@ def test_only_the_asked_frames_are_decoded_ten_at_a_time():
 
 
 def test_new_inputs_may_be_absent():
-    """Workflows saved before the curves were there have no values for them."""
+    """Workflows saved before they were there have no values for them; those of today stand last, so that old values fit."""
     optional = actalker_conditioning.ACTalkerConditioning.GET_NODE_INFO_V1()["input"]["optional"]
-    assert {"audio_gate_curve", "motion_gate_curve"} <= optional.keys()
+    new = ["audio_gate_curve", "motion_gate_curve", "motion_bucket", "expression_bucket", "adapter_scale"]
+    assert list(optional)[-5:] == new
+    assert [optional[name][1]["default"] for name in new[2:]] == [12, 20, 1.25]
+
+
+def test_what_is_set_for_a_signal_that_is_not_there_is_said():
+    """Masks, gates and curves without their signal were ignored."""
+    check_acts("audio", STREAM, 0.5, 0.7, "0:1", torch.ones(1, 2, 2))
+    check_acts("audio", None, 1.0, -0.05, "", None)
+    check_acts("audio", None, 0.0, 0.0, "", None)
+    with pytest.raises(ValueError, match="audio_gate and audio_mask would do nothing, since actalker_audio is empty"):
+        check_acts("audio", None, 0.5, -0.05, "", torch.ones(1, 2, 2))
+    with pytest.raises(ValueError, match="motion_gate_end and motion_gate_curve would do nothing, since actalker_motion is empty"):
+        check_acts("motion", None, 1.0, 0.5, "0:0, 1:1", None)
+
+
+@pytest.fixture
+def unet_file(tmp_path, monkeypatch):
+    """A tiny UNet as a file in the menu; its heads of 16 are told by no tensor."""
+    state = unet_state(weights(GoldenCase(COPIES / "actalker" / "pipeline_tiny.public.golden.json"), "unet"))
+    save_file(state, tmp_path / "actalker.safetensors")
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "diffusion_models", ([str(tmp_path)], {".safetensors"}))
+    monkeypatch.setattr("talking_portrait.nodes.actalker.load_core_model", functools.partial(load_core_model, head_dim=16))
+    folder_paths.filename_list_cache.clear()
+    yield tmp_path / "actalker.safetensors"
+    folder_paths.filename_list_cache.clear()
+
+
+def load(dtype: str = "fp32"):
+    return LoadACTalker.execute("actalker.safetensors", dtype).result[0]
+
+
+def test_two_loads_of_one_file_share_one_model(unet_file):
+    """Each was a model of its own, 3.6 GB twice."""
+    first, second = load(), load()
+    assert first is not second and first.model is second.model and first.is_clone(second)
+    first.model_options["transformer_options"]["mine"] = True
+    assert "mine" not in second.model_options["transformer_options"]
+    assert load("bf16").model is not first.model
+    key = LoadACTalker.fingerprint_inputs("actalker.safetensors", weight_dtype="fp32")
+    os.utime(unet_file, ns=(1, 1))
+    assert LoadACTalker.fingerprint_inputs("actalker.safetensors", weight_dtype="fp32") != key
+    assert load().model is not first.model
+    held = len(shared_models())
+    del first, second
+    gc.collect()
+    assert len(shared_models()) < held
+
+
+def test_other_files_and_missing_ones_are_explained(unet_file):
+    save_file({"weight": torch.zeros(3)}, unet_file)
+    with pytest.raises(ValueError, match="^Load ACTalker: .*actalker.safetensors cannot be used: weight is no tensor of ACTalker"):
+        load()
+    unet_file.write_bytes(b"no weights at all")
+    with pytest.raises(ValueError, match="^Load ACTalker: actalker.safetensors cannot be read"):
+        load()
+    unet_file.unlink()
+    with pytest.raises(ValueError, match="^Load ACTalker: file is 'actalker.safetensors', which is not in its menu"):
+        load()
+
+
+def test_landmarks_of_another_size_are_refused():
+    images, face = torch.zeros(2, 40, 40, 3), {
+        "bbox_xyxy": np.array([10, 10, 30, 30]), "landmarks_xy": np.random.default_rng(0).uniform(10, 30, (478, 2)),
+        "landmarks_3d": np.zeros((478, 3)),
+    }  # fmt: skip
+    landmarks = {"frames": [[face], [face]], "image_size": (80, 80)}
+    with pytest.raises(ValueError, match="face_landmarks were found in a 80x80 picture, but image is 40x40"):
+        ACTalkerMotionFromVideo.execute(images, landmarks, 25.0, 0, "error")

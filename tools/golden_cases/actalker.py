@@ -9,15 +9,18 @@ from comfy.ldm.modules.diffusionmodules.model import Encoder
 from comfy.ldm.modules.temporal_ae import VideoDecoder
 from torch import Tensor, nn
 
-from ...models.actalker import geometry, sampling
+from ...models.actalker import geometry
 from ...models.actalker.attention import OPTION, ControlledTransformer, Streams
-from ...models.actalker.checkpoint import inner_key, unet_state, vae_state
+from ...models.actalker.checkpoint import inner_key, unet_state
 from ...models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ...models.actalker.parallel_control_mamba import ParallelControlMamba
 from ...models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider, motion_tokens
 from ...models.actalker.regions import Regions, level_region
+from ...models.actalker.sampling import branch_weights, windows
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
-from ...models.actalker.whisper_features import WhisperTiny, speech_windows
+from ...models.actalker.whisper_features import WhisperTiny
+from . import actalker_pipeline as published
+from .actalker_vae import vae_state
 
 
 def weights(case: Any, part: str = "shapes") -> dict[str, Tensor]:
@@ -87,7 +90,8 @@ def unet(case: Any) -> dict:
     network = tiny_unet(config, weights(case))
     clips, frames = given["sample"].shape[:2]
     count = clips * frames
-    y = time_id_embedding(config["addition_time_embed_dim"], tuple(config["added_time_ids"]))
+    frame_rate, *buckets = config["added_time_ids"]
+    y = time_id_embedding(config["addition_time_embed_dim"], *buckets, frame_rate)
     outputs = {}
     for name in case.data["cases"]:
         audio, motion, regions = gated(case, name)
@@ -144,30 +148,30 @@ def pipeline(case: Any) -> dict:
     }
     network = tiny_unet(config["unet"], weights(case, "unet"))
     latents = {
-        name: sampling.sample(
-            network, sampling.Conditions(**mode, **own), given["latents"][0], config["steps"], config["guidance"],
+        name: published.sample(
+            network, published.Conditions(**mode, **own), given["latents"][0], config["steps"], config["guidance"],
             config["frames_per_batch"], config["overlap"], config["shift_offset"],
         )
         for name, own in modes.items()
     }  # fmt: skip
-    frames = sampling.decode(decoder, latents["mode2_both"], config["num_frames"], config["decode_chunk_size"])
+    frames = published.decode(decoder, latents["mode2_both"], config["num_frames"], config["decode_chunk_size"])
     outputs = {f"{name}_latents": value[None] for name, value in latents.items()}
     return {**outputs, "mode2_both_frames": frames.transpose(0, 1)[None]}
 
 
 def sampler(case: Any) -> dict:
     given = case.inputs
-    sigmas = sampling.noise_levels(25)
+    sigmas = published.noise_levels(25)
     guidance = case.data["config"]["guidance"]
-    cfg = sampling.guided(given["noise_preds"], list(sampling.branch_weights(guidance).values()))[None]
-    outputs = {"cfg": cfg, "sigmas": sigmas, "timesteps": sampling.timestep(sigmas[:-1])}
+    cfg = published.guided(given["noise_preds"], list(branch_weights(guidance).values()))[None]
+    outputs = {"cfg": cfg, "sigmas": sigmas, "timesteps": published.timestep(sigmas[:-1])}
     for name in case.data["outputs"]:
         if name.startswith("scaled_"):
             i = int(name.removeprefix("scaled_"))
             latents = given["latents"] * (sigmas[i] ** 2 + 1).sqrt()
-            outputs[name] = sampling.scaled_input(latents, sigmas[i])
-            outputs[f"step_{i}"] = sampling.euler_step(latents, cfg, sigmas[i], sigmas[i + 1])
-    outputs["init_latents"] = sampling.initial_latents(given["ref"], given["latents"], sigmas[0])
+            outputs[name] = published.scaled_input(latents, sigmas[i])
+            outputs[f"step_{i}"] = published.euler_step(latents, cfg, sigmas[i], sigmas[i + 1])
+    outputs["init_latents"] = published.initial_latents(given["ref"], given["latents"], sigmas[0])
     outputs["windows"] = {name: window_table(name, len(steps)) for name, steps in case.data.get("windows", {}).items()}
     return outputs
 
@@ -175,13 +179,13 @@ def sampler(case: Any) -> dict:
 def window_table(name: str, steps: int) -> list[list[list[int]]]:
     """Windows by a name like frames60_fpb25_overlap6_shift7: frames wanted, window, overlap, shift."""
     frames, length, overlap, shift = (int("".join(c for c in part if c.isdigit())) for part in name.split("_"))
-    return [list(sampling.windows(frames + length, step, length, overlap, shift)) for step in range(steps)]
+    return [list(windows(frames + length, step, length, overlap, shift)) for step in range(steps)]
 
 
 def audio(case: Any) -> dict:
     config = case.data["config"]
     network = loaded(AudioProjector(), weights(case))
-    clips = speech_windows(case.inputs["hidden"][0], config["audio_len"])
+    clips = published.speech_windows(case.inputs["hidden"][0], config["audio_len"])
     return {"clips": clips, "cond": network(clips), "uncond": network(torch.zeros_like(clips[:1]))[0]}
 
 
@@ -221,7 +225,7 @@ def boxes(case: Any) -> dict:
             {**row, "out": list(geometry.square_box(row["bbox"], row["ratio"], row["h"], row["w"]))} for row in data["process_bbox"]
         ],
         "get_bbox_by_aspect": [
-            {**row, "out": list(geometry.box_of_aspect(row["bbox"], row["type"], row["w"], row["h"]))}
+            {**row, "out": list(published.box_of_aspect(row["bbox"], row["type"], row["w"], row["h"]))}
             for row in data["get_bbox_by_aspect"]
         ],
         "center_crop": [cropped(row) for row in data["center_crop"]],
@@ -239,7 +243,7 @@ def cropped(row: Mapping[str, Any]) -> dict:
 
 def masked(row: Mapping[str, Any]) -> dict:
     rect = geometry.grown_box(row["bbox_xywh"], row["w"], row["h"], row["area"])
-    rows = geometry.mouth_rows(rect)
+    rows = published.mouth_rows(rect)
     new_w, new_h = geometry.working_size(row["w"], row["h"], row["image_size"])
     mouth = geometry.box_picture((rect[0], rows[0], rect[2], rows[1]), row["w"], row["h"])
     mask = geometry.resized_mask(geometry.box_picture(rect, row["w"], row["h"]), new_w, new_h)[:, :1]
