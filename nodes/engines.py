@@ -66,10 +66,10 @@ def check_options(engine: str, options: EngineOptions) -> None:
         value = getattr(options, option.name)
         if option.name in READ[engine] or value == option.default:
             continue
-        readers = " and ".join(name for name, read in READ.items() if option.name in read)
+        readers = " or ".join(name for name, read in READ.items() if option.name in read)
         back = "Take it off" if option.default is None else f"Set it back to {in_words(option.default)}"
         what = "is connected" if option.default is None else f"is {in_words(value)}"
-        said.append(f"{option.name} {what}, which is for {readers}; {engine} does not read it. {back}, or choose {readers}.")
+        said.append(f"{option.name} {what}, but {engine} does not read it. {back}, or choose {readers}.")
     if said:
         raise ValueError(" ".join(said))
 
