@@ -1,6 +1,7 @@
 """FantasyTalking on core's Wan2.1: what core lacks, and nothing else."""
 
 from pathlib import Path
+from typing import Any
 
 import comfy.ops
 import folder_paths
@@ -9,7 +10,7 @@ from comfy_api.latest import io
 
 from ..models.fantasytalking.audio import FITS, normalised, segment
 from ..models.fantasytalking.checkpoint import fantasytalking_state
-from ..models.fantasytalking.guidance import SHIFT, audio_guidance, sigmas
+from ..models.fantasytalking.guidance import SHIFT, Share, sigmas, with_audio_guidance
 from ..models.fantasytalking.network import build_fantasytalking
 from ..models.fantasytalking.patch import patched, with_audio_condition, with_face_condition
 from ..models.fantasytalking.picture import prepared_picture
@@ -20,6 +21,8 @@ from ..models.sound import mono
 from .audio import single_clip
 from .gates import Node
 from .loading import Builder, LoadedModel, converted, load_shared, read_weights
+from .registry import chosen_file, chosen_fingerprint
+from .shared_models import shared
 
 CATEGORY = "talking portrait/fantasytalking"
 FantasyTalkingType = io.Custom("FANTASYTALKING")
@@ -48,11 +51,13 @@ class LoadFantasyTalking(Node):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        path = weight_file("model_patches", file)
-        # Projections are small and want float32; keys and values are cast to the video model's type when they are used.
-        kept = torch.float16 if "fp16" in file else torch.float32
+        path = chosen_file("model_patches", file, "file", LOAD)
         build = casting(build_fantasytalking)
-        return io.NodeOutput(load_shared("fantasytalking", path, kept, build, LOAD, fantasytalking_state, exact=True))
+        return io.NodeOutput(load_shared("fantasytalking", path, None, build, LOAD, fantasytalking_state, exact=True))
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> list:
+        return chosen_fingerprint([("model_patches", file)])
 
 
 def casting(build: Builder) -> Builder:
@@ -82,19 +87,27 @@ class LoadSpeechEncoder(Node):
 
     @classmethod
     def execute(cls, file: str) -> io.NodeOutput:
-        path = weight_file("audio_encoders", file)
-        state, _ = read_weights(path, ENCODER)
+        path = chosen_file("audio_encoders", file, "file", ENCODER)
+        return io.NodeOutput(shared("wav2vec2", path, (), lambda: speech_encoder(path)))
 
-        def checked(content: dict) -> dict:
-            check_is_960h(content)
-            return dict(content)
-
-        return io.NodeOutput(load_base_encoder(converted(state, checked, path, ENCODER)))
+    @classmethod
+    def fingerprint_inputs(cls, file: str) -> list:
+        return chosen_fingerprint([("audio_encoders", file)])
 
 
-def weight_file(folder: str, name: str) -> Path:
-    """Path of a model file chosen in a menu."""
-    return Path(folder_paths.get_full_path_or_raise(folder, name))
+def speech_encoder(path: Path) -> Any:
+    """The encoder in a file; ValueError if it is another's, or damaged."""
+
+    def checked(content: dict) -> dict:
+        check_is_960h(content)
+        return dict(content)
+
+    content, _ = read_weights(path, ENCODER)
+    state = converted(content, checked, path, ENCODER)
+    try:
+        return load_base_encoder(state)
+    except ValueError as problem:
+        raise ValueError(f"{path} cannot be used: {problem}. Put the right file in its place.") from None
 
 
 class FantasyTalkingAudio(Node):
@@ -122,8 +135,8 @@ class FantasyTalkingAudio(Node):
                 ),
                 io.Combo.Input(
                     "fit", options=list(FITS),
-                    tooltip="Where the audio is shorter than the frames: fill it with silence (lips stay in time), or stretch "
-                    "it over them as the published script does (up to 81 frames).",
+                    tooltip="Where the audio is shorter than the frames: fill it with silence (lips stay in time), or stretch it "
+                    "over them as the published script does, which makes 81 frames at most; longer sound is cut there.",
                 ),
                 io.Int.Input(
                     "start_frame", default=0, min=0, max=1000001, optional=True, advanced=True,
@@ -143,14 +156,14 @@ class FantasyTalkingAudio(Node):
     ) -> io.NodeOutput:
         if getattr(audio_encoder, MARK, None) is None:
             raise ValueError(
-                f"{AUDIO_NODE}: audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
+                f"audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
                 "wav2vec2-base-960h in float32; other encoders of the same shapes give wrong lips. Use that loader."
             )
         wave, rate = single_clip(audio)
         seconds = wave.shape[-1] / rate - start_frame / fps
         if seconds < 0.025:
             raise ValueError(
-                f"{AUDIO_NODE}: audio lasts {wave.shape[-1] / rate:.3f} s, so from frame {start_frame} at {fps:g} fps on "
+                f"audio lasts {wave.shape[-1] / rate:.3f} s, so from frame {start_frame} at {fps:g} fps on "
                 f"{max(seconds, 0):.3f} s are left; at least 0.025 s are needed for one sound token."
             )
         count = film_frames(frames, seconds, fps, fit)
@@ -168,7 +181,7 @@ def film_frames(frames: int, seconds: float, fps: float, fit: str) -> int:
         return whole_frames(seconds, fps) if fit == FITS[0] else official_frames(seconds, MAX_FRAMES, fps)
     if frames < 5 or frames % 4 != 1:
         low = max(5, (frames - 1) // 4 * 4 + 1)
-        raise ValueError(f"{AUDIO_NODE}: frames is {frames}; Wan makes 5, 9, 13, ... frames. Take {low} or {low + 4}, or 0.")
+        raise ValueError(f"frames is {frames}; Wan makes 5, 9, 13, ... frames. Take {low} or {low + 4}, or 0.")
     return frames
 
 
@@ -217,13 +230,12 @@ class ApplyFantasyTalking(Node):
 
     @classmethod
     def execute(cls, model, fantasytalking: LoadedModel, audio_scale: float, masked: bool, region=None) -> io.NodeOutput:
-        if region is not None:
-            region = region.reshape(-1, *region.shape[-2:])
-            if len(region) != 1 or not region.max() > 0:
-                what = f"holds {len(region)} masks; it takes one" if len(region) > 1 else "is black everywhere: nobody would hear"
-                raise ValueError(f"Apply FantasyTalking: region {what}.")
-            region = region[0].clamp(0, 1)
-        return io.NodeOutput(patched(model, fantasytalking.patcher, audio_scale, masked, region))
+        if region is not None and not region.max() > 0:
+            raise ValueError("region is black everywhere: nobody would hear. Paint it white where the speaker is, or take it out.")
+        if region is not None and audio_scale == 0:
+            raise ValueError("audio_scale is 0, so nobody hears and region would do nothing. Raise it, or take region out.")
+        where = None if region is None else region[0]
+        return io.NodeOutput(patched(model, fantasytalking.patcher, audio_scale, masked, where))
 
 
 class FantasyTalkingGuidance(Node):
@@ -243,18 +255,27 @@ class FantasyTalkingGuidance(Node):
                 ),
                 io.Float.Input(
                     "audio_cfg_end", default=4.5, min=0.0, max=30.0, step=0.1, advanced=True,
-                    tooltip="The same at the last step; it changes in equal parts between. Equal to audio_cfg: constant.",
+                    tooltip="The same at the last guided step; it changes in equal parts between. Equal to audio_cfg: constant.",
+                ),
+                io.Float.Input(
+                    "start_percent", default=0.0, min=0.0, max=1.0, step=0.01, optional=True, advanced=True,
+                    tooltip="Share of the steps before audio guides, 0 to 1. In these the film hears nothing, and a pass is saved.",
+                ),
+                io.Float.Input(
+                    "end_percent", default=1.0, min=0.0, max=1.0, step=0.01, optional=True, advanced=True,
+                    tooltip="Share of the steps up to which audio guides: 1 in all of them, 0.7 against over-exposed pictures, by "
+                    "the authors' word. After it the prompt guides alone, and a pass is saved.",
                 ),
             ],
             outputs=[io.Model.Output(tooltip="For KSampler, with cfg 5 as published.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, audio_cfg: float, audio_cfg_end: float) -> io.NodeOutput:
-        clone = model.clone()
+    def execute(
+        cls, model, audio_cfg: float, audio_cfg_end: float, start_percent: float = 0.0, end_percent: float = 1.0
+    ) -> io.NodeOutput:
         curve = audio_cfg if audio_cfg == audio_cfg_end else (lambda part: audio_cfg + (audio_cfg_end - audio_cfg) * part)
-        clone.set_model_sampler_pre_cfg_function(audio_guidance(curve))
-        return io.NodeOutput(clone)
+        return io.NodeOutput(with_audio_guidance(model, curve, Share(start_percent, end_percent)))
 
 
 class FantasyTalkingFaceFocus(Node):
@@ -331,7 +352,7 @@ class FantasyTalkingPicture(Node):
     @classmethod
     def execute(cls, image, longest_edge: int) -> io.NodeOutput:
         if image.shape[0] != 1:
-            raise ValueError(f"FantasyTalking Picture: image holds {image.shape[0]} pictures; it takes one.")
+            raise ValueError(f"image holds {image.shape[0]} pictures; it takes one. Choose one with Get Image from Batch.")
         picture = prepared_picture(image[0], longest_edge)
         return io.NodeOutput(picture[None], picture.shape[1], picture.shape[0])
 

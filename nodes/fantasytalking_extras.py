@@ -18,14 +18,15 @@ from ..models.fantasytalking.intensity import (
     face_intensity,
     intensity_state,
 )  # fmt: skip
-from ..models.fantasytalking.patch import IDENTITY_NODE, INTENSITY_NODE, with_identity, with_intensity
+from ..models.fantasytalking.patch import with_identity, with_intensity
 from .actalker_parts import actalker_part
-from .fantasytalking import CATEGORY, casting, weight_file
+from .fantasytalking import CATEGORY, casting
 from .gates import Node
 from .loading import load_shared
 from .portrait import check_same_size, single_picture
+from .registry import chosen_file, chosen_fingerprint, weights_fingerprint
 
-MEASURE = "Measure Motion Intensity"
+IDENTITY_NODE, INTENSITY_NODE, MEASURE = "FantasyTalking Identity", "FantasyTalking Intensity", "Measure Motion Intensity"
 UNPUBLISHED = "The authors published no such weights; tools/train_fantasytalking_extras.py makes them."
 # 5th and 95th percentile of raw intensities, measured by tools/measure_intensity_reference.py (see there of what).
 FACE, BODY = Reference(low=4.87e-5, high=9.09e-4), Reference(low=1.58e-6, high=1.49e-4)
@@ -67,7 +68,7 @@ class FantasyTalkingIdentity(Node):
         picture = single_picture(image, IDENTITY_NODE)
         check_same_size(picture, face_landmarks, IDENTITY_NODE)
         points = select_face(face_landmarks, face_index)
-        path = weight_file("model_patches", file)
+        path = chosen_file("model_patches", file, "file", IDENTITY_NODE)
         branch = load_shared(
             "fantasytalking identity", path, torch.float32, casting(build_identity), IDENTITY_NODE, identity_state, exact=True
         )
@@ -75,6 +76,10 @@ class FantasyTalkingIdentity(Node):
         vector = arcface.ready()(aligned_face(picture, points).to(arcface.device))
         tokens = branch.ready().identity_proj(vector.to(branch.device)).float().cpu()
         return io.NodeOutput(with_identity(model, Identity(tokens, branch.patcher, strength)))
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **given) -> list:
+        return chosen_fingerprint([("model_patches", file)]) + weights_fingerprint(["actalker.arcface"])
 
 
 class FantasyTalkingIntensity(Node):
@@ -102,12 +107,16 @@ class FantasyTalkingIntensity(Node):
 
     @classmethod
     def execute(cls, model, file: str, expression: float, body: float) -> io.NodeOutput:
-        path = weight_file("model_patches", file)
+        path = chosen_file("model_patches", file, "file", INTENSITY_NODE)
         network = load_shared(
             "fantasytalking intensity", path, torch.float32, casting(build_intensity), INTENSITY_NODE, intensity_state, exact=True
         )
         change = network.ready()(torch.tensor([[expression, body]], device=network.device)).float().cpu()
         return io.NodeOutput(with_intensity(model, change))
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **given) -> list:
+        return chosen_fingerprint([("model_patches", file)])
 
 
 class MeasureMotionIntensity(Node):

@@ -63,17 +63,17 @@ def ready_together(models: list[LoadedModel], memory_required: int = 0) -> list[
 
 
 def load_shared(
-    kind: str, path: Path, dtype: torch.dtype, build: Builder, node: str, convert: Converter | None = None, exact: bool = False
-) -> LoadedModel:
+    kind: str, path: Path, dtype: torch.dtype | None, build: Builder, node: str, convert: Converter | None = None,
+    exact: bool = False,
+) -> LoadedModel:  # fmt: skip
     """Load `path` once per (kind, file version, dtype, device); a file changed on disk is read again.
 
-    `convert` makes the file's content the network's state dict. `exact`: compute in `dtype` even where ComfyUI would rather
-    not, such as bfloat16 on a CPU. Raises ValueError in `node`'s name when the file is missing, damaged or does not fit the
-    network that `build` makes.
+    `dtype` None: half precision where most of the file is, else float32. `convert` makes the file's content the network's state
+    dict. `exact`: compute in `dtype` even where ComfyUI would rather not, such as bfloat16 on a CPU. Raises ValueError in `node`'s
+    name when the file is missing, damaged or does not fit the network that `build` makes.
     """
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
-    compute = dtype if exact else comfy.model_management.unet_manual_cast(dtype, device) or dtype
     try:
         status = path.stat()
     except OSError:
@@ -84,6 +84,8 @@ def load_shared(
         if patcher is None:
             state, metadata = read_weights(path, node)
             state = converted(state, convert, path, node)
+            dtype = dtype or kept_dtype(state)
+            compute = compute_dtype(dtype, exact)
             operations = comfy.ops.pick_operations(dtype, compute, load_device=device)
             check_sizes(lambda: build(state, metadata, device="meta", dtype=dtype, operations=operations), state, path, node)
             model = build(state, metadata, device=offload, dtype=dtype, operations=operations).eval()
@@ -92,10 +94,22 @@ def load_shared(
             if patcher.is_dynamic():  # then the file's own tensors become the weights, whatever their type
                 state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
             load_strictly(model, state, patcher.is_dynamic(), path, node)
-            patcher.talking_portrait_metadata = dict(metadata)
+            patcher.talking_portrait_metadata, patcher.talking_portrait_dtype = dict(metadata), dtype
             _alive[key] = patcher
             logging.info("Talking Portrait: loaded %s (%s, %s)", path.name, kind, str(dtype).removeprefix("torch."))
-    return LoadedModel(patcher, patcher.talking_portrait_metadata, compute)
+    return LoadedModel(patcher, patcher.talking_portrait_metadata, compute_dtype(patcher.talking_portrait_dtype, exact))
+
+
+def kept_dtype(state: Mapping[str, Tensor]) -> torch.dtype:
+    """The half precision of most of a state dict's numbers, else float32."""
+    most = comfy.utils.weight_dtype(state)
+    return most if most in (torch.float16, torch.bfloat16) else torch.float32
+
+
+def compute_dtype(kept: torch.dtype, exact: bool) -> torch.dtype:
+    """In what a model whose weights are kept so computes on this device."""
+    device = comfy.model_management.get_torch_device()
+    return kept if exact else comfy.model_management.unet_manual_cast(kept, device) or kept
 
 
 def read_weights(path: Path, node: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -12,8 +12,8 @@ from torch import Tensor
 from .attention import with_audio
 from .carrier import CONDITION, FACE, FACE_SCALE, NODE, AudioCarrier, Identity, name_of
 
+CLIP_TOKENS = (257, 1280)
 KEY, INTENSITY_KEY = "talking_portrait_fantasytalking", "talking_portrait_intensity"
-IDENTITY_NODE, INTENSITY_NODE = "FantasyTalking Identity", "FantasyTalking Intensity"
 
 
 def patched(model: Any, adapter: Any, scale: float, masked: bool, region: Tensor | None = None) -> Any:
@@ -26,13 +26,13 @@ def patched(model: Any, adapter: Any, scale: float, masked: bool, region: Tensor
     blocks = getattr(diffusion, "blocks", None)
     if blocks is None or not all(isinstance(getattr(block, "cross_attn", None), WanI2VCrossAttention) for block in blocks):
         raise ValueError(
-            f"{NODE}: model is not Wan2.1 image-to-video (its blocks have no image cross-attention). Load Wan2.1-I2V-14B."
+            "model is not Wan2.1 image-to-video (its blocks have no image cross-attention). Load Wan2.1-I2V-14B."
         )
     network = adapter.model
     size, width = len(network.blocks), network.blocks[0].k_proj.weight.shape[0]
     if (len(blocks), diffusion.dim) != (size, width):
         raise ValueError(
-            f"{NODE}: model has {len(blocks)} blocks of width {diffusion.dim}, but the FantasyTalking file is for {size} of "
+            f"model has {len(blocks)} blocks of width {diffusion.dim}, but the FantasyTalking file is for {size} of "
             f"{width}. The published one fits Wan2.1-I2V-14B."
         )
     clone = model.clone()
@@ -49,7 +49,7 @@ def check_unpatched(model: Any, number: int) -> None:
     for name in (block, f"{block}.cross_attn", f"{block}.cross_attn.forward"):
         if name in model.object_patches:
             raise ValueError(
-                f"{NODE}: another node has replaced the cross-attention of this model already: "
+                "another node has replaced the cross-attention of this model already: "
                 f"{name_of(model.object_patches[name])}. Take one of them out."
             )
 
@@ -69,13 +69,13 @@ def with_identity(model: Any, identity: Identity) -> Any:
     """A clone of a patched MODEL whose blocks also see an identity; ValueError if it is not patched, or of another size."""
     carriers = model.get_wrappers(WrappersMP.DIFFUSION_MODEL, KEY)
     if not carriers:
-        raise ValueError(f"{IDENTITY_NODE}: model does not come from {NODE}. Connect it after that node.")
+        raise ValueError(f"model does not come from {NODE}. Connect it after that node.")
     diffusion = model.model.diffusion_model
     blocks = identity.branch.model.blocks
     size = len(blocks), blocks[0].k_proj.weight.shape[0]
     if size != (len(diffusion.blocks), diffusion.dim):
         raise ValueError(
-            f"{IDENTITY_NODE}: model has {len(diffusion.blocks)} blocks of width {diffusion.dim}, but the file's identity branch "
+            f"model has {len(diffusion.blocks)} blocks of width {diffusion.dim}, but the file's identity branch "
             f"is for {size[0]} of {size[1]}."
         )
     if identity.scale == 0:
@@ -94,11 +94,11 @@ def with_intensity(model: Any, change: Tensor) -> Any:
     embedding = getattr(model.model.diffusion_model, "time_embedding", None)
     width = getattr(model.model.diffusion_model, "dim", None)
     if embedding is None or change.shape[-1] != width:
-        raise ValueError(f"{INTENSITY_NODE}: the file is for a width of {change.shape[-1]}, but model has {width}.")
+        raise ValueError(f"the file is for a width of {change.shape[-1]}, but model has {width}.")
     if not change.any():
         return model
     if model.get_wrappers(WrappersMP.DIFFUSION_MODEL, INTENSITY_KEY):
-        raise ValueError(f"{INTENSITY_NODE}: another such node changes this model's time embedding already. Take one of them out.")
+        raise ValueError("another such node changes this model's time embedding already. Take one of them out.")
 
     def moved(executor, *arguments, **named):
         # A hook on the model that runs, for this call alone: each GPU has a model of its own.
@@ -114,13 +114,25 @@ def with_intensity(model: Any, change: Tensor) -> Any:
 
 
 def with_audio_condition(conditioning: list, tokens: Tensor) -> list:
-    """A CONDITIONING whose every entry carries audio tokens [1,F,W,C]."""
+    """A CONDITIONING whose every entry carries audio tokens [1,F,W,C]; ValueError if one carries some already."""
+    if any(CONDITION in extra.get("model_conds", {}) for _, extra in conditioning):
+        raise ValueError("positive carries audio already. Take one of the two FantasyTalking Audio nodes out.")
     carried = {CONDITION: comfy.conds.CONDRegular(tokens)}
     return [[text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}] for text, extra in conditioning]
 
 
 def with_face_condition(conditioning: list, seen: Tensor, strength: float) -> list:
-    """A CONDITIONING whose every entry carries a face crop's CLIP vision tokens [1,257,1280] and how strongly they count."""
+    """A CONDITIONING whose every entry carries a face crop's CLIP vision tokens [1,257,1280] and how strongly they count.
+
+    ValueError if the tokens are of several pictures, or of a CLIP that Wan was not trained with.
+    """
+    if seen.ndim != 3 or seen.shape[0] != 1:
+        raise ValueError(f"face is of {len(seen)} pictures; it takes one.")
+    if tuple(seen.shape[1:]) != CLIP_TOKENS:
+        raise ValueError(
+            f"face has {seen.shape[1]} tokens of width {seen.shape[2]}, but Wan2.1 looks at 257 of 1280. Load clip_vision_h in "
+            "Load CLIP Vision."
+        )
     carried = {FACE: comfy.conds.CONDRegular(seen), FACE_SCALE: comfy.conds.CONDRegular(torch.full((1, 1), strength))}
     return [[text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}] for text, extra in conditioning]
 

@@ -39,7 +39,7 @@ def audio_windows(frames: int, tokens: int, expand: int = EXPAND) -> AudioWindow
     sound to the film's length first where timing must be exact.
     """
     if frames < 5 or frames % 4 != 1:
-        raise ValueError(f"FantasyTalking Audio: frames is {frames}; it must be 5, 9, 13, ... (4 per latent frame and 1).")
+        raise ValueError(f"frames is {frames}; it must be 5, 9, 13, ... (4 per latent frame and 1).")
     rate = tokens / frames
     half = int(rate * 4 / 2)
     centres = [0] + [int((rate * ((i - 1) * 4 + 1) + rate * (i * 4 + 1)) / 2) - 1 for i in range(1, (frames - 1) // 4 + 1)]

@@ -2,12 +2,15 @@
 
 from types import SimpleNamespace
 
+import folder_paths
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from talking_portrait.models.fantasytalking import audio, timing
 from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_state
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
+from talking_portrait.models.fantasytalking.patch import with_audio_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
 from talking_portrait.models.fantasytalking.speech_encoder import MARK, check_is_960h
 from talking_portrait.models.fantasytalking.windows import audio_windows
@@ -15,10 +18,14 @@ from talking_portrait.models.sound import mono
 from talking_portrait.nodes.fantasytalking import (
     ApplyFantasyTalking,
     FantasyTalkingAudio,
+    FantasyTalkingFaceFocus,
     FantasyTalkingPicture,
+    LoadFantasyTalking,
+    LoadSpeechEncoder,
     film_frames,
     film_sound,
 )  # fmt: skip
+from talking_portrait.tools.goldens import COPIES, GoldenCase
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +33,11 @@ def inference():
     torch.manual_seed(0)
     with torch.inference_mode():
         yield
+
+
+ADAPTER = SimpleNamespace(patcher=None, ready=None, device=None)
+ENCODER = SimpleNamespace(encode_audio=None, **{MARK: "wav2vec2-base"})
+PROMPT = [[torch.zeros(1, 4, 8), {}]]
 
 
 def network() -> FantasyTalking:
@@ -78,18 +90,92 @@ def test_another_encoder_of_the_same_shapes_is_refused():
         check_is_960h({"quantizer.codevectors": torch.zeros(1)})
     with pytest.raises(ValueError, match="lm_head.weight"):
         check_is_960h({})
-    with pytest.raises(ValueError, match="was not loaded by Load Speech Encoder"):
-        FantasyTalkingAudio.execute(None, object(), {}, [], 0, 23.0, audio.FITS[0])
+    other, sound = SimpleNamespace(encode_audio=None), {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000}
+    with pytest.raises(ValueError, match="^FantasyTalking Audio: audio_encoder was not loaded by Load Speech Encoder"):
+        FantasyTalkingAudio.execute(ADAPTER, other, sound, PROMPT, 0, 23.0, audio.FITS[0])
 
 
 def test_batches_where_one_is_wanted_are_errors():
-    encoder, two = SimpleNamespace(**{MARK: "wav2vec2-base"}), {"waveform": torch.zeros(2, 1, 16000), "sample_rate": 16000}
+    two = {"waveform": torch.zeros(2, 1, 16000), "sample_rate": 16000}
     with pytest.raises(ValueError, match="FantasyTalking Audio: audio holds 2 clips"):
-        FantasyTalkingAudio.execute(None, encoder, two, [], 0, 23.0, audio.FITS[0])
+        FantasyTalkingAudio.execute(ADAPTER, ENCODER, two, PROMPT, 0, 23.0, audio.FITS[0])
     with pytest.raises(ValueError, match="FantasyTalking Picture: image holds 2 pictures"):
         FantasyTalkingPicture.execute(torch.zeros(2, 8, 8, 3), 512)
     with pytest.raises(ValueError, match="region holds 2 masks"):
-        ApplyFantasyTalking.execute(None, None, 1.0, True, torch.ones(2, 8, 8))
+        ApplyFantasyTalking.execute(SimpleNamespace(model=None), ADAPTER, 1.0, True, torch.ones(2, 8, 8))
+
+
+def test_what_would_do_nothing_is_said():
+    model, region = SimpleNamespace(model=None), torch.ones(1, 8, 8)
+    with pytest.raises(ValueError, match="region is black everywhere"):
+        ApplyFantasyTalking.execute(model, ADAPTER, 1.0, True, 0 * region)
+    with pytest.raises(ValueError, match="audio_scale is 0, so nobody hears and region would do nothing"):
+        ApplyFantasyTalking.execute(model, ADAPTER, 0.0, True, region)
+    once = with_audio_condition(PROMPT, torch.randn(1, 2, 3, 4))
+    with pytest.raises(ValueError, match="positive carries audio already"):
+        with_audio_condition(once, torch.randn(1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("shape, words", [((2, 257, 1280), "of 2 pictures"), ((1, 257, 1024), "257 tokens of width 1024")])
+def test_a_face_of_another_clip_is_refused(shape, words):
+    face = SimpleNamespace(penultimate_hidden_states=torch.zeros(shape))
+    with pytest.raises(ValueError, match=f"^FantasyTalking Face Focus .experimental.: face .*{words}"):
+        FantasyTalkingFaceFocus.execute(PROMPT, face, 0.5)
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 30, 1), (1, 20, 30, 4), (1, 1, 3000, 3)])
+def test_every_kind_of_picture_is_brought_to_size(shape):
+    picture, width, height = FantasyTalkingPicture.execute(torch.rand(shape), 512).result
+    assert picture.shape == (1, height, width, 3) and max(width, height) == 512 and min(width, height) >= 16
+
+
+@pytest.fixture
+def menus(tmp_path, monkeypatch):
+    """Folders of the loaders' menus."""
+    for folder in ("model_patches", "audio_encoders"):
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, folder, ([str(tmp_path)], {".safetensors", ".ckpt", ".pt"}))
+    folder_paths.filename_list_cache.clear()
+    yield tmp_path
+    folder_paths.filename_list_cache.clear()
+
+
+@pytest.mark.parametrize("content, kept", [
+    (torch.float16, torch.float16), (torch.bfloat16, torch.bfloat16), (torch.float32, torch.float32),
+    (torch.float64, torch.float32),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights_fp16.safetensors", "weights_fp16.ckpt"])
+def test_the_precision_is_that_of_the_file_not_of_its_name(menus, name, content, kept):
+    state = {key: value.to(content) for key, value in network().state_dict().items()}
+    if name.endswith(".ckpt"):
+        torch.save(published(state), menus / name)
+    else:
+        save_file({key.replace("blocks", "audio_processor.blocks"): value for key, value in unnested(state).items()}, menus / name)
+    model = LoadFantasyTalking.execute(name).result[0]
+    assert {parameter.dtype for parameter in model.patcher.model.parameters()} == {kept}
+    assert LoadFantasyTalking.execute(name).result[0].patcher is model.patcher
+
+
+def unnested(state: dict) -> dict:
+    """The flat names of the safetensors edition, without their first part."""
+    flat = published(state)
+    return {f"proj_model.{key}": value for key, value in flat["proj_model"].items()} | flat["audio_processor"]
+
+
+def test_a_speech_encoder_is_loaded_once_and_whole(menus):
+    """A file that lacked tensors was taken with random ones in their place."""
+    manifest = GoldenCase(COPIES / "fantasytalking" / "ft_wav2vec2.public.golden.json").manifest("wav2vec2_base_960h")
+    state = {key: torch.zeros(shape) for key, shape in manifest["keys"].items()} | {"lm_head.weight": torch.zeros(32, 768)}
+    save_file(state, menus / "wav2vec2.safetensors")
+    first, second = (LoadSpeechEncoder.execute("wav2vec2.safetensors").result[0] for _ in range(2))
+    assert first is second and getattr(first, MARK) == "wav2vec2-base"
+    save_file({key: value for key, value in state.items() if ".layers.7." not in key}, menus / "cut.safetensors")
+    folder_paths.filename_list_cache.clear()
+    with pytest.raises(ValueError, match="^Load Speech Encoder .float32.: .*cut.safetensors cannot be used: 16 of its .*missing"):
+        LoadSpeechEncoder.execute("cut.safetensors")
+    (menus / "bad.safetensors").write_bytes(b"nothing")
+    folder_paths.filename_list_cache.clear()
+    with pytest.raises(ValueError, match="^Load Speech Encoder .float32.: bad.safetensors cannot be read"):
+        LoadSpeechEncoder.execute("bad.safetensors")
 
 
 def test_sound_longer_than_the_film_is_cut_and_shorter_is_filled_or_stretched():
