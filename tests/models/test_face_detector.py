@@ -3,12 +3,15 @@
 from functools import cache
 from pathlib import Path
 
+import comfy.model_management
 import numpy as np
 import pytest
 import torch
 from comfy_extras.mediapipe.face_landmarker import BLENDSHAPE_NAMES
 from comfy_extras.nodes_mediapipe import MediaPipeFaceLandmarker, MediaPipeFaceMask, MediaPipeFaceMeshVisualize
 from PIL import Image
+from safetensors.torch import save_file
+from talking_portrait.models.builtin.face import weights
 from talking_portrait.models.builtin.face.weights import (
     FACE_WEIGHTS,
     load_face_detector,
@@ -175,6 +178,16 @@ def test_person_mask_is_mediapipes():
     assert (mask & golden).sum() / (mask | golden).sum() > 0.98
 
 
+def test_the_segmenter_is_loaded_and_pushed_out_by_comfyui():
+    """It kept its memory whatever ComfyUI asked for."""
+    segmenter = load_person_segmenter()
+    segmenter.mask(as_image(picture("crop"))[0])
+    assert any(loaded.model is segmenter.patcher for loaded in comfy.model_management.current_loaded_models)
+    comfy.model_management.unload_all_models()
+    assert not any(loaded.model is segmenter.patcher for loaded in comfy.model_management.current_loaded_models)
+    assert load_person_segmenter() is segmenter
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (40, 300, 4), (33, 20, 1)])
 def test_person_mask_takes_any_picture(shape):
     image = torch.rand(shape)
@@ -190,6 +203,16 @@ def test_missing_and_truncated_weights_are_explained(tmp_path):
     cut.write_bytes(FACE_WEIGHTS.read_bytes()[:100_000])
     with pytest.raises(ValueError, match="cut.safetensors cannot be read"):
         load_face_weights(path=cut)
+
+
+def test_a_whole_file_of_other_tensors_is_explained(tmp_path, monkeypatch):
+    save_file({"person.stem.weight": torch.zeros(1)}, tmp_path / "face_nets.safetensors")
+    monkeypatch.setattr(weights, "FACE_WEIGHTS", tmp_path / "face_nets.safetensors")
+    monkeypatch.setattr(weights.load_face_weights, "__defaults__", ("", tmp_path / "face_nets.safetensors"))
+    monkeypatch.setattr(weights, "_alive", {})
+    for load in (load_face_detector, load_person_segmenter):
+        with pytest.raises(ValueError, match="^/.*face_nets.safetensors cannot be read .*install or clone the pack again"):
+            load()
 
 
 def test_weights_stay_small():

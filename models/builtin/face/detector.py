@@ -98,6 +98,15 @@ class BuiltinFaceLandmarker(FaceLandmarker):
         return results
 
 
+def managed(network: nn.Module) -> Any:
+    """A small network under ComfyUI's memory manager: the patcher by which it is loaded where it computes, and pushed out."""
+    return comfy.model_patcher.CoreModelPatcher(
+        network,
+        load_device=comfy.model_management.text_encoder_device(),
+        offload_device=comfy.model_management.text_encoder_offload_device(),
+    )
+
+
 def square_rect(detection: np.ndarray, width: int, height: int) -> Rect:
     """Core's rectangle around a detection, made square on its longer side as the attention mesh was trained."""
     cx, cy, box_width, box_height, angle = _detection_to_face_rect(detection, width, height)
@@ -153,11 +162,7 @@ class FaceDetector:
         model = BuiltinFaceLandmarker(variant).eval()
         for part, name in ((model.detector, f"detector_{variant}."), (model.mesh, "mesh.")):
             part.load_state_dict({k.removeprefix(name): v.float() for k, v in state.items() if k.startswith(name)})
-        return comfy.model_patcher.CoreModelPatcher(
-            model,
-            load_device=comfy.model_management.text_encoder_device(),
-            offload_device=comfy.model_management.text_encoder_offload_device(),
-        )
+        return managed(model)
 
     def get_models(self) -> list[Any]:
         """The patchers, for ComfyUI's bookkeeping."""

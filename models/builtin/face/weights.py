@@ -2,11 +2,13 @@
 
 import weakref
 from pathlib import Path
+from typing import Any
 
+import comfy.model_management
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .detector import FaceDetector
+from .detector import FaceDetector, managed
 from .person import PersonNet, person_mask
 
 FACE_WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "face_nets.safetensors"
@@ -30,35 +32,41 @@ def load_face_weights(prefix: str = "", path: Path = FACE_WEIGHTS) -> dict[str, 
 
 def _damaged(path: Path, reason: str) -> str:
     return (
-        f"Load Face Detector (built-in): {path} cannot be read ({reason}). It is part of this node pack (4 MB) and "
-        "is never downloaded on its own: install or clone the pack again."
+        f"{path} cannot be read ({reason}). It is part of this node pack (4 MB) and is never downloaded on its own: install or "
+        "clone the pack again."
     )
 
 
-def load_face_detector() -> FaceDetector:
-    """The built-in detector, shared by everybody who holds it at the same time."""
-    detector = _alive.get("detector")
-    if detector is None:
-        _alive["detector"] = detector = FaceDetector(load_face_weights())
-    return detector
-
-
 class PersonSegmenter:
-    """Finds the person in a picture; 0.1 M parameters, fast on a CPU."""
+    """Finds the person in a picture; 0.1 M parameters, fast on a CPU, under ComfyUI's memory manager."""
 
     def __init__(self, weights: dict[str, Tensor]):
-        self.net = PersonNet().eval().requires_grad_(False)
-        self.net.load_state_dict({name: value.float() for name, value in weights.items()})
+        network = PersonNet().eval().requires_grad_(False)
+        network.load_state_dict({name: value.float() for name, value in weights.items()})
+        self.patcher = managed(network)
 
     def mask(self, image: Tensor) -> Tensor:
         """Image [H,W,C] in 0..1 (C = 1, 3 or 4) to person probability [H,W] in 0..1 on the CPU."""
+        comfy.model_management.load_models_gpu([self.patcher])
         rgb = image[..., :3].detach().cpu().float().nan_to_num(0.0).clamp(0, 1).expand(-1, -1, 3)
-        return person_mask(self.net, rgb)
+        return person_mask(self.patcher.model, rgb)
+
+
+def load_face_detector() -> FaceDetector:
+    """The built-in detector, shared by everybody who holds it at the same time; ValueError if its file is damaged."""
+    return _shared("detector", FaceDetector, "")
 
 
 def load_person_segmenter() -> PersonSegmenter:
-    """The built-in person segmenter, shared by everybody who holds it at the same time."""
-    segmenter = _alive.get("person")
-    if segmenter is None:
-        _alive["person"] = segmenter = PersonSegmenter(load_face_weights("person."))
-    return segmenter
+    """The built-in person segmenter, shared by everybody who holds it at the same time; ValueError if its file is damaged."""
+    return _shared("person", PersonSegmenter, "person.")
+
+
+def _shared(name: str, kind: type, prefix: str) -> Any:
+    made = _alive.get(name)
+    if made is None:
+        try:
+            _alive[name] = made = kind(load_face_weights(prefix))
+        except (KeyError, RuntimeError) as error:  # a whole file that holds other tensors
+            raise ValueError(_damaged(FACE_WEIGHTS, str(error).splitlines()[-1].strip())) from error
+    return made
