@@ -132,6 +132,13 @@ def test_a_prefix_that_no_file_can_have_is_said(prefix, reason):
         SaveFaceMotion.execute(change(3), prefix)
 
 
+def test_nothing_is_written_through_a_link_that_leads_out(folders):
+    (folders / "output" / "way").symlink_to(folders)
+    with pytest.raises(ValueError, match="outside ComfyUI's output folder"):
+        SaveFaceMotion.execute(change(3), "way/mine")
+    assert not list(folders.glob("mine*"))
+
+
 @pytest.mark.parametrize("prefix", ["a:b", "what?", "con", "motion/nul.txt", "name."])
 def test_names_that_windows_does_not_take_are_said_there(prefix):
     check_names(prefix, "filename_prefix", windows=False)
