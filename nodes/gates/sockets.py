@@ -184,6 +184,8 @@ def gate_poses(entry: Any, value: Any) -> list:
     """Core's POSE_KEYPOINT: for each frame {"people": [{"pose_keypoints_2d": [x, y, sureness] * 18}]}."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(frame, Mapping) for frame in value):
         raise needed(entry, value)
+    if not value:
+        raise ValueError(f"{entry.id} holds 0 frames. {entry.tooltip}")
     for number, frame in enumerate(value):
         people = frame.get("people") or []
         if not isinstance(people, (list, tuple)):
