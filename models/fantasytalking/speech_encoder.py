@@ -43,7 +43,19 @@ def check_is_960h(state: Mapping[str, Tensor]) -> None:
 
 
 def encode_float32(encoder: Any, wave: Tensor) -> Tensor:
-    """Normalised wave [1,T] at 16 kHz -> last hidden state [1,L,768] on the CPU."""
+    """Normalised wave [1,T] at 16 kHz -> last hidden state [1,L,768] on the CPU. ValueError if it is too long for the memory."""
+    check_length(wave.shape[-1], comfy.model_management.get_free_memory(encoder.load_device))
     comfy.model_management.load_model_gpu(encoder.patcher)
     features, _ = encoder.model(wave[:, None].float().to(encoder.load_device))
     return features.float().cpu()
+
+
+def check_length(samples: int, free: int) -> None:
+    """ValueError if the first layer's two tensors [512, samples / 5] in float32 are larger than `free` bytes."""
+    needed = samples // 5 * 512 * 4 * 2
+    if needed > free:
+        minutes = free * samples / needed / 16000 / 60
+        raise ValueError(
+            f"audio of {samples / 16000 / 60:.0f} min needs {needed / 1e9:.1f} GB to be heard at once, but {free / 1e9:.1f} GB are "
+            f"free. Set frames to at most {minutes:.0f} min of the film, and make the rest by start_frame."
+        )

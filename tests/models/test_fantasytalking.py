@@ -12,7 +12,7 @@ from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_sta
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
 from talking_portrait.models.fantasytalking.patch import with_audio_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
-from talking_portrait.models.fantasytalking.speech_encoder import MARK, check_is_960h
+from talking_portrait.models.fantasytalking.speech_encoder import MARK, check_is_960h, check_length
 from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.models.sound import mono
 from talking_portrait.nodes.fantasytalking import (
@@ -263,3 +263,9 @@ def test_two_editions_in_one_file_are_an_error():
     content["diffusion_model"] = {"blocks.0.cross_attn.k_proj.weight": torch.ones(12, 8)}
     with pytest.raises(ValueError, match="left over are diffusion_model.blocks.0"):
         fantasytalking_state(content)
+
+
+def test_speech_too_long_for_the_memory_is_refused_with_what_would_fit():
+    with pytest.raises(ValueError, match=r"audio of 60 min needs 23.6 GB.*but 8.0 GB are free. Set frames to at most 20 min"):
+        check_length(3600 * 16000, 8_000_000_000)
+    check_length(300 * 16000, 8_000_000_000)

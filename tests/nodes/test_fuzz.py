@@ -29,7 +29,11 @@ INTERNAL = re.compile(
     r"unhashable|must match the size|Expected |KeyError|IndexError|ambiguous",
 )
 LONGEST = 20.0  # seconds that an answer may take
-COSTLY = {("TalkingPortraitACTalkerConditioning", "short_side"), ("TalkingPortraitLoadACTalker", "weight_dtype")}
+COSTLY = {
+    ("TalkingPortraitACTalkerConditioning", "short_side"),
+    ("TalkingPortraitLoadACTalker", "weight_dtype"),
+    ("TalkingPortraitFantasyTalkingAudio", "frames"),  # 72 minutes at once: see test_fantasytalking.py
+}
 TABLE: Counter[str] = Counter()
 
 
