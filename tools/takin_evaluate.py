@@ -21,18 +21,22 @@ from evaluate_speech_net import load as load_speech_net
 from safetensors import safe_open
 from takin_films import Film, make_films
 from takin_measures import at_middles, auc, best_lag, control, correlation, count_blinks, step_sizes
+from talking_portrait.models.builtin.feature_stream import FeatureStream
+from talking_portrait.models.builtin.listening import Listener
+from talking_portrait.models.engine import MotionSettings
 from talking_portrait.models.published_weights import WEIGHTS, weight_path
 from talking_portrait.models.takin.config import ANGLES, EMOTIONS, EXPRESSION, FPS, POSE
 from talking_portrait.models.takin.emotion import emotion_faces, emotion_label
-from talking_portrait.models.takin.features import SpeechLayers, builtin_encoder_name
+from talking_portrait.models.takin.features import SpeechLayers, builtin_encoder_name, heard_layers
 from talking_portrait.models.takin.generator import LIVE, Feeling, MotionGenerator, Sampling, pose_command
-from talking_portrait.models.takin.live import LiveSpeech, LiveTakin
+from talking_portrait.models.takin.live import Hear, LiveTakin
 from talking_portrait.models.takin.network import TakinNet, build_takin
 from talking_portrait.models.takin.sampling import Guidance
 from torch import Tensor
 
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEEDS = 4
+SILENCE_DB = MotionSettings().silence_threshold
 CUT = 2777  # samples of a push in the comparison of a stream with the whole
 YAW = 15.0  # degrees of the commanded turn, 15 sin 2t
 OPEN_VOWELS = ("AA", "OH")
@@ -229,13 +233,16 @@ class Study:
             truth = control(film.truth, "jawOpen")
             for mean, scores in ((film.mean, live_r), (None, blind_r)):
                 generator = MotionGenerator(self.network, replace(LIVE, steps=self.sampling.steps), neutral)
-                live = LiveTakin(LiveSpeech(self.hearing, film.speech.encoder, mean), generator)
-                parts = [live.push(film.wave[k : k + CUT]) for k in range(0, len(film.wave), CUT)]
-                motion = torch.cat([*parts, live.finish()], 1)[0]
+                features, live = FeatureStream(), LiveTakin(Listener(SILENCE_DB, mean=mean), self._hear(film), generator)
+                parts = [live.push(*features.push(film.wave[k : k + CUT])) for k in range(0, len(film.wave), CUT)]
+                motion = torch.cat([*parts, live.push(*features.finish(), last=True)], 1)[0]
                 scores.append(correlation(control(motion, "jawOpen"), truth))
-                latency = live.latency
+                latency = live.look_ahead + features.look_ahead
         return {"chunked_minus_offline": worst, "live_jaw_r": float(np.mean(live_r)),
                 "live_jaw_r_unknown_recording": float(np.mean(blind_r)), "live_latency_seconds": latency}  # fmt: skip
+
+    def _hear(self, film: Film) -> Hear:
+        return lambda heard: SpeechLayers(heard_layers(self.hearing, heard, torch.device("cpu")), film.speech.encoder)
 
     def speed(self) -> dict[str, float]:
         """Time of one frame, all steps and guidance included, features not."""

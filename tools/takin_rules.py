@@ -10,8 +10,9 @@ from fractions import Fraction
 import numpy as np
 import torch
 from speech_labels import label_tracks
+from talking_portrait.models.builtin.blinks import blink_times, blink_track
 from talking_portrait.models.builtin.motion_engine import at_frames, mouth_controls, mouth_frames, silence_gate
-from talking_portrait.models.builtin.procedural import blink_times, blink_track, head_and_brows, noise
+from talking_portrait.models.builtin.procedural import head_and_brows, noise
 from talking_portrait.models.builtin.speech_features import HOP, log_mel_block
 from talking_portrait.models.builtin.speech_net import VISEMES
 from talking_portrait.models.face_motion import CONTROLS, controls_to_expression

@@ -5,26 +5,25 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d, grey_closing, maximum_filter1d
+from scipy.ndimage import maximum_filter1d
 from torch import nn
 
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import CONTROLS, FaceMotion
 from ..portrait import Portrait
-from .procedural import CLOCK, blink_times, blink_track, head_and_brows
-from .speech_features import loudest, normalise, speech_features
+from .blinks import CLOCK, blink_times, blink_track
+from .procedural import head_and_brows
+from .silence import DOUBT, silence_gate, within
+from .speech_features import normalise, speech_features, voiced_mean
 from .speech_net import VISEMES, hear
+from .speech_presence import speech_presence
 
-SILENCE_FLOOR_DB = -62.0  # of full scale: quieter than this is silence whatever the setting says
-LOUD_REACH_DB = 39.0  # what is quieter than the peaks by more than this does not count as speech
-GATE_SOFTNESS_DB = 6.0
-BRIDGED_SECONDS = 0.2  # a shorter silence is part of a word, such as the one inside p, t and k
-GATE_SMOOTHING_SECONDS = 0.03
 REST_CLOSURE = 0.6  # how firmly the lips rest on each other in silence
 CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
 PARTIAL_CLOSURE = (0.4, 0.9)  # range of the network's own closure that is shown: less of it is a vowel next to a p
 SURE_OF_TUCK = 0.45
 FIRM = 0.9  # closure from which the lips are seen to touch
+BLINKING = 1  # which of a seed's random streams the blinks are drawn from, so that they do not hang on how long the head moves
 
 
 class BuiltinMotionEngine:
@@ -32,6 +31,8 @@ class BuiltinMotionEngine:
 
     id = "built-in"
     native_fps: Fraction | None = None
+    reads = frozenset({"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold", "lip_lead",
+                       "blink_asymmetry"})  # fmt: skip
 
     def __init__(self, network: Callable[[], nn.Module], device: torch.device | None = None):
         self.network, self.device = network, device or torch.device("cpu")
@@ -43,13 +44,15 @@ class BuiltinMotionEngine:
         """See MotionEngine. All values are changes from the photo, whoever is on it."""
         frames = speech.checked(fps)
         mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))
-        visemes, moves = hear(self.network(), normalise(mel), self.device, lambda d, n: progress(n + d, 2 * n))
-        gate, level = silence_gate(loudness, settings.silence_threshold)
+        spoken = within(speech_presence(mel), *DOUBT)
+        normal = normalise(mel, voiced_mean(mel[spoken > 0.5] if (spoken > 0.5).any() else mel))
+        visemes, moves = hear(self.network(), normal, self.device, lambda d, n: progress(n + d, 2 * n), spoken)
+        gate, level = silence_gate(loudness, settings.silence_threshold, spoken)
         mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
         controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)
         random = np.random.default_rng(seed)
         pose, shift, brow = head_and_brows(level * gate, random)
-        blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, random)
+        blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, np.random.default_rng([seed, BLINKING]))
         shut = blink_track(blinks, (np.arange(frames) + 0.5) / float(fps))
         controls[:, CONTROLS.index("eyeBlinkLeft")] = shut
         controls[:, CONTROLS.index("eyeBlinkRight")] = shut * (1 - settings.blink_asymmetry)
@@ -64,22 +67,6 @@ class BuiltinMotionEngine:
             fps,
             source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": blinks.round(3).tolist()},
         )
-
-
-def silence_gate(loudness: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """From loudness [T] in dB of full scale: gate [T] (0 silent, 1 speech) and level [T] in 0..1 below the loudest."""
-    loud = loudest(loudness, LOUD_REACH_DB)
-    edge = max(loud + threshold, SILENCE_FLOOR_DB)
-    heard = np.clip((loudness - edge) / GATE_SOFTNESS_DB + 0.5, 0, 1)
-    bridged = grey_closing(heard, int(BRIDGED_SECONDS * CLOCK), mode="nearest")
-    gate = gaussian_filter1d(bridged, GATE_SMOOTHING_SECONDS * CLOCK)
-    level = np.clip((loudness - loud) / 30 + 1, 0, 1) if loud > SILENCE_FLOOR_DB else np.zeros(len(loudness))
-    return gate.astype(np.float32), level.astype(np.float32)
-
-
-def within(track: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 up to `low`, 1 from `high`, straight in between."""
-    return np.clip((track - low) / (high - low), 0, 1)
 
 
 def mouth_controls(

@@ -12,6 +12,8 @@ FRAME_RATE = RATE // HOP
 BLOCK_SECONDS = 30
 EDGE_SECONDS = 1  # context on both sides of a block, longer than any filter's memory
 PRE_EMPHASIS = 0.97
+SOFTEST, LOUDEST = -4, 3  # of normalised log-mel
+VOICED_REACH, VOICED_RANGE = 9.0, 6.0  # natural logarithm of power: below the peaks, below the loud moments
 
 
 def mel_filters() -> np.ndarray:
@@ -64,14 +66,19 @@ def resampled_blocks(waveform: np.ndarray, sample_rate: int) -> Iterator[tuple[n
         yield piece, left * FRAME_RATE, count
 
 
+def feature_blocks(waveform: np.ndarray, sample_rate: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Log-mel [n,BANDS] and loudness [n] (dB of full scale) of a [C,T] wave of any rate, BLOCK_SECONDS at a time."""
+    for wave, first, count in resampled_blocks(waveform, sample_rate):
+        yield log_mel_block(wave, first, count)
+
+
 def speech_features(
     waveform: np.ndarray, sample_rate: int, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log-mel [T,BANDS] and loudness [T] (dB of full scale) of a [C,T] wave of any rate, 100 frames per second."""
     mels, loudness = [], []
     total = frame_total(waveform.shape[1], sample_rate)
-    for wave, first, count in resampled_blocks(waveform, sample_rate):
-        mel, level = log_mel_block(wave, first, count)
+    for mel, level in feature_blocks(waveform, sample_rate):
         mels.append(mel)
         loudness.append(level)
         progress(sum(map(len, mels)), total)
@@ -86,9 +93,9 @@ def loudest(energy: np.ndarray, reach: float) -> float:
 def voiced_mean(mel: np.ndarray) -> np.ndarray:
     """[40] mean of each band over the voiced part: every frame whose mean log energy is within 6 (26 dB) of the loudest."""
     energy = mel.mean(1)
-    return mel[energy > loudest(energy, 9.0) - 6].mean(0)
+    return mel[energy > loudest(energy, VOICED_REACH) - VOICED_RANGE].mean(0)
 
 
 def normalise(mel: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
     """Remove what is constant in a recording: each band minus its voiced mean (or a known one), in units of 3, -4..3."""
-    return np.clip((mel - (voiced_mean(mel) if mean is None else mean)) / 3, -4, 3).astype(np.float32)
+    return np.clip((mel - (voiced_mean(mel) if mean is None else mean)) / 3, SOFTEST, LOUDEST).astype(np.float32)

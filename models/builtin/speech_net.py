@@ -48,19 +48,20 @@ def build_speech_net(
     """A network of the size that the weights have; ValueError if they are of another network."""
     entry = state.get("enter.weight")
     if entry is None or entry.ndim != 3 or entry.shape[1] != BANDS:
-        raise ValueError("Load Motion Engine: the file is not a speech network of this pack (no fitting enter.weight).")
+        raise ValueError("the file is not a speech network of this pack (no fitting enter.weight).")
     return SpeechNet(entry.shape[0], device=device, dtype=dtype, operations=operations)
 
 
 def hear(
     network: nn.Module, mel: np.ndarray, device: torch.device,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, spoken: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6].
 
-    The speaker is heard under the band shifts that fit best (see vocal_tract), and what they say is averaged.
+    The speaker is heard under the band shifts that fit best (see vocal_tract), and what they say is averaged. spoken [T]: 0 where
+    nobody speaks; without it all counts as speech.
     """
-    warps = fitting_warps(network, mel, len(VISEMES), device)
+    warps = fitting_warps(network, mel, np.ones(len(mel)) if spoken is None else spoken, len(VISEMES), device)
     visemes, articulation = [], []
     for start in range(0, len(mel), BLOCK):
         left = max(0, start - CONTEXT)

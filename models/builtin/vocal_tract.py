@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .speech_features import BANDS
+from .speech_features import BANDS, SOFTEST
 
 STRETCHES, SHIFTS = (0.92, 1.0, 1.08), (-2, -1, 0, 1, 2)
 WARPS = tuple(product(STRETCHES, SHIFTS))  # (stretch about the middle band, shift in bands)
@@ -26,21 +26,26 @@ def warp_bands(mel: np.ndarray, stretch: float, shift: float) -> np.ndarray:
     return mel[:, low] * (1 - part) + mel[:, low + 1] * part
 
 
-def loudest_excerpt(mel: np.ndarray) -> np.ndarray:
-    """The 30 s of a normalised log-mel [T,40] with the most energy; all of it where it is shorter."""
+def loudest_excerpt(mel: np.ndarray, spoken: np.ndarray) -> slice:
+    """The 30 s of a normalised log-mel [T,40] with the most energy where `spoken` [T] is 1; all of it where it is shorter."""
     if len(mel) <= EXCERPT:
-        return mel
-    total = np.concatenate([[0.0], np.cumsum(mel.mean(1), dtype=np.float64)])
+        return slice(0, len(mel))
+    energy = (mel.mean(1) - SOFTEST) * spoken
+    total = np.concatenate([[0.0], np.cumsum(energy, dtype=np.float64)])
     first = int((total[EXCERPT:] - total[:-EXCERPT]).argmax())
-    return mel[first : first + EXCERPT]
+    return slice(first, first + EXCERPT)
 
 
-def fitting_warps(network: nn.Module, mel: np.ndarray, classes: int, device: torch.device) -> list[tuple[float, float]]:
-    """The three (stretch, shift) under which the network, whose first channels are `classes` logits, is surest."""
-    excerpt = loudest_excerpt(mel)
+def fitting_warps(
+    network: nn.Module, mel: np.ndarray, spoken: np.ndarray, classes: int, device: torch.device
+) -> list[tuple[float, float]]:
+    """The three (stretch, shift) under which the network, whose first channels are `classes` logits, is surest of
+    what is spoken."""
+    excerpt = loudest_excerpt(mel, spoken)
+    mel, spoken = mel[excerpt], torch.from_numpy(spoken[excerpt] > 0) if spoken[excerpt].any() else slice(None)
     sureness = [
-        network(torch.from_numpy(warp_bands(excerpt, *warp).T[None]).to(device))[0, :classes]
-        .float().log_softmax(0).amax(0).mean().item()
+        network(torch.from_numpy(warp_bands(mel, *warp).T[None]).to(device))[0, :classes]
+        .float().log_softmax(0).amax(0).cpu()[spoken].mean().item()
         for warp in WARPS
     ]  # fmt: skip
     order = np.argsort(-np.array(sureness), kind="stable")[:HEARD_TOGETHER]

@@ -4,29 +4,32 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..builtin.motion_engine import at_frames, silence_gate
-from ..builtin.procedural import blink_times, blink_track
-from ..builtin.speech_features import normalise, speech_features
+from ..builtin.feature_stream import FeatureStream
+from ..builtin.listening import REACH, Listener
+from ..builtin.speech_features import FRAME_RATE, feature_blocks, frame_total
 from ..builtin.speech_net import SpeechNet
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import FaceMotion
+from ..face_motion.container import TRACKS
 from ..face_motion.time import retime
 from ..portrait import Portrait
-from .config import FPS, POSE
+from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
-from .features import SpeechLayers, builtin_layers_between
-from .generator import PER_FRAME, Feeling, MotionGenerator, Sampling, pose_command
+from .features import SpeechLayers, heard_layers
+from .generator import Sampling
+from .live import Hear
 from .network import TakinNet
+from .performance import TICKS, Performance
 from .sampling import Guidance, timesteps
-from .speaking import near_blinks, spoken_motion
 
-HEARING_SHARE = 0.1  # of the progress bar
-LIP_LEAD = 0.02  # seconds by which the learnt lips move before their sound
+BLOCK = FRAME_RATE  # frames of sound that are heard at once where nobody waits
+WARM_UP = 5 * FRAME_RATE  # frames of sound over which a voice is measured before the first frame: a window, which waits anyway
 LICENCE = "Apache-2.0"
 
 
@@ -52,14 +55,11 @@ class TakinOptions:
 
 
 class TakinEngine:
-    """Lips, expression, blinks and head from speech. The networks are called when they are needed, and compute on `device`.
-
-    Two motions are drawn side by side: the likeliest one, whose lips are shown, and one of the seed, which has the rest. So lips
-    never depend on the seed.
-    """
+    """Lips, expression, blinks and head from speech. The networks are called when they are needed, and compute on `device`."""
 
     id = "Takin-ADA"
     native_fps: Fraction | None = Fraction(FPS)
+    reads = frozenset({"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold", "blink_asymmetry"})
     licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
 
@@ -84,80 +84,73 @@ class TakinEngine:
     def stream(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress = lambda done, total: None
     ) -> Iterator[FaceMotion]:  # fmt: skip
-        """The same motion at 25 fps, piece by piece as it is drawn; the first is there long before the end is looked at.
+        """The same motion at 25 fps, piece by piece as it is drawn; no frame hears further than `look_ahead` seconds behind it.
 
         There are as many frames in all as at 25 fps fit the clip, or reach its end where `fps` is another rate.
         """
         frames = speech.checked(fps)
         native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
-        mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate)
-        gate, _ = silence_gate(loudness, settings.silence_threshold)
-        random = np.random.default_rng(seed)
-        blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, random)
-        closure = torch.from_numpy(blink_track(blinks, (np.arange(native) + 0.5) / FPS)).float()
-        source = {
-            "producer": self.id, "seed": seed, "steps": self.options.steps, "emotion": self.options.emotion,
-            "emotion_intensity": self.options.intensity, "blinks": blinks.round(3).tolist(), "licence": self.licence,
-        }  # fmt: skip
-        spoken, blinking = at_frames(gate[:, None], native, Fraction(FPS), LIP_LEAD)[:, 0], near_blinks(closure)
-        first, layers = 0, self.heard(speech, mel)
-        for steady, free in self._drawn(layers, native, closure, seed, progress):
-            here = slice(first, first + len(free))
-            yield spoken_motion(steady, free, self.face_change(), spoken[here], blinking[here], settings, source, first)
-            first += len(free)
+        sampling = self.sampling(Sampling(), seed)
+        performance = Performance(
+            self, sampling, settings, self.hearing(speech), Listener(settings.silence_threshold, BLOCK, WARM_UP),
+            seconds=float(speech.seconds), each=drawing_progress(sampling, native, progress),
+        )  # fmt: skip
+        for mel, loudness, last in sound_pieces(speech, sampling):
+            motion = performance.push(mel, loudness, native if last else None)
+            if motion is not None:
+                yield motion
+        progress(100, 100)
 
-    def heard(self, speech: Speech, mel: np.ndarray) -> Callable[[int, int], Tensor]:
-        """Speech features of a clip by their first and last frame at 50 Hz; `mel` is its log-mel."""
-        network, normal = self.speech_network(), normalise(mel)
-        return lambda start, stop: builtin_layers_between(network, normal, start, stop, self.device)
+    @property
+    def look_ahead(self) -> float:
+        """Seconds of sound behind a frame of `stream` that it may depend on; nothing later changes it."""
+        return Sampling().window / FPS + (BLOCK + REACH) / FRAME_RATE + FeatureStream().look_ahead
+
+    def sampling(self, how: Sampling, seed: int) -> Sampling:
+        """How the two motions are drawn, with the artist's options: see Performance."""
+        return replace(how, steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed)
+
+    def hearing(self, speech: Speech | None = None) -> Hear:
+        """What the network is told of each block of sound; `speech` is the whole clip, None a live voice."""
+        network = self.speech_network()
+        return lambda heard: SpeechLayers(heard_layers(network, heard, self.device), self.encoder)
 
     def face_change(self) -> Tensor:
         """[63] change of the expression that the emotion makes."""
         known = self.label @ emotion_faces()[0]
         return known if self.options.exemplar is None else self.options.exemplar
 
-    def _drawn(
-        self, layers: Callable[[int, int], Tensor], frames: int, closure: Tensor, seed: int, progress: Progress
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The likeliest motion and the seed's own, [n,70] each, in units, until there are `frames`."""
-        network = self.network()
-        sampling = Sampling(steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed)
-        stride = sampling.window - sampling.overlap
-        windows = max(1, -(-(frames - sampling.overlap) // stride)) * sampling.steps
-        done = iter(range(1, windows + 1))
+    def facts(self, seed: int) -> dict[str, Any]:
+        """What a motion says about where it comes from."""
+        return {
+            "producer": self.id, "seed": seed, "steps": self.options.steps, "emotion": self.options.emotion,
+            "emotion_intensity": self.options.intensity, "licence": self.licence,
+        }  # fmt: skip
 
-        def each() -> None:
-            progress(round(100 * (HEARING_SHARE + (1 - HEARING_SHARE) * next(done, windows) / windows)), 100)
 
-        generator = MotionGenerator(
-            network, sampling, Feeling(self.label, self.options.exemplar), blink_command(network, closure), each, self.device
-        )
-        total, block = PER_FRAME * frames, PER_FRAME * stride
-        progress(round(100 * HEARING_SHARE), 100)
-        for start in range(0, total, block):
-            motion = generator.push(SpeechLayers(layers(start, min(start + block, total)), self.encoder))
-            if motion.shape[1]:
-                yield motion[0], motion[1]
-        motion = generator.finish()
-        if motion.shape[1]:
-            yield motion[0], motion[1]
-        progress(100, 100)
+def sound_pieces(speech: Speech, sampling: Sampling) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+    """Log-mel, loudness, and whether it is the end: as much at once as makes one more window of motion."""
+    size, start, total = TICKS * (sampling.window - sampling.overlap), 0, frame_total(speech.waveform.shape[1], speech.sample_rate)
+    for mel, loudness in feature_blocks(speech.waveform.numpy(), speech.sample_rate):
+        for first in range(0, len(mel), size):
+            piece = mel[first : first + size]
+            start += len(piece)
+            yield piece, loudness[first : first + size], start == total
+
+
+def drawing_progress(sampling: Sampling, frames: int, progress: Progress) -> Callable[[], None]:
+    """For a generator to call after every step: tells how much of the film is drawn."""
+    stride = sampling.window - sampling.overlap
+    steps = max(1, -(-(frames - sampling.overlap) // stride)) * sampling.steps
+    done = iter(range(1, steps + 1))
+    return lambda: progress(round(100 * next(done, steps) / steps), 100)
 
 
 def joined(parts: list[FaceMotion]) -> FaceMotion:
     """Pieces of one motion, end to end."""
     first = parts[0]
-    fields = ("expression", "pose", "translation", "scale", "controls", "valid")
-    return replace(first, **{name: torch.cat([getattr(part, name) for part in parts]) for name in fields})
-
-
-def blink_command(network: TakinNet, closure: Tensor) -> Callable[[int, int], Tensor]:
-    """Lids [N] for the second take alone, so that blinks, which the seed draws, leave the lips of the first as they are."""
-    still = torch.zeros(1, POSE)
-
-    def command(start: int, stop: int) -> Tensor:
-        lids = torch.nn.functional.pad(closure[start:stop], (0, max(0, stop - max(start, len(closure)))))[: stop - start]
-        told = pose_command(network, still.expand(stop - start, -1), torch.zeros(POSE), lids)
-        return torch.stack([torch.zeros_like(told), told])
-
-    return command
+    blinks = [time for part in parts for time in part.source.get("blinks", ())]
+    return replace(
+        first, **{name: torch.cat([getattr(part, name) for part in parts]) for name in TRACKS},
+        source={**first.source, "blinks": blinks},
+    )  # fmt: skip

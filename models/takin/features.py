@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..builtin.listening import REACH, Heard
 from ..builtin.speech_net import SpeechNet
 from .config import TakinConfig
-
-NODE = "Generate Face Motion"
-CONTEXT = 66  # frames at 100 Hz on both sides: the reach of the built-in network
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,13 @@ class SpeechLayers:
         """The layers; ValueError if they are of another encoder than the network was trained on, or not of its size."""
         if self.encoder != config.encoder:
             raise ValueError(
-                f"{NODE}: the speech features come from {self.encoder!r}, but this Takin-ADA network was trained on "
+                f"the speech features come from {self.encoder!r}, but this Takin-ADA network was trained on "
                 f"{config.encoder!r}. Use features of that encoder, or a network trained on these."
             )
         wanted = (config.encoder_layers, config.encoder_width)
         if self.layers.ndim != 3 or (self.layers.shape[0], self.layers.shape[2]) != wanted:
             raise ValueError(
-                f"{NODE}: the speech features have shape {tuple(self.layers.shape)}; [{wanted[0]}, frames, {wanted[1]}] is needed."
+                f"the speech features have shape {tuple(self.layers.shape)}; [{wanted[0]}, frames, {wanted[1]}] is needed."
             )
         return self.layers
 
@@ -59,10 +57,20 @@ def builtin_layers_between(network: SpeechNet, mel: np.ndarray, start: int, stop
 
     Behind the clip's end the last frame is repeated.
     """
-    left = max(0, 2 * start - CONTEXT)
-    piece = mel[left : min(2 * stop + CONTEXT, len(mel))]
+    left = max(0, 2 * start - REACH)
+    piece = mel[left : min(2 * stop + REACH, len(mel))]
     if len(piece) < 2 * stop - left:
         piece = np.concatenate([piece, np.repeat(mel[-1:], 2 * stop - left - len(piece), 0)])
     piece = piece[: len(piece) // 2 * 2]
     layers = builtin_layers(network, torch.from_numpy(piece).to(device))
     return layers[:, start - left // 2 : stop - left // 2].float().cpu()
+
+
+def heard_layers(network: SpeechNet, heard: Heard, device: torch.device) -> Tensor:
+    """[8,n,112] layers at 50 Hz of a block of a recording; an odd number of frames is made even by repeating the last."""
+    count = len(heard.gate) + len(heard.gate) % 2
+    mel = heard.mel
+    if len(mel) < heard.before + count:
+        mel = np.concatenate([mel, mel[-1:]])
+    layers = builtin_layers(network, torch.from_numpy(mel[: len(mel) // 2 * 2]).to(device)).float().cpu()
+    return layers[:, heard.before // 2 : (heard.before + count) // 2]

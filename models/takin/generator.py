@@ -36,7 +36,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.window:
-            raise ValueError(f"Generate Face Motion: overlap is {self.overlap} frames; 0 to {self.window - 1} fit a window.")
+            raise ValueError(f"overlap is {self.overlap} frames; 0 to {self.window - 1} fit a window.")
 
 
 LIVE = Sampling(window=25, overlap=8)
@@ -105,7 +105,7 @@ class MotionGenerator:
     def push(self, speech: SpeechLayers) -> Tensor:
         """The next features -> final frames [takes,n,70] in units; n may be 0. ValueError for features of another encoder."""
         self.layers = torch.cat([self.layers, speech.checked(self.network.config)], 1)
-        found, stride = [self._none()], self.sampling.window - self.sampling.overlap
+        found, stride = [self.nothing], self.sampling.window - self.sampling.overlap
         while self.layers.shape[1] >= PER_FRAME * (self.network.config.previous + self.sampling.window):
             found.append(self._window(self.sampling.window, stride))
         return torch.cat(found, 1)
@@ -114,7 +114,7 @@ class MotionGenerator:
         """All frames that are left [takes,n,70]; a half frame of features makes a frame."""
         count = self.waiting
         if count <= 0:
-            return self._none()
+            return self.nothing
         if count <= self.tail.shape[1]:
             rest, self.tail = self.tail[:, :count], self.tail[:, :0]
             self._advance(count, rest)
@@ -167,5 +167,7 @@ class MotionGenerator:
     def _in_units(self, motion: Tensor) -> Tensor:
         return self.network.in_units(motion).float().cpu()
 
-    def _none(self) -> Tensor:
+    @property
+    def nothing(self) -> Tensor:
+        """No frames."""
         return torch.zeros(self.takes, 0, MOTION)

@@ -78,10 +78,8 @@ class HubertHearing:
         """wave [T]: mono at 16 kHz."""
         self.network, self.device = network, device or torch.device("cpu")
         wave = np.asarray(wave, np.float32)
-        wave = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
-        if network.hears_normalised:
-            wave = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
-        self.wave, self.total = wave, (len(wave) - REACH) // HOP + 1
+        self.wave = np.pad(wave, (0, max(0, SHORTEST - len(wave))))
+        self.total = (len(self.wave) - REACH) // HOP + 1
         self.block: tuple[int, Tensor] | None = None  # the last one heard, and its number
 
     def between(self, start: int, stop: int) -> Tensor:
@@ -98,7 +96,9 @@ class HubertHearing:
         if self.block is None or self.block[0] != number:
             left = max(0, number * BLOCK - CONTEXT)
             right = min(self.total, (number + 1) * BLOCK + CONTEXT)
-            piece = torch.from_numpy(self.wave[left * HOP : (right - 1) * HOP + REACH])[None].to(self.device)
+            piece = self.wave[left * HOP : len(self.wave) if right == self.total else (right - 1) * HOP + REACH]
+            if self.network.hears_normalised:  # a block by itself: how loud the rest of the clip is, is not known yet
+                piece = (piece - piece.mean()) / np.sqrt(piece.var() + 1e-7)
             lead = number * BLOCK - left
-            self.block = number, self.network(piece)[:, lead : lead + BLOCK].float().cpu()
+            self.block = number, self.network(torch.from_numpy(piece)[None].to(self.device))[:, lead : lead + BLOCK].float().cpu()
         return self.block[1]

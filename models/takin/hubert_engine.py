@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from ..builtin.listening import Heard
 from ..engine import Speech
 from ..sound import RATE, mono
-from .config import NODE
+from .config import FEATURE_RATE
 from .engine import TakinEngine, TakinOptions
-from .hubert import HubertHearing, SpeechEncoder
+from .features import SpeechLayers
+from .hubert import BLOCK, CONTEXT, HubertHearing, SpeechEncoder
+from .live import Hear
 from .network import TakinNet
 
 
@@ -25,15 +26,26 @@ class HubertTakinEngine(TakinEngine):
     ):  # fmt: skip
         super().__init__(network, speech_encoder, encoder, options, device)
 
-    def heard(self, speech: Speech, mel: np.ndarray) -> Callable[[int, int], Tensor]:
+    @property
+    def look_ahead(self) -> float:
+        """See TakinEngine; the encoder hears blocks of 20 s, and a second on both sides."""
+        return super().look_ahead + (BLOCK + CONTEXT) / FEATURE_RATE
+
+    def hearing(self, speech: Speech | None = None) -> Hear:
         """See TakinEngine; the encoder hears blocks of 20 s as they are needed."""
-        return HubertHearing(self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device).between
+        layers = HubertHearing(self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device)
+
+        def hear(heard: Heard) -> SpeechLayers:
+            first = heard.start // 2
+            return SpeechLayers(layers.between(first, first + -(-len(heard.gate) // 2)), self.encoder)
+
+        return hear
 
 
 def check_encoder(file: str, wanted: str, chosen: str, name: str) -> None:
     """ValueError unless the speech encoder's weights (`name`, from the input's choice `chosen`) are those that `file` needs."""
     if name != wanted:
         raise ValueError(
-            f"{NODE}: {file} was trained on the speech encoder {wanted}, but speech_encoder {chosen} is {name}. Choose the encoder "
+            f"{file} was trained on the speech encoder {wanted}, but speech_encoder {chosen} is {name}. Choose the encoder "
             "that it was trained on; an encoder that was trained further is another one."
         )

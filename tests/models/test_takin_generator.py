@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from talking_portrait.models.builtin.feature_stream import FeatureStream
+from talking_portrait.models.builtin.listening import Listener
 from talking_portrait.models.builtin.speech_features import normalise, speech_features, voiced_mean
 from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.takin.config import FPS, TINY
-from talking_portrait.models.takin.features import SpeechLayers, builtin_layers_between
+from talking_portrait.models.takin.features import SpeechLayers, builtin_layers_between, heard_layers
 from talking_portrait.models.takin.generator import LIVE, Feeling, MotionGenerator, Sampling, pose_command
-from talking_portrait.models.takin.live import LiveSpeech, LiveTakin
+from talking_portrait.models.takin.live import Hear, LiveTakin
 from talking_portrait.models.takin.network import TakinNet
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -163,9 +165,15 @@ def sound(seconds: float) -> np.ndarray:
     return wav[: round(seconds * 16000)]
 
 
-def listened(live: LiveSpeech, wave: np.ndarray, size: int) -> torch.Tensor:
-    parts = [live.push(wave[k : k + size]).layers for k in range(0, len(wave), size)]
-    return torch.cat([*parts, live.finish().layers], 1)
+def hears(hearing: torch.nn.Module) -> Hear:
+    return lambda heard: SpeechLayers(heard_layers(hearing, heard, torch.device("cpu")), ENCODER)
+
+
+def listened(hearing: torch.nn.Module, mean: np.ndarray, wave: np.ndarray, size: int) -> torch.Tensor:
+    features, listener = FeatureStream(), Listener(-38.0, mean=mean)
+    blocks = [block for k in range(0, len(wave), size) for block in listener.push(*features.push(wave[k : k + size]))]
+    blocks += listener.push(*features.finish(), last=True)
+    return torch.cat([hears(hearing)(block).layers for block in blocks], 1)
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.2, 1.0, 2.3337])
@@ -175,7 +183,7 @@ def test_live_layers_are_those_of_the_whole_clip(hearing, seconds):
     count = -(-len(mel) // 2)
     whole = builtin_layers_between(hearing, normalise(mel), 0, count, torch.device("cpu"))
     for size in (160, 777, 5000, len(wave)):
-        found = listened(LiveSpeech(hearing, ENCODER, voiced_mean(mel)), wave, size)
+        found = listened(hearing, voiced_mean(mel), wave, size)
         assert found.shape == whole.shape and torch.allclose(found, whole, atol=2e-4)
 
 
@@ -190,42 +198,48 @@ def test_layers_of_a_part_are_those_of_the_whole(hearing):
     assert torch.allclose(beyond[0, 10:, :80], last.expand(10, -1)), "behind the end the last frame is repeated"
 
 
+def lived(network: TakinNet, hearing: torch.nn.Module, mean: np.ndarray | None = None) -> LiveTakin:
+    return LiveTakin(Listener(-38.0, mean=mean), hears(hearing), MotionGenerator(network, replace(LIVE, steps=1)))
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["known recording", "measured on the way"])
 def test_live_motion_does_not_depend_on_how_the_sound_is_cut(network, hearing, known):
     wave = sound(4.1)
     mean = voiced_mean(speech_features(wave[None], 16000)[0]) if known else None
 
     def run(size: int) -> torch.Tensor:
-        live = LiveTakin(LiveSpeech(hearing, ENCODER, mean), MotionGenerator(network, replace(LIVE, steps=1)))
-        parts = [live.push(wave[k : k + size]) for k in range(0, len(wave), size)]
-        return torch.cat([*parts, live.finish()], 1)
+        live, features = lived(network, hearing, mean), FeatureStream()
+        parts = [live.push(*features.push(wave[k : k + size])) for k in range(0, len(wave), size)]
+        return torch.cat([*parts, live.push(*features.finish(), last=True)], 1)
 
     whole = run(len(wave))
-    assert whole.shape[1] == round(4.1 * FPS)
+    assert whole.shape[1] == -(-4.1 * FPS // 1)
     for size in (1600, 4001):
         assert torch.allclose(run(size), whole, atol=1e-3)
 
 
 def test_live_latency_is_kept(network, hearing):
-    live = LiveTakin(LiveSpeech(hearing, ENCODER), MotionGenerator(network, replace(LIVE, steps=1)))
+    live, features = lived(network, hearing), FeatureStream()
     wave, frames, waits = sound(6), 0, []
     for k in range(0, len(wave), 160):
-        found = live.push(wave[k : k + 160]).shape[1]
+        found = live.push(*features.push(wave[k : k + 160])).shape[1]
         if found:
             waits.append((k + 160) / 16000 - frames / FPS)
         frames += found
-    assert len(waits) >= 3 and max(waits) <= live.latency + 0.011 and max(waits) > live.latency - 0.25
+    latency = live.look_ahead + features.look_ahead
+    assert len(waits) >= 3 and max(waits) <= latency + 0.011 and max(waits) > latency - 0.25
 
 
 def test_an_endless_stream_keeps_nothing_but_its_memory(network, hearing):
-    live = LiveTakin(LiveSpeech(hearing, ENCODER), MotionGenerator(network, replace(LIVE, steps=1)))
+    live, features = lived(network, hearing), FeatureStream()
     wave = np.tile(sound(7), 10)
     for k in range(0, len(wave), 16000):
-        live.push(wave[k : k + 16000])
-    assert len(live.speech.mel) <= 3000 + 200 and len(live.speech.wave) < 2000
+        live.push(*features.push(wave[k : k + 16000]))
+        live.gate = live.gate[-100:]
+    assert len(live.listener.mel) <= 700 and len(live.listener.spoken) <= 700 and len(features.wave) < 2000
     assert live.generator.layers.shape[1] < 100 and live.generator.noise.shape[1] <= 25
 
 
-def test_live_sound_must_be_one_finite_row(hearing):
+def test_live_sound_must_be_one_finite_row():
     with pytest.raises(ValueError, match="one row of finite samples"):
-        LiveSpeech(hearing, ENCODER).push(np.zeros((2, 100)))
+        FeatureStream().push(np.zeros((2, 100)))
