@@ -4,17 +4,15 @@ This is not LSE-C or LSE-D: those come from a trained network. It is the correla
 with how loud the sound is, at the shift between them where it is highest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
 from .builtin.speech_features import FRAME_RATE, speech_features
 from .face_motion import CONTROLS, FaceMotion
 
-NODE = "Lip-Sync Check"
 LARGEST_LAG = 10
 LEAST_FRAMES = 12
 FLOOR_DB = 45.0  # below the loudest moment, quieter is silence
@@ -49,12 +47,13 @@ def loudness_per_frame(waveform: np.ndarray, sample_rate: int, fps: Fraction, fr
     return np.clip((at - at.max()) / FLOOR_DB + 1, 0, 1)
 
 
-def opening_of_landmarks(face_landmarks: Mapping[str, Any]) -> np.ndarray:
-    """[N] distance of the inner lips (13, 14) in distances of the outer eye corners (33, 263); NaN without a face."""
+def opening_of_landmarks(tracked: Sequence[np.ndarray | None]) -> np.ndarray:
+    """One face's points [478,2] by frame -> [N] distance of the inner lips (13, 14) in distances of the outer eye corners
+    (33, 263); NaN without the face, or where its eyes fall together."""
     openings = []
-    for faces in face_landmarks["frames"]:
-        xy = faces[0]["landmarks_xy"] if faces else None
-        openings.append(np.nan if xy is None else np.linalg.norm(xy[13] - xy[14]) / np.linalg.norm(xy[33] - xy[263]))
+    for xy in tracked:
+        eyes = 0.0 if xy is None else np.linalg.norm(xy[33] - xy[263])
+        openings.append(np.linalg.norm(xy[13] - xy[14]) / eyes if eyes > 0 else np.nan)
     return np.array(openings)
 
 
@@ -68,13 +67,13 @@ def lip_sync(opening: np.ndarray, loudness: np.ndarray) -> LipSync:
     """Compare [N] opening with [N] loudness; ValueError if there is too little to compare or nothing moves."""
     count = min(len(opening), len(loudness))
     if count < LEAST_FRAMES:
-        raise ValueError(f"{NODE}: there are {count} frames to compare; at least {LEAST_FRAMES} are needed.")
+        raise ValueError(f"there are {count} frames to compare; at least {LEAST_FRAMES} are needed.")
     opening, loudness = opening[:count], loudness[:count]
     if np.isfinite(opening).sum() < LEAST_FRAMES:
-        raise ValueError(f"{NODE}: face_landmarks has a face in {np.isfinite(opening).sum()} frames; {LEAST_FRAMES} are needed.")
+        raise ValueError(f"face_landmarks has a face in {np.isfinite(opening).sum()} frames; {LEAST_FRAMES} are needed.")
     if np.nanstd(opening) < 1e-6 or loudness.std() < 1e-6:
         what = "the mouth never moves" if np.nanstd(opening) < 1e-6 else "the audio never changes in loudness"
-        raise ValueError(f"{NODE}: {what}, so there is nothing to compare.")
+        raise ValueError(f"{what}, so there is nothing to compare.")
     reach = min(LARGEST_LAG, count // 4)
     scores = {lag: correlation_at(opening, loudness, lag) for lag in range(-reach, reach + 1)}
     best = max(scores, key=lambda lag: (scores[lag], -abs(lag)))

@@ -10,15 +10,10 @@ from ..models.face_landmarks import select_face
 from ..models.fantasytalking.carrier import Identity
 from ..models.fantasytalking.face import aligned_face
 from ..models.fantasytalking.identity import SCALE, build_identity, identity_state
-from ..models.fantasytalking.intensity import (
-    NEUTRAL,
-    Reference,
-    body_intensity,
-    build_intensity,
-    face_intensity,
-    intensity_state,
-)  # fmt: skip
+from ..models.fantasytalking.intensity import NEUTRAL, build_intensity, intensity_state
+from ..models.fantasytalking.motion_measure import BODY, FACE, body_intensity, face_intensity, seen_joints
 from ..models.fantasytalking.patch import with_identity, with_intensity
+from ..models.fantasytalking.people import body_of_face
 from .actalker_parts import actalker_part
 from .fantasytalking import CATEGORY, casting
 from .gates import Node
@@ -28,8 +23,6 @@ from .registry import chosen_file, chosen_fingerprint, weights_fingerprint
 
 IDENTITY_NODE, INTENSITY_NODE, MEASURE = "FantasyTalking Identity", "FantasyTalking Intensity", "Measure Motion Intensity"
 UNPUBLISHED = "The authors published no such weights; tools/train_fantasytalking_extras.py makes them."
-# 5th and 95th percentile of raw intensities, measured by tools/measure_intensity_reference.py (see there of what).
-FACE, BODY = Reference(low=4.87e-5, high=9.09e-4), Reference(low=1.58e-6, high=1.49e-4)
 
 
 def extras_file() -> io.Combo.Input:
@@ -126,45 +119,64 @@ class MeasureMotionIntensity(Node):
             node_id="TalkingPortraitMeasureMotionIntensity",
             display_name=MEASURE,
             category=CATEGORY,
-            description="How strongly a face (by landmarks) and a body (by joints) move in a video, 0 to 1.",
+            description="How strongly one person's face (by landmarks) and body (by joints) move in a video. Compare videos by it; "
+            "the paper's own scale was never published.",
             search_aliases=["motion bucket", "subject dynamics"],
             inputs=[
                 io.Custom("FACE_LANDMARKS").Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for all frames of the video."
                 ),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, 0 is the first."),
+                io.Int.Input(
+                    "face_index", default=0, min=0, max=63,
+                    tooltip="Which face of the first frame, 0 is the first; it is followed, and its body with it.",
+                ),
                 io.Custom("POSE_KEYPOINT").Input(
-                    "keypoints", optional=True, tooltip="From core's SDPose nodes, for the same frames; without it body is 0.5."
+                    "keypoints", optional=True,
+                    tooltip="From core's SDPose nodes, for the same frames. Without it the body is not measured; body gives 0.5.",
+                ),
+                io.Custom("BOUNDING_BOX").Input(
+                    "face_box", optional=True, extra_dict={"forceInput": True},
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each frame "
+                    "chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
-                io.Float.Output(display_name="expression", tooltip="0 calm, 1 very lively."),
-                io.Float.Output(display_name="body", tooltip="0 still, 1 very lively; 0.5 without keypoints."),
-                io.String.Output(display_name="report", tooltip="Both with the raw values."),
+                io.Float.Output(display_name="expression", tooltip=f"0 to 1 by the motion in eye distances: {FACE}."),
+                io.Float.Output(
+                    display_name="body",
+                    tooltip=f"0 to 1 by the motion in shoulder widths: {BODY}. 0.5, and the report says so, without keypoints.",
+                ),
+                io.String.Output(display_name="report", tooltip="The measured motion first, then what it counts as."),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
-    def execute(cls, face_landmarks, face_index: int, keypoints=None) -> io.NodeOutput:
-        try:
-            face = face_intensity(follow_face(face_landmarks, face_index))
-            body = None if keypoints is None else body_intensity(first_person(keypoints))
-        except ValueError as problem:
-            raise ValueError(f"{MEASURE}: {problem}.") from None
+    def execute(cls, face_landmarks, face_index: int, keypoints=None, face_box=None) -> io.NodeOutput:
+        faces = follow_face(face_landmarks, face_index, face_box)
+        face = face_intensity(faces)
         expression = FACE.coefficient(face)
-        whole = NEUTRAL if body is None else BODY.coefficient(body)
-        raw = "not measured" if body is None else f"variance {body:.2e} of shoulder width squared"
-        report = f"expression {expression:.2f} (variance {face:.2e} of eye distance squared), body {whole:.2f} ({raw})"
-        return io.NodeOutput(expression, whole, report)
+        lines = [f"Expression: {moved(face, 'the distance between the eyes')}, {found_in(faces)}: {expression:.2f} ({FACE})."]
+        if keypoints is None:
+            lines.append(f"Body: not measured, for no keypoints are connected; body gives {NEUTRAL}, at which nothing is changed.")
+            return io.NodeOutput(expression, NEUTRAL, "\n".join(lines))
+        bodies = body_of_face(keypoints, faces, face_landmarks["image_size"])
+        body = body_intensity(bodies)
+        whole, joints = BODY.coefficient(body), int(seen_joints(bodies).sum())
+        lines.append(
+            f"Body: {moved(body, 'a shoulder width')}, over {joints} joints that are always seen, {found_in(bodies)}: {whole:.2f} "
+            f"({BODY})."
+        )
+        return io.NodeOutput(expression, whole, "\n".join(lines))
 
 
-def first_person(frames: list[dict]) -> list[np.ndarray | None]:
-    """OpenPose frames -> joints [18,3] of the first person in each, None where nobody is."""
-    found = []
-    for frame in frames:
-        people = frame.get("people") or []
-        found.append(np.array(people[0]["pose_keypoints_2d"], np.float64).reshape(-1, 3) if people else None)
-    return found
+def moved(variance: float, unit: str) -> str:
+    """A raw intensity in words."""
+    return f"points move by {100 * variance**0.5:.2f} % of {unit} (root mean square about their mean place)"
+
+
+def found_in(frames: list[np.ndarray | None]) -> str:
+    """In how many frames somebody was measured."""
+    return f"in {sum(points is not None for points in frames)} of {len(frames)} frames"
 
 
 NODES = [FantasyTalkingIdentity, FantasyTalkingIntensity, MeasureMotionIntensity]

@@ -1,11 +1,11 @@
-"""What counts as calm and as lively: the 5th and 95th percentile of raw motion intensities of many films.
+"""What the scale of Measure Motion Intensity is laid over: the tremble of the face detector, and natural speech.
 
     python3 run.py python -m talking_portrait.tools.measure_intensity_reference
 
-Films: the shipped speech, in pieces of two seconds, made by the built-in engine and drawn by the built-in renderer for made-up
-people, each with a motion factor from 0.1 to 2 (log-uniform; expression and head apart). The face is measured by the built-in
-detector. The body's joints are OpenPose's head joints taken from the face, over shoulders that stand still: this renderer moves no
-body, so `body` counts the head's motion in shoulder widths.
+Stills: the sample picture with the noise of a camera or a codec, and moved by parts of a pixel. Films: the shipped speech, made
+by the built-in engine and drawn by the built-in renderer for made-up people, with its expression from 0 to 2 times the natural
+one and the head always natural. Printed: how far the points move, root mean square in eye distances, as the node reports it.
+There are no films of bodies here, so nothing is measured of those.
 """
 
 import json
@@ -16,6 +16,7 @@ import comfy.cli_args
 import librosa
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
@@ -24,58 +25,65 @@ from talking_portrait.models.builtin.face.weights import load_face_detector  # n
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  # noqa: E402
 from talking_portrait.models.builtin.speech_net import build_speech_net  # noqa: E402
 from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
-from talking_portrait.models.face_landmarks import landmarks_in_pixels  # noqa: E402
-from talking_portrait.models.face_motion import resolve  # noqa: E402
+from talking_portrait.models.face_motion import FaceMotion, resolve  # noqa: E402
 from talking_portrait.models.face_motion.intensity import scale_intensity  # noqa: E402
-from talking_portrait.models.fantasytalking.intensity import body_intensity, face_intensity  # noqa: E402
+from talking_portrait.models.fantasytalking.motion_measure import face_intensity  # noqa: E402
 from talking_portrait.tools.talking_faces import Person, WarpRenderer, people  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS, PEOPLE, FILMS = 2, 6, 72
-HEAD = {0: (1,), 14: (33, 133), 15: (362, 263), 16: (234,), 17: (454,)}  # OpenPose's nose, eyes, ears of MediaPipe's points
+PICTURE = ROOT / "samples" / "talking_portrait_astronaut.png"
+SECONDS, PEOPLE, STILLS = 2.5, 3, 12
+NOISE, FACTORS = (1, 3, 6), (0.0, 0.25, 0.5, 1.0, 2.0)  # grey levels of 255; times the natural expression
 
 
-def frames_of(who: Person, motion) -> list[np.ndarray | None]:
-    """Landmarks [478,2] that the detector finds in every drawn frame."""
-    resolved, found = resolve(motion, who.portrait.motion), []
+def motion_of(pictures: list[np.ndarray]) -> float:
+    """How far the face's points move over pictures [H,W,3], in eye distances."""
+    faces = load_face_detector().detect_batch(pictures, 1, 0.3, "short")
+    return face_intensity([np.asarray(found[0]["landmarks_xy"]) if found else None for found in faces]) ** 0.5
+
+
+def stills(random: np.random.Generator) -> dict[str, float]:
+    """The tremble on pictures in which nothing moves."""
+    picture = Image.open(PICTURE).convert("RGB")
+    values, result = np.asarray(picture, np.float64), {}
+    for noise in NOISE:
+        noisy = [values + random.normal(0, noise, values.shape) for _ in range(STILLS)]
+        result[f"noise {noise}"] = motion_of([np.clip(each, 0, 255).round().astype(np.uint8) for each in noisy])
+    shifts = random.uniform(-8, 8, (STILLS, 2))
+    placed = [picture.transform(picture.size, Image.AFFINE, (1, 0, x, 0, 1, y), Image.BILINEAR) for x, y in shifts]
+    return {**result, "moved by parts of a pixel": motion_of([np.asarray(each) for each in placed])}
+
+
+def drawn(who: Person, motion: FaceMotion) -> list[np.ndarray]:
+    """A film [H,W,3] of bytes."""
+    resolved, pictures = resolve(motion, who.portrait.motion), []
     for start in range(0, len(motion), 2):
-        drawn = WarpRenderer().render(who.portrait, resolved.slice(start, start + 2), torch.device("cpu"))
-        pictures = [frame for frame in (drawn * 255).round().to(torch.uint8).numpy()]
-        for faces in load_face_detector().detect_batch(pictures, 1, 0.3, "short"):
-            found.append(landmarks_in_pixels(faces[0])[:, :2] if faces else None)
-    return found
+        frames = WarpRenderer().render(who.portrait, resolved.slice(start, start + 2), torch.device("cpu"))
+        pictures += list((frames * 255).round().to(torch.uint8).numpy())
+    return pictures
 
 
-def joints(points: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """OpenPose's joints [18,3]: head from the face, shoulders from the face at rest, the others unseen."""
-    body = np.zeros((18, 3))
-    for joint, group in HEAD.items():
-        body[joint] = [*points[list(group)].mean(0), 1]
-    width, chin = still[454, 0] - still[234, 0], still[152]
-    for joint, side in ((2, -1), (5, 1)):
-        body[joint] = [chin[0] + side * width, chin[1] + 0.5 * width, 1]
-    return body
-
-
-def main() -> None:
-    random = np.random.default_rng(0)
+def films() -> dict[str, list[float]]:
+    """By factor of the expression, of each person."""
     state = load_file(ROOT / "models" / "builtin" / "weights" / "speech.safetensors")
     network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
     network.load_state_dict(state)
     engine = BuiltinMotionEngine(lambda: network.float())
     wave = torch.from_numpy(librosa.load(ROOT / "samples" / "talking_portrait_speech.wav", sr=16000)[0])
-    whom, raw = people(PEOPLE), {"face": [], "body": []}
+    result: dict[str, list[float]] = {f"expression x {factor:g}": [] for factor in FACTORS}
+    for number, who in enumerate(people(PEOPLE)):
+        part = wave[None, number * 16000 : number * 16000 + round(SECONDS * 16000)]
+        motion = engine.generate(Speech(part, 16000), Fraction(25), number, MotionSettings(), lambda done, total: None)
+        for factor in FACTORS:
+            result[f"expression x {factor:g}"].append(motion_of(drawn(who, scale_intensity(motion, factor, 1.0))))
+    return result
+
+
+def main() -> None:
     with torch.no_grad():
-        for number in range(FILMS):
-            start = int(random.integers(0, len(wave) - SECONDS * 16000))
-            speech = Speech(wave[None, start : start + SECONDS * 16000], 16000)
-            motion = engine.generate(speech, Fraction(25), number, MotionSettings(), lambda done, total: None)
-            lively, turning = np.exp(random.uniform(np.log(0.1), np.log(2), 2))
-            points = frames_of(whom[number % PEOPLE], scale_intensity(motion, float(lively), float(turning)))
-            raw["face"].append(face_intensity(points))
-            still = next(found for found in points if found is not None)
-            raw["body"].append(body_intensity([None if found is None else joints(found, still) for found in points]))
-    print(json.dumps({name: [float(f"{value:.3g}") for value in np.percentile(values, (5, 95))] for name, values in raw.items()}))
+        found = {"stills": stills(np.random.default_rng(0)), "films": films()}
+    rounded = json.loads(json.dumps(found), parse_float=lambda text: round(float(text), 4))
+    print(json.dumps(rounded, indent=1))
 
 
 if __name__ == "__main__":

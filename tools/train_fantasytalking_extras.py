@@ -23,7 +23,8 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 import comfy.ops  # noqa: E402
 from comfy.ldm.wan.model import WanModel  # noqa: E402
 from talking_portrait.models.fantasytalking.identity import VECTOR, IdentityBranch, published_names  # noqa: E402
-from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity, Reference  # noqa: E402
+from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity  # noqa: E402
+from talking_portrait.models.fantasytalking.motion_measure import Reference  # noqa: E402
 from talking_portrait.models.fantasytalking.training import Extras, Films, flow_loss, hearing, sample  # noqa: E402
 from talking_portrait.tools.talking_faces import (  # noqa: E402
     LinearLatents,

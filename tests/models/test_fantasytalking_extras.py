@@ -1,4 +1,4 @@
-"""FantasyTalking's identity branch, motion intensity and its measure: nothing without weights, and what they do with them."""
+"""FantasyTalking's identity branch and motion intensity: nothing without weights, and what they do with them."""
 
 import comfy.model_management
 import comfy.model_patcher
@@ -14,16 +14,7 @@ from talking_portrait.models.fantasytalking.identity import (
     identity_state,
     published_names,
 )  # fmt: skip
-from talking_portrait.models.fantasytalking.intensity import (
-    PREFIX,
-    RIGID,
-    MotionIntensity,
-    Reference,
-    body_intensity,
-    build_intensity,
-    face_intensity,
-    intensity_state,
-)  # fmt: skip
+from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity, build_intensity, intensity_state
 from talking_portrait.models.fantasytalking.patch import patched, with_identity, with_intensity
 from talking_portrait.models.fantasytalking.training import Extras, Films, flow_loss, hearing
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
@@ -165,45 +156,9 @@ def test_training_changes_the_two_modules_alone(tiny):
     assert "forward" not in vars(wan.blocks[0].cross_attn)
 
 
-def face(random=None, open_by: float = 0.0) -> np.ndarray:
-    """478 points of a face with the points that matter where a face has them."""
-    points = np.random.default_rng(0).uniform(100, 200, (478, 2))
-    for index, place in zip(RIGID, ((110, 130), (135, 130), (165, 130), (190, 130), (150, 125), (150, 140)), strict=True):
-        points[index] = place
-    points[[0, 17, 61, 291]] += np.array([0, open_by])
-    return points
-
-
 def moved(points: np.ndarray, turn: float, size: float, shift: float) -> np.ndarray:
     c, s = np.cos(turn), np.sin(turn)
     return size * points @ np.array([[c, s], [-s, c]]) + shift
-
-
-def test_head_motion_is_no_expression():
-    still = [moved(face(), 0.02 * i, 1 + 0.01 * i, 3.0 * i) for i in range(10)]
-    lively = [moved(face(open_by=4.0 * (i % 2)), 0.02 * i, 1 + 0.01 * i, 3.0 * i) for i in range(10)]
-    more = [face(open_by=8.0 * (i % 2)) for i in range(10)]
-    assert face_intensity(still) < 1e-12 < face_intensity(lively)
-    assert face_intensity(more) == pytest.approx(4 * face_intensity([face(open_by=4.0 * (i % 2)) for i in range(10)]))
-    assert face_intensity([3 * f for f in more]) == pytest.approx(face_intensity(more))
-    assert face_intensity([more[0], None, *more[1:]]) == pytest.approx(face_intensity(more))
-    with pytest.raises(ValueError, match="found in 1 of 2 frames"):
-        face_intensity([face(), None])
-
-
-def test_a_body_is_measured_in_shoulders():
-    joints = np.concatenate([np.random.default_rng(1).uniform(0, 100, (18, 2)), np.ones((18, 1))], 1)
-    frames = [joints + [i % 2, 0, 0] for i in range(8)]
-    width = np.linalg.norm(joints[2, :2] - joints[5, :2])
-    assert body_intensity(frames) == pytest.approx(0.25 / width**2)
-    hidden = [frame * [1, 1, 0] if i == 3 else frame for i, frame in enumerate(frames)]
-    with pytest.raises(ValueError, match="both shoulders"):
-        body_intensity(hidden)
-
-
-def test_coefficients_are_logarithmic_between_the_percentiles():
-    reference = Reference(1e-4, 1e-2)
-    assert [reference.coefficient(raw) for raw in (0, 1e-5, 1e-4, 1e-3, 1e-2, 1)] == pytest.approx([0, 0, 0, 0.5, 1, 1])
 
 
 def test_a_face_is_laid_onto_arcface_s_points():
