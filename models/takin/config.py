@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
+from ..safe_files import BAD_CONTENT, Damaged, parse_json, shown
+
 NODE = "Load Motion Engine"
 FPS = 25  # video frames per second
 FEATURE_RATE = 50  # speech feature frames per second, two for every video frame
@@ -14,6 +16,8 @@ MOTION = EXPRESSION + POSE
 SCALE, TRANSLATION, ANGLES = 63, slice(64, 67), slice(67, 70)  # where they lie in the 70
 COMMANDS = POSE + 1  # what can be commanded frame by frame: the pose and the closure of the lids, each with a mask bit
 EMOTIONS = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised", "contemptuous")
+LIMITS = {"previous": 1000, "exemplar_frames": 1000, "diffusion_steps": 10_000}  # a header may claim anything
+LARGEST_HEADER = 10_000  # characters
 PREDICTIONS, SCHEDULES = ("x0", "eps"), ("cosine", "linear")
 
 
@@ -40,11 +44,14 @@ class TakinConfig:
     diffusion_steps: int = 1000
 
     def __post_init__(self) -> None:
+        for name, most in LIMITS.items():
+            if type(value := getattr(self, name)) is not int or not 1 <= value <= most:
+                raise ValueError(f"Takin-ADA's {name} is {shown(value)}; 1 to {most} is possible.")
         if self.width % self.heads:
             raise ValueError(f"Takin-ADA's width {self.width} is no multiple of its {self.heads} heads.")
         for name, value, known in (("prediction", self.prediction, PREDICTIONS), ("schedule", self.schedule, SCHEDULES)):
             if value not in known:
-                raise ValueError(f"Takin-ADA's {name} is {value!r}; {' or '.join(known)} is needed.")
+                raise ValueError(f"Takin-ADA's {name} is {shown(value)}; {' or '.join(known)} is needed.")
 
     def header(self) -> dict[str, str]:
         """The entry of a checkpoint's header."""
@@ -64,7 +71,7 @@ def count_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
 def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> TakinConfig:
     """The config of a checkpoint; ValueError if it is not one of this network or contradicts its own header."""
     try:
-        written = json.loads(metadata["takin"])
+        written = parse_json(metadata["takin"], LARGEST_HEADER)
         words = {name: written[name] for name in WORDS}
         heads, _ = state["motion_blocks.0.attention.content_bias"].shape
         inner, width = state["motion_blocks.0.enter.up.weight"].shape
@@ -74,13 +81,14 @@ def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Tak
             "kernel": state["motion_blocks.0.convolution.depthwise.weight"].shape[-1],
             "speech_layers": count_blocks(state, "speech_blocks."), "motion_layers": count_blocks(state, "motion_blocks."),
         }  # fmt: skip
-    except (KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"the file is no Takin-ADA network of this pack ({error} does not fit).") from None
+    except BAD_CONTENT as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error if isinstance(error, Damaged) else "other sizes"
+        raise ValueError(f"the file is no Takin-ADA network of this pack ({reason}).") from None
     wrong = {name: (written.get(name), size) for name, size in sizes.items() if written.get(name) != size}
     if wrong:
         name, (header, found) = next(iter(wrong.items()))
         raise ValueError(
-            f"the Takin-ADA file says {name} {header}, but its tensors have {found}: its header and its weights are of "
+            f"the Takin-ADA file says {name} {shown(header)}, but its tensors have {found}: its header and its weights are of "
             "different networks. Take a file as tools/takin_train.py wrote it."
         )
     return TakinConfig(**sizes, **words)
