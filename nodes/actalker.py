@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.actalker.core_model import core_state, load_core_model
-from ..models.actalker.pictures import expression_picture, frames_at, head_box, head_picture
+from ..models.actalker.pictures import expression_picture, frames_at, frames_shown, head_box, head_picture
 from ..models.actalker.streams import motion_stream, speech_stream
 from ..models.engine import frame_rate
 from ..models.face_following import follow_face, missing_text
@@ -22,6 +22,7 @@ from .actalker_parts import AUDIO, CATEGORY, LOAD, VIDEO, AudioStreamType, Motio
 from .audio import single_clip
 from .face import to_uint8
 from .gates import Node
+from .liveportrait import shown_at
 from .loading import converted, read_weights, ready_together
 from .portrait import check_same_size
 from .progress import ticker
@@ -135,6 +136,11 @@ class ACTalkerMotionFromVideo(Node):
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each frame "
                     "chooses in each, over cuts too.",
                 ),
+                io.Video.Input(
+                    "video", optional=True,
+                    tooltip="The video that images come from, from Load Video: when its frames are shown is read from it, so that "
+                    "a film with a changing frame rate stays in time. fps then does nothing.",
+                ),
             ],
             outputs=[
                 MotionStreamType.Output(display_name="actalker_motion", tooltip="For ACTalker Conditioning."),
@@ -143,7 +149,7 @@ class ACTalkerMotionFromVideo(Node):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, face_landmarks, fps, face_index, missing_face, face_box=None) -> io.NodeOutput:
+    def execute(cls, images, face_landmarks, fps, face_index, missing_face, face_box=None, video=None) -> io.NodeOutput:
         if len(images) == 0:
             raise ValueError("images holds 0 frames, so there is no motion in it.")
         found = follow_face(face_landmarks, face_index, face_box)
@@ -151,7 +157,8 @@ class ACTalkerMotionFromVideo(Node):
             raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
         check_same_size(images[0], face_landmarks, VIDEO)
         check_upright(found)
-        chosen = frames_at(len(images), frame_rate(fps))
+        times = None if video is None else shown_at(video, len(images))
+        chosen = frames_at(len(images), frame_rate(fps)) if times is None else frames_shown(times)
         points = driving_points(found, chosen, face_landmarks, missing_face == "hold")
         parts = [actalker_part(name, VIDEO) for name in ("expression", "head", "motion")]
         pictures = driving_pictures(images, chosen, points)

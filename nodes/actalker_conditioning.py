@@ -43,8 +43,8 @@ class ACTalkerConditioning(Node):
                 MotionStreamType.Input("actalker_motion", optional=True, tooltip="From ACTalker Motion from Video."),
                 io.Mask.Input(
                     "audio_mask", optional=True,
-                    tooltip="Where sound acts, in the portrait's size; the mamba layer hears only where it is fully white. "
-                    "Empty: see regions.",
+                    tooltip="Where sound acts, in the portrait's size; the mamba layers hear only where it is fully white. "
+                    "Empty: see regions. Nothing while audio_gate is closed.",
                 ),
                 io.Mask.Input("motion_mask", optional=True, tooltip="Where the driving motion acts, like audio_mask."),
                 gate_input("audio"),

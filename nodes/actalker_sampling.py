@@ -14,10 +14,10 @@ from .progress import ticker
 WINDOWS, GUIDED, GUIDER, DECODE = "ACTalker Context Windows", "ACTalker Guidance", "ACTalker Guider", "ACTalker Decode"
 
 
-def own_model(model, node: str):
+def own_model(model):
     """The MODEL, if it is ACTalker's; ValueError if it is another, such as the plain SVD of the checkpoint that gives the VAE."""
     if not isinstance(model.model, ACTalkerModel):
-        raise ValueError(f"{node}: model is {type(model.model).__name__}, not ACTalker. Connect the MODEL of {LOAD}.")
+        raise ValueError(f"model is {type(model.model).__name__}, not ACTalker. Connect the MODEL of {LOAD}.")
     return model
 
 
@@ -40,7 +40,7 @@ class ACTalkerContextWindows(Node):
 
     @classmethod
     def execute(cls, model, length: int, overlap: int, shift: int) -> io.NodeOutput:
-        return io.NodeOutput(with_windows(own_model(model, WINDOWS), length, overlap, shift))
+        return io.NodeOutput(with_windows(own_model(model), length, overlap, shift))
 
 
 def scale_inputs() -> list[io.Float.Input]:
@@ -72,7 +72,7 @@ class ACTalkerGuidance(Node):
 
     @classmethod
     def execute(cls, model, image_cfg: float, audio_cfg: float, motion_cfg: float) -> io.NodeOutput:
-        return io.NodeOutput(with_guidance(own_model(model, GUIDED), (image_cfg, audio_cfg, motion_cfg)))
+        return io.NodeOutput(with_guidance(own_model(model), (image_cfg, audio_cfg, motion_cfg)))
 
 
 class ACTalkerGuiderNode(Node):
@@ -93,7 +93,7 @@ class ACTalkerGuiderNode(Node):
 
     @classmethod
     def execute(cls, model, positive, image_cfg: float, audio_cfg: float, motion_cfg: float) -> io.NodeOutput:
-        return io.NodeOutput(ACTalkerGuider(own_model(model, GUIDER), positive, (image_cfg, audio_cfg, motion_cfg)))
+        return io.NodeOutput(ACTalkerGuider(own_model(model), positive, (image_cfg, audio_cfg, motion_cfg)))
 
 
 class ACTalkerDecode(Node):
@@ -120,7 +120,7 @@ class ACTalkerDecode(Node):
         wanted = frames or len(latents) - PADDING
         if not 0 < wanted <= len(latents):
             raise ValueError(
-                f"{DECODE}: frames is {frames}, but samples holds {len(latents)}, of which the last {PADDING} are padding. "
+                f"frames is {frames}, but samples holds {len(latents)}, of which the last {PADDING} are padding. "
                 "Connect frames from ACTalker Conditioning."
             )
         tick, decoded = ticker(), []

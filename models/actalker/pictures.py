@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ..frame_times import even_positions
 from .geometry import Box, box_picture, grown_box, resized_mask, square_box, square_crop, working_size
 
 FPS = Fraction(25, 2)
@@ -67,6 +68,11 @@ def frames_at(count: int, fps: Fraction) -> list[int]:
     while (index := round(len(indices) * fps / FPS)) < count:
         indices.append(index)
     return indices
+
+
+def frames_shown(times: np.ndarray) -> list[int]:
+    """The same for frames that are shown at these seconds [N], as a phone's film has them."""
+    return np.ceil(even_positions(times, FPS).numpy() - 0.5).astype(int).tolist()
 
 
 def expression_picture(picture: np.ndarray, points: np.ndarray) -> Tensor:

@@ -1,12 +1,14 @@
 """ACTalker's networks and sampling: what must hold for any weights (for the published numbers see test_goldens)."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import comfy.ops
+import numpy as np
 import pytest
 import torch
-from talking_portrait.models.actalker import geometry, sampling
+from talking_portrait.models.actalker import geometry, pictures, sampling
 from talking_portrait.models.actalker.attention import OPTION, ControlledTransformer, Streams
 from talking_portrait.models.actalker.checkpoint import unet_key, unet_state
 from talking_portrait.models.actalker.parallel_control_mamba import ParallelControlMamba
@@ -287,6 +289,15 @@ def test_log_mel_is_that_of_whisper():
     assert got.shape == (1, 80, 3000)
     assert (got - wanted.input_features).abs().max() < 1e-3
     assert log_mel(torch.randn(480_001)).shape == (2, 80, 3000)
+
+
+def test_driving_frames_come_at_their_own_times():
+    """A film whose second half has half the frames: by its mean rate the lips would be late by up to a quarter of it."""
+    for count, fps in ((75, 25), (76, 25), (40, 12.5), (100, 50)):
+        assert pictures.frames_shown(np.arange(count) / fps) == pytest.approx(pictures.frames_at(count, Fraction(fps)), abs=1)
+    times = np.concatenate([np.arange(50) / 25, 2 + np.arange(25) / 12.5])
+    chosen = pictures.frames_shown(times)
+    assert len(chosen) == 50 and all(abs(times[index] - k / 12.5) < 0.05 for k, index in enumerate(chosen))
 
 
 def test_boxes_stay_in_the_picture():
