@@ -17,11 +17,12 @@ NEW_NAMES = {  # torch's two ways to store a weight norm
 
 
 def layer_total(state: Mapping[str, Any], prefix: str) -> int:
-    """How many numbered layers there are under a prefix; ValueError for none."""
-    numbers = {int(key.removeprefix(prefix).split(".")[0]) for key in state if key.startswith(prefix)}
-    if not numbers:
-        raise ValueError(f"{prefix}0")
-    return 1 + max(numbers)
+    """How many numbered layers there are under a prefix; KeyError for the first that is missing, if one is."""
+    numbers = {key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)}
+    for number in range(max(len(numbers), 1)):
+        if str(number) not in numbers:
+            raise KeyError(f"{prefix}{number}")
+    return len(numbers)
 
 
 def hubert_config(state: Mapping[str, Tensor], prefix: str = "") -> HubertConfig:

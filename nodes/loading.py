@@ -146,11 +146,12 @@ def converted(content: Any, convert: Converter | None, path: Path, node: str) ->
 def check_sizes(build: Callable[[], nn.Module], state: dict[str, Tensor], path: Path, node: str) -> None:
     """ValueError, before any memory is taken, unless the network of the sizes that `state` tells is the one it fills."""
     try:
-        blank = build()
+        blank = build().requires_grad_(False)
     except BAD_CONTENT as error:
-        if isinstance(error, ValueError) or is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
-        raise ValueError(f"{node}: {path.name} does not fit this network: its tensors have other sizes.") from error
+        reason = str(error).removesuffix(".") if isinstance(error, ValueError) else "its tensors have other sizes"
+        raise ValueError(f"{node}: {path.name} does not fit this network: {reason}.") from error
     load_strictly(blank, state, True, path, node)
 
 

@@ -28,9 +28,16 @@ def generator_state(content: Mapping[str, Any]) -> State:
         table = state.pop(key, None)
         if table is not None:
             check_table(key, table)
+    check_schedule(state.get(f"{SCHEDULE}betas"))
     # The other tables of the schedule follow from its betas.
     state = {key: value for key, value in state.items() if not key.startswith(SCHEDULE) or key == f"{SCHEDULE}betas"}
     return {NEW_NAMES.get(key, key): value for key, value in state.items()}
+
+
+def check_schedule(betas: Tensor | None) -> None:
+    """ValueError unless [steps+1] betas, where there are any, are those of a diffusion."""
+    if betas is not None and (betas.ndim != 1 or len(betas) < 2 or not ((betas >= 0) & (betas < 1)).all()):
+        raise ValueError(f"its {SCHEDULE}betas are no noise schedule")
 
 
 def joyvasa_state(content: Mapping[str, Any]) -> State:
@@ -39,8 +46,10 @@ def joyvasa_state(content: Mapping[str, Any]) -> State:
     try:
         JoyVASAConfig.from_state(state)
         hubert_config(state)
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise ValueError(f"it is not the whole of JoyVASA's checkpoint: {error} is not in it") from None
+    except (ValueError, IndexError, ArithmeticError):
+        raise ValueError("its tensors have not the sizes of JoyVASA's") from None
     return state
 
 

@@ -31,8 +31,10 @@ def hubert_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
     state = {OWN + NEW_NAMES.get(key, key): value for key, value in state.items()}
     try:
         hubert_config(state, OWN)
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise ValueError(f"it is no HuBERT speech encoder in transformers' layout: {error} is not in it") from None
+    except (ValueError, IndexError, ArithmeticError):
+        raise ValueError("it is no HuBERT speech encoder: its tensors have other sizes") from None
     return state
 
 
