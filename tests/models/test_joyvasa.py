@@ -177,7 +177,7 @@ def test_steps_are_all_of_the_file_or_evenly_fewer(network):
     assert chosen_steps(50, 0) == chosen_steps(50, 50) == list(range(50, 0, -1))
     assert chosen_steps(50, 5) == [50, 40, 30, 20, 10] and chosen_steps(50, 1) == [50]
     assert len(set(chosen_steps(50, 37))) == 37
-    with pytest.raises(ValueError, match="Load Motion Engine: steps is 51, but this JoyVASA file was trained with 50"):
+    with pytest.raises(ValueError, match="steps is 51, but this JoyVASA file was trained with 50"):
         chosen_steps(50, 51)
     with pytest.raises(ValueError, match="steps is 7, .* trained with 6"):
         run(JoyVASAEngine(lambda: network, TEMPLATE, JoyVASAOptions(steps=7)), speech(1))
