@@ -45,9 +45,8 @@ class BuiltinMotionEngine:
         frames = speech.checked(fps)
         mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))
         spoken = within(speech_presence(mel), *DOUBT)
-        normal = normalise(mel, voiced_mean(mel[spoken > 0.5] if (spoken > 0.5).any() else mel))
-        visemes, moves = hear(self.network(), normal, self.device, lambda d, n: progress(n + d, 2 * n), spoken)
         gate, level = silence_gate(loudness, settings.silence_threshold, spoken)
+        visemes, moves = self._heard(mel, spoken, lambda d, n: progress(n + d, 2 * n))
         mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
         controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)
         random = np.random.default_rng(seed)
@@ -67,6 +66,12 @@ class BuiltinMotionEngine:
             fps,
             source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": blinks.round(3).tolist()},
         )
+
+
+    def _heard(self, mel: np.ndarray, spoken: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+        """Visemes [T,14] and articulation [T,6] of log-mel [T,40], heard against the sound of what is spoken [T] alone."""
+        voice = mel[spoken > 0.5] if (spoken > 0.5).any() else mel
+        return hear(self.network(), normalise(mel, voiced_mean(voice)), self.device, progress, spoken)
 
 
 def mouth_controls(

@@ -17,6 +17,7 @@ from ..builtin.speech_net import SpeechNet
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import FaceMotion
 from ..face_motion.container import TRACKS
+from ..face_motion.mix import credits
 from ..face_motion.time import retime
 from ..portrait import Portrait
 from .config import FPS
@@ -38,7 +39,8 @@ class TakinOptions:
     """What the artist chooses beside MotionSettings. emotion: a name, or a mixture such as "happy 2, surprised 1".
 
     intensity: 0 to 1. steps: of DDIM. exemplar: [63] mean expression of a face in that mood, as a change from neutral, or None.
-    named: the input that the emotion came from, for messages. head: a motion whose head is followed, or None.
+    named: the input that the emotion came from, for messages. head: a motion whose head the network is told to follow, as changes
+    from its rest, from the photo's pose on; behind its end, and where its face was not found, the head is the network's own.
     """
 
     emotion: str = "neutral"
@@ -122,9 +124,10 @@ class TakinEngine:
 
     def facts(self, seed: int) -> dict[str, Any]:
         """What a motion says about where it comes from."""
+        led = {} if self.options.head is None else {"also_from": credits(self.options.head)}
         return {
             "producer": self.id, "seed": seed, "steps": self.options.steps, "emotion": self.options.emotion,
-            "emotion_intensity": self.options.intensity, "licence": self.licence,
+            "emotion_intensity": self.options.intensity, "licence": self.licence, **led,
         }  # fmt: skip
 
 
