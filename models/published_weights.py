@@ -39,6 +39,10 @@ WEIGHTS: dict[str, Weight] = {
         "speech.safetensors", IN_PACK, "ships with the pack; tools/train_speech_net.py makes it",
         "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
     ),
+    "presence": Weight(
+        "presence.safetensors", IN_PACK, "ships with the pack; tools/train_speech_presence.py makes it",
+        "0.06", "Apache-2.0 (this pack)", "Load Motion Engine: built-in, Takin-ADA",
+    ),
     "liveportrait.appearance": Weight(
         "appearance_feature_extractor.safetensors", "liveportrait", LIVEPORTRAIT + "appearance_feature_extractor.safetensors",
         "~3.4", "MIT", "LivePortrait renderer",

@@ -4,17 +4,17 @@ It hears 1.5 s of the past and 0.32 s of what follows, so it tells from a live v
 """
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..published_weights import WEIGHTS, weight_path
 from .speech_features import BANDS
 
-WEIGHTS = Path(__file__).resolve().parent / "weights" / "presence.safetensors"
 LAYERS = ((5, 1, 2), (5, 2, 4), (5, 4, 8), (3, 8, 8), (5, 16, 0), (5, 16, 0))  # kernel, dilation, frames of it that lie ahead
 LEVEL_BEFORE, LEVEL_AHEAD = 120, 10  # frames around a moment whose mean is the level against which it is heard
 AHEAD = LEVEL_AHEAD + sum(ahead for _, _, ahead in LAYERS)
@@ -53,11 +53,14 @@ def level_free(mel: np.ndarray) -> np.ndarray:
 
 @cache
 def presence_net() -> PresenceNet:
-    """The network that ships with the pack."""
-    with safe_open(str(WEIGHTS), "pt") as file:
-        state = {key: file.get_tensor(key).float() for key in file.keys()}
-    network = PresenceNet(len(state["leave.weight"][0]))
-    network.load_state_dict(state)
+    """The network that ships with the pack; ValueError if its file is missing or damaged."""
+    path = weight_path(WEIGHTS["presence"])
+    try:
+        state = {key: value.float() for key, value in load_file(path).items()}
+        network = PresenceNet(len(state["leave.weight"][0]))
+        network.load_state_dict(state)
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}). It ships with the pack: install the pack again.") from None
     return network.eval()
 
 
