@@ -11,7 +11,8 @@ from pathlib import Path
 def atomic_file(path: Path) -> Iterator[Path]:
     """A hidden path beside `path`, with its ending, to write to.
 
-    It takes the place of `path` when the block ends well; after an error or a cancel it is removed and an older `path` stays.
+    It takes the place of `path` when the block ends well; after an error or a cancel it is removed, and an
+    older `path` stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")

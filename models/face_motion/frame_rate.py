@@ -21,7 +21,7 @@ def parse_rate(text: Any) -> Fraction:
 
 
 def written_rate(rate: Fraction) -> str:
-    """A rate as parse_rate takes it, exact but for fractions of more than 15 digits; ValueError if it is out of range."""
+    """A rate as parse_rate takes it, exact up to fractions of 15 digits; ValueError if it is out of range."""
     return str(checked_rate(rate).limit_denominator(MOST_PARTS))
 
 

@@ -1,4 +1,4 @@
-"""FACE_MOTION on disk: safetensors with a JSON header. It comes back exactly, and no file can run anything."""
+"""FACE_MOTION on disk: safetensors with a JSON header. It comes back exactly; nothing in a file is run."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def load_any(path: Path) -> FaceMotion:
 
 
 def save_motion(motion: FaceMotion, path: Path) -> None:
-    """Write a motion; 25 frames per second take about 9 kB per second. ValueError if `source` is not plain data."""
+    """Write a motion, about 9 kB for each second of 25 frames; ValueError if `source` is not plain data."""
     header: dict[str, Any] = {
         "version": VERSION, "fps": written_rate(motion.fps), "absolute": sorted(motion.absolute),
         "source": dict(motion.source), "absolute_share": dict(motion.absolute_share),
@@ -64,7 +64,10 @@ def header_text(header: dict[str, Any]) -> str:
 def load_motion(path: Path) -> FaceMotion:
     """Read a motion; ValueError that names the file if it is missing, damaged, newer, or something else."""
     if not path.is_file():
-        raise ValueError(f"there is no file {path}; give a path, or a name in ComfyUI's output or input folder, with its ending.")
+        raise ValueError(
+            f"there is no file {path}; give a path, or a name in ComfyUI's output or input folder, with its "
+            "ending."
+        )
     try:
         metadata, tensors = read_safetensors(path, [*TENSORS, *(f"reference.{name}" for name in REFERENCE)])
     except Unreadable as error:
@@ -82,7 +85,7 @@ def load_motion(path: Path) -> FaceMotion:
 
 
 def read_header(metadata: dict[str, str], path: Path) -> dict[str, Any]:
-    """The facts beside the tensors; ValueError that names the file if they are missing, unreadable or newer."""
+    """The facts beside the tensors; ValueError that names the file if they are missing, damaged or newer."""
     try:
         header = parse_json(metadata.get("motion", ""), LARGEST_HEADER)
     except Damaged as error:
@@ -110,7 +113,9 @@ def assembled(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FaceM
     if "reference_scale" in header:
         if type(scale) not in (int, float):
             raise ValueError("the scale of its reference is no number.")
-        reference = FaceFrame(scale=float(scale), **{name: tensors[f"reference.{name}"] for name in REFERENCE})
+        reference = FaceFrame(
+            scale=float(scale), **{name: tensors[f"reference.{name}"] for name in REFERENCE}
+        )
     return FaceMotion(
         **{name: tensors[name] for name in TENSORS}, fps=parse_rate(header["fps"]), reference=reference,
         absolute=frozenset(groups), source=source, absolute_share=shares,

@@ -15,7 +15,7 @@ MOST_STEPS = 20_000_000  # about 35 hours of a template at 25 frames per second 
 
 
 def load_arrays(path: Path) -> Any:
-    """Arrays, numbers, texts, lists, tuples and dicts; Unreadable if it is damaged or asks for anything else."""
+    """Arrays, numbers, texts, lists, tuples and dicts; Unreadable if it is damaged or asks for more."""
     with reading(path), opened(path) as stream:
         size = stream.left
         content = PickleMachine(stream, NumpyParts(), MOST_STEPS).run()
@@ -35,7 +35,7 @@ def described_bytes(value: Any) -> int:
 
 
 def numbers(value: Any) -> np.ndarray:
-    """What a file holds as a float32 array, from arrays or lists of numbers; Damaged if it is neither, or not finite."""
+    """Arrays or lists of numbers as one float32 array; Damaged if it is neither, or not finite."""
     try:
         with np.errstate(over="ignore"):
             array = np.array(value, np.float32)

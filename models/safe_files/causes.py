@@ -12,10 +12,16 @@ from typing import Any
 from safetensors import SafetensorError
 
 BAD_CONTENT = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, RuntimeError, TypeError, ValueError,
-    SafetensorError, struct.error, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error,
+    ArithmeticError, AssertionError, AttributeError, EOFError, ImportError, LookupError, RuntimeError,
+    TypeError, ValueError, SafetensorError, struct.error, zipfile.BadZipFile, zipfile.LargeZipFile,
+    zlib.error,
 )  # fmt: skip
-OF_THE_CONTENT = {errno.EINVAL, errno.ERANGE, errno.EOVERFLOW, None}  # a wrong place to read from was computed from the file
+OF_THE_CONTENT = {
+    errno.EINVAL,
+    errno.ERANGE,
+    errno.EOVERFLOW,
+    None,
+}  # a wrong place to read from was computed from the file
 DAMAGED = "it is damaged, or was cut short"
 NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory")
 SHOWN_LENGTH = 60
@@ -39,7 +45,7 @@ class TooLittleMemory(ValueError):
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Everything that a bad file can cause leaves as Unreadable; an allocation that fails leaves as TooLittleMemory."""
+    """What a bad file can cause leaves as Unreadable, an allocation that fails as TooLittleMemory."""
     with enough_memory(path):
         try:
             yield
@@ -64,13 +70,13 @@ def enough_memory(path: Path) -> Iterator[None]:
             raise
         size = path.stat().st_size / 1e6
         raise TooLittleMemory(
-            f"there is not enough memory to load {path.name} ({size:.0f} MB); close other programs, or free models that "
-            "ComfyUI still holds, and run again."
+            f"there is not enough memory to load {path.name} ({size:.0f} MB); close other programs, or free "
+            "models that ComfyUI still holds, and run again."
         ) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the CPU's memory is full: torch tells it in words only. A GPU's is ComfyUI's to handle."""
+    """Whether the CPU's memory is full, which torch tells in words only. A GPU's is ComfyUI's to handle."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY)
 

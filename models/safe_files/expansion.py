@@ -6,7 +6,10 @@ from typing import Any
 from .causes import Damaged
 
 DEEPEST = 100  # lists in lists
-FREE, TIMES = 1_000_000, 8  # bytes that any file may describe; how often beyond that it may describe its own size
+FREE, TIMES = (
+    1_000_000,
+    8,
+)  # bytes that any file may describe; how often beyond that it may describe its own size
 OPEN = -1
 
 
@@ -32,7 +35,9 @@ def check_expansion(content: Any, file_size: int, weigh: Callable[[Any], int] = 
             waiting.pop()
             if state == OPEN:
                 depth -= 1
-                size = 1 + sum(sizes[id(part)] if is_container(part) else weigh(part) for part in parts_of(value))
+                size = 1 + sum(
+                    sizes[id(part)] if is_container(part) else weigh(part) for part in parts_of(value)
+                )
                 if size > most:
                     raise Damaged("it describes far more than a file of its size can hold")
                 sizes[id(value)] = size

@@ -13,7 +13,7 @@ MOST_DIGITS = {"whole": 18, "decimal": 40}
 
 
 def load_json(path: Path, largest: int) -> Any:
-    """What a JSON file of at most `largest` bytes holds; Unreadable if it is larger, damaged or has numbers without end."""
+    """What a JSON file of at most `largest` bytes holds; Unreadable if it is larger, damaged or unbounded."""
     with reading(path), opened(path) as stream:
         if stream.left > largest:
             raise Damaged(f"it has {stream.left} bytes; at most {largest} are taken")

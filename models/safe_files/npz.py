@@ -1,4 +1,4 @@
-"""numpy's .npz archives of plain arrays: a zip of .npy files, whose header is read by a pattern and by nothing else."""
+"""numpy's .npz archives of plain arrays: a zip of .npy files, whose header is read by a pattern alone."""
 
 import io
 import re
@@ -17,12 +17,13 @@ MAGIC = b"\x93NUMPY"
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LONGEST_HEADER = 10_000
 HEADER = re.compile(  # every text fits it in one way at most, so that none is slow to refuse
-    r"\{'descr': '([<>=|])([a-z]\d)', 'fortran_order': (True|False), 'shape': \(((?:\d{1,12}(?:, \d{1,12})*,?)?)\), \} *\n?"
+    r"\{'descr': '([<>=|])([a-z]\d)', 'fortran_order': (True|False), "
+    r"'shape': \(((?:\d{1,12}(?:, \d{1,12})*,?)?)\), \} *\n?"
 )
 
 
 def load_npz(path: Path, names: Iterable[str], largest: int) -> dict[str, np.ndarray]:
-    """The arrays called `names`, of at most `largest` bytes each; Unreadable if one is missing, larger or no numbers."""
+    """The arrays called `names`, of at most `largest` bytes each; Unreadable if one is missing or another."""
     with reading(path), opened(path) as stream, zipfile.ZipFile(stream.file) as archive:
         return {name: read_array(archive, name, largest + LONGEST_HEADER) for name in names}
 

@@ -1,4 +1,4 @@
-"""numpy's arrays and scalars in a pickle, built by ourselves: numpy's own functions trust what a file tells them."""
+"""numpy's arrays and scalars in a pickle, built by ourselves: numpy's functions believe what a file says."""
 
 import math
 from dataclasses import dataclass
@@ -40,7 +40,11 @@ def array_of(data: Any, kind: Any, shape: Any, columns_first: bool) -> np.ndarra
         kind = kind.kind
     if not isinstance(kind, NumberKind) or not isinstance(data, bytes):
         raise Damaged("it holds an array that is no array of numbers")
-    if not isinstance(shape, tuple) or len(shape) > MOST_DIMENSIONS or not all(type(n) is int and n >= 0 for n in shape):
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) > MOST_DIMENSIONS
+        or not all(type(n) is int and n >= 0 for n in shape)
+    ):
         raise Damaged(f"an array in it has the shape {shown(shape)}")
     if math.prod(shape) * kind.dtype.itemsize != len(data):
         raise Damaged(f"an array in it has the shape {shown(shape)}, but {len(data)} bytes")
@@ -113,7 +117,9 @@ class NumpyParts:
         try:
             return NAMES[module, name]
         except KeyError:
-            raise Damaged(f"it asks for {shown(f'{module}.{name}')[1:-1]}, which is more than arrays need") from None
+            raise Damaged(
+                f"it asks for {shown(f'{module}.{name}')[1:-1]}, which is more than arrays need"
+            ) from None
 
     def stored(self, reference: Any) -> Any:
         """Arrays keep nothing outside of their pickle."""

@@ -1,9 +1,10 @@
 """Runs the instructions of a pickle that build plain data, and only those.
 
-Python's own reader hands real functions and classes to the file, which may then change them. This one knows the instructions
-of protocols 2 to 5 that published files use. What is neither text, number nor container is built by `Parts`, from functions
-of ours that the file can call and cannot reach into. Every byte of the file buys at most one small object, nothing is built
-by recursion, a call costs what it is given, and only texts become keys, so no file can make it slow or large.
+Python's own reader hands real functions and classes to the file, which may then change them. This one knows
+the instructions of protocols 2 to 5 that published files use. What is neither text, number nor container is
+built by `Parts`, from functions of ours that the file can call and cannot reach into. Every byte of the file
+buys at most one small object, nothing is built by recursion, a call costs what it is given, and only texts
+become keys, so no file can make it slow or large.
 """
 
 import struct
@@ -15,7 +16,10 @@ from .causes import Damaged
 from .stream import Stream
 
 FREE_STEPS = 100_000  # beyond them a right file has at least two bytes for each instruction
-FREE_COST, COST_TIMES = 1_000_000, 4  # what all calls may be given, in bytes or items: protocol 2 gives each byte twice
+FREE_COST, COST_TIMES = (
+    1_000_000,
+    4,
+)  # what all calls may be given, in bytes or items: protocol 2 gives each byte twice
 LONGEST_KEY = 300
 PROTOCOLS = (2, 3, 4, 5)
 
@@ -119,7 +123,9 @@ class PickleMachine:
     def pay(self, arguments: Any) -> None:
         """Damaged if one long text or list is given to calls again and again."""
         if isinstance(arguments, tuple):
-            self.purse -= sum(len(part) for part in arguments if isinstance(part, (bytes, str, list, tuple, dict)))
+            self.purse -= sum(
+                len(part) for part in arguments if isinstance(part, (bytes, str, list, tuple, dict))
+            )
         if self.purse < 0:
             raise Damaged("it describes far more than a file of its size can hold")
 
@@ -165,7 +171,7 @@ class PickleMachine:
 
 
 def add_named(target: dict[str, Any], pairs: Any) -> None:
-    """Add the entries whose key is a text: nothing here looks for another, and hashing others can be made slow."""
+    """Add the entries whose key is a text: nothing looks for others, and hashing them can be made slow."""
     for key, value in pairs:
         if isinstance(key, str):
             if len(key) > LONGEST_KEY:

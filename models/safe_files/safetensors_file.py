@@ -19,8 +19,10 @@ def check_safetensors(path: Path) -> None:
         open_checked(path)
 
 
-def read_safetensors(path: Path, names: Iterable[str] | None = None) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Header and tensors (those of `names` that are there, or all); Unreadable if it is damaged or of another kind."""
+def read_safetensors(
+    path: Path, names: Iterable[str] | None = None
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors (those of `names` that are there, or all); Unreadable if it is no such file."""
     with reading(path):
         file = open_checked(path)
         wanted = set(file.keys()) if names is None else set(file.keys()) & set(names)
@@ -34,7 +36,9 @@ def open_checked(path: Path) -> safe_open:
     try:
         file = safe_open(str(path), "pt")
     except SafetensorError:
-        raise Damaged("its header does not fit the file, which was cut short or is no safetensors file") from None
+        raise Damaged(
+            "its header does not fit the file, which was cut short or is no safetensors file"
+        ) from None
     for name in file.keys():
         if len(name) > LONGEST_NAME:
             raise Damaged(f"a name in it has {len(name)} letters")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def named_tensors(content: Any) -> dict[str, Tensor]:
-    """Tensors by name, without the wrapper `module.` that training on several GPUs leaves; empty if there are none."""
+    """Tensors by name, without the wrapper `module.` of training on several GPUs; empty if there are none."""
     if not isinstance(content, Mapping):
         return {}
     return {

@@ -1,4 +1,4 @@
-"""A binary file, read in pieces that are checked against what is left of it before anything is reserved for them."""
+"""A binary file, read in pieces; each is compared with the rest of the file before room is made for it."""
 
 import os
 import stat

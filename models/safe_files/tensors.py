@@ -35,10 +35,14 @@ def load_tensors(path: Path) -> dict[str, Any]:
         if kind == "safetensors":
             return read_safetensors(path)[1]
         stream.file.seek(0)
-        content = read_zip(stream.file, size) if kind == "torch zip" else read_stream(Stream(stream.file, size))
+        content = (
+            read_zip(stream.file, size) if kind == "torch zip" else read_stream(Stream(stream.file, size))
+        )
         if not isinstance(content, dict):
             whole = isinstance(content, Foreign)
-            raise Damaged("it holds a program's object, not weights by name" if whole else "it holds no weights by name")
+            raise Damaged(
+                "it holds a program's object, not weights by name" if whole else "it holds no weights by name"
+            )
         check_expansion(content, size, described_bytes)
         return content
 
@@ -62,7 +66,11 @@ def read_zip(file: Any, size: int) -> Any:
     def fetch(key: str, count: int) -> Tensor:
         info = members.get(f"{folder}data/{key}")
         if info is None or info.file_size != count:
-            raise Damaged("a tensor in it has lost its numbers" if info is None else "a tensor in it has another size than it says")
+            raise Damaged(
+                "a tensor in it has lost its numbers"
+                if info is None
+                else "a tensor in it has another size than it says"
+            )
         raw = torch.empty(count, dtype=torch.uint8)
         fill_from_member(file, info, memoryview(raw.numpy()))
         return raw
@@ -99,7 +107,7 @@ def fill_from_member(file: Any, info: zipfile.ZipInfo, room: memoryview) -> None
 
 
 def read_stream(stream: Stream) -> Any:
-    """Four pickles (a magic number, a version, facts, the content), then the storages in the order of a fifth."""
+    """Four pickles (magic number, version, facts, content), then the storages in the order of a fifth."""
     parts = TorchParts(stream.left, lambda _, count: torch.empty(count, dtype=torch.uint8))
 
     def read() -> Any:

@@ -1,7 +1,7 @@
 """Tensors in a pickle of torch's, built by ourselves from their raw numbers.
 
-A checkpoint may hold more than tensors (arguments, optimisers, the classes of a trainer). All that is Foreign: it is skipped,
-and the tensors beside it are read.
+A checkpoint may hold more than tensors (arguments, optimisers, the classes of a trainer). All that is
+Foreign: it is skipped, and the tensors beside it are read.
 """
 
 import math
@@ -17,15 +17,16 @@ from .pickle_machine import FOREIGN, Known, add_named
 
 STORAGES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16,
-    "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
 }  # fmt: skip
 LARGEST_EMPTY = 65_536
 DTYPES = {
     name: getattr(torch, name)
     for name in (
-        "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "float8_e4m3fn",
-        "float8_e5m2", "uint16", "uint32", "uint64",
+        "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+        "float8_e4m3fn", "float8_e5m2", "uint16", "uint32", "uint64",
     )
     if hasattr(torch, name)
 }  # fmt: skip
@@ -62,7 +63,12 @@ def tensor(storage: Any, offset: Any = 0, size: Any = (), stride: Any = (), *_: 
     if storage is FOREIGN:
         return FOREIGN
     right = isinstance(storage, Storage) and isinstance(size, tuple) and isinstance(stride, tuple)
-    if not right or len(size) != len(stride) or len(size) > MOST_DIMENSIONS or not whole(offset, *size, *stride):
+    if (
+        not right
+        or len(size) != len(stride)
+        or len(size) > MOST_DIMENSIONS
+        or not whole(offset, *size, *stride)
+    ):
         raise Damaged("a tensor in it is damaged")
     flat = storage.raw.view(storage.dtype)
     count = math.prod(size)
@@ -72,7 +78,9 @@ def tensor(storage: Any, offset: Any = 0, size: Any = (), stride: Any = (), *_: 
     return flat.as_strided(size, stride, offset)
 
 
-def tensor_of_type(storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, *_: Any) -> Any:
+def tensor_of_type(
+    storage: Any, offset: Any, size: Any, stride: Any, _grad: Any, _hooks: Any, dtype: Any, *_: Any
+) -> Any:
     """The same for types that have no storage class of their own."""
     if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
         return FOREIGN
@@ -106,13 +114,20 @@ NAMES: dict[tuple[str, str], Any] = {
     ("torch._tensor", "_rebuild_from_type_v2"): Known(of_subclass),
     ("collections", "OrderedDict"): Known(ordered),
     ("torch.storage", "UntypedStorage"): StorageKind(torch.uint8),
-    **{(module, name): StorageKind(dtype) for module in ("torch", "torch.cuda") for name, dtype in STORAGES.items()},
+    **{
+        (module, name): StorageKind(dtype)
+        for module in ("torch", "torch.cuda")
+        for name, dtype in STORAGES.items()
+    },
     **{("torch", name): dtype for name, dtype in DTYPES.items()},
 }
 
 
 class TorchParts:
-    """What a checkpoint is made of. `fetch(key, size)` gives a storage's [size] bytes; all together at most `room` bytes."""
+    """What a checkpoint is made of.
+
+    `fetch(key, size)` gives the [size] bytes of a storage; all together have at most `room` bytes.
+    """
 
     def __init__(self, room: int, fetch: Callable[[str, int], Tensor]):
         self.room, self.fetch = room, fetch

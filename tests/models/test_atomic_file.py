@@ -20,7 +20,9 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
     assert path.read_text() == "half" and os.listdir(path.parent) == ["film.mp4"]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("x"), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), ValueError("x"), KeyboardInterrupt(), GeneratorExit()]
+)
 def test_what_fails_leaves_nothing_and_keeps_the_older_file(tmp_path, error):
     path = tmp_path / "film.mp4"
     written(path, "older")

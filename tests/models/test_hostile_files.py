@@ -1,6 +1,7 @@
 """Files that nobody should trust, for every reader: content or one clear sentence, and nothing else happens.
 
-The files are made in tests/models/hostile; a process of its own reads them, for a reader that fails may take Python with it.
+The files are made in tests/models/hostile. A process of its own reads them, for a reader that fails may take
+Python with it.
 """
 
 import json
@@ -18,11 +19,15 @@ CHILD = "talking_portrait.tests.models.hostile.child"
 
 def told_by_child(folder, *arguments: str) -> list[dict]:
     """What the reading process said, line by line."""
-    # In that folder, for Python puts the current one on its path, and ours has a `nodes` that would hide ComfyUI's.
-    done = subprocess.run([sys.executable, "-m", CHILD, str(folder), *arguments], capture_output=True, text=True, cwd=folder)
+    # In that folder, for Python puts the current one on its path, and our `nodes` would hide ComfyUI's.
+    done = subprocess.run(
+        [sys.executable, "-m", CHILD, str(folder), *arguments], capture_output=True, text=True, cwd=folder
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     last = lines[-1] if lines else {}
-    assert done.returncode == 0 and last.get("done"), f"the process died of {last.get('started')}: {done.stderr[-2000:]}"
+    assert done.returncode == 0 and last.get("done"), (
+        f"the process died of {last.get('started')}: {done.stderr[-2000:]}"
+    )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Weights whose names and sizes tell of another network, or of none: one sentence, before any memory is taken."""
+"""Weights whose names and sizes are another network's, or none's: a sentence, before any memory is taken."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ TELLING = [  # sizes are read from these
 
 
 def load(path, state):
-    """JoyVASA's engine of a state dict, through the loader that all nodes share; the devices that it was built on."""
+    """What loading a state dict as JoyVASA's says, and the devices that the network was built on."""
     devices = []
 
     def build(*given, device=None, **options):
@@ -56,7 +56,10 @@ def load(path, state):
 
 def test_the_right_weights_are_read(tmp_path):
     assert load(tmp_path / "good.safetensors", STATE) == ("", ["meta", "cpu"])
-    whole = {key: value.to(torch.int8) if key == "audio_feature_map.bias" else value for key, value in STATE.items()}
+    whole = {
+        key: value.to(torch.int8) if key == "audio_feature_map.bias" else value
+        for key, value in STATE.items()
+    }
     assert load(tmp_path / "whole.safetensors", whole)[0] == "", "numbers of another kind are numbers"
 
 
@@ -69,7 +72,9 @@ def test_one_tensor_of_another_size_is_a_sentence(tmp_path, key):
         if not text and change in ("missing", "one more", "no numbers"):
             continue  # tables that follow from others may be absent, or of any length
         assert text.startswith(f"{NODE}: ") and path.name in text and len(text) < 600, (change, text)
-        assert not any(word in text for word in ("Error", "object", "unpack", "index", "NoneType", "<class")), (change, text)
+        assert not any(
+            word in text for word in ("Error", "object", "unpack", "index", "NoneType", "<class")
+        ), (change, text)
         assert "cpu" not in devices, f"{change}: memory was taken before the sizes were compared"
 
 
@@ -108,7 +113,8 @@ def test_a_converter_never_fails_in_its_own_words(tmp_path, content):
         return {key: value["a"][0].removeprefix("x") for key, value in given["model"].items()}
 
     with pytest.raises(
-        ValueError, match=r"cannot be used: its parts have not the names and sizes of this network's\. Put the right"
+        ValueError,
+        match=r"cannot be used: its parts have not the names and sizes of this network's\. Put the right",
     ):
         converted(content, careless, tmp_path / "x.pth", NODE)
     with pytest.raises(ValueError, match="a in it is no tensor"):

@@ -27,7 +27,12 @@ def motion(frames: int = 4, fps: Fraction = Fraction(25), **facts: object) -> Fa
 def same(a: FaceMotion, b: FaceMotion) -> bool:
     """Whether two motions are equal to the last bit."""
     names = ("expression", "pose", "translation", "scale", "controls", "valid")
-    facts = (a.fps, a.absolute, a.source, a.reference is None) == (b.fps, b.absolute, b.source, b.reference is None)
+    facts = (a.fps, a.absolute, a.source, a.reference is None) == (
+        b.fps,
+        b.absolute,
+        b.source,
+        b.reference is None,
+    )
     return facts and all(torch.equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
@@ -42,17 +47,28 @@ def shared_memory() -> FaceMotion:
 
 @pytest.mark.parametrize(
     "made",
-    [motion(), motion(0 + 1), shared_memory(), motion(fps=Fraction(30000, 1001)), motion(fps=Fraction(2397.6 / 100))],
+    [
+        motion(),
+        motion(0 + 1),
+        shared_memory(),
+        motion(fps=Fraction(30000, 1001)),
+        motion(fps=Fraction(2397.6 / 100)),
+    ],
     ids=["reference", "one frame", "views", "NTSC", "a float's fraction"],
 )
 def test_a_motion_comes_back_as_it_was(tmp_path, made):
     save_motion(made, tmp_path / "m.safetensors")
     loaded = load_motion(tmp_path / "m.safetensors")
     assert same(loaded, made)
-    assert torch.equal(loaded.reference.expression, made.reference.expression) and loaded.reference.scale == made.reference.scale
+    assert (
+        torch.equal(loaded.reference.expression, made.reference.expression)
+        and loaded.reference.scale == made.reference.scale
+    )
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full disk", "interrupt"])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full disk", "interrupt"]
+)
 @pytest.mark.parametrize("name", ["m.safetensors", "m.pkl"])
 def test_a_write_that_fails_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatch, name, error):
     path, older = tmp_path / name, motion()
@@ -84,7 +100,9 @@ def test_the_last_step_may_fail_too(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "fps", [Fraction(1, 1001), Fraction(1001), Fraction(10**80, 10**80 - 1)], ids=["slow", "fast", "many digits"]
+    "fps",
+    [Fraction(1, 1001), Fraction(1001), Fraction(10**80, 10**80 - 1)],
+    ids=["slow", "fast", "many digits"],
 )
 @pytest.mark.parametrize("name", ["m.safetensors", "m.pkl"])
 def test_what_is_saved_can_be_loaded(tmp_path, fps, name):
@@ -103,7 +121,9 @@ def test_facts_that_no_header_can_hold_are_refused(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("rate", ["25", "30000/1001", "23.976", "0.001", "1000", "6748744713601679/281474976710656"])
+@pytest.mark.parametrize(
+    "rate", ["25", "30000/1001", "23.976", "0.001", "1000", "6748744713601679/281474976710656"]
+)
 def test_rates_that_cameras_have(rate):
     assert parse_rate(rate) == Fraction(rate)
 
@@ -114,7 +134,22 @@ def test_rates_that_templates_have(rate):
 
 
 @pytest.mark.parametrize(
-    "rate", ["1e999999999", "1/0", "-1", "", "1e3", "9" * 5000, "0.0001", "1000.1", "inf", "\uff11", None, 25, ["25"]]
+    "rate",
+    [
+        "1e999999999",
+        "1/0",
+        "-1",
+        "",
+        "1e3",
+        "9" * 5000,
+        "0.0001",
+        "1000.1",
+        "inf",
+        "\uff11",
+        None,
+        25,
+        ["25"],
+    ],
 )
 def test_texts_that_are_no_rate(rate):
     with pytest.raises(ValueError, match=r"its frames per second are .*; 0.001 to 1000 are possible\."):
@@ -122,7 +157,22 @@ def test_texts_that_are_no_rate(rate):
 
 
 @pytest.mark.parametrize(
-    "rate", [0, -1, 1001, float("nan"), float("inf"), 10**400, True, "25", None, [25], np.zeros(2), np.array(["25"]), 1e-300]
+    "rate",
+    [
+        0,
+        -1,
+        1001,
+        float("nan"),
+        float("inf"),
+        10**400,
+        True,
+        "25",
+        None,
+        [25],
+        np.zeros(2),
+        np.array(["25"]),
+        1e-300,
+    ],
 )
 def test_values_that_are_no_rate(rate):
     with pytest.raises(ValueError, match=r"its frames per second are .*; 0.001 to 1000 are possible\."):
@@ -130,7 +180,12 @@ def test_values_that_are_no_rate(rate):
 
 
 def test_a_template_names_frame_and_value(tmp_path):
-    frame = {"exp": np.zeros((1, 21, 3)), "R": np.eye(3)[None], "t": np.zeros((1, 3)), "scale": np.ones((1, 1))}
+    frame = {
+        "exp": np.zeros((1, 21, 3)),
+        "R": np.eye(3)[None],
+        "t": np.zeros((1, 3)),
+        "scale": np.ones((1, 1)),
+    }
     for change, words in {
         "text": ({"t": "here"}, "t of frame 1 is no array of numbers"),
         "NaN": ({"exp": np.full((21, 3), np.nan)}, "exp of frame 1 is not finite"),

@@ -54,7 +54,11 @@ def test_tensors_come_out_beside_foreign_objects(tmp_path, new_format):
 @pytest.mark.parametrize("new_format", FORMATS.values(), ids=FORMATS)
 def test_a_malicious_file_does_not_run(tmp_path, new_format):
     path, target = tmp_path / "KDTalker.pth", tmp_path / "made"
-    torch.save({"model": {"point_model.a": torch.ones(1)}, "x": Trap(target)}, path, _use_new_zipfile_serialization=new_format)
+    torch.save(
+        {"model": {"point_model.a": torch.ones(1)}, "x": Trap(target)},
+        path,
+        _use_new_zipfile_serialization=new_format,
+    )
     load_tensors(path)
     assert not target.exists()
     torch.load(path, weights_only=False)
@@ -70,7 +74,7 @@ def test_a_bare_malicious_pickle_is_refused(tmp_path):
 
 
 def trained() -> dict:
-    """A checkpoint as trainers leave it: weights, optimiser, arguments, numbers of numpy's, a wrapper's names."""
+    """A checkpoint as trainers leave it: weights in a wrapper, optimiser, arguments, numbers of numpy's."""
     layer = torch.nn.Linear(4, 3)
     optimizer = torch.optim.Adam(layer.parameters())
     layer(torch.ones(2, 4)).sum().backward()
@@ -159,7 +163,9 @@ def test_files_without_check_sums_are_read_and_others_are_checked(tmp_path):
     place = data.index(numbers.numpy().tobytes())
     data[place + 2000] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ValueError, match="model.pth cannot be read .a check sum does not fit: it was damaged on the way"):
+    with pytest.raises(
+        ValueError, match="model.pth cannot be read .a check sum does not fit: it was damaged on the way"
+    ):
         load_tensors(path)
 
 
@@ -168,7 +174,11 @@ def test_the_content_decides_and_not_the_ending(tmp_path, name):
     from safetensors.torch import save
 
     path = tmp_path / name
-    for data in (saved({"a": torch.ones(2)}), saved({"a": torch.ones(2)}, False), save({"a": torch.ones(2)}, {"b": "c"})):
+    for data in (
+        saved({"a": torch.ones(2)}),
+        saved({"a": torch.ones(2)}, False),
+        save({"a": torch.ones(2)}, {"b": "c"}),
+    ):
         path.write_bytes(data)
         state, _ = read_weights(path, "Load Motion Engine")
         assert torch.equal(state["a"], torch.ones(2))
@@ -186,7 +196,9 @@ def test_numbers_as_names_and_other_parts_are_no_weights():
     "error",
     [
         MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried 9"
+        ),
         OSError(12, "Cannot allocate memory"),
     ],
     ids=["Python", "torch", "system"],
@@ -198,7 +210,9 @@ def test_full_memory_is_not_called_a_bad_file(tmp_path, monkeypatch, error):
     path = tmp_path / "model.pth"
     torch.save({"a": torch.ones(2)}, path)
     monkeypatch.setattr(tensors_module.torch, "empty", full)
-    with pytest.raises(ValueError, match="not enough memory to load model.pth .0 MB.; close other programs") as caught:
+    with pytest.raises(
+        ValueError, match="not enough memory to load model.pth .0 MB.; close other programs"
+    ) as caught:
         read_weights(path, "Load Motion Engine")
     assert "Download" not in str(caught.value)
 
@@ -227,7 +241,9 @@ def nowhere(path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has none of these in folders")
-@pytest.mark.parametrize("make", [folder, pipe, endless, nowhere], ids=["folder", "pipe", "device", "dead link"])
+@pytest.mark.parametrize(
+    "make", [folder, pipe, endless, nowhere], ids=["folder", "pipe", "device", "dead link"]
+)
 def test_what_is_no_file_is_said(tmp_path, make):
     for name, read in {
         "a.pth": load_tensors,
@@ -238,6 +254,7 @@ def test_what_is_no_file_is_said(tmp_path, make):
     }.items():
         make(tmp_path / name)
         with pytest.raises(
-            ValueError, match=f"{name} cannot be read .(it is a folder, not a file|it is no file|there is no such file)"
+            ValueError,
+            match=f"{name} cannot be read .(it is a folder, not a file|it is no file|there is no such file)",
         ):
             read(tmp_path / name)

@@ -37,8 +37,12 @@ def test_a_source_is_unpacked(run, tmp_path):
 @pytest.mark.parametrize("name", CASES)
 def test_what_leads_out_or_is_too_large_is_refused(run, tmp_path, name):
     (tmp_path / name).write_bytes(CASES[name])
-    with pytest.raises(SystemExit, match=r"run.py: .*\.tar\.gz cannot be unpacked \(.*\)\. Run again, or set COMFYUI_PATH"):
+    with pytest.raises(
+        SystemExit, match=r"run.py: .*\.tar\.gz cannot be unpacked \(.*\)\. Run again, or set COMFYUI_PATH"
+    ):
         run.unpack(tmp_path / name, tmp_path / "out")
-    found = [path for path in tmp_path.rglob("*") if path.is_symlink() or not (path.is_dir() or path.is_file())]
+    found = [
+        path for path in tmp_path.rglob("*") if path.is_symlink() or not (path.is_dir() or path.is_file())
+    ]
     assert not found and set(os.listdir(tmp_path)) <= {name, "out"}
     assert not Path("/tmp/canary").exists()

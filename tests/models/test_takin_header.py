@@ -42,4 +42,7 @@ def test_tensors_of_other_shapes_are_refused(shipped):
 
 
 def test_the_shipped_file_is_read(shipped):
-    assert read_config(shipped[0], {"takin": json.dumps(shipped[1])}).diffusion_steps == shipped[1]["diffusion_steps"]
+    assert (
+        read_config(shipped[0], {"takin": json.dumps(shipped[1])}).diffusion_steps
+        == shipped[1]["diffusion_steps"]
+    )

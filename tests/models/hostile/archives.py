@@ -30,12 +30,20 @@ GOOD_PICKLE = (
 
 def torch_zip(record: bytes = GOOD_PICKLE, **more: bytes) -> bytes:
     """torch's format of today around a pickle; storage 0 has the numbers 0, 1, 2."""
-    return zipped({"x/data.pkl": record, "x/byteorder": b"little", "x/data/0": THREE, "x/version": b"3\n", **more})
+    return zipped(
+        {"x/data.pkl": record, "x/byteorder": b"little", "x/data/0": THREE, "x/version": b"3\n", **more}
+    )
 
 
-def torch_stream(record: bytes = GOOD_PICKLE, keys: object = ("0",), numbers: bytes = struct.pack("<q", 3) + THREE) -> bytes:
+def torch_stream(
+    record: bytes = GOOD_PICKLE, keys: object = ("0",), numbers: bytes = struct.pack("<q", 3) + THREE
+) -> bytes:
     """torch's format before 1.6 around a pickle."""
-    facts = {"protocol_version": PROTOCOL, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    facts = {
+        "protocol_version": PROTOCOL,
+        "little_endian": True,
+        "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }
     before = b"".join(pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, facts))
     return before + record + pickle.dumps(list(keys) if isinstance(keys, tuple) else keys, 2) + numbers
 
@@ -67,9 +75,15 @@ def torch_members() -> Iterator[tuple[str, bytes]]:
         "pickle at the top": {"x/data.pkl": None, "data.pkl": GOOD_PICKLE},
         "leads out": {"../../x/data.pkl": GOOD_PICKLE, "x/data.pkl": None},
         "absolute": {"/data.pkl": GOOD_PICKLE, "x/data.pkl": None},
-        "evil neighbours": {"../../../evil.py": b"import os", "/etc/cron.d/x": b"* * * * * root touch canary"},
+        "evil neighbours": {
+            "../../../evil.py": b"import os",
+            "/etc/cron.d/x": b"* * * * * root touch canary",
+        },
     }.items():
-        yield f"{name}.pth", zipped({key: data for key, data in {**good, **change}.items() if data is not None})
+        yield (
+            f"{name}.pth",
+            zipped({key: data for key, data in {**good, **change}.items() if data is not None}),
+        )
     yield "no members.pth", zipped({}) + b" " * 20
     yield "only the signature.pth", b"PK\x03\x04" + bytes(60)
     yield "a comment.pth", torch_zip()[:-2] + struct.pack("<H", 65535) + bytes(100)
@@ -113,10 +127,16 @@ def overlapping(data: bytes, count: int) -> bytes:
     """A zip whose last member, x/data/0, is listed under `count` numbers more; all lie in the same place."""
     start, last, end = data.index(b"PK\x01\x02"), data.rindex(b"PK\x01\x02"), data.rindex(b"PK\x05\x06")
     entries = [data[last:end].replace(b"x/data/0", f"x/data/{i}".encode()) for i in range(1, count + 1)]
-    entries = [entry[:28] + struct.pack("<H", len(f"x/data/{i}")) + entry[30:] for i, entry in enumerate(entries, 1)]
+    entries = [
+        entry[:28] + struct.pack("<H", len(f"x/data/{i}")) + entry[30:] for i, entry in enumerate(entries, 1)
+    ]
     directory = data[start:end] + b"".join(entries)
     members = data[start:end].count(b"PK\x01\x02") + count
-    return data[:start] + directory + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, members, members, len(directory), start, 0)
+    return (
+        data[:start]
+        + directory
+        + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, members, members, len(directory), start, 0)
+    )
 
 
 def repeated(members: list[tuple[str, bytes]]) -> bytes:
@@ -131,9 +151,18 @@ def repeated(members: list[tuple[str, bytes]]) -> bytes:
 
 def doubles() -> Iterator[tuple[str, bytes]]:
     """Members of the same name, or at the same place."""
-    yield "two pickles of one name.pth", repeated([("x/data.pkl", GOOD_PICKLE), ("x/data/0", THREE), ("x/data.pkl", b"\x80\x02N.")])
-    yield "two storages of one name.pth", repeated([("x/data.pkl", GOOD_PICKLE), ("x/data/0", THREE), ("x/data/0", THREE)])
-    yield "statistics twice.npz", repeated([(f"{name}.npy", npy(array)) for name, array in STATISTICS.items()] * 2)
+    yield (
+        "two pickles of one name.pth",
+        repeated([("x/data.pkl", GOOD_PICKLE), ("x/data/0", THREE), ("x/data.pkl", b"\x80\x02N.")]),
+    )
+    yield (
+        "two storages of one name.pth",
+        repeated([("x/data.pkl", GOOD_PICKLE), ("x/data/0", THREE), ("x/data/0", THREE)]),
+    )
+    yield (
+        "statistics twice.npz",
+        repeated([(f"{name}.npy", npy(array)) for name, array in STATISTICS.items()] * 2),
+    )
     for count in (9, 999):
         million = b"J" + struct.pack("<i", 1_000_000)
         ask = b"".join(
@@ -150,13 +179,19 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     count = struct.pack("<i", 3_000_000)
     large = GOOD_PICKLE.replace(b"K\x03t", b"J" + count + b"t").replace(b"K\x03\x85", b"J" + count + b"\x85")
     yield "deflated storage.pth", zipped({"x/data.pkl": large, "x/data/0": zeros}, packed)
-    yield "deflated pickle.pth", zipped({"x/data.pkl": HEAD + b"N0" * 6_000_000 + GOOD_PICKLE[2:], "x/data/0": THREE}, packed)
+    yield (
+        "deflated pickle.pth",
+        zipped({"x/data.pkl": HEAD + b"N0" * 6_000_000 + GOOD_PICKLE[2:], "x/data/0": THREE}, packed),
+    )
     yield "deflated but right.pth", zipped({"x/data.pkl": GOOD_PICKLE, "x/data/0": THREE}, packed)
     yield "bzip2.pth", zipped({"x/data.pkl": large, "x/data/0": zeros}, zipfile.ZIP_BZIP2)
     yield "lzma.pth", zipped({"x/data.pkl": large, "x/data/0": zeros}, zipfile.ZIP_LZMA)
     for name, method in {"deflated": packed, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}.items():
         members = {f"{key}.npy": npy(value) for key, value in STATISTICS.items()}
-        yield f"{name}.npz", zipped({**members, "exp_mean.npy": npy(np.zeros(10_000_000, np.float32))}, method)
+        yield (
+            f"{name}.npz",
+            zipped({**members, "exp_mean.npy": npy(np.zeros(10_000_000, np.float32))}, method),
+        )
     yield "claims a large storage.pth", torch_zip(large)
     yield "claims a large storage, old.pth", torch_stream(large)
 
@@ -179,7 +214,9 @@ def streams() -> Iterator[tuple[str, bytes]]:
         "other magic": pickle.dumps(MAGIC + 1, 2) + torch_stream()[15:],
         "only magic": pickle.dumps(MAGIC, 2),
         "magic is a list": pickle.dumps([MAGIC], 2),
-        "another order of bytes": b"".join(pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, {"little_endian": False}, {}, [])),
+        "another order of bytes": b"".join(
+            pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, {"little_endian": False}, {}, [])
+        ),
         "facts are a list": b"".join(pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, [1], {}, [])),
         "a bare pickle": pickle.dumps({"a": [1, 2]}, 2),
         "content is a list": torch_stream(HEAD + b"](NNe."),

@@ -29,7 +29,10 @@ def kinds_of_numbers() -> Iterator[tuple[str, bytes]]:
         "(9999,9999)f8",
     ):
         yield f"kind {code!r}", HEAD + array(dtype(code), b"K\x01\x85", plain) + STOP
-        yield f"scalar {code!r}", HEAD + named("numpy.core.multiarray scalar") + dtype(code) + plain + b"\x86R" + STOP
+        yield (
+            f"scalar {code!r}",
+            HEAD + named("numpy.core.multiarray scalar") + dtype(code) + plain + b"\x86R" + STOP,
+        )
     objects = dtype("O8", b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?t")
     field = text("a") + b"\x85}" + text("a") + objects + b"K\x00\x86s"
     struct_state = b"(K\x03" + text("|") + b"N" + field + b"K\x08K\x01K\x00t"
@@ -51,7 +54,11 @@ def kinds_of_numbers() -> Iterator[tuple[str, bytes]]:
     yield (
         "subarray state",
         HEAD
-        + array(dtype("V8", b"(K\x04" + text("|") + dtype("f8") + b"K\x01\x85\x86NNK\x08K\x01K\x00}t"), b"K\x01\x85", plain)
+        + array(
+            dtype("V8", b"(K\x04" + text("|") + dtype("f8") + b"K\x01\x85\x86NNK\x08K\x01K\x00}t"),
+            b"K\x01\x85",
+            plain,
+        )
         + STOP,
     )
 
@@ -80,11 +87,31 @@ def arrays() -> Iterator[tuple[str, bytes]]:
         yield f"shape {name}", HEAD + array(kind, shape, plain) + STOP
         yield (
             f"buffer of shape {name}",
-            HEAD + named("numpy.core.numeric _frombuffer") + b"(" + plain + kind + shape + text("C") + b"tR" + STOP,
+            HEAD
+            + named("numpy.core.numeric _frombuffer")
+            + b"("
+            + plain
+            + kind
+            + shape
+            + text("C")
+            + b"tR"
+            + STOP,
         )
-    for name, data in {"text": text("A" * 8), "list": b"](Ne", "None": b"N", "cut": raw(b"A" * 7), "number": b"K\x05"}.items():
+    for name, data in {
+        "text": text("A" * 8),
+        "list": b"](Ne",
+        "None": b"N",
+        "cut": raw(b"A" * 7),
+        "number": b"K\x05",
+    }.items():
         yield f"numbers {name}", HEAD + array(kind, b"K\x01\x85", data) + STOP
-    shell = named("numpy.core.multiarray _reconstruct") + named("numpy ndarray") + b"K\x00\x85" + raw(b"b") + b"\x87R"
+    shell = (
+        named("numpy.core.multiarray _reconstruct")
+        + named("numpy ndarray")
+        + b"K\x00\x85"
+        + raw(b"b")
+        + b"\x87R"
+    )
     yield "never filled", HEAD + shell + STOP
     yield "never filled, in a list", HEAD + b"]" + shell + b"a" + STOP
     yield "filled after it was shared", HEAD + shell + b"q\x09h\x09\x86" + STOP
@@ -92,8 +119,14 @@ def arrays() -> Iterator[tuple[str, bytes]]:
     yield "a kind that is a text", HEAD + array(text("f8"), b"K\x01\x85", plain) + STOP
     yield "the kind itself", HEAD + kind + STOP
     yield "a function itself", HEAD + named("numpy dtype") + STOP
-    yield "bytes in another encoding", HEAD + named("_codecs encode") + text("a") + text("rot13") + b"\x86R" + STOP
-    yield "bytes beyond latin1", HEAD + named("_codecs encode") + text("\u20ac") + text("latin1") + b"\x86R" + STOP
+    yield (
+        "bytes in another encoding",
+        HEAD + named("_codecs encode") + text("a") + text("rot13") + b"\x86R" + STOP,
+    )
+    yield (
+        "bytes beyond latin1",
+        HEAD + named("_codecs encode") + text("\u20ac") + text("latin1") + b"\x86R" + STOP,
+    )
 
 
 FOR_ARRAYS = {"dtype states": kinds_of_numbers, "array shapes": arrays}

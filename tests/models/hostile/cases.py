@@ -1,26 +1,22 @@
 """Every hostile file with the readers that may meet it."""
 
-import json
-import pickle
-import random
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import numpy as np
 import torch
 from safetensors.torch import save
 
 from .archives import ARCHIVES, GOOD_TENSOR, saved, torch_stream, torch_zip
 from .array_pickles import FOR_ARRAYS
-from .headers import HEADERS, motion, preset
+from .case import Case
+from .damaged import broken, cut, flipped, other_content, right_files, template_values
+from .headers import HEADERS
 from .pickle_pieces import HEAD, STOP, named, text
 from .pickles import FOR_BOTH, programs
-from .sources import SOURCES, source
-from .statistics_files import STATISTICS_FILES, npz
+from .sources import SOURCES
+from .statistics_files import STATISTICS_FILES
 from .tensor_pickles import FOR_TENSORS
 
-CUTS, FLIPS = 9, 9
 BY_ENDING = {
     "pth": ("weights",),
     "pt": ("tensors",),
@@ -50,17 +46,6 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True)
-class Case:
-    """One file for one reader. `kept`: it must be read, with tensor "a" as 0, 1, 2; else content or a sentence are right."""
-
-    kind: str
-    name: str  # of the file, perhaps in a folder
-    data: bytes
-    reader: str
-    kept: bool = False
-
-
 def all_cases() -> Iterator[Case]:
     """In the order of their kinds."""
     for name, (data, reader) in right_files().items():
@@ -79,7 +64,11 @@ def all_cases() -> Iterator[Case]:
             yield from (Case(kind, f"{number} {reader}.pkl", data, reader) for reader in BY_ENDING["pkl"])
     yield from beside_weights()
     for kind, make in {**ARCHIVES, **STATISTICS_FILES, **SOURCES}.items():
-        yield from (Case(kind, name, data, reader) for name, data in make() for reader in BY_ENDING[name.rpartition(".")[2]])
+        yield from (
+            Case(kind, name, data, reader)
+            for name, data in make()
+            for reader in BY_ENDING[name.rpartition(".")[2]]
+        )
     yield from headers()
     yield from template_values()
     yield from broken("truncated", cut)
@@ -90,13 +79,44 @@ def all_cases() -> Iterator[Case]:
 
 def beside_weights() -> Iterator[Case]:
     """A right tensor with programs beside it: they are skipped."""
-    good = text("a") + named("torch._utils _rebuild_tensor_v2") + b"(" + GOOD_TENSOR + b"K\x00K\x03\x85K\x01\x85\x89}tRs"
+    good = (
+        text("a")
+        + named("torch._utils _rebuild_tensor_v2")
+        + b"("
+        + GOOD_TENSOR
+        + b"K\x00K\x03\x85K\x01\x85\x89}tRs"
+    )
     for number, (name, data) in enumerate(programs()):
         if name.startswith(("GLOBAL", "STACK", "NEWOBJ ")):
             body = data[2:-1]  # without protocol and stop
-            whole = HEAD + b"}" + good + text("more") + body + b"s" + text("again") + body + b"}" + text("x") + b"Nsbs" + STOP
-            yield Case("programs beside weights", f"{number}.pth", torch_zip(whole), "weights", kept=not unusual(data))
-            yield Case("programs beside weights", f"{number}.pt", torch_stream(whole), "tensors", kept=not unusual(data))
+            whole = (
+                HEAD
+                + b"}"
+                + good
+                + text("more")
+                + body
+                + b"s"
+                + text("again")
+                + body
+                + b"}"
+                + text("x")
+                + b"Nsbs"
+                + STOP
+            )
+            yield Case(
+                "programs beside weights",
+                f"{number}.pth",
+                torch_zip(whole),
+                "weights",
+                kept=not unusual(data),
+            )
+            yield Case(
+                "programs beside weights",
+                f"{number}.pt",
+                torch_stream(whole),
+                "tensors",
+                kept=not unusual(data),
+            )
 
 
 def unusual(data: bytes) -> bool:
@@ -106,148 +126,16 @@ def unusual(data: bytes) -> bool:
 
 def headers() -> Iterator[Case]:
     """Headers and JSON, each for its own reader."""
-    readers = {"emotion presets": "preset", "JSON templates": "template", "motion headers": "motion", "motion tensors": "motion"}
+    readers = {
+        "emotion presets": "preset",
+        "JSON templates": "template",
+        "motion headers": "motion",
+        "motion tensors": "motion",
+    }
     for kind, make in HEADERS.items():
         for name, data in make():
             for reader in (readers[kind],) if kind in readers else ("weights", "motion"):
                 yield Case(kind, name, data, reader)
-
-
-def frames(**change: object) -> dict[str, object]:
-    """A LivePortrait template of two frames."""
-    frame = {
-        "exp": np.zeros((1, 21, 3), np.float32),
-        "R": np.eye(3, dtype=np.float32)[None],
-        "t": np.zeros((1, 3), np.float32),
-        "scale": np.ones((1, 1), np.float32),
-    }
-    return {"n_frames": 2, "output_fps": 25, "motion": [frame, {**frame, **change}]}
-
-
-def statistics() -> dict[str, np.ndarray]:
-    """JoyVASA's motion template."""
-    sizes = {"exp": 63, "t": 3, "scale": 1, "pitch": 1, "yaw": 1, "roll": 1}
-    return {f"{kind}_{name}": np.ones(size, np.float32) for name, size in sizes.items() for kind in ("mean", "std", "min", "max")}
-
-
-def template_values() -> Iterator[Case]:
-    """Right pickles whose values are wrong."""
-    bad = (
-        10**400,
-        -1,
-        0,
-        float("nan"),
-        float("inf"),
-        "25",
-        "9" * 10_000,
-        None,
-        [],
-        {},
-        [[1]],
-        b"25",
-        True,
-        np.float32("nan"),
-        np.zeros(0),
-        np.zeros(2),
-        np.array([1e30]),
-        1e-300,
-        np.int8(-5),
-        (1, (2, (3,))),
-    )
-    for number, value in enumerate(bad):
-        yield Case("template values", f"fps {number}.pkl", pickle.dumps({**frames(), "output_fps": value}), "motion")
-        for key in ("exp", "R", "t", "scale"):
-            yield Case("template values", f"{key} {number}.pkl", pickle.dumps(frames(**{key: value})), "motion")
-        yield Case("template values", f"motion {number}.pkl", pickle.dumps({**frames(), "motion": value}), "motion")
-        yield Case("template values", f"frame {number}.pkl", pickle.dumps({**frames(), "motion": [value]}), "motion")
-        for key in ("mean_exp", "min_scale"):
-            yield Case("template values", f"{key} {number}.pkl", pickle.dumps({**statistics(), key: value}), "template")
-        yield Case("template values", f"whole {number}.pkl", pickle.dumps(value), "template")
-
-
-def right_files() -> dict[str, tuple[bytes, str]]:
-    """One right file of every kind, with its reader."""
-    weights = {"a": torch.arange(3.0), "b": torch.ones(20, 20), "epoch": 7}
-    return {
-        "zip.pth": (saved(weights), "weights"),
-        "stream.pth": (saved(weights, False), "weights"),
-        "weights.safetensors": (save({"a": torch.arange(3.0), "b": torch.ones(20, 20)}), "weights"),
-        "motion.safetensors": (motion(), "motion"),
-        "motion.pkl": (pickle.dumps(frames()), "motion"),
-        "template.pkl": (pickle.dumps(statistics(), 2), "template"),
-        "template.json": (json.dumps({key: value.tolist() for key, value in statistics().items()}).encode(), "template"),
-        "norm.npz": (npz(), "statistics"),
-        "mood.json": (preset(), "preset"),
-        "source.tar.gz": (source(("source/vendor/ComfyUI/main.py", b"print()" * 99, {})), "source"),
-    }
-
-
-def cut(data: bytes, number: int) -> bytes:
-    """All but the end."""
-    return data[: len(data) * number // CUTS]
-
-
-def flipped(data: bytes, number: int) -> bytes:
-    """A few bits changed."""
-    chance, changed = random.Random(number), bytearray(data)
-    for _ in range(1 + number % 4):
-        changed[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    return bytes(changed)
-
-
-def broken(kind: str, how: Callable[[bytes, int], bytes]) -> Iterator[Case]:
-    """Every right file, damaged in several places."""
-    for name, (data, reader) in right_files().items():
-        for number in range(CUTS if how is cut else FLIPS):
-            yield Case(kind, f"{kind} {number}/{name}", how(data, number), reader)
-
-
-def other_content() -> Iterator[Case]:
-    """Files that are something else than their ending says, and endings that nobody expects."""
-    evil = HEAD + named("os system") + text("touch canary") + b"\x85R" + STOP
-    contents = {
-        "evil pickle": evil,
-        "evil zip": torch_zip(evil),
-        "evil stream": torch_stream(evil, (), b""),
-        "nothing": b"",
-        "page": b"<html>404: Not Found</html>",
-        "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-        "GGUF": b"GGUF" + bytes(100),
-        "picture": b"\x89PNG\r\n\x1a\n" + bytes(100),
-        "zeros": bytes(1000),
-        "noise": random.Random(0).randbytes(1000),
-        "text": "Fran\u00e7ois \u00e9tait l\u00e0".encode("latin1"),
-        "one byte": b"\x80",
-        "motion": motion(),
-        "template": pickle.dumps(frames()),
-        "statistics": npz(),
-        "source": source(("source/a", b"x", {})),
-        "program": b"#!/bin/sh\ntouch canary\n",
-        "weights": save({"a": torch.arange(3.0)}),
-        "zip": torch_zip(),
-        "stream": torch_stream(),
-    }
-    endings = {
-        "x.pth": "weights",
-        "x.PTH": "weights",
-        "x.ckpt": "weights",
-        "x.bin": "weights",
-        "x.sft": "weights",
-        "x.SAFETENSORS": "weights",
-        "x.pt": "tensors",
-        "x": "weights",
-        "x.pkl": "motion",
-        "x.safetensors": "motion",
-        "y.pkl": "template",
-        "y.json": "template",
-        "norm.npz": "statistics",
-        "mood.json": "preset",
-        "x.tar.gz": "source",
-    }
-    for content, data in contents.items():
-        for name, reader in endings.items():
-            kept = content in ("weights", "zip", "stream") and reader in ("weights", "tensors")
-            yield Case("another file under this name", f"{content}/{name}", data, reader, kept)
 
 
 def network_sizes() -> Iterator[Case]:
@@ -270,7 +158,11 @@ def naive_cases() -> Iterator[Case]:
     for kind, body in {
         "writes": named("os mkdir") + text("canary") + b"\x85R",
         "runs": named("os system") + text("exit 0") + b"\x85R",
-        "changes": named("torch._utils _rebuild_tensor_v2") + b"N}" + text("__name__") + text("x") + b"s\x86b",
+        "changes": named("torch._utils _rebuild_tensor_v2")
+        + b"N}"
+        + text("__name__")
+        + text("x")
+        + b"s\x86b",
         "takes memory": b"Nr" + struct.pack("<I", 30_000_000),
         "gives internal words": named("os mkdir") + b"(tR",
     }.items():

@@ -1,4 +1,4 @@
-"""Reads every hostile file in a process of its own, which may die of it; tells a JSON line before and after each.
+"""Reads every hostile file in a process of its own, which may die of it; a JSON line before and after each.
 
     python -m talking_portrait.tests.models.hostile.child FOLDER [naive]
 
@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from .cases import Case, all_cases, naive_cases
+from .case import Case
+from .cases import all_cases, naive_cases
 from .guard import BATCH, Guard
 
 ROOT = Path(__file__).resolve().parents[3]
 NODE = "Load Motion Engine"
 INTERNAL = re.compile(
-    r"NoneType|subscript|unpack |object has no|not iterable|positional arg|Traceback|<class|0x[0-9a-fA-F]{6}|list index|codec can|"
-    r"invalid literal|KeyError|TypeError|Error:|tuple index|\bdict\b|cannot reshape|out of bounds|expected (a|to)|recursion|"
+    r"NoneType|subscript|unpack |object has no|not iterable|positional arg|Traceback|<class|0x[0-9a-fA-F]{6}|"
+    r"list index|codec can|invalid literal|KeyError|TypeError|Error:|tuple index|\bdict\b|cannot reshape|"
+    r"recursion|out of bounds|expected (a|to)|"
     r"NotImplemented|must be (str|int|real)|dtype|unhashable|\n"
 )
 Reader = Callable[[Path], Any]
@@ -44,8 +46,12 @@ def readers() -> dict[str, Reader]:
 
     torch.set_num_threads(1)
     return {
-        "weights": lambda path: read_weights(path, NODE)[0], "tensors": load_tensors, "motion": load_any, "preset": load_preset,
-        "template": lambda path: read_template(path, NODE), "statistics": lambda path: read_statistics(path, NODE),
+        "weights": lambda path: read_weights(path, NODE)[0],
+        "tensors": load_tensors,
+        "motion": load_any,
+        "preset": load_preset,
+        "template": lambda path: read_template(path, NODE),
+        "statistics": lambda path: read_statistics(path, NODE),
         "source": lambda path: run_py().unpack(path, path.parent / "unpacked"),
         "network": lambda path: load_shared("test", path, torch.float32, Network, NODE),
     }  # fmt: skip
@@ -67,7 +73,9 @@ def Network(state, metadata, device=None, dtype=None, operations=None) -> Any:
     network = torch.nn.Module()
     for name in ("rows", "columns"):
         setattr(network, name, torch.nn.Parameter(torch.zeros(state[name].shape, device=device, dtype=dtype)))
-    network.product = operations.Linear(state["rows"].shape[0], state["columns"].shape[1], device=device, dtype=dtype)
+    network.product = operations.Linear(
+        state["rows"].shape[0], state["columns"].shape[1], device=device, dtype=dtype
+    )
     return network
 
 
@@ -77,9 +85,16 @@ def judged(case: Case, path: Path, read: Reader) -> tuple[str, str]:
         content = read(path)
     except (ValueError, SystemExit) as error:
         text = str(error)
-        if INTERNAL.search(text) or not text.isprintable() or len(text) > 700 or not text.endswith((".", str(path))):
+        if (
+            INTERNAL.search(text)
+            or not text.isprintable()
+            or len(text) > 700
+            or not text.endswith((".", str(path)))
+        ):
             return "unclear sentence", text[:1000]
-        return ("refused a right file" if case.kept else "sentence") if path.name in text else "file not named", text
+        return (
+            "refused a right file" if case.kept else "sentence"
+        ) if path.name in text else "file not named", text
     except BaseException as error:
         return f"raised {type(error).__name__}", str(error)[:500]
     if case.kept and case.reader in ("weights", "tensors") and content["a"].tolist() != [0, 1, 2]:
@@ -94,7 +109,9 @@ def run(folder: Path, cases: Iterable[Case], read: dict[str, Reader]) -> None:
     os.chdir(empty)
     guard = Guard(files)
     for number, case in enumerate(cases):
-        if case.kind != "right files" and not guard.modules:  # what is imported when it is first needed is there by now
+        if (
+            case.kind != "right files" and not guard.modules
+        ):  # what is imported when it is first needed is there by now
             guard.remember_modules()
         path = files / str(number) / case.name
         path.parent.mkdir(parents=True)
@@ -117,7 +134,11 @@ def run(folder: Path, cases: Iterable[Case], read: dict[str, Reader]) -> None:
 
 def listing(folder: Path, path: Path, unpacked: bool = False) -> list[tuple[str, int]]:
     """What lies around a case's file, and when it was written; a source may be `unpacked` beside it."""
-    near = [entry for entry in (*path.parent.iterdir(), *folder.iterdir()) if not (unpacked and entry.name == "unpacked")]
+    near = [
+        entry
+        for entry in (*path.parent.iterdir(), *folder.iterdir())
+        if not (unpacked and entry.name == "unpacked")
+    ]
     return sorted((str(entry), entry.stat().st_mtime_ns if entry.is_file() else 0) for entry in near)
 
 
@@ -128,6 +149,10 @@ def tell(line: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     if "naive" in sys.argv[2:]:
-        run(Path(sys.argv[1]).resolve(), naive_cases(), {"naive": lambda path: pickle.loads(path.read_bytes())})
+        run(
+            Path(sys.argv[1]).resolve(),
+            naive_cases(),
+            {"naive": lambda path: pickle.loads(path.read_bytes())},
+        )
     else:
         run(Path(sys.argv[1]).resolve(), all_cases(), readers())

@@ -1,4 +1,4 @@
-"""Sees what a reader does to the disk, to other programs, to Python's modules, and how much memory and time it takes."""
+"""Sees what a reader does to disk, programs and Python's modules, and what memory and time it takes."""
 
 import os
 import re
@@ -9,19 +9,30 @@ from types import FunctionType
 from typing import Any
 
 BATCH = 40  # cases between two looks at all modules
-SECONDS, MEMORY, MEMORY_TIMES = 2.0, 48_000_000, 100  # of the processor; bytes, and bytes for each byte of the file
+SECONDS, MEMORY, MEMORY_TIMES = (
+    2.0,
+    48_000_000,
+    100,
+)  # of the processor; bytes, and bytes for each byte of the file
 WATCHED = (
-    "builtins", "collections", "io", "os", "posixpath", "pickle", "_codecs", "codecs", "json", "zipfile", "tarfile", "numpy",
-    "numpy._core.multiarray", "numpy._core.numeric", "torch._utils", "torch.serialization", "torch.storage", "torch._tensor",
-    "safetensors", "safetensors.torch", "talking_portrait.models.safe_files.torch_parts",
-    "talking_portrait.models.safe_files.numpy_parts", "talking_portrait.models.safe_files.pickle_machine",
+    "builtins", "collections", "io", "os", "posixpath", "pickle", "_codecs", "codecs", "json", "zipfile",
+    "tarfile", "numpy", "numpy._core.multiarray", "numpy._core.numeric", "torch._utils",
+    "torch.serialization", "torch.storage", "torch._tensor", "safetensors", "safetensors.torch",
+    "talking_portrait.models.safe_files.torch_parts", "talking_portrait.models.safe_files.numpy_parts",
+    "talking_portrait.models.safe_files.pickle_machine",
 )  # fmt: skip
 CHANGEABLE = ("__code__", "__defaults__", "__kwdefaults__", "__name__", "__dict__")
 FORBIDDEN = re.compile(
-    r"os\.(system|exec|fork|spawn|posix_spawn|startfile|rename|rmdir|truncate|link|symlink|putenv)|subprocess|socket\.|shutil\.|"
+    r"os\.(system|exec|fork|spawn|posix_spawn|startfile|rename|rmdir|truncate|link|symlink|putenv)|"
+    r"subprocess|socket\.|shutil\.|"
     r"pickle\.find_class|exec$|compile$|ctypes|webbrowser|pty\.|ftplib|urllib"
 )
-IN_PLACE = ("os.mkdir", "os.chmod", "os.chown", "os.remove")  # right inside the folder of the files, wrong elsewhere
+IN_PLACE = (
+    "os.mkdir",
+    "os.chmod",
+    "os.chown",
+    "os.remove",
+)  # right inside the folder of the files, wrong elsewhere
 
 
 class Guard:
@@ -74,7 +85,9 @@ class Guard:
 
     def inside(self, path: Any) -> bool:
         """Whether a path lies in the folder of the files."""
-        return isinstance(path, (str, bytes, Path)) and os.path.abspath(os.fsdecode(path)).startswith(self.allowed)
+        return isinstance(path, (str, bytes, Path)) and os.path.abspath(os.fsdecode(path)).startswith(
+            self.allowed
+        )
 
 
 def fingerprint() -> dict[str, Any]:
@@ -82,7 +95,9 @@ def fingerprint() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in WATCHED:
         for key, value in vars(sys.modules[name]).items() if name in sys.modules else ():
-            own = [repr(getattr(value, part)) for part in CHANGEABLE] if isinstance(value, FunctionType) else ()
+            own = (
+                [repr(getattr(value, part)) for part in CHANGEABLE] if isinstance(value, FunctionType) else ()
+            )
             found[f"{name}.{key}"] = (id(value), *own, len(vars(value)) if isinstance(value, type) else 0)
     return {key: value for key, value in found.items() if not key.endswith("__warningregistry__")}
 

@@ -21,7 +21,13 @@ MOTION = {
     "reference.translation": torch.zeros(3),
     "reference.controls": torch.zeros(12),
 }
-FACTS = {"version": 1, "fps": "25", "absolute": ["lips"], "source": {"producer": "test"}, "reference_scale": 1.0}
+FACTS = {
+    "version": 1,
+    "fps": "25",
+    "absolute": ["lips"],
+    "source": {"producer": "test"},
+    "reference_scale": 1.0,
+}
 DEEP = "[" * 100_000 + "]" * 100_000
 NUMBERS = (
     "1e999999999",
@@ -46,7 +52,9 @@ NUMBERS = (
 
 
 def motion(
-    header: str | None = None, tensors: dict[str, torch.Tensor] = MOTION, form: str = "talking-portrait-face-motion"
+    header: str | None = None,
+    tensors: dict[str, torch.Tensor] = MOTION,
+    form: str = "talking-portrait-face-motion",
 ) -> bytes:
     """A motion file with a header of one's own."""
     return save(tensors, {"format": form, "motion": json.dumps(FACTS) if header is None else header})
@@ -183,7 +191,9 @@ def safetensors_headers() -> Iterator[tuple[str, bytes]]:
         "seven bytes": bytes(7),
         "zeros": bytes(100),
         "twice": headed(
-            b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', four
+            b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+            b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+            four,
         ),
         "bits": headed({"a": tensor("F4", (3,), (0, 2))}, bytes(2)),
         "complex": headed({"a": tensor("C64", (1,), (0, 8))}, bytes(8)),
@@ -245,11 +255,16 @@ def presets() -> Iterator[tuple[str, bytes]]:
 def templates() -> Iterator[tuple[str, bytes]]:
     """JoyVASA's motion template as JSON whose numbers are none."""
     head = {"t": 3, "scale": 1, "pitch": 1, "yaw": 1, "roll": 1}
-    sizes = {"mean_exp": 63, "std_exp": 63} | {f"{kind}_{name}": size for name, size in head.items() for kind in ("min", "max")}
+    sizes = {"mean_exp": 63, "std_exp": 63} | {
+        f"{kind}_{name}": size for name, size in head.items() for kind in ("min", "max")
+    }
     good = {name: [1.0] * size for name, size in sizes.items()}
     for number, value in enumerate(NUMBERS):
         yield f"value {number}.json", json.dumps({**good, "min_t": "HERE"}).replace('"HERE"', value).encode()
-        yield f"number {number}.json", json.dumps({**good, "min_t": ["HERE", 1, 1]}).replace('"HERE"', value).encode()
+        yield (
+            f"number {number}.json",
+            json.dumps({**good, "min_t": ["HERE", 1, 1]}).replace('"HERE"', value).encode(),
+        )
     for name, data in {
         "a list": b"[]",
         "nothing": b"",
@@ -261,7 +276,9 @@ def templates() -> Iterator[tuple[str, bytes]]:
         "crossed": json.dumps({**good, "max_t": [0, 0, 0]}).encode(),
         "negative": json.dumps({**good, "std_exp": [-1.0] * 63}).encode(),
         "no UTF-8": b'{"\xff": 1}',
-        "deeper than arrays go": json.dumps({**good, "min_t": json.loads("[" * 80 + "1" + "]" * 80)}).encode(),
+        "deeper than arrays go": json.dumps(
+            {**good, "min_t": json.loads("[" * 80 + "1" + "]" * 80)}
+        ).encode(),
     }.items():
         yield f"{name}.json", data
 

@@ -21,7 +21,9 @@ def named(name: str) -> bytes:
 
 def long(value: int) -> bytes:
     data = value.to_bytes((value.bit_length() + 8) // 8, "little", signed=True)
-    return (b"\x8a" + bytes([len(data)]) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))) + data
+    return (
+        b"\x8a" + bytes([len(data)]) if len(data) < 256 else b"\x8b" + struct.pack("<i", len(data))
+    ) + data
 
 
 def put(index: int) -> bytes:
@@ -38,5 +40,11 @@ def dtype(code: str, state: bytes | None = None) -> bytes:
 
 
 def array(kind: bytes, shape: bytes, data: bytes, fortran: bytes = b"\x89") -> bytes:
-    shell = named("numpy.core.multiarray _reconstruct") + named("numpy ndarray") + b"K\x00\x85" + raw(b"b") + b"\x87R"
+    shell = (
+        named("numpy.core.multiarray _reconstruct")
+        + named("numpy ndarray")
+        + b"K\x00\x85"
+        + raw(b"b")
+        + b"\x87R"
+    )
     return shell + b"(K\x01" + shape + kind + fortran + data + b"tb"

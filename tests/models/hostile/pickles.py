@@ -144,7 +144,10 @@ def memo() -> Iterator[tuple[str, bytes]]:
     """Places in the memo that are far away, or empty."""
     for place in (50_000_000, 2**32 - 1):
         yield f"place {place}", HEAD + b"N" + put(place) + STOP
-    yield "a hundred thousand places", HEAD + b"N" + b"".join(put(2**31 + i * 977) for i in range(100_000)) + STOP
+    yield (
+        "a hundred thousand places",
+        HEAD + b"N" + b"".join(put(2**31 + i * 977) for i in range(100_000)) + STOP,
+    )
     yield "MEMOIZE all the way", b"\x80\x04N" + b"\x94" * 200_000 + STOP
     yield "never put", HEAD + b"h\x07" + STOP
     yield "never put, far away", HEAD + got(2**32 - 1) + STOP
@@ -173,7 +176,10 @@ def shared_parts() -> Iterator[tuple[str, bytes]]:
             yield f"{name}, {width} to the {levels}", data + STOP
     big = raw(bytes(1_000_000))
     yield "one megabyte a thousand times", HEAD + big + b"q\x000](" + b"h\x00" * 1000 + b"e" + STOP
-    yield "one long text a thousand times", HEAD + text("9" * 1_000_000) + b"q\x000](" + b"h\x00" * 1000 + b"e" + STOP
+    yield (
+        "one long text a thousand times",
+        HEAD + text("9" * 1_000_000) + b"q\x000](" + b"h\x00" * 1000 + b"e" + STOP,
+    )
     calls = named("_codecs encode") + b"q\x010" + text("9" * 500_000) + text("latin1") + b"\x86q\x020]("
     yield "bytes made of one text", HEAD + calls + b"h\x01h\x02R" * 2000 + b"e" + STOP
     pairs = b"](" + b"".join(text(f"{i}") + b"N\x86" for i in range(3000)) + b"e"
@@ -232,7 +238,10 @@ def broken_instructions() -> Iterator[tuple[str, bytes]]:
 def keys() -> Iterator[tuple[str, bytes]]:
     """Keys that are slow, long or no texts."""
     prime = 2**61 - 1
-    yield "numbers of one hash", HEAD + b"}(" + b"".join(long(i * prime) + b"N" for i in range(1, 20_000)) + b"u" + STOP
+    yield (
+        "numbers of one hash",
+        HEAD + b"}(" + b"".join(long(i * prime) + b"N" for i in range(1, 20_000)) + b"u" + STOP,
+    )
     yield "list", HEAD + b"}]Ns" + STOP
     yield "number", HEAD + b"}K\x05K\x06s" + STOP
     yield "a megabyte", HEAD + b"}" + text("k" * 1_000_000) + b"Ns" + STOP

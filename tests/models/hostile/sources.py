@@ -39,7 +39,10 @@ def sources() -> Iterator[tuple[str, bytes]]:
         yield f"{name}.tar.gz", source(plain, member)
     link = ("source/a", b"", {"type": tarfile.SYMTYPE, "linkname": "/tmp"})
     yield "through a link.tar.gz", source(plain, link, ("source/a/canary", b"x", {}))
-    yield "a file twice, then a folder.tar.gz", source(plain, ("source/a", b"x", {}), ("source/a/b", b"x", {}))
+    yield (
+        "a file twice, then a folder.tar.gz",
+        source(plain, ("source/a", b"x", {}), ("source/a/b", b"x", {})),
+    )
     yield "half a gigabyte.tar.gz", gzip.compress(claimed(600_000_000) + bytes(1024))
     yield "claims a terabyte.tar.gz", gzip.compress(claimed(1_000_000_000_000) + bytes(1024))
     yield "long header.tar.gz", gzip.compress(claimed(2_000_000_000, b"x") + bytes(40_000_000))

@@ -1,4 +1,4 @@
-"""Pickles of torch's whose tensors are none, as (name, bytes). In the archive, storage 0 has three float32."""
+"""Pickles of torch's whose tensors are none, as (name, bytes). Storage 0 of the archive has 3 float32."""
 
 import struct
 from collections.abc import Iterator
@@ -12,8 +12,17 @@ def references() -> Iterator[tuple[str, bytes]]:
     def pid(*parts: bytes) -> bytes:
         return HEAD + b"}" + text("a") + b"(" + b"".join(parts) + b"tQs" + STOP
 
-    word, kind, key, place, count = text("storage"), named("torch FloatStorage"), text("0"), text("cpu"), b"K\x03"
-    yield "module", pid(text("module"), named("torch._utils _rebuild_tensor_v2"), text("x\n#!/bin/sh"), text("line"))
+    word, kind, key, place, count = (
+        text("storage"),
+        named("torch FloatStorage"),
+        text("0"),
+        text("cpu"),
+        b"K\x03",
+    )
+    yield (
+        "module",
+        pid(text("module"), named("torch._utils _rebuild_tensor_v2"), text("x\n#!/bin/sh"), text("line")),
+    )
     yield "nothing", HEAD + b"NQ" + STOP
     yield "empty", pid()
     yield "a word", HEAD + text("storage") + b"Q" + STOP
@@ -71,10 +80,20 @@ def tensors() -> Iterator[tuple[str, bytes]]:
     for name, (offset, size, stride) in sizes.items():
         body = named("torch._utils _rebuild_tensor_v2") + b"(" + storage + offset + size + stride + b"\x89}tR"
         yield name, HEAD + b"}" + text("a") + body + b"s" + STOP
-    yield "of no storage", HEAD + b"}" + text("a") + named("torch._utils _rebuild_tensor_v2") + b"(NK\x00))\x89}tRs" + STOP
+    yield (
+        "of no storage",
+        HEAD + b"}" + text("a") + named("torch._utils _rebuild_tensor_v2") + b"(NK\x00))\x89}tRs" + STOP,
+    )
     yield (
         "of a text",
-        HEAD + b"}" + text("a") + named("torch._utils _rebuild_tensor_v2") + b"(" + text("x") + b"K\x00))\x89}tRs" + STOP,
+        HEAD
+        + b"}"
+        + text("a")
+        + named("torch._utils _rebuild_tensor_v2")
+        + b"("
+        + text("x")
+        + b"K\x00))\x89}tRs"
+        + STOP,
     )
     yield (
         "changed afterwards",

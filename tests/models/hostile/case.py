@@ -1,0 +1,17 @@
+"""What is tried."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file for one reader.
+
+    `kept`: it must be read, with tensor "a" as 0, 1, 2; otherwise both content and a sentence are right.
+    """
+
+    kind: str
+    name: str  # of the file, perhaps in a folder
+    data: bytes
+    reader: str
+    kept: bool = False
