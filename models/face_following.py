@@ -8,7 +8,8 @@ pairs of a known face and a found one that fit best come first. A pair fits wher
 - it is at most 1.5 times as large or as small, and up to 2.25 times after a long while.
 
 How well it fits is the distance of all its points from where they would be, so pose and features count too. A found face that
-fits nobody is a newcomer. Where the followed face is not found the frame is missing; it is found again where it fits.
+fits nobody is a newcomer; somebody else who was not seen for 250 frames is forgotten. Where the followed face is not found the
+frame is missing; it is found again where it fits.
 
 A cut is told from motion: the followed face is never seen again, and no face that was there before is either, but newcomers
 are in most of the frames that are left; or the points jump by 0.3 face sizes from one frame to the next in the midst of frames
@@ -38,60 +39,55 @@ WAY_OUT = (
 )
 
 
+@dataclass(frozen=True)
+class Found:
+    """A found face: its points [478,2], the middle of the box around them, and the longer side of it, at least a pixel."""
+
+    face: Face
+    points: np.ndarray
+    middle: complex
+    size: float
+
+    @classmethod
+    def of(cls, face: Face) -> Found:
+        points = np.asarray(face["landmarks_xy"], dtype=np.float64)
+        low, high = points.min(0), points.max(0)
+        return cls(face, points, complex(*(low + high)) / 2, float(max((high - low).max(), 1.0)))
+
+    def away(self, points: np.ndarray) -> float:
+        """Root mean square distance of these points from its own, in its sizes."""
+        return float(np.sqrt(np.square(self.points - points).sum(-1).mean())) / self.size
+
+
 @dataclass
 class Track:
-    """One person: in which frames, and where and how fast when last seen."""
+    """One person: all sightings, and of the last that was not a copy of the one before, which frame it was in and how fast."""
 
+    latest: Found
+    number: int
     sightings: dict[int, Face] = field(default_factory=dict)
     steps: dict[int, float] = field(default_factory=dict)  # how far the points moved since the frame before, in face sizes
-    points: np.ndarray | None = None
-    last: int = 0  # frame of the last sighting that was not a copy of the one before
-    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    velocity: complex = 0j  # pixels by frame
 
-    def see(self, number: int, face: Face) -> None:
+    def see(self, number: int, found: Found) -> None:
         """Take a face of frame `number`. A copy of the last (a frozen film, a gap that core filled) tells of no motion."""
-        points = points_of(face)
-        if self.points is None:
-            self.points, self.last = points, number
-        elif not np.array_equal(points, self.points):
-            gap = number - self.last
-            self.velocity = (self.velocity + (middle(points) - middle(self.points)) / gap) / 2
+        if not np.array_equal(found.points, self.latest.points):
+            gap = number - self.number
+            self.velocity = (self.velocity + (found.middle - self.latest.middle) / gap) / 2
             if gap == 1:
-                self.steps[number] = distance(points, self.points) / size(self.points)
-            self.points, self.last = points, number
-        self.sightings[number] = face
+                self.steps[number] = self.latest.away(found.points)
+            self.latest, self.number = found, number
+        self.sightings[number] = found.face
 
-    def misfit(self, number: int, points: np.ndarray) -> float:
-        """How badly points [478,2] of frame `number` fit, in face sizes; infinite where they do not."""
-        gap, own = number - self.last, size(self.points)
-        moved = self.velocity * min(gap, CARRIED)
-        away = middle(points) - middle(self.points)
+    def misfit(self, number: int, found: Found) -> float:
+        """How badly a face of frame `number` fits, in face sizes; infinite where it does not."""
+        gap, own = number - self.number, self.latest.size
+        moved, away = self.velocity * min(gap, CARRIED), found.middle - self.latest.middle
         room = min(NEAR + PER_FRAME * (gap - 1), FARTHEST)
-        factor = max(size(points) / own, own / size(points))
-        if min(np.hypot(*away), np.hypot(*(away - moved))) > room * own or factor > SIZE_FACTOR**room:
+        if min(abs(away), abs(away - moved)) > room * own or max(found.size / own, own / found.size) > SIZE_FACTOR**room:
             return np.inf
         doubt = DOUBT if len(self.sightings) <= GLIMPSE else 0.0
-        return distance(points, self.points + moved) / own + doubt
-
-
-def points_of(face: Face) -> np.ndarray:
-    """Landmarks [478,2] of a face."""
-    return np.asarray(face["landmarks_xy"], dtype=np.float64)
-
-
-def middle(points: np.ndarray) -> np.ndarray:
-    """Middle [2] of the box around points."""
-    return (points.min(0) + points.max(0)) / 2
-
-
-def size(points: np.ndarray) -> float:
-    """Longer side of the box around points, at least a pixel."""
-    return float(max(np.ptp(points, axis=0).max(), 1.0))
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Root of the mean square distance of points."""
-    return float(np.sqrt(np.square(a - b).sum(-1).mean()))
+        return self.latest.away(found.points - [moved.real, moved.imag]) + doubt
 
 
 def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> list[np.ndarray | None]:
@@ -111,38 +107,41 @@ def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> li
         raise ValueError(f"face_landmarks holds no face in any of {len(frames)} frames. {ADVICE}")
     if all(face is None for face in chosen):
         raise ValueError(why_not_chosen(max(frames, key=len), index, next(filter(None, boxes), None)))
-    return [None if face is None else points_of(face) for face in chosen]
+    return [None if face is None else np.asarray(face["landmarks_xy"], dtype=np.float64) for face in chosen]
 
 
 def followed(frames: Sequence[Sequence[Face]], index: int, box: Mapping[str, float] | None) -> list[Face | None]:
     """The sightings of the chosen face in every frame; ValueError at a cut."""
-    tracks: list[Track] = []
+    everyone: list[Track] = []
+    known: list[Track] = []
     own: Track | None = None
     for number, faces in enumerate(frames):
-        known = [track for track in tracks if track is own or number - track.last <= FORGOTTEN]
-        seen = tracks_of_faces(known, faces, number)
-        for face, track in zip(faces, seen, strict=True):
-            track.see(number, face)
-        tracks += [track for track in seen if len(track.sightings) == 1]
+        known = [track for track in known if track is own or number - track.number <= FORGOTTEN]
+        seen = tracks_of_faces(known, [Found.of(face) for face in faces], number)
+        newcomers = [track for track in seen if len(track.sightings) == 1]
+        everyone += newcomers
+        known += newcomers
         if own is None and (face := chosen_face(faces, index, box)) is not None:
             own = next(track for track in seen if track.sightings[number] is face)
     if own is None:
         return [None] * len(frames)
-    check_no_cut(own, [track for track in tracks if track is not own], frames)
+    check_no_cut(own, [track for track in everyone if track is not own], frames)
     return [own.sightings.get(number) for number in range(len(frames))]
 
 
-def tracks_of_faces(known: Sequence[Track], faces: Sequence[Face], number: int) -> list[Track]:
-    """Whose each face of a frame is, the best fit first; a new track for a newcomer."""
-    result: list[Track | None] = [None] * len(faces)
-    points = [points_of(face) for face in faces]
-    fits = [(track.misfit(number, xy), i, j) for i, track in enumerate(known) for j, xy in enumerate(points)]
+def tracks_of_faces(known: Sequence[Track], faces: Sequence[Found], number: int) -> list[Track]:
+    """Whose each face of a frame is, with that sighting, the best fit first; a new track for a newcomer."""
+    fits = [(track.misfit(number, found), i, j) for i, track in enumerate(known) for j, found in enumerate(faces)]
+    owners: dict[int, Track] = {}
     taken: set[int] = set()
     for cost, i, j in sorted(fits):
-        if cost < np.inf and i not in taken and result[j] is None:
+        if cost < np.inf and i not in taken and j not in owners:
             taken.add(i)
-            result[j] = known[i]
-    return [Track() if track is None else track for track in result]
+            owners[j] = known[i]
+    result = [owners.get(j) or Track(found, number) for j, found in enumerate(faces)]
+    for track, found in zip(result, faces, strict=True):
+        track.see(number, found)
+    return result
 
 
 def check_no_cut(own: Track, others: Sequence[Track], frames: Sequence[Sequence[Face]]) -> None:

@@ -64,6 +64,17 @@ def test_missing_frames_are_named():
         masks(landmarks)
 
 
+def test_another_face_is_never_masked_instead():
+    """In two frames only somebody else is there: they are missing, and filled from the followed face's own."""
+    film = make_landmarks(*([make_face(40 + 0.01 * i), make_face(150)] for i in range(3)), [make_face(150)], [make_face(151)],
+                          [make_face(44), make_face(150)])  # fmt: skip
+    result = masks(film, missing="hold")
+    assert result.missed == (3, 4)
+    assert [centre(mask)[0] for mask in result.face] == pytest.approx([40, 40, 40, 40, 40, 44], abs=1)
+    with pytest.raises(ValueError, match="missing in 2 of 6 frames: 3-4 .*though other faces are there in 3-4"):
+        masks(film)
+
+
 def test_missing_frames_are_held_or_blended():
     landmarks = make_landmarks([], [make_face(50)], [], [], [make_face(80)], [])
     held, blended = masks(landmarks, missing="hold"), masks(landmarks, missing="interpolate")

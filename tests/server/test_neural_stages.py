@@ -281,6 +281,6 @@ def gaps(server, tmp_path_factory) -> str:
 
 
 def test_lost_faces_stop_the_run_or_are_bridged(server, random_weights, short_inputs, gaps):
-    assert "no face in 1 of 4 frames (1)" in failure(server, driving_prompt(short_inputs, gaps))
+    assert "the face is missing in 1 of 4 frames: 1 " in failure(server, driving_prompt(short_inputs, gaps))
     outputs = server.run(driving_prompt(short_inputs, gaps, missing_face="bridge"))
     assert outputs["missed"]["text"] == ["1"]
