@@ -175,11 +175,19 @@ def test_other_files_and_missing_ones_are_explained(unet_file):
         load()
 
 
-def test_landmarks_of_another_size_are_refused():
-    images, face = torch.zeros(2, 40, 40, 3), {
-        "bbox_xyxy": np.array([10, 10, 30, 30]), "landmarks_xy": np.random.default_rng(0).uniform(10, 30, (478, 2)),
-        "landmarks_3d": np.zeros((478, 3)),
-    }  # fmt: skip
-    landmarks = {"frames": [[face], [face]], "image_size": (80, 80)}
+def driving(size: tuple[int, int], eyes: tuple[int, int]) -> dict:
+    """Landmarks of two frames with a face whose outer corners of the eyes lie at these x."""
+    points = np.random.default_rng(0).uniform(10, 30, (478, 2))
+    points[33], points[263] = (eyes[0], 20), (eyes[1], 20)
+    face = {"bbox_xyxy": np.array([10, 10, 30, 30]), "landmarks_xy": points, "landmarks_3d": np.zeros((478, 3))}
+    return {"frames": [[face], [face]], "image_size": size}
+
+
+def test_landmarks_that_do_not_fit_the_film_are_refused():
+    images, run = torch.zeros(2, 40, 40, 3), ACTalkerMotionFromVideo.execute
     with pytest.raises(ValueError, match="face_landmarks were found in a 80x80 picture, but image is 40x40"):
-        ACTalkerMotionFromVideo.execute(images, landmarks, 25.0, 0, "error")
+        run(images, driving((80, 80), (12, 28)), 25.0, 0, "error")
+    with pytest.raises(ValueError, match="images has 3 frames, but face_landmarks 2"):
+        run(torch.zeros(3, 40, 40, 3), driving((40, 40), (12, 28)), 25.0, 0, "error")
+    with pytest.raises(ValueError, match="^ACTalker Motion from Video: the face in face_landmarks is upside down"):
+        run(images, driving((40, 40), (28, 12)), 25.0, 0, "error")
