@@ -12,7 +12,7 @@ from .speech_features import BANDS, FRAME_RATE, VOICED_RANGE, VOICED_REACH
 ENERGY_FLOOR, ENERGY_STEP, ENERGY_BINS = -17.0, 0.25, 112  # natural logarithm of power
 LOUDNESS_FLOOR, LOUDNESS_STEP, LOUDNESS_BINS = -101.0, 0.5, 220  # dB of full scale
 HALF_LIFE = 30.0  # seconds of speech after which what was heard counts half
-TRUST_LEVEL, TRUST_SHAPE = 5.0, 50.0  # frames of speech that the usual level and spectrum below count for
+TRUST_LEVEL, TRUST_SHAPE = 3.0, 15.0  # frames of speech that the usual level and spectrum below count for
 USUAL_LEVEL = -5.5  # mean of the log-mel of ordinary speech whose loud moments are at -23 dB of full scale
 # Mean log-mel of the loud moments of 280 clips of the training voices (tools/speech_corpus.py), band by band, less its own mean.
 USUAL_SHAPE = np.array([
