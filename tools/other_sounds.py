@@ -57,7 +57,7 @@ def hum(count: int, random: np.random.Generator) -> np.ndarray:
 
 def siren(count: int, random: np.random.Generator) -> np.ndarray:
     """A gliding tone, alone or with overtones: siren, sweep, whistle, beeps."""
-    low, high = np.sort(np.exp(random.uniform(np.log(60), np.log(7000), 2)))
+    low, high = np.sort(np.exp(random.uniform(np.log(120), np.log(4000), 2)))
     speed, shape = random.uniform(0.05, 6), random.integers(4)
     turn = (np.arange(count) / RATE * speed + random.random()) % 1
     way = (turn, 0.5 - 0.5 * np.cos(2 * np.pi * turn), np.abs(2 * turn - 1), (turn > 0.5).astype(float))[shape]
