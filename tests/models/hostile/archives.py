@@ -185,13 +185,14 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     )
     yield "deflated but right.pth", zipped({"x/data.pkl": GOOD_PICKLE, "x/data/0": THREE}, packed)
     yield "bzip2.pth", zipped({"x/data.pkl": large, "x/data/0": zeros}, zipfile.ZIP_BZIP2)
-    yield "lzma.pth", zipped({"x/data.pkl": large, "x/data/0": zeros}, zipfile.ZIP_LZMA)
-    for name, method in {"deflated": packed, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}.items():
-        members = {f"{key}.npy": npy(value) for key, value in STATISTICS.items()}
-        yield (
-            f"{name}.npz",
-            zipped({**members, "exp_mean.npy": npy(np.zeros(10_000_000, np.float32))}, method),
-        )
+    yield "lzma.pth", zipped({"x/data.pkl": large, "x/data/0": zeros[:1_000_000]}, zipfile.ZIP_LZMA)
+    members = {f"{key}.npy": npy(value) for key, value in STATISTICS.items()}
+    for name, method, size in (
+        ("deflated", packed, 40_000_000),
+        ("bzip2", zipfile.ZIP_BZIP2, 1_000_000),
+        ("lzma", zipfile.ZIP_LZMA, 1_000_000),
+    ):
+        yield f"{name}.npz", zipped({**members, "exp_mean.npy": npy(np.zeros(size, np.int8))}, method)
     yield "claims a large storage.pth", torch_zip(large)
     yield "claims a large storage, old.pth", torch_stream(large)
 

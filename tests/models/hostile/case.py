@@ -11,7 +11,7 @@ class Case:
     """
 
     kind: str
-    name: str  # of the file, perhaps in a folder
+    name: str  # of the file, perhaps after a word and a slash
     data: bytes
     reader: str
     kept: bool = False

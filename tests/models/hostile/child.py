@@ -106,6 +106,7 @@ def run(folder: Path, cases: Iterable[Case], read: dict[str, Reader]) -> None:
     """Every case, told line by line."""
     empty, files = folder / "empty", folder / "files"
     empty.mkdir()
+    files.mkdir()
     os.chdir(empty)
     guard = Guard(files)
     for number, case in enumerate(cases):
@@ -113,8 +114,7 @@ def run(folder: Path, cases: Iterable[Case], read: dict[str, Reader]) -> None:
             case.kind != "right files" and not guard.modules
         ):  # what is imported when it is first needed is there by now
             guard.remember_modules()
-        path = files / str(number) / case.name
-        path.parent.mkdir(parents=True)
+        path = files / Path(case.name).name
         path.write_bytes(case.data)
         facts = {"kind": case.kind, "name": case.name, "reader": case.reader, "size": len(case.data)}
         tell({"started": facts})
@@ -128,7 +128,8 @@ def run(folder: Path, cases: Iterable[Case], read: dict[str, Reader]) -> None:
         if number % BATCH == 0:
             faults += [f"this or one of the {BATCH} before it changed {name}" for name in guard.changed()]
         tell({**facts, "outcome": outcome, "text": text, **seen, "faults": faults})
-        shutil.rmtree(files / str(number))
+        path.unlink()
+        shutil.rmtree(files / "unpacked", ignore_errors=True)
     tell({"done": True, "changed": guard.changed()})
 
 

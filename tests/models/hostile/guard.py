@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Any
 
 BATCH = 40  # cases between two looks at all modules
+SLACK = 16_000_000  # bytes: forgetting the peak of memory takes its time, so a low one may stay
 SECONDS, MEMORY, MEMORY_TIMES = (
     2.0,
     48_000_000,
@@ -51,7 +52,8 @@ class Guard:
 
     def arm(self) -> None:
         """Look from now on."""
-        forget_peak()
+        if memory("VmHWM") - memory("VmRSS") > SLACK:
+            forget_peak()
         self.memory, self.started, self.armed = memory("VmRSS"), time.process_time(), True
 
     def disarm(self, size: int) -> dict[str, Any]:
