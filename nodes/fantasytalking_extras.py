@@ -15,7 +15,7 @@ from ..models.fantasytalking.motion_measure import BODY, FACE, body_intensity, f
 from ..models.fantasytalking.patch import with_identity, with_intensity
 from ..models.fantasytalking.people import body_of_face
 from .actalker_parts import actalker_part
-from .fantasytalking import CATEGORY, casting
+from .fantasytalking_loaders import CATEGORY, casting
 from .gates import Node
 from .loading import load_shared
 from .portrait import check_same_size, single_picture
