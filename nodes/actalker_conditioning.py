@@ -89,10 +89,6 @@ class ACTalkerConditioning(Node):
         points = select_face(face_landmarks, face_index)[:, :2]
         check_acts("audio", actalker_audio, audio_gate, audio_gate_end, audio_gate_curve, audio_mask)
         check_acts("motion", actalker_motion, motion_gate, motion_gate_end, motion_gate_curve, motion_mask)
-        if regions == OFFICIAL and audio_mask is not None and motion_mask is not None:
-            raise ValueError(
-                f"regions is {OFFICIAL}, but audio_mask and motion_mask say where both act. Take them out, or choose {SEPARATE}."
-            )
         gates = (
             gate("audio", audio_gate, audio_gate_end, audio_gate_curve),
             gate("motion", motion_gate, motion_gate_end, motion_gate_curve),
@@ -102,14 +98,15 @@ class ACTalkerConditioning(Node):
         size = working_size(picture.shape[1], picture.shape[0], short_side)
         face = face_box_picture(to_uint8(picture), face_box(points), short_side)
         usual = usual_regions(regions, streams, face_landmarks, face_index, face[:, :1], size)
-        given = (audio_mask, "audio_mask"), (motion_mask, "motion_mask")
-        masks = [
+        masks = {"audio_mask": audio_mask, "motion_mask": motion_mask}
+        check_needed(regions, masks)
+        chosen = [
             default if mask is None or stream is None else own_region(mask, picture, name, size)
-            for (mask, name), default, stream in zip(given, usual, streams, strict=True)
+            for (name, mask), default, stream in zip(masks.items(), usual, streams, strict=True)
         ]
         scene = prepared_scene(vae, to_uint8(picture), face_box(points), face, short_side)
         liveliness = Liveliness(motion_bucket, expression_bucket, adapter_scale)
-        positive, negative, latent = conditioning(scene, count, *streams, gates, Regions(*masks), liveliness=liveliness)
+        positive, negative, latent = conditioning(scene, count, *streams, gates, Regions(*chosen), liveliness=liveliness)
         return io.NodeOutput(positive, negative, {"samples": latent}, count, float(FPS))
 
     @classmethod
@@ -167,6 +164,12 @@ def check_acts(name: str, stream: Stream | None, start: float, end: float, curve
     idle = [label for label, value in given.items() if value]
     if stream is None and idle:
         raise ValueError(f"{' and '.join(idle)} would do nothing, since actalker_{name} is empty. Connect it, or take them back.")
+
+
+def check_needed(regions: str, masks: dict[str, Tensor | None]) -> None:
+    """ValueError where `regions` would do nothing, since masks say where both signals act."""
+    if regions == OFFICIAL and all(mask is not None for mask in masks.values()):
+        raise ValueError(f"regions is {OFFICIAL}, but {' and '.join(masks)} say where both act. Take them out, or set {SEPARATE}.")
 
 
 def gate(name: str, start: float, end: float, curve: str) -> Gate:

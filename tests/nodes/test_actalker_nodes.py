@@ -16,7 +16,7 @@ from talking_portrait.models.actalker.core_model import load_core_model
 from talking_portrait.models.actalker.regions import Regions
 from talking_portrait.nodes import actalker_conditioning, actalker_sampling
 from talking_portrait.nodes.actalker import ACTalkerMotionFromVideo, LoadACTalker, driving_points
-from talking_portrait.nodes.actalker_conditioning import CONDITION, check_acts, gate, own_region, usual_regions
+from talking_portrait.nodes.actalker_conditioning import CONDITION, check_acts, check_needed, gate, own_region, usual_regions
 from talking_portrait.nodes.actalker_parts import actalker_part
 from talking_portrait.nodes.shared_models import shared_models
 from talking_portrait.tools.golden_cases.actalker import weights
@@ -126,6 +126,9 @@ def test_what_is_set_for_a_signal_that_is_not_there_is_said():
     check_acts("audio", None, 0.0, 0.0, "", None)
     with pytest.raises(ValueError, match="audio_gate and audio_mask would do nothing, since actalker_audio is empty"):
         check_acts("audio", None, 0.5, -0.05, "", torch.ones(1, 2, 2))
+    check_needed("official", {"audio_mask": torch.ones(1), "motion_mask": None})
+    with pytest.raises(ValueError, match="regions is official, but audio_mask and motion_mask say where both act"):
+        check_needed("official", {"audio_mask": torch.ones(1), "motion_mask": torch.ones(1)})
     with pytest.raises(ValueError, match="motion_gate_end and motion_gate_curve would do nothing, since actalker_motion is empty"):
         check_acts("motion", None, 1.0, 0.5, "0:0, 1:1", None)
 
