@@ -2,8 +2,8 @@
 
     python3 run.py python tools/train_speech_presence.py OUT.safetensors CORPUS [CORPUS ...] [--tapes 3000] [--steps 3000]
 
-CORPUS: folders of tools/speech_corpus.py, whose voices are placed on tapes of 8 s among the sounds of tools/other_sounds.py; a
-third of the tapes have no speech at all. The command and the seed are written into the file.
+CORPUS: folders of tools/speech_corpus.py (for the shipped network both of its forms), whose voices are placed on tapes of 8 s among
+the sounds of tools/other_sounds.py; a third of the tapes have no speech at all. The command and the seed are written into the file.
 """
 
 import argparse

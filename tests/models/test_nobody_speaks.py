@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from talking_portrait.models.builtin import speech_presence as presence_module
 from talking_portrait.models.builtin.silence import silence_gate
 from talking_portrait.models.builtin.speech_features import log_mel_block
 from talking_portrait.models.builtin.speech_presence import AHEAD, speech_presence
@@ -11,6 +12,7 @@ from talking_portrait.models.face_motion import CONTROLS
 from .shipped_engines import (
     JAW,
     RATE,
+    ROOT,
     chords_and_drums,
     clips,
     decibels,
@@ -128,3 +130,14 @@ def test_whether_it_is_speech_does_not_hang_on_how_loud_it_is(gain):
     sound = clips("rms_007")["rms_007"]["wave"]
     usual, other = (speech_presence(log_mel(w)) for w in (sound, sound * decibels(gain)))
     assert np.mean((usual > 0.5) == (other > 0.5)) > 0.95
+
+
+@pytest.mark.parametrize("spoil", ["missing", "truncated", "other"])
+def test_a_damaged_file_is_named(tmp_path, monkeypatch, spoil):
+    path = tmp_path / "presence.safetensors"
+    if spoil != "missing":
+        shipped = ROOT / "models/builtin/weights" / ("speech.safetensors" if spoil == "other" else "presence.safetensors")
+        path.write_bytes(shipped.read_bytes()[: 9000 if spoil == "truncated" else None])
+    monkeypatch.setattr(presence_module, "weight_path", lambda weight: path)
+    with pytest.raises(ValueError, match="presence.safetensors is missing or damaged"):
+        presence_module.presence_net.__wrapped__()
