@@ -134,17 +134,9 @@ def prepare_environment() -> Path:
     return comfyui
 
 
-def alias_package() -> Path:
-    """Folder that makes this checkout importable as `talking_portrait`, whatever the checkout is called."""
-    package = ROOT / ".run" / "path" / "talking_portrait"
-    package.mkdir(parents=True, exist_ok=True)
-    (package / "__init__.py").write_text(f"__path__ = [{str(ROOT)!r}]\n")
-    return package.parent
-
-
 def environment_variables(comfyui: Path) -> dict[str, str]:
     """Environment in which Python can import this pack and ComfyUI."""
-    path = os.pathsep.join([str(alias_package()), str(comfyui)])
+    path = os.pathsep.join([str(ROOT / "tools" / "on_path"), str(comfyui)])
     return {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
 
 

@@ -47,19 +47,22 @@ class ComfyServer:
     """Start, use and stop one ComfyUI server; use it as a context manager.
 
     Models are looked for in `models`, by default the ComfyUI folder's own models/; input, output and temp live in a scratch
-    folder that is removed at the end. `packs` are further custom node folders, name -> path.
+    folder that is removed at the end. `packs` are further custom node folders, name -> path; `folder` is what this pack's is
+    called.
     """
 
     def __init__(
-        self, comfyui: Path, packs: dict[str, Path] | None = None, extra: list[str] | None = None, models: Path | None = None
-    ):
+        self, comfyui: Path, packs: dict[str, Path] | None = None, extra: list[str] | None = None, models: Path | None = None,
+        folder: str = "talking_portrait",
+    ):  # fmt: skip
         self.comfyui = Path(comfyui)
         self.base = Path(tempfile.mkdtemp(prefix="talking-portrait-"))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = uuid.uuid4().hex
         self.log_path = self.base / "server.log"
-        self._link_packs({"talking_portrait": PACK, **(packs or {})})
+        self.folder = folder
+        self._link_packs({folder: PACK, **(packs or {})})
         self.command = [
             sys.executable, "main.py", "--listen", "127.0.0.1", "--port", str(self.port),
             "--base-directory", str(self.base), "--models-directory", str(models or self.comfyui / "models"),

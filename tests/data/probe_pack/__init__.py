@@ -1,7 +1,6 @@
 """Nodes that only the tests have: they use the pack's model cache from inside a real server and report on it."""
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +10,9 @@ from torch import nn
 
 
 def loading():
-    return next(module for name, module in sys.modules.items() if name.endswith("talking_portrait.nodes.loading"))
+    from talking_portrait.nodes import loading  # not above: this pack may be loaded first
+
+    return loading
 
 
 class ProbeNet(nn.Module):

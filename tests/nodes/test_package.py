@@ -1,0 +1,66 @@
+"""The pack under ComfyUI's own loader, from a folder called anything: one package `talking_portrait`, for whoever imports it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOADED = """
+import asyncio, sys
+import comfy.cli_args
+comfy.cli_args.args.cpu = True
+import nodes as core
+def load(folder):
+    return asyncio.run(core.load_custom_node(folder))
+folder, name, second = sys.argv[1:]
+assert load(folder) and not load(second)
+import talking_portrait
+assert sys.modules[folder.replace(".", "_x_")] is sys.modules["talking_portrait"] is talking_portrait
+from talking_portrait import models
+from talking_portrait.models import engine
+node = core.NODE_CLASS_MAPPINGS["TalkingPortraitGenerateMotion"]
+assert node.__module__ == "talking_portrait.nodes.audio" and node.RELATIVE_PYTHON_MODULE == f"custom_nodes.{name}"
+assert talking_portrait.models is models and sys.modules[node.__module__].MotionSettings is engine.MotionSettings
+copies = [one for one in list(sys.modules) if one.endswith("models.engine")]
+assert copies == ["talking_portrait.models.engine"], copies
+"""
+EARLY = """
+import runpy, sys
+runpy.run_path(sys.argv[1] + "/prestartup_script.py")
+assert "torch" not in sys.modules
+import talking_portrait
+from talking_portrait.models import face_motion
+assert talking_portrait.WEB_DIRECTORY and face_motion.FaceMotion.__module__ == "talking_portrait.models.face_motion.container"
+"""
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess:
+    """A Python as ComfyUI's own: it knows ComfyUI and nothing of this pack."""
+    environment = {**os.environ, "PYTHONPATH": os.environ["COMFYUI_PATH"]}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, env=environment, cwd=os.environ["COMFYUI_PATH"], capture_output=True, text=True, timeout=500)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The pack's folder under a name that no module has."""
+    link = tmp_path / "ComfyUI Talking-Portrait 1.0 (copy)"
+    link.symlink_to(ROOT, target_is_directory=True)
+    return link
+
+
+def test_whatever_its_folder_is_called_it_is_talking_portrait_and_two_copies_are_refused_in_words(folder, tmp_path):
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "__init__.py").write_bytes((ROOT / "__init__.py").read_bytes())
+    done = run(LOADED, folder, folder.name, second)
+    assert done.returncode == 0, done.stderr
+    assert f"Talking Portrait is installed twice: {folder}" in done.stderr and str(second) in done.stderr
+
+
+def test_a_pack_that_is_loaded_first_may_import_it(folder):
+    done = run(EARLY, folder)
+    assert done.returncode == 0, done.stderr
