@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .plain_arrays import frame_fields, motion_fields
 from .rig import CONTROLS, controls_to_expression, expression_to_controls
 
 TRACKS = ("expression", "pose", "translation", "scale", "controls", "valid")  # one row for each frame
@@ -74,6 +75,11 @@ class FaceFrame:
             raise ValueError(f"face motion: reference scale is {self.scale}; a finite number other than 0 is needed.")
         own(self, shapes)
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "FaceFrame":
+        """One instant of plain arrays by name, see FaceMotion.of; ValueError says what is wrong."""
+        return cls(**frame_fields(given, [entry.name for entry in fields(cls)]))
+
 
 @dataclass(frozen=True)
 class FaceMotion:
@@ -121,6 +127,20 @@ class FaceMotion:
         own(self, TRACKS)
         object.__setattr__(self, "reference", None if self.reference is None else replace(self.reference))
         object.__setattr__(self, "source", plain(self.source))
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "FaceMotion":
+        """A motion of plain tensors, arrays or lists by the names above, as packs give it that do not import this one.
+
+        Needed are `fps` and `expression` or `controls`, of which the rig makes the other; controls may be some by name, such as
+        {"jawOpen": [N]}. What else is missing is neutral: no turn, no shift, scale 1, every frame valid, all of it changes.
+        ValueError says what is wrong.
+        """
+        found = motion_fields(given, [entry.name for entry in fields(cls)])
+        reference = found.pop("reference", None)
+        if reference is not None and not isinstance(reference, FaceFrame):
+            reference = FaceFrame.of(reference)
+        return cls(**found, reference=reference)
 
     def __len__(self) -> int:
         return self.expression.shape[0]

@@ -153,10 +153,15 @@ def boxes(entry: Any, value: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def gate_motion(entry: Any, value: Any) -> FaceMotion:
-    """A FaceMotion, which has checked itself."""
-    if not isinstance(value, FaceMotion):
+    """A FaceMotion, which has checked itself, or the plain mapping of arrays that another pack gives for one."""
+    if isinstance(value, FaceMotion):
+        return value
+    if not isinstance(value, Mapping):
         raise needed(entry, value)
-    return value
+    try:
+        return FaceMotion.of(value)
+    except ValueError as error:
+        raise ValueError(f"{entry.id} holds no motion: {error} {entry.tooltip}") from None
 
 
 def gate_conditioning(entry: Any, value: Any) -> list:

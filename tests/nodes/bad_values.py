@@ -246,6 +246,10 @@ def bad_motion(good: Any) -> Iterator[tuple[str, Any]]:
         "a tensor": good.expression,
         "a class": type(good),
         "its fields": vars(good).copy() | {"expression": None},
+        "no frame rate": {"controls": good.controls},
+        "another name": {"fps": 25, "controls": {"jaw": [0.0]}},
+        "NaN": {"fps": 25, "controls": {"jawOpen": [NAN]}},
+        "a shape": {"fps": 25, "controls": good.controls, "pose": good.pose[1:]},
     }.items()
 
 
@@ -310,6 +314,7 @@ def odd(entry: Any, good: Any) -> Iterator[tuple[str, Any]]:
             "0 frames": slice_motion(good, 0, 0),
             "1 frame": slice_motion(good, 0, 1),
             "30 fps": retime(good, type(good.fps)(30)),
+            "plain arrays": {"fps": 25, "controls": good.controls.numpy(), "pose": good.pose.tolist()},
         }.items()
     elif kind == "FACE_LANDMARKS" and good is not None:
         yield "2 frames", {**good, "frames": good["frames"] * 2}
