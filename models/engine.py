@@ -1,10 +1,9 @@
-"""What every audio -> motion engine takes and gives."""
+"""What motion engines are given: sound, the artist's settings, frame rates; and what several of them do alike."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor
 from .face_motion import FaceMotion
 from .face_motion.intensity import scale_intensity
 from .face_motion.mix import blend
-from .portrait import Portrait
 from .sound import mono
 
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
@@ -44,6 +42,11 @@ class Speech:
     def seconds(self) -> Fraction:
         """Exact duration."""
         return Fraction(self.waveform.shape[-1], self.sample_rate)
+
+    def lasting(self, seconds: Fraction) -> "Speech":
+        """The same with silence behind it, where it is shorter than that."""
+        missing = max(0, math.ceil(seconds * self.sample_rate) - self.waveform.shape[-1])
+        return replace(self, waveform=torch.nn.functional.pad(self.waveform, (0, missing))) if missing else self
 
     def checked(self, fps: Fraction) -> int:
         """Frames of this clip at `fps`; ValueError if it is empty, too short for one frame, or not made of numbers."""
@@ -81,20 +84,6 @@ class MotionSettings:
     silence_threshold: float = -38.0
     lip_lead: float = 20.0
     blink_asymmetry: float = 0.0
-
-
-class MotionEngine(Protocol):
-    """Speech in, face motion out. The same seed gives the same motion; the lips do not depend on it."""
-
-    id: str
-    native_fps: Fraction | None  # None: made at any frame rate; else made at this rate and resampled
-
-    def generate(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
-        portrait: Portrait | None = None,
-    ) -> FaceMotion:  # fmt: skip
-        """Motion of frame_count(speech.seconds, fps) frames at `fps`; ValueError if the engine needs the portrait that speaks."""
-        ...
 
 
 def mono_wave(speech: Speech, rate: int, samples: int) -> np.ndarray:

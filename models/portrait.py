@@ -1,14 +1,13 @@
-"""What every renderer takes and gives."""
+"""One face of one picture, as the nodes pass it on and renderers draw it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from .face_motion import FaceFrame, ResolvedMotion
+from .face_motion import FaceFrame
 
 
 @dataclass(frozen=True)
@@ -34,20 +33,19 @@ class Portrait:
     features: Any
     policy: Mapping[str, str] | None = None
 
+    @classmethod
+    def of(cls, given: Any, image: Tensor, face: FaceLandmarks478, renderer: str) -> "Portrait":
+        """What a renderer's `prepare` gave for a picture and a face, as a portrait; ValueError in words if it is none.
 
-class PortraitRenderer(Protocol):
-    """Motion in, pictures out. A motion without any change gives back the photo."""
-
-    id: str
-
-    def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
-        """Once per picture: image [H,W,3], optional person mask [H,W] in 0..1."""
-        ...
-
-    def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
-        """Frames that `render` may be given at once without a large memory."""
-        ...
-
-    def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
-        """Frames [n,H,W,3] float32 in 0..1 of all n frames of `motion`."""
-        ...
+        A mapping may have features, motion (as FaceFrame.of takes it, a neutral face if it is missing), policy, and another image
+        to draw on.
+        """
+        if isinstance(given, cls):
+            return given
+        known = ("features", "motion", "policy", "image")
+        if not isinstance(given, Mapping) or (unknown := [str(name) for name in given if name not in known]):
+            wrong = ", ".join(unknown) if isinstance(given, Mapping) else f"no mapping but a {type(given).__name__}"
+            raise ValueError(f"{renderer} prepared {wrong}; a portrait is made of {', '.join(known)}.")
+        motion = given.get("motion", FaceFrame())
+        own = motion if isinstance(motion, FaceFrame) else FaceFrame.of(motion)
+        return cls(given.get("image", image), face, own, renderer, given.get("features"), given.get("policy"))

@@ -7,7 +7,20 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
-from . import actalker, audio, emotion, face, fantasytalking, fantasytalking_extras, liveportrait, measure, motion, portrait, stream
+from . import (
+    actalker,
+    audio,
+    emotion,
+    face,
+    fantasytalking,
+    fantasytalking_extras,
+    liveportrait,
+    measure,
+    motion,
+    older,
+    portrait,
+    stream,
+)
 from .registry import register_folders
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -21,6 +34,7 @@ class TalkingPortraitExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
             audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras, actalker, stream, measure,
+            older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

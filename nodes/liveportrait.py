@@ -16,10 +16,10 @@ from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_po
 from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
 from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
 from ..models.liveportrait.video_motion import smoothed, video_motion
+from .catalogue.renderers import liveportrait_model
 from .gates import Node
 from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
 from .progress import ticker
-from .renderers import liveportrait_model
 
 CATEGORY = "talking portrait/portrait"
 MODES = ("lips as given, rest relative", "relative", "absolute")

@@ -11,17 +11,19 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.builtin.face.weights import load_person_segmenter
+from ..models.contracts import RENDERERS, PortraitRenderer
 from ..models.engine import frame_count
 from ..models.face_landmarks import select_face
 from ..models.face_motion import FaceMotion, resolve
-from ..models.portrait import FaceLandmarks478, Portrait, PortraitRenderer
-from ..models.published_weights import LIVEPORTRAIT_KEYS
+from ..models.portrait import FaceLandmarks478, Portrait
 from ..models.video_stream import VideoStreamWriter
+from .catalogue.inputs import input_of
+from .catalogue.menu import files_fingerprint
+from .catalogue.node_names import LOAD_RENDERER
+from .catalogue.renderers import OPTIONS, load_renderer
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .progress import Estimate, FrameProgress, tell
-from .registry import weights_fingerprint
-from .renderers import FRAMINGS, PRECISIONS, RENDERERS, load_renderer
 
 CATEGORY = "talking portrait/portrait"
 PREPARE = "Prepare Portrait"
@@ -43,46 +45,27 @@ class LoadPortraitRenderer(Node):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="TalkingPortraitLoadRenderer",
-            display_name="Load Portrait Renderer",
+            display_name=LOAD_RENDERER,
             category=CATEGORY,
             description="Chooses what draws the moving face. The built-in warp needs no download.",
             search_aliases=["talking head", "animate portrait", "face warp"],
             inputs=[
                 io.Combo.Input(
-                    "renderer",
-                    options=list(RENDERERS),
-                    tooltip="built-in warp: bends the photo itself, on any machine, with nothing to download. LivePortrait: draws "
-                    "the face anew, with wrinkles and teeth; needs its files and, for a film, a GPU.",
+                    "renderer", options=list(RENDERERS),
+                    tooltip=" ".join(f"{entry.id}: {entry.about}" for entry in RENDERERS.values()),
                 ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    optional=True,
-                    advanced=True,
-                    tooltip="LivePortrait's arithmetic. auto: fp16 on a GPU that is fast at it, else fp32. bf16 is twice as fast "
-                    "as fp32 on a recent CPU and a little coarser.",
-                ),
-                io.Combo.Input(
-                    "framing",
-                    options=list(FRAMINGS),
-                    optional=True,
-                    advanced=True,
-                    tooltip="What LivePortrait sees of the picture. LivePortrait: an upright square around head and shoulders. "
-                    "KDTalker: the tighter, unturned crop of its authors, whose films are this crop alone.",
-                ),
+                *map(input_of, OPTIONS),
             ],
             outputs=[RendererType.Output(tooltip="For Prepare Portrait.")],
-        )
+        )  # fmt: skip
 
     @classmethod
-    def execute(cls, renderer: str, precision: str = "auto", framing: str = FRAMINGS[0]) -> io.NodeOutput:
-        return io.NodeOutput(load_renderer(renderer, precision, framing))
+    def execute(cls, renderer: str, **options) -> io.NodeOutput:
+        return io.NodeOutput(load_renderer(renderer, options))
 
     @classmethod
-    def fingerprint_inputs(cls, renderer: str, precision: str = "auto", framing: str = FRAMINGS[0]) -> list:
-        if renderer == "built-in warp":
-            return []
-        return weights_fingerprint(LIVEPORTRAIT_KEYS, "animal" if "animal" in renderer else "")
+    def fingerprint_inputs(cls, renderer: str, **options) -> list:
+        return files_fingerprint(RENDERERS[renderer], options)
 
 
 class PreparePortrait(Node):
@@ -131,7 +114,9 @@ class PreparePortrait(Node):
             mask = load_person_segmenter().mask(picture)
         else:
             mask = white_on_face(single_mask(person_mask, picture), points)
-        return io.NodeOutput(PreparedPortrait(renderer, renderer.prepare(picture, FaceLandmarks478(points), mask)))
+        face = FaceLandmarks478(points)
+        portrait = Portrait.of(renderer.prepare(picture, face, mask), picture, face, renderer.id)
+        return io.NodeOutput(PreparedPortrait(renderer, portrait))
 
 
 class RenderPortrait(Node):
@@ -224,7 +209,16 @@ def render_in_batches(prepared: PreparedPortrait, motion: FaceMotion) -> Iterato
     resolved = resolve(motion, portrait.motion, portrait.policy)
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
-        yield renderer.render(portrait, resolved.slice(start, min(start + batch, len(motion))), device)
+        part = resolved.slice(start, min(start + batch, len(motion)))
+        yield checked_frames(renderer, renderer.render(portrait, part, device), (len(part), *portrait.image.shape))
+
+
+def checked_frames(renderer: PortraitRenderer, frames: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The frames; ValueError in the renderer's name if they are none of this shape."""
+    if not isinstance(frames, Tensor) or tuple(frames.shape) != shape or not frames.is_floating_point():
+        found = tuple(frames.shape) if isinstance(frames, Tensor) else type(frames).__name__
+        raise ValueError(f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault.")
+    return frames
 
 
 def single_picture(image: Tensor, node: str = PREPARE) -> Tensor:

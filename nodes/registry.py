@@ -4,7 +4,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..models.published_weights import WEIGHTS
+from ..models.published_weights import WEIGHTS, weight_path
 
 OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")  # of the models folder, unknown to ComfyUI
 # variant -> folders within the model folder where its files may lie
@@ -18,9 +18,14 @@ def register_folders() -> None:
 
 
 def find_weight(key: str, node: str, variant: str = "") -> Path:
-    """Where a weight lies in ComfyUI's model folders; `variant` is a folder within ("animal"). ValueError says what to get."""
+    """Where a weight lies, in the pack or in ComfyUI's model folders; `variant` is a folder within ("animal").
+
+    ValueError says what to get.
+    """
     weight = WEIGHTS[key]
-    for name in (weight.file, *weight.other_names):
+    if weight.in_pack and weight_path(weight).is_file():
+        return weight_path(weight)
+    for name in () if weight.in_pack else (weight.file, *weight.other_names):
         for place in PLACES[variant]:
             found = folder_paths.get_full_path(weight.folder, place + name)
             if found is not None:
@@ -55,14 +60,19 @@ def chosen_fingerprint(chosen: list[tuple[str, str | None]]) -> list[tuple[str, 
 
 
 def missing_weight_message(key: str, node: str, variant: str = "") -> str:
+    """The same in a node's name."""
+    return f"{node}: {missing_weight_text(key, variant)}"
+
+
+def missing_weight_text(key: str, variant: str = "") -> str:
     """What an artist must read when a weight is not there: file, folder, link, size, licence."""
     weight = WEIGHTS[key]
     if weight.in_pack:
         return (
-            f"{node}: {weight.file} is missing or damaged in the pack's own folder {weight.folder}/. It ships with the "
+            f"{weight.file} is missing or damaged in the pack's own folder {weight.folder}/. It ships with the "
             f"pack: get it back with `git checkout -- {weight.folder}/{weight.file}`, or install the pack again."
         )
     return (
-        f"{node}: {weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from {weight.url}, put "
+        f"{weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from {weight.url}, put "
         f"it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} and press R in the page."
     )

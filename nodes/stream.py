@@ -1,14 +1,12 @@
 """Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from run to run."""
 
-from fractions import Fraction
-
 import comfy.model_management
 from comfy_api.latest import io
 
+from ..models.contracts import MotionEngine, SpokenMotion, StreamingEngine, members
 from ..models.engine import MotionSettings
-from ..models.takin.config import FPS
-from ..models.takin.engine import TakinEngine, joined
-from ..models.takin.live_motion import LiveMotion
+from ..models.generation import given_motion
+from ..models.takin.engine import joined
 from ..models.video_stream import VideoStreamWriter
 from .audio import CATEGORY, single_speech
 from .films import TempFilm, lost_films, new_film_path
@@ -33,9 +31,9 @@ def settings_inputs() -> list:
     ]  # fmt: skip
 
 
-def streaming(engine) -> TakinEngine:
+def streaming(engine: MotionEngine) -> StreamingEngine:
     """The engine, if it makes motion piece by piece; ValueError otherwise."""
-    if not isinstance(engine, TakinEngine):
+    if not all(hasattr(engine, name) for name in members(StreamingEngine)):
         raise ValueError(
             f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in Load Motion "
             "Engine, or take Generate Face Motion and Render Portrait Video."
@@ -73,7 +71,8 @@ class StreamTalkingPortrait(Node):
         cls, portrait: PreparedPortrait, motion_engine, audio, seed, mouth_amount, head_amount, blink_rate, crf
     ) -> io.NodeOutput:
         engine, speech = streaming(motion_engine), single_speech(audio)
-        frames = speech.checked(Fraction(FPS))
+        fps = engine.native_fps
+        frames = speech.checked(fps)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
         note_loudness(speech.waveform)
         path = new_film_path()
@@ -82,8 +81,9 @@ class StreamTalkingPortrait(Node):
         def interrupted(done: int, total: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
 
-        with VideoStreamWriter(path, Fraction(FPS), speech.waveform, speech.sample_rate, crf) as writer:
-            for motion in engine.stream(speech, Fraction(FPS), seed, settings, interrupted):
+        with VideoStreamWriter(path, fps, speech.waveform, speech.sample_rate, crf) as writer:
+            for piece in engine.stream(speech, seed, settings, interrupted):
+                motion = given_motion(engine, piece, fps)
                 parts.append(motion)
                 for pictures in render_in_batches(portrait, motion):
                     writer.write(pictures)
@@ -124,18 +124,18 @@ class GenerateFaceMotionLive(Node):
 
     @classmethod
     def execute(
-        cls, motion_engine, audio, last, seed, mouth_amount, head_amount, blink_rate, state: LiveMotion | None = None
+        cls, motion_engine, audio, last, seed, mouth_amount, head_amount, blink_rate, state: SpokenMotion | None = None
     ) -> io.NodeOutput:
         engine, speech = streaming(motion_engine), single_speech(audio)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
-        voice = LiveMotion(engine, seed, settings) if state is None else state.branch()
+        voice = engine.begin(seed, settings) if state is None else state.branch()
         motion = voice.push(speech, last)
         if motion is None:
             raise ValueError(
                 f"audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first piece must "
                 f"last {voice.latency:.1f} s, later ones 0.7 s, unless it is the last one (then set last)."
             )
-        return io.NodeOutput(motion, voice, voice.latency)
+        return io.NodeOutput(given_motion(engine, motion, engine.native_fps), voice, voice.latency)
 
 
 NODES = [StreamTalkingPortrait, GenerateFaceMotionLive]

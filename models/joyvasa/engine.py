@@ -1,6 +1,5 @@
 """JoyVASA as a motion engine: speech alone -> the motion of a face (JoyVASA, section 3.2)."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
-from ..face_motion.time import retime
 from ..portrait import Portrait
 from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, sound_windows, window_total
 from .motion import MotionTemplate, face_motion, smooth_head
@@ -57,16 +55,14 @@ class JoyVASAEngine:
         The portrait is not looked at. Blinks, brows and silence are JoyVASA's own, so the settings for them do nothing.
         """
         frames = speech.checked(fps)
-        native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
         late = 0 if self.options.official_timing else LATE
-        wave = mono_wave(speech, RATE, native * SAMPLES_PER_FRAME)
+        wave = mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME)
         vectors = self._sample(wave, seed, progress)
         parts = smooth_head(self.template.parts(vectors), self.options.head_smoothing)
-        parts = {name: value[late : late + native] for name, value in parts.items()}
+        parts = {name: value[late : late + frames] for name, value in parts.items()}
         source = {"producer": self.id, "seed": seed, "steps": self.options.steps, "guidance": self.options.guidance,
                   "licence": LICENCE}  # fmt: skip
-        motion = face_motion(parts, source)
-        return with_amounts(motion if fps == FPS else retime(motion, fps, frames), settings)
+        return with_amounts(face_motion(parts, source), settings)
 
     def _sample(self, wave: np.ndarray, seed: int, progress: Progress) -> Tensor:
         network, options = self.network(), self.options

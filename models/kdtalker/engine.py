@@ -1,6 +1,5 @@
 """KDTalker as a motion engine: speech and one portrait -> the motion of its face (KDTalker, sections 3.2 to 3.4)."""
 
-import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -9,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..contracts import KeypointExtractor
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
-from ..face_motion.time import retime
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..pixels import to_bytes
@@ -36,7 +35,8 @@ class KDTalkerEngine:
     reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
 
     def __init__(
-        self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module], motion_extractor: Callable[[], nn.Module],
+        self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module],
+        motion_extractor: Callable[[], KeypointExtractor],
         statistics: MotionStatistics, steps: int = 10, device: torch.device | None = None,
     ):  # fmt: skip
         librosa()  # say now if it is missing, not after the portrait was prepared
@@ -55,13 +55,12 @@ class KDTalkerEngine:
         frames = speech.checked(fps)
         if portrait is None:
             raise ValueError("portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait.")
-        native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
         found = self._own_motion(portrait)
-        sampled = self._sample(mono_wave(speech, RATE, native * SAMPLES_PER_FRAME), native, found, seed, progress)
+        sampled = self._sample(mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME), frames, found, seed, progress)
         own = face_frame(found)
         source = {"producer": self.id, "seed": seed, "steps": self.steps, "licence": LICENCE}
         motion = face_motion(smoothed(self.statistics.parts(sampled)), own, Fraction(FPS), source)
-        return with_amounts(motion if fps == FPS else retime(motion, fps, frames), settings)
+        return with_amounts(motion, settings)
 
     def _own_motion(self, portrait: Portrait) -> KeypointMotion:
         crop, _ = face_crop(to_bytes(portrait.image), dlib_points(portrait.face.points))

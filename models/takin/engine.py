@@ -1,6 +1,5 @@
 """Takin-ADA as a motion engine: speech and an emotion -> the motion of a whole face (section 3.2)."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -18,13 +17,13 @@ from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import FaceMotion
 from ..face_motion.container import TRACKS
 from ..face_motion.mix import credits
-from ..face_motion.time import retime
 from ..portrait import Portrait
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
 from .features import SpeechLayers, heard_layers
 from .generator import Sampling
 from .live import Hear
+from .live_motion import LiveMotion
 from .network import TakinNet
 from .performance import TICKS, Performance
 from .sampling import Guidance, timesteps
@@ -78,27 +77,25 @@ class TakinEngine:
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
         portrait: Portrait | None = None,
     ) -> FaceMotion:  # fmt: skip
-        """See MotionEngine. All values are changes from the photo, whoever is on it; made at 25 fps and resampled."""
-        frames = speech.checked(fps)
-        whole = joined(list(self.stream(speech, fps, seed, settings, progress)))
-        return whole if fps == FPS else retime(whole, fps, frames)
+        """See MotionEngine. All values are changes from the photo, whoever is on it."""
+        return joined(list(self.stream(speech, seed, settings, progress)))
+
+    def begin(self, seed: int, settings: MotionSettings) -> LiveMotion:
+        """See StreamingEngine. ValueError if the speech encoder needs the whole sound."""
+        return LiveMotion(self, seed, settings)
 
     def stream(
-        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress = lambda done, total: None
+        self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress = lambda done, total: None
     ) -> Iterator[FaceMotion]:  # fmt: skip
-        """The same motion at 25 fps, piece by piece as it is drawn; no frame hears further than `look_ahead` seconds behind it.
-
-        There are as many frames in all as at 25 fps fit the clip, or reach its end where `fps` is another rate.
-        """
-        frames = speech.checked(fps)
-        native = frames if fps == FPS else math.ceil(speech.seconds * FPS)
+        """See StreamingEngine; no frame hears further than `look_ahead` seconds behind it."""
+        frames = speech.checked(Fraction(FPS))
         sampling = self.sampling(Sampling(), seed)
         performance = Performance(
             self, sampling, settings, self.hearing(speech), Listener(settings.silence_threshold, BLOCK, WARM_UP),
-            seconds=float(speech.seconds), each=drawing_progress(sampling, native, progress),
+            seconds=float(speech.seconds), each=drawing_progress(sampling, frames, progress),
         )  # fmt: skip
         for mel, loudness, last in sound_pieces(speech, sampling):
-            motion = performance.push(mel, loudness, native if last else None)
+            motion = performance.push(mel, loudness, frames if last else None)
             if motion is not None:
                 yield motion
         progress(100, 100)

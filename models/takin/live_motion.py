@@ -1,6 +1,7 @@
 """Takin-ADA on a live voice: push sound, get the face motion that is final, and go on from where one stopped."""
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,15 +11,17 @@ from ..engine import MotionSettings, Speech
 from ..face_motion import FaceMotion
 from ..sound import RATE, mono
 from .config import FPS
-from .engine import TakinEngine
 from .generator import LIVE
 from .performance import Performance
+
+if TYPE_CHECKING:
+    from .engine import TakinEngine
 
 
 class LiveMotion:
     """One voice from its first sound on, however long. A copy made by `branch` goes on by itself, so a state can be used twice."""
 
-    def __init__(self, engine: TakinEngine, seed: int, settings: MotionSettings):
+    def __init__(self, engine: "TakinEngine", seed: int, settings: MotionSettings):
         if not engine.hears_live:
             raise ValueError(
                 f"motion_engine hears by {engine.encoder}, which needs the whole sound. Choose the built-in speech_encoder in Load "

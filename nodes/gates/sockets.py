@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...models.contracts import MotionEngine, PortraitRenderer, SpeechEncoder, SpokenMotion, members
 from ...models.face_motion import FaceMotion
 from .values import shown
 
@@ -208,8 +209,12 @@ def having(*names: str) -> Callable[[Any, Any], Any]:
     """A gate for objects: they must have these attributes, whoever made them."""
 
     def gate(entry: Any, value: Any) -> Any:
-        if value is None or not all(hasattr(value, name) for name in names):
+        lacking = [name for name in names if not hasattr(value, name)]
+        if value is None or len(lacking) == len(names):
             raise needed(entry, value)
+        if lacking:
+            what = f"{entry.id} is {shown(value)} without {', '.join(lacking)}"
+            raise ValueError(f"{what}; an {entry.io_type} must have it, the node that made it is at fault.")
         return value
 
     return gate
@@ -245,17 +250,17 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "CONDITIONING": gate_conditioning,
     "LATENT": gate_latent,
     "POSE_KEYPOINT": gate_poses,
-    "MOTION_ENGINE": having("id", "generate"),
-    "PORTRAIT_RENDERER": having("id", "prepare", "frames_per_batch", "render"),
+    "MOTION_ENGINE": having(*members(MotionEngine)),
+    "PORTRAIT_RENDERER": having(*members(PortraitRenderer)),
     "PORTRAIT": having("renderer", "portrait"),
     "FACE_DETECTION_MODEL": having("__class__"),
     "FANTASYTALKING": having("patcher", "ready", "device"),
-    "AUDIO_ENCODER": having("encode_audio"),
+    "AUDIO_ENCODER": having(*members(SpeechEncoder)),
     "CLIP_VISION_OUTPUT": having("penultimate_hidden_states"),
     "MODEL": having("model"),
     "VAE": having("decode"),
     "VIDEO": having("get_components"),
-    "LIVE_MOTION": having("push", "branch"),
+    "LIVE_MOTION": having(*members(SpokenMotion)),
     "ACTALKER_AUDIO": having("tokens"),
     "ACTALKER_MOTION": having("tokens"),
 }

@@ -7,6 +7,7 @@ import pytest
 import torch
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import GROUPS, KEYPOINTS, FaceFrame, resolve
+from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
 from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions, encoded
 from talking_portrait.models.joyvasa.features import published_frames, sound_windows, window_total
@@ -45,7 +46,7 @@ def speech(seconds: float, rate: int = 16000) -> Speech:
 
 
 def run(engine, clip, fps=Fraction(25), seed=0, progress=lambda done, total: None, **settings):
-    return engine.generate(clip, fps, seed, MotionSettings(**settings), progress)
+    return generate_motion(engine, clip, fps, seed, MotionSettings(**settings), progress)
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.05, 1), (0.06, 2), (3.84, 96), (3.88, 97), (3.92, 98), (4.0, 100),

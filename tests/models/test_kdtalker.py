@@ -7,6 +7,7 @@ import pytest
 import torch
 from talking_portrait.models.engine import MotionSettings, Speech, mono_wave
 from talking_portrait.models.face_motion import GROUPS, FaceFrame
+from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
 from talking_portrait.models.kdtalker.denoiser import position_buckets
 from talking_portrait.models.kdtalker.engine import KDTalkerEngine, encode_speech
@@ -72,7 +73,7 @@ def speech(seconds: float, rate: int = 16000) -> Speech:
 
 
 def run(engine, clip, fps=Fraction(25), seed=0, progress=lambda done, total: None, **settings):
-    return engine.generate(clip, fps, seed, MotionSettings(**settings), progress, portrait())
+    return generate_motion(engine, clip, fps, seed, MotionSettings(**settings), progress, portrait())
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.05, 1), (0.06, 2), (0.84, 21), (1.24, 31), (1.28, 32),

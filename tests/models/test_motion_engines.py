@@ -13,6 +13,7 @@ from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech, frame_count, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import build_takin
@@ -72,7 +73,7 @@ def cut(speech: Speech, seconds: float) -> Speech:
 
 
 def run(engine, speech, fps=FPS, seed=0, progress=lambda done, total: None, **settings):
-    return engine.generate(speech, fps, seed, MotionSettings(**settings), progress)
+    return generate_motion(engine, speech, fps, seed, MotionSettings(**settings), progress)
 
 
 def control(motion, name: str) -> torch.Tensor:

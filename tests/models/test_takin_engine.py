@@ -14,13 +14,15 @@ from talking_portrait.models import published_weights
 from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.takin.config import EMOTIONS, TINY
 from talking_portrait.models.takin.emotion import FACES, emotion_faces
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import TakinNet, build_takin
-from talking_portrait.nodes import engines
-from talking_portrait.nodes.audio import LoadMotionEngine
+from talking_portrait.nodes import registry
+from talking_portrait.nodes.catalogue import engines
+from talking_portrait.nodes.older import LoadMotionEngine
 from talking_portrait.nodes.registry import register_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -66,7 +68,7 @@ def clips() -> dict[str, dict[str, np.ndarray]]:
 
 
 def run(engine, wave: np.ndarray, seed: int = 0, fps: Fraction = FPS, progress=lambda done, total: None, **settings):
-    return engine.generate(Speech(torch.from_numpy(wave)[None], 16000), fps, seed, MotionSettings(**settings), progress)
+    return generate_motion(engine, Speech(torch.from_numpy(wave)[None], 16000), fps, seed, MotionSettings(**settings), progress)
 
 
 def control(motion, name: str) -> np.ndarray:
@@ -209,7 +211,7 @@ def test_the_published_scores_are_of_the_shipped_file():
 ])  # fmt: skip
 def test_wrong_options_are_named_when_the_engine_is_loaded(options, reason):
     with pytest.raises(ValueError, match=reason):
-        engines.load_engine("Takin-ADA", engines.EngineOptions(**options))
+        engines.load_engine("Takin-ADA", options)
 
 
 def test_the_node_takes_a_mixture_instead_of_the_menu():
@@ -236,7 +238,7 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch, spoil):
     elif spoil == "no header":
         save_file(other, path)
     real = published_weights.weight_path
-    monkeypatch.setattr(engines, "weight_path", lambda weight: path if "takin" in weight.file else real(weight))
+    monkeypatch.setattr(registry, "weight_path", lambda weight: path if "takin" in weight.file else real(weight))
     reason = {"other sizes": "width 96, but its tensors have 32", "other network": "no Takin-ADA", "no header": "no Takin-ADA"}
     with pytest.raises(ValueError, match=reason.get(spoil, "takin_tiny.safetensors")):
         engines.load_engine("Takin-ADA")

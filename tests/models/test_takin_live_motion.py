@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.published_weights import WEIGHTS, weight_path
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions, joined
 from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.network import build_takin
-from talking_portrait.nodes.engines import WEIGHTS, weight_path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
@@ -75,13 +75,13 @@ def test_pieces_make_the_same_motion_as_the_whole(engine, voice):
 
 def test_live_lips_follow_as_the_whole_clip_s_do(engine, voice):
     live = told(LiveMotion(engine, 3, MotionSettings()), voice, [8000])
-    offline = joined(list(engine.stream(speech(voice), 25, 3, MotionSettings())))
+    offline = joined(list(engine.stream(speech(voice), 3, MotionSettings())))
     assert torch.corrcoef(torch.stack([live.controls[:, JAW], offline.controls[:, JAW]]))[0, 1] > 0.8
 
 
 def test_a_stream_gives_its_first_frames_before_its_end_and_is_the_whole(engine, voice):
     ticks, long = [], speech(np.tile(voice, 2))
-    pieces = engine.stream(long, 25, 3, MotionSettings(), lambda done, total: ticks.append(done / total))
+    pieces = engine.stream(long, 3, MotionSettings(), lambda done, total: ticks.append(done / total))
     first = next(pieces)
     assert len(first) < 0.5 * float(long.seconds) * 25 and ticks[-1] < 0.6
     whole = engine.generate(long, 25, 3, MotionSettings(), lambda done, total: None)

@@ -12,7 +12,7 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 from talking_portrait.models.face_motion import FaceMotion
-from talking_portrait.nodes import actalker, audio, face, fantasytalking, portrait
+from talking_portrait.nodes import actalker, face, fantasytalking, older, portrait
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = 256
@@ -148,11 +148,11 @@ class Bench:
 
     @cached_property
     def motion_engine(self) -> Any:
-        return audio.LoadMotionEngine.execute("built-in").result[0]
+        return older.LoadMotionEngine.execute("built-in").result[0]
 
     @cached_property
     def takin(self) -> Any:
-        return audio.LoadMotionEngine.execute("Takin-ADA", steps=1).result[0]
+        return older.LoadMotionEngine.execute("Takin-ADA", steps=1).result[0]
 
     @cached_property
     def portrait_renderer(self) -> Any:

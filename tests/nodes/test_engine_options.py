@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from talking_portrait.models.contracts import ENGINES
 from talking_portrait.models.engine import MotionSettings
 from talking_portrait.models.face_motion.emotion_names import ALIASES, EMOTIONS, emotion_name
 from talking_portrait.models.face_motion.emotion_presets import preset_names
 from talking_portrait.models.takin.config import EMOTIONS as TAKIN_EMOTIONS
 from talking_portrait.models.takin.sampling import Guidance
-from talking_portrait.nodes import engines
-from talking_portrait.nodes.audio import GenerateFaceMotion, LoadMotionEngine
+from talking_portrait.nodes.audio import GenerateFaceMotion
 from talking_portrait.nodes.emotion import EmotionNode
-from talking_portrait.nodes.engines import READ, EngineOptions
+from talking_portrait.nodes.older import ORDER, LoadMotionEngine, read_options
 from talking_portrait.nodes.registry import register_folders
 
 from ..models.motion_samples import change, driven, same
@@ -57,20 +57,31 @@ def spoken(engine, **amounts):
     ).result[0]
 
 
+READ = {entry.id: [option.id for option in entry.options] for entry in ENGINES.values()}
+
+
 def test_every_option_has_another_value_to_try():
-    assert set(OTHER) == {field.name for field in fields(EngineOptions)}
-    assert all(set(read) <= set(OTHER) for read in READ.values())
+    assert set(OTHER) == set(ORDER) == {option for read in READ.values() for option in read}
 
 
 @pytest.mark.parametrize(("engine", "option"), [(e, o) for e in READ for o in OTHER if o not in READ[e]])
-def test_an_option_that_the_engine_does_not_read_is_refused_by_name(monkeypatch, engine, option):
-    monkeypatch.setitem(engines.ENGINES, engine, lambda options: options)
-    engines.load_engine(engine, EngineOptions())
+def test_an_option_that_the_engine_does_not_read_is_refused_by_name(engine, option):
     with pytest.raises(ValueError) as error:
-        engines.load_engine(engine, EngineOptions(**{option: OTHER[option]}))
+        read_options(engine, {option: OTHER[option]})
     said = str(error.value)
     assert said.startswith(f"{option} is ") and f"{engine} does not read it" in said
     assert any(reader in said.split("choose ")[1] for reader in READ if option in READ[reader])
+
+
+@pytest.mark.parametrize(("engine", "option"), [(e, o) for e in READ for o in READ[e]])
+def test_an_option_reaches_the_engine_that_reads_it(monkeypatch, engine, option):
+    seen = []
+    loaded = replace(ENGINES[engine], load=lambda options: seen.append(options) or Listener(), files=())
+    monkeypatch.setitem(ENGINES, engine, loaded)
+    LoadMotionEngine.execute(engine)
+    values = {**OTHER, "takin_file": "shipped (tiny)", "speech_encoder": "built-in"}
+    LoadMotionEngine.execute(engine, **{option: values[option]})
+    assert seen[1][option] == values[option] and set(seen[0]) == set(READ[engine])
 
 
 def test_all_unread_options_are_named_at_once():
@@ -128,14 +139,14 @@ def test_the_head_of_another_motion_is_followed():
 class Listener:
     """An engine that keeps what it was asked for."""
 
-    id = "test engine"
+    id, native_fps = "test engine", None
 
     def __init__(self, *reads: str):
         self.reads = frozenset(reads)
 
     def generate(self, speech, fps, seed, settings, progress, portrait=None):
         self.settings = settings
-        return change(3)
+        return change(75)
 
 
 def test_amounts_that_the_engine_does_not_read_are_refused_by_name():

@@ -13,7 +13,8 @@ import torch
 from talking_portrait.models import published_weights
 from talking_portrait.models.face_motion import FaceFrame, FaceMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.nodes import engines
+from talking_portrait.nodes import registry
+from talking_portrait.nodes.catalogue import engines
 from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo
 from talking_portrait.nodes.progress import Estimate, duration
 
@@ -118,7 +119,7 @@ def test_damaged_speech_weights_are_named(tmp_path, monkeypatch, spoil):
         path.write_bytes(good[: len(good) // 2])
     elif spoil == "other":
         save_file({"enter.weight": torch.zeros(4, 40, 5)}, path)
-    monkeypatch.setattr(engines, "weight_path", lambda weight: path)
+    monkeypatch.setattr(registry, "weight_path", lambda weight: path)
     with pytest.raises(ValueError, match="speech.safetensors"):
         engines.load_engine("built-in")
 

@@ -12,8 +12,8 @@ from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.takin.config import TINY
 from talking_portrait.models.takin.hubert import hubert_name, hubert_state
 from talking_portrait.models.takin.network import TakinNet
-from talking_portrait.nodes.audio import LoadMotionEngine
-from talking_portrait.nodes.engines import EngineOptions, load_engine
+from talking_portrait.nodes.catalogue.engines import load_engine
+from talking_portrait.nodes.older import LoadMotionEngine
 from transformers import HubertConfig, HubertModel
 
 
@@ -42,8 +42,8 @@ def files(tmp_path):
         folder_paths.filename_list_cache.pop(folder, None)
 
 
-def options(**chosen) -> EngineOptions:
-    return EngineOptions(**{"takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors", "steps": 2} | chosen)
+def options(**chosen) -> dict:
+    return {"takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors", "steps": 2} | chosen
 
 
 def test_a_trained_network_and_its_hubert_make_motion_and_can_be_unloaded(files):
@@ -77,4 +77,6 @@ def test_the_menus_list_the_files_and_a_changed_file_is_read_again(files):
     given = {"takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors"}
     before = LoadMotionEngine.fingerprint_inputs("Takin-ADA", **given)
     (files / "takin" / "mine.safetensors").touch()
-    assert len(before) == 2 and LoadMotionEngine.fingerprint_inputs("Takin-ADA", **given) != before
+    for chosen in (files / "takin" / "mine.safetensors", files / "audio_encoders" / "hubert.safetensors"):
+        assert str(chosen) in [path for path, _ in before]
+    assert LoadMotionEngine.fingerprint_inputs("Takin-ADA", **given) != before

@@ -1,0 +1,171 @@
+"""The contracts of the stages: what a part must have to take a stage's place, and how it gets into our menus.
+
+An object that has these members works in every node, whoever made it: no import of this pack is needed. Where a motion or a
+portrait is to be given, a plain mapping will do too (FaceMotion.of, Portrait.of). docs/EXTENDING.md shows a whole pack.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .engine import MotionSettings, Progress, Speech
+from .face_motion import FaceMotion, ResolvedMotion
+from .options import Option
+from .portrait import FaceLandmarks478, Portrait
+
+if TYPE_CHECKING:
+    from .liveportrait.motion_extractor import KeypointMotion
+
+
+class MotionEngine(Protocol):
+    """Speech in, face motion out. The same seed gives the same motion.
+
+    id: what it is called in messages. native_fps: None if it works at any frame rate, else the only one it is asked for.
+    reads: names of the MotionSettings that change its motion; a node refuses the others by name.
+    """
+
+    id: str
+    native_fps: Fraction | None
+    reads: frozenset[str]
+
+    def generate(
+        self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
+        portrait: Portrait | None = None,
+    ) -> FaceMotion | Mapping[str, Any]:  # fmt: skip
+        """Motion of frame_count(speech.seconds, fps) frames. `progress` is called in every loop and may raise to cancel.
+
+        ValueError in words if the sound cannot be used, or if there must be a portrait and is none.
+        """
+        ...
+
+
+class SpokenMotion(Protocol):
+    """One live voice, from its first sound on: the state that travels from run to run.
+
+    latency: seconds from a sound to the frame that shows it, at worst, without computing.
+    """
+
+    @property
+    def latency(self) -> float: ...
+
+    def push(self, speech: Speech, last: bool = False) -> FaceMotion | Mapping[str, Any] | None:
+        """The next sound -> the frames at the engine's native_fps that are final, None if there are none yet.
+
+        last: the voice ends here; gives all frames that are left.
+        """
+        ...
+
+    def branch(self) -> "SpokenMotion":
+        """A copy that goes on without changing this one, so that a state can be used twice."""
+        ...
+
+
+class StreamingEngine(MotionEngine, Protocol):
+    """A motion engine of a fixed native_fps that moves before it has heard the end."""
+
+    def stream(
+        self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress
+    ) -> Iterator[FaceMotion | Mapping[str, Any]]:
+        """The frames that `generate` gives at native_fps, piece by piece."""
+        ...
+
+    def begin(self, seed: int, settings: MotionSettings) -> SpokenMotion:
+        """A new live voice; ValueError in words if this engine, as it was loaded, cannot hear one."""
+        ...
+
+
+class PortraitRenderer(Protocol):
+    """Motion in, pictures out. A motion without any change gives back the photo. id: what it is called in messages."""
+
+    id: str
+
+    def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait | Mapping[str, Any]:
+        """Once per picture: image [H,W,3] in 0..1 on the CPU, optional person mask [H,W] in 0..1. ValueError in words if this
+        face cannot be drawn."""
+        ...
+
+    def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
+        """Frames that `render` may be given at once without a large memory."""
+        ...
+
+    def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """Frames [n,H,W,3] float32 in 0..1 of all n frames of `motion`, whatever else is drawn at once."""
+        ...
+
+
+class SpeechEncoder(Protocol):
+    """What hears: an object on core's AUDIO_ENCODER socket."""
+
+    def encode_audio(self, audio: Tensor, sample_rate: int) -> Mapping[str, Any]:
+        """Waveform [B,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [B,frames,width], encoded_audio_all_layers (a list of
+        those), audio_samples at 16 kHz."""
+        ...
+
+
+class KeypointExtractor(Protocol):
+    """A picture's own motion in LivePortrait's keypoints."""
+
+    def __call__(self, pictures: Tensor) -> "KeypointMotion":
+        """Pictures [n,3,256,256] in 0..1 of upright faces, where its weights lie -> n motions (angles in degrees)."""
+        ...
+
+
+class MotionSampler(Protocol):
+    """From noise to motion down an engine's own schedule."""
+
+    def __call__(
+        self, predict_clean: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, signal: Tensor, each: Callable[[], None]
+    ) -> Tensor:
+        """Noise `latent` -> clean motion of the same shape; predict_clean(latent, t) gives the clean motion in step t of `signal`
+        [trained steps], which are alpha-bars. `each` is called after every step. ValueError if there are not so many steps."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a loader's menu. id: its name there and in workflows. about: a plain sentence for artists.
+
+    load: options by name -> the engine or renderer; ValueError in words. It gets a value for each of `options`.
+    files: what it cannot work without: keys of models/published_weights.py ("key/animal" for the edition for animals), or
+    (ComfyUI's model folder, file). Missing ones are told all at once before `load`. licence: of those files.
+    """
+
+    id: str
+    about: str
+    load: Callable[[Mapping[str, Any]], Any]
+    options: tuple[Option, ...] = ()
+    files: tuple[str | tuple[str, str], ...] = ()
+    licence: str = ""
+
+
+ENGINES: dict[str, Entry] = {}
+RENDERERS: dict[str, Entry] = {}
+
+
+def register_engine(entry: Entry) -> None:
+    """Put a motion engine into Load Motion Engine; ValueError if that name is taken."""
+    _register(ENGINES, entry)
+
+
+def register_renderer(entry: Entry) -> None:
+    """Put a renderer into Load Portrait Renderer; ValueError if that name is taken."""
+    _register(RENDERERS, entry)
+
+
+def _register(menu: dict[str, Entry], entry: Entry) -> None:
+    if not isinstance(entry, Entry) or not entry.id or not all(isinstance(option, Option) for option in entry.options):
+        raise ValueError(f"{entry!r} is no entry of a menu with an id and options (models/options.py).")
+    if entry.id in menu:
+        raise ValueError(f"there is already an entry called {entry.id} in this menu; give the new one another id.")
+    menu[entry.id] = entry
+
+
+def members(contract: type) -> tuple[str, ...]:
+    """Names of what an object must have to keep a contract."""
+    own = [base for base in reversed(contract.__mro__) if getattr(base, "_is_protocol", False) and base is not Protocol]
+    names = (name for base in own for name in (*base.__annotations__, *vars(base)) if not name.startswith("_"))
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,52 @@
+"""Options of an engine or renderer as inputs of a node."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import io
+
+from ...models.options import Choice, Mood, Motion, Number, Option, Switch, Text, Whole
+from ..emotion_menu import EmotionMenu
+
+Common = dict[str, Any]  # what every input has
+
+
+def input_of(option: Option) -> Any:
+    """The input that asks for an option; one that a saved workflow may lack."""
+    common = {"optional": True, "tooltip": option.tooltip}
+    folded = {} if isinstance(option, Motion) else {"default": option.default, "advanced": option.advanced}
+    return KINDS[type(option)](option, common | folded)
+
+
+def number(option: Number, common: Common) -> Any:
+    return io.Float.Input(option.id, min=option.low, max=option.high, step=option.step, **common)
+
+
+def whole(option: Whole, common: Common) -> Any:
+    return io.Int.Input(option.id, min=option.low, max=option.high, **common)
+
+
+def menu(option: Choice, common: Common) -> Any:
+    return io.Combo.Input(option.id, options=[*option.choices, *files_in(option.folder)], **common)
+
+
+def files_in(folder: str) -> list[str]:
+    """What lies in a model folder; ComfyUI is told of one that it does not know."""
+    if not folder:
+        return []
+    if folder not in folder_paths.folder_names_and_paths:
+        folder_paths.add_model_folder_path(folder, str(Path(folder_paths.models_dir) / folder))
+    return folder_paths.get_filename_list(folder)
+
+
+KINDS: dict[type[Option], Callable[[Any, Common], Any]] = {
+    Number: number,
+    Whole: whole,
+    Switch: lambda option, common: io.Boolean.Input(option.id, **common),
+    Text: lambda option, common: io.String.Input(option.id, **common),
+    Choice: menu,
+    Mood: lambda option, common: EmotionMenu(option.id, options=list(option.choices), **common),
+    Motion: lambda option, common: io.Custom("FACE_MOTION").Input(option.id, **common),
+}

@@ -1,0 +1,3 @@
+"""What the loaders are called, for the messages of what they load."""
+
+LOAD_ENGINE, LOAD_RENDERER = "Load Motion Engine", "Load Portrait Renderer"

@@ -1,0 +1,88 @@
+"""Load Motion Engine with the options of all engines in one list."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..models.contracts import ENGINES, Entry
+from ..models.face_motion.emotion_names import EMOTIONS
+from ..models.options import Option, Whole
+from .catalogue.engines import load_engine
+from .catalogue.inputs import input_of
+from .catalogue.menu import files_fingerprint
+from .catalogue.node_names import LOAD_ENGINE
+from .emotion_menu import check_emotion
+from .gates import Node
+
+ORDER = (  # of the values in saved workflows, which hold no names
+    "steps", "guidance", "head_smoothing", "official_timing", "emotion", "emotion_intensity", "emotion_mix", "takin_file",
+    "speech_encoder", "audio_guidance", "emotion_guidance", "exemplar", "head",
+)  # fmt: skip
+STEPS = Whole(
+    id="steps", default=0, low=0, high=1000, tooltip="Diffusion steps; 0 takes what suits the engine, the built-in one has none."
+)
+
+
+def readers(option: str) -> list[Entry]:
+    """The engines that read an option."""
+    return [entry for entry in ENGINES.values() if option in (known.id for known in entry.options)]
+
+
+def shown_as(name: str) -> Option:
+    """An option as this node asks for it, of whatever engine."""
+    return STEPS if name == STEPS.id else next(option for option in readers(name)[0].options if option.id == name)
+
+
+class LoadMotionEngine(Node):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadMotionEngine",
+            display_name=LOAD_ENGINE,
+            category="talking portrait/audio",
+            description="Chooses what turns speech into face motion. The built-in engine needs no download.",
+            search_aliases=["talking head", "lip sync", "speech to motion"],
+            inputs=[
+                io.Combo.Input(
+                    "engine", options=list(ENGINES), tooltip=" ".join(f"{entry.id}: {entry.about}" for entry in ENGINES.values())
+                ),
+                *(input_of(shown_as(name)) for name in ORDER),
+            ],
+            outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, emotion=None) -> bool | str:
+        return check_emotion(emotion, list(EMOTIONS))
+
+    @classmethod
+    def execute(cls, engine: str, **options) -> io.NodeOutput:
+        return io.NodeOutput(load_engine(engine, read_options(engine, options)))
+
+    @classmethod
+    def fingerprint_inputs(cls, engine: str, **options) -> list:
+        return files_fingerprint(ENGINES[engine], options)
+
+
+def read_options(engine: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are set; ValueError that names every one that this engine would ignore, who reads it, and its default."""
+    chosen = {name: value for name, value in given.items() if value != shown_as(name).default}
+    said = []
+    for name in (name for name in chosen if ENGINES[engine] not in readers(name)):
+        default, value = shown_as(name).default, chosen[name]
+        back = "Take it off" if default is None else f"Set it back to {in_words(default)}"
+        what = "is connected" if default is None else f"is {in_words(value)}"
+        others = " or ".join(entry.id for entry in readers(name))
+        said.append(f"{name} {what}, but {engine} does not read it. {back}, or choose {others}.")
+    if said:
+        raise ValueError(" ".join(said))
+    return chosen
+
+
+def in_words(value: object) -> str:
+    """An option's value as the page shows it."""
+    return {True: "on", False: "off", "": "empty"}.get(value, str(value)) if isinstance(value, (bool, str)) else f"{value:g}"
+
+
+NODES = [LoadMotionEngine]
