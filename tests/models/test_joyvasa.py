@@ -8,15 +8,14 @@ import torch
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import GROUPS, KEYPOINTS, FaceFrame, resolve
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
-from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions, encoded
+from talking_portrait.models.joyvasa.engine import encoded
 from talking_portrait.models.joyvasa.features import published_frames, sound_windows, window_total
-from talking_portrait.models.joyvasa.motion import MotionTemplate, smooth_head
-from talking_portrait.models.joyvasa.network import build_joyvasa
+from talking_portrait.models.joyvasa.motion import smooth_head
 from talking_portrait.models.joyvasa.sampling import alpha_bars, chosen_steps, cosine_betas, ddpm, guided, sample_windows
-from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
+from talking_portrait.tools.random_joyvasa import SMALL
 
-TEMPLATE = MotionTemplate({name: torch.from_numpy(value) for name, value in template().items()})
+from .engine_samples import TEMPLATE, joyvasa, joyvasa_network
+
 CPU = torch.device("cpu")
 
 
@@ -29,15 +28,12 @@ def inference():
 
 @pytest.fixture(scope="module")
 def network():
-    state = joyvasa_state(checkpoint(SMALL))
-    loaded = build_joyvasa(state, {})
-    loaded.load_state_dict(state)
-    return loaded.eval()
+    return joyvasa_network()
 
 
 @pytest.fixture(scope="module")
-def engine(network):
-    return JoyVASAEngine(lambda: network, TEMPLATE, JoyVASAOptions(steps=2))
+def engine():
+    return joyvasa()
 
 
 def speech(seconds: float, rate: int = 16000) -> Speech:
@@ -52,9 +48,8 @@ def run(engine, clip, fps=Fraction(25), seed=0, progress=lambda done, total: Non
 @pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.05, 1), (0.06, 2), (3.84, 96), (3.88, 97), (3.92, 98), (4.0, 100),
                                                  (4.04, 101), (7.44, 186), (7.92, 198)])  # fmt: skip
 @pytest.mark.parametrize("official", [False, True])
-def test_any_length_gives_exactly_its_frames(network, seconds, frames, official):
-    options = JoyVASAOptions(steps=1, official_timing=official)
-    motion = run(JoyVASAEngine(lambda: network, TEMPLATE, options), speech(seconds))
+def test_any_length_gives_exactly_its_frames(seconds, frames, official):
+    motion = run(joyvasa(steps=1, official_timing=official), speech(seconds))
     assert len(motion) == frames and torch.isfinite(motion.expression).all()
 
 
@@ -83,7 +78,7 @@ def test_any_sample_rate_and_stereo_say_about_the_same(engine, rate):
 
 
 def test_the_motion_is_in_time_unless_asked_otherwise(network):
-    motions = [run(JoyVASAEngine(lambda: network, TEMPLATE, JoyVASAOptions(2, official_timing=late)), speech(5))
+    motions = [run(joyvasa(official_timing=late), speech(5))
                for late in (False, True)]  # fmt: skip
     assert torch.equal(motions[0].expression[:-2], motions[1].expression[2:]), "two frames of 40 ms"
 
@@ -181,7 +176,7 @@ def test_steps_are_all_of_the_file_or_evenly_fewer(network):
     with pytest.raises(ValueError, match="steps is 51, but this JoyVASA file was trained with 50"):
         chosen_steps(50, 51)
     with pytest.raises(ValueError, match="steps is 7, .* trained with 6"):
-        run(JoyVASAEngine(lambda: network, TEMPLATE, JoyVASAOptions(steps=7)), speech(1))
+        run(joyvasa(steps=7), speech(1))
 
 
 @pytest.mark.parametrize("steps", [50, 10, 3])

@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.engine import MotionSettings, Speech, mono_wave
-from talking_portrait.models.face_motion import GROUPS, FaceFrame
+from talking_portrait.models.face_motion import GROUPS
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
 from talking_portrait.models.kdtalker.denoiser import position_buckets
-from talking_portrait.models.kdtalker.engine import KDTalkerEngine, encode_speech
+from talking_portrait.models.kdtalker.engine import encode_speech
 from talking_portrait.models.kdtalker.mel import mel_frames, mel_spectrogram, mel_total
-from talking_portrait.models.kdtalker.motion import MotionStatistics, read_statistics
+from talking_portrait.models.kdtalker.motion import read_statistics
 from talking_portrait.models.kdtalker.sampling import sample_motion, timesteps
-from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
-from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.tools.random_weights import random_state, statistics
-from torch import nn
+from talking_portrait.tools.random_weights import statistics
 
-STATISTICS = MotionStatistics({name: torch.from_numpy(value) for name, value in statistics().items()})
+from .engine_samples import kdtalker, somebody
 
 
 @pytest.fixture(autouse=True)
@@ -29,42 +25,9 @@ def inference():
         yield
 
 
-class Extractor(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, image):
-        assert image.shape == (1, 3, 256, 256)
-        zero = torch.zeros(1, 1)
-        return KeypointMotion(torch.zeros(1, 21, 3), zero + 1.4, zero + 3, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3))
-
-
-class Denoiser(nn.Module):
-    """Pushes every frame towards the reference plus the mean of its speech features."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, noisy, step, reference, canonical, speech):
-        assert noisy.shape == (1, 64, 70) and speech.shape == (1, 64, 512)
-        return 0.5 * noisy - 0.1 * (reference[:, None] + speech.mean(-1, keepdim=True))
-
-
 @pytest.fixture(scope="module")
 def engine():
-    with torch.device("meta"):
-        encoder = AudioEncoder()
-    loaded = AudioEncoder().eval()
-    loaded.load_state_dict(random_state(encoder, 0))
-    extractor, denoiser = Extractor(), Denoiser()
-    return KDTalkerEngine(lambda: denoiser, lambda: loaded, lambda: extractor, STATISTICS, steps=3)
-
-
-def portrait() -> Portrait:
-    points = np.random.default_rng(0).uniform(80, 200, (478, 3)).astype(np.float32)
-    return Portrait(torch.rand(300, 280, 3), FaceLandmarks478(points), FaceFrame(), "test", None)
+    return kdtalker()
 
 
 def speech(seconds: float, rate: int = 16000) -> Speech:
@@ -73,7 +36,7 @@ def speech(seconds: float, rate: int = 16000) -> Speech:
 
 
 def run(engine, clip, fps=Fraction(25), seed=0, progress=lambda done, total: None, **settings):
-    return generate_motion(engine, clip, fps, seed, MotionSettings(**settings), progress, portrait())
+    return generate_motion(engine, clip, fps, seed, MotionSettings(**settings), progress, somebody())
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.05, 1), (0.06, 2), (0.84, 21), (1.24, 31), (1.28, 32),

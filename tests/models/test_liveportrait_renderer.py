@@ -6,72 +6,14 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.face_motion import FaceMotion, resolve
-from talking_portrait.models.kdtalker.crop import EYES_478, framing
-from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
-from talking_portrait.models.liveportrait.renderer import Framing, LivePortraitRenderer, face_alone
-from talking_portrait.models.liveportrait.warping import WarpSource
+from talking_portrait.models.kdtalker.crop import EYES_478
+from talking_portrait.models.liveportrait.renderer import face_alone
 from talking_portrait.models.portrait import FaceLandmarks478
-from torch import nn
 from torch.nn import functional as F
 
+from .renderer_samples import kdtalker_framing, liveportrait
+
 CPU = torch.device("cpu")
-
-
-class StandIn(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-
-class Appearance(StandIn):
-    """Keeps the crop as the appearance volume."""
-
-    def forward(self, image):
-        return image
-
-
-class Motion(StandIn):
-    def forward(self, image):
-        zero = torch.zeros(1, 1)
-        return KeypointMotion(torch.zeros(1, 21, 3), zero + 1.5, zero, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3))
-
-
-class Warp(StandIn):
-    """Darkens by how far the first keypoint moved."""
-
-    def prepare(self, volume, keypoints):
-        return WarpSource(volume, volume[0], keypoints)
-
-    def forward(self, source, driving):
-        moved = (driving - source.keypoints)[:, 0].abs().sum(-1)
-        return source.volume * (1 - moved.clamp(max=1)).reshape(-1, 1, 1, 1)
-
-
-class Draw(StandIn):
-    def forward(self, features):
-        return F.interpolate(features, (512, 512), mode="bilinear") + float(self.weight)
-
-
-class Networks:
-    dtype, device = torch.float32, CPU
-
-    def __init__(self):
-        self.nets = Appearance(), Motion(), Warp(), Draw()
-        self.memory_asked = 0
-
-    def encoders(self):
-        return self.nets[:2]
-
-    def drawers(self, memory):
-        self.memory_asked = max(memory, self.memory_asked)
-        return self.nets[2:]
-
-    def retargeting(self):
-        class Still(StandIn):
-            def stitch(self, still, x):
-                return x
-
-        return Still()
 
 
 @pytest.fixture(autouse=True)
@@ -83,9 +25,7 @@ def inference():
 
 @pytest.fixture(params=["LivePortrait", "KDTalker"])
 def renderer(request):
-    if request.param == "LivePortrait":
-        return LivePortraitRenderer(Networks())
-    return LivePortraitRenderer(Networks(), frame=lambda image, points: Framing(*framing(image, points)))
+    return liveportrait() if request.param == "LivePortrait" else kdtalker_framing()
 
 
 def points(width: int, height: int, part: float = 0.4) -> FaceLandmarks478:

@@ -1,52 +1,36 @@
-"""What every motion engine must do. A new engine is one more line in ENGINES."""
+"""What every motion engine must do, and what those that have learnt to speak must do besides. A new engine is one more line in
+ENGINES."""
 
 import time
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
-from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
-from talking_portrait.models.builtin.speech_net import build_speech_net
+from talking_portrait.models.contracts import MotionEngine, members
 from talking_portrait.models.engine import MotionSettings, Speech, frame_count, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.features import builtin_encoder_name
-from talking_portrait.models.takin.network import build_takin
+
+from .engine_samples import ENGINES, HEARING, engine_pack, kdtalker, somebody
+from .motion_samples import same
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
 FPS = Fraction(25)
-
-
-def builtin() -> BuiltinMotionEngine:
-    state = {k: v.float() for k, v in load_file(ROOT / "models/builtin/weights/speech.safetensors").items()}
-    network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
-    network.load_state_dict(state)
-    return BuiltinMotionEngine(lambda: network.eval())
-
-
-def takin() -> TakinEngine:
-    path = ROOT / "models/takin/weights/takin_tiny.safetensors"
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    state = {k: v.float() for k, v in load_file(path).items()}
-    network = build_takin(state, metadata)
-    network.load_state_dict(state)
-    hearing, name = builtin().network, builtin_encoder_name(ROOT / "models/builtin/weights/speech.safetensors")
-    return TakinEngine(lambda: network.eval(), hearing, name, TakinOptions(steps=2))
-
-
-ENGINES = {"built-in": builtin, "Takin-ADA": takin}
+OTHER = MotionSettings(0.5, 0.3, 60.0, 0.0, -10.0, 100.0, 1.0)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def engine(request):
+def any_engine(request):
     return ENGINES[request.param]()
+
+
+@pytest.fixture(scope="module", params=HEARING)
+def engine(request):
+    return HEARING[request.param]()
 
 
 @pytest.fixture(autouse=True)
@@ -73,24 +57,53 @@ def cut(speech: Speech, seconds: float) -> Speech:
 
 
 def run(engine, speech, fps=FPS, seed=0, progress=lambda done, total: None, **settings):
-    return generate_motion(engine, speech, fps, seed, MotionSettings(**settings), progress)
+    return generate_motion(engine, speech, fps, seed, MotionSettings(**settings), progress, somebody())
 
 
 def control(motion, name: str) -> torch.Tensor:
     return motion.controls[:, CONTROLS.index(name)]
 
 
-@pytest.mark.parametrize("seconds", [0.04, 0.05, 0.3, 1.0, 2.337, 7.44])
+def test_it_has_what_the_contract_names(any_engine):
+    assert all(hasattr(any_engine, name) for name in members(MotionEngine))
+    assert any_engine.id and any_engine.reads <= {field.name for field in fields(MotionSettings)}
+    assert any_engine.native_fps is None or isinstance(any_engine.native_fps, Fraction)
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.05, 0.3, 2.337])
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(24000, 1001), Fraction(60), Fraction(1)])
-def test_number_of_frames(engine, seconds, fps):
+def test_number_of_frames(any_engine, seconds, fps):
     speech = cut(sample(), seconds)
     frames = frame_count(speech.seconds, fps)
     if frames == 0:
         with pytest.raises(ValueError, match="at least"):
-            run(engine, speech, fps)
+            run(any_engine, speech, fps)
     else:
-        motion = run(engine, speech, fps)
+        motion = run(any_engine, speech, fps)
         assert len(motion) == frames == int(speech.seconds * fps + Fraction(1, 2)) and motion.fps == fps
+        assert torch.isfinite(motion.expression).all() and torch.isfinite(motion.controls).all()
+        assert motion.source["producer"] and motion.source["licence"]
+
+
+def test_the_same_seed_gives_the_same_motion_whatever_was_made_between(any_engine):
+    first = run(any_engine, cut(sample(), 2), seed=3)
+    run(any_engine, cut(sample(), 1), seed=9)
+    assert same(run(any_engine, cut(sample(), 2), seed=3), first, 0)
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(MotionSettings)])
+def test_a_setting_acts_if_the_engine_reads_it_and_only_then(any_engine, setting):
+    speech, busy = cut(sample(), 4), {"blink_rate": 50.0} if setting == "blink_asymmetry" else {}
+    plain, other = run(any_engine, speech, **busy), run(any_engine, speech, **{**busy, setting: getattr(OTHER, setting)})
+    assert same(plain, other, 1e-6) != (setting in any_engine.reads)
+
+
+def test_the_frame_rate_of_the_film_does_not_change_the_motion(any_engine):
+    """Thirty frames a second show the face where twenty-five do, up to what lies between two frames."""
+    slow, fast = (run(any_engine, cut(sample(), 4), fps, blink_rate=0.0, head_amount=0.0) for fps in (Fraction(25), Fraction(30)))
+    tracks = [control(motion, "jawOpen").numpy() for motion in (slow, fast)]
+    times = [(np.arange(len(track)) + 0.5) / float(motion.fps) for track, motion in zip(tracks, (slow, fast), strict=True)]
+    assert np.corrcoef(np.interp(times[0], times[1], tracks[1]), tracks[0])[0, 1] > 0.9
 
 
 def test_same_seed_same_motion_other_seed_other_head_same_lips(engine):
@@ -118,9 +131,9 @@ def test_speech_moves_the_mouth_and_silence_does_not(engine):
     assert tail.max() < 0.05, "the mouth moves in the quiet noise after the speech"
 
 
-def test_progress_ticks_to_the_end_and_can_cancel(engine):
+def test_progress_ticks_to_the_end_and_can_cancel(any_engine):
     seen = []
-    run(engine, sample(), progress=lambda done, total: seen.append(done / total))
+    run(any_engine, cut(sample(), 5), progress=lambda done, total: seen.append(done / total))
     assert seen == sorted(seen) and seen[-1] == 1.0
 
     class Stop(BaseException):
@@ -130,7 +143,7 @@ def test_progress_ticks_to_the_end_and_can_cancel(engine):
         raise Stop
 
     with pytest.raises(Stop):
-        run(engine, sample(), progress=stop)
+        run(any_engine, sample(), progress=stop)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
@@ -178,9 +191,9 @@ def test_an_hour_is_made_in_bounded_memory(engine):
     ],
     ids=["nothing", "10 ms", "nan", "infinite"],
 )
-def test_bad_sound_is_explained(engine, waveform, reason):
+def test_bad_sound_is_explained(any_engine, waveform, reason):
     with pytest.raises(ValueError, match=reason):
-        run(engine, Speech(waveform, RATE))
+        run(any_engine, Speech(waveform, RATE))
 
 
 def test_settings_do_what_they_say(engine):
@@ -203,3 +216,35 @@ def test_blinks_come_at_the_asked_rate_from_a_random_start(engine):
                                               (29.97, Fraction(30000, 1001)), (60.0, Fraction(60))])  # fmt: skip
 def test_frame_rates_are_exact(given, exact):
     assert frame_rate(given) == exact
+
+
+def test_stereo_at_any_rate_is_the_mean_of_its_channels(any_engine):
+    mono = cut(sample(44100), 2)
+    stereo = Speech(torch.stack([mono.waveform[0] * 1.5, mono.waveform[0] * 0.5]), 44100)
+    assert same(run(any_engine, stereo), run(any_engine, mono), 1e-3)
+
+
+@pytest.mark.parametrize(("given", "reason"), [
+    ("text", "bad engine gave no motion but a str"), ({"controls": {"jaw": [0.0]}}, "bad engine gave no motion: .*no control jaw"),
+    ({"controls": {"jawOpen": [0.0] * 24}}, "bad engine gave 24 frames where 25 were asked for"),
+    ({"fps": 30, "controls": {"jawOpen": [0.0] * 25}}, "bad engine gave 30 frames per second where 25"),
+])  # fmt: skip
+def test_an_engine_that_breaks_the_contract_is_named(monkeypatch, given, reason):
+    engine = engine_pack().LoudnessJaw()
+    monkeypatch.setattr(engine, "id", "bad engine", raising=False)
+    monkeypatch.setattr(engine, "generate", lambda *_: given, raising=False)
+    with pytest.raises(ValueError, match=reason):
+        run(engine, cut(sample(), 1))
+
+
+def test_an_engine_is_asked_at_its_own_rate_alone(monkeypatch):
+    engine, asked = kdtalker(), []
+    real = engine.generate
+
+    def watched(speech, fps, *rest):
+        asked.append((fps, speech.seconds))
+        return real(speech, fps, *rest)
+
+    monkeypatch.setattr(engine, "generate", watched)
+    assert len(run(engine, cut(sample(), 2.337), Fraction(60))) == 140
+    assert asked == [(Fraction(25), Fraction(59, 25))], "to the end of the last frame"

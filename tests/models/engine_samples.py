@@ -1,0 +1,124 @@
+"""Every motion engine with networks that are small enough for tests."""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
+from talking_portrait.models.builtin.speech_net import build_speech_net
+from talking_portrait.models.face_motion import FaceFrame
+from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
+from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
+from talking_portrait.models.joyvasa.motion import MotionTemplate
+from talking_portrait.models.joyvasa.network import build_joyvasa
+from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
+from talking_portrait.models.kdtalker.engine import KDTalkerEngine
+from talking_portrait.models.kdtalker.motion import MotionStatistics
+from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
+from talking_portrait.models.portrait import FaceLandmarks478, Portrait
+from talking_portrait.models.published_weights import WEIGHTS, weight_path
+from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
+from talking_portrait.models.takin.features import builtin_encoder_name
+from talking_portrait.models.takin.network import build_takin
+from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
+from talking_portrait.tools.random_weights import random_state, statistics
+from torch import nn
+
+STATISTICS = MotionStatistics({name: torch.from_numpy(value) for name, value in statistics().items()})
+TEMPLATE = MotionTemplate({name: torch.from_numpy(value) for name, value in template().items()})
+
+
+class Extractor(nn.Module):
+    """In the place of LivePortrait's motion extractor: every picture shows one face."""
+
+    def forward(self, image):
+        assert image.shape == (1, 3, 256, 256)
+        zero = torch.zeros(1, 1)
+        return KeypointMotion(torch.zeros(1, 21, 3), zero + 1.4, zero + 3, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3))
+
+
+class Denoiser(nn.Module):
+    """In the place of KDTalker's: pushes every frame towards the reference plus the mean of its speech features."""
+
+    def forward(self, noisy, step, reference, canonical, speech):
+        assert noisy.shape == (1, 64, 70) and speech.shape == (1, 64, 512)
+        return 0.5 * noisy - 0.1 * (reference[:, None] + speech.mean(-1, keepdim=True))
+
+
+@cache
+def speech_network() -> nn.Module:
+    state = {key: value.float() for key, value in load_file(weight_path(WEIGHTS["speech"])).items()}
+    network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+@cache
+def takin_network() -> nn.Module:
+    path = weight_path(WEIGHTS["takin.motion"])
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    state = {key: value.float() for key, value in load_file(path).items()}
+    network = build_takin(state, metadata)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+@cache
+def joyvasa_network() -> nn.Module:
+    state = joyvasa_state(checkpoint(SMALL))
+    network = build_joyvasa(state, {})
+    network.load_state_dict(state)
+    return network.eval()
+
+
+@cache
+def wav2lip_encoder() -> nn.Module:
+    with torch.device("meta"):
+        sizes = AudioEncoder()
+    encoder = AudioEncoder().eval()
+    encoder.load_state_dict(random_state(sizes, 0))
+    return encoder
+
+
+@cache
+def engine_pack() -> ModuleType:
+    """The example of a pack that brings an engine and a renderer."""
+    file = Path(__file__).resolve().parents[2] / "examples" / "engine_pack" / "__init__.py"
+    spec = importlib.util.spec_from_file_location("engine_pack", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def builtin() -> BuiltinMotionEngine:
+    return BuiltinMotionEngine(speech_network)
+
+
+def takin() -> TakinEngine:
+    name = builtin_encoder_name(weight_path(WEIGHTS["speech"]))
+    return TakinEngine(takin_network, speech_network, name, TakinOptions(steps=2))
+
+
+def kdtalker(steps: int = 3) -> KDTalkerEngine:
+    extractor, denoiser = Extractor(), Denoiser()
+    return KDTalkerEngine(lambda: denoiser, wav2lip_encoder, lambda: extractor, STATISTICS, steps=steps)
+
+
+def joyvasa(**options) -> JoyVASAEngine:
+    return JoyVASAEngine(joyvasa_network, TEMPLATE, JoyVASAOptions(**{"steps": 2, **options}))
+
+
+HEARING = {"built-in": builtin, "Takin-ADA": takin}  # those whose networks here have learnt to speak
+ENGINES = {**HEARING, "KDTalker": kdtalker, "JoyVASA": joyvasa, "example": lambda: engine_pack().LoudnessJaw()}
+
+
+def somebody() -> Portrait:
+    """One who speaks, for the engines that look at the portrait."""
+    points = np.random.default_rng(0).uniform(80, 200, (478, 3)).astype(np.float32)
+    return Portrait(torch.full((300, 280, 3), 0.5), FaceLandmarks478(points), FaceFrame(), "test", None)
