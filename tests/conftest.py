@@ -38,7 +38,7 @@ def server(models: Path) -> Iterator[Any]:
     """One real ComfyUI server with this pack and the test-only probe pack."""
     from talking_portrait.tools.comfy_server import ComfyServer
 
-    packs = {"probe_pack": DATA / "probe_pack", "engine_pack": ROOT / "examples" / "engine_pack"}
+    packs = {"probe_pack": DATA / "probe_pack", "engine_pack": ROOT / "docs" / "engine_pack"}
     # The folder is called as an archive of the repository unpacks; nothing may depend on its name.
     with ComfyServer(Path(os.environ["COMFYUI_PATH"]), packs, models=models, folder="talking-portrait-main") as running:
         running.post("/settings", {"Comfy.TutorialCompleted": True})

@@ -89,7 +89,7 @@ def wav2lip_encoder() -> nn.Module:
 @cache
 def engine_pack() -> ModuleType:
     """The example of a pack that brings an engine and a renderer."""
-    file = Path(__file__).resolve().parents[2] / "examples" / "engine_pack" / "__init__.py"
+    file = Path(__file__).resolve().parents[2] / "docs" / "engine_pack" / "__init__.py"
     spec = importlib.util.spec_from_file_location("engine_pack", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
