@@ -214,7 +214,7 @@ def having(*names: str) -> Callable[[Any, Any], Any]:
             raise needed(entry, value)
         if lacking:
             what = f"{entry.id} is {shown(value)} without {', '.join(lacking)}"
-            raise ValueError(f"{what}; an {entry.io_type} must have it, the node that made it is at fault.")
+            raise ValueError(f"{what}, which {entry.io_type} needs; the node that made it is at fault.")
         return value
 
     return gate

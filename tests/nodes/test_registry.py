@@ -4,7 +4,11 @@ from pathlib import Path
 
 import folder_paths
 import pytest
+from talking_portrait.models.contracts import ENGINES, Entry, MotionEngine, register_engine
+from talking_portrait.models.options import Choice, Number
 from talking_portrait.models.published_weights import WEIGHTS, markdown_table, page_models
+from talking_portrait.nodes.catalogue import engines  # noqa: F401 (it puts our own entries into the menu)
+from talking_portrait.nodes.catalogue.menu import files_fingerprint, load_entry, put_first
 from talking_portrait.nodes.registry import find_weight, missing_weight_message
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -52,3 +56,47 @@ def test_both_editions_and_animals_are_found_where_they_lie(tmp_path, monkeypatc
     path.parent.mkdir(exist_ok=True)
     path.touch()
     assert find_weight(key, "Node", variant) == path
+
+
+def test_all_missing_files_of_an_entry_are_told_at_once_and_a_file_in_its_place_is_noticed(tmp_path, monkeypatch):
+    folders = {"kdtalker": tmp_path / "kdtalker", "jaws": tmp_path / "jaws"}
+    for name, folder in folders.items():
+        folder.mkdir()
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, name, ([str(folder)], set()))
+    loaded = []
+    entry = Entry("two files", "", loaded.append, files=("kdtalker.denoiser", "kdtalker.norm", ("jaws", "jaw.bin")))
+    with pytest.raises(ValueError) as error:
+        load_entry(entry, object, {})
+    said = str(error.value)
+    assert said.startswith("two files needs 3 files that are missing.") and not loaded
+    assert all(name in said for name in ("KDTalker.pth", "norm.npz", "jaw.bin was not found. Put it into ComfyUI/models/jaws/"))
+    before = files_fingerprint(entry, {})
+    for folder, file in (("kdtalker", "KDTalker.pth"), ("kdtalker", "norm.npz"), ("jaws", "jaw.bin")):
+        (folders[folder] / file).touch()
+    load_entry(entry, object, {})
+    assert loaded and before == [] and len(files_fingerprint(entry, {})) == 3
+
+
+def test_our_own_entries_stand_first_and_keep_their_names(caplog):
+    early, other = Entry("built-in", "", print), Entry("puppet", "", print)
+    menu = {early.id: early, other.id: other}
+    own = [Entry("built-in", "ours", print), Entry("KDTalker", "", print)]
+    put_first(menu, own, lambda entry: menu.setdefault(entry.id, entry))
+    assert list(menu) == ["built-in", "KDTalker", "puppet"] and menu["built-in"].about == "ours"
+    assert "another pack's built-in is left out" in caplog.text
+
+
+@pytest.mark.parametrize(("make", "reason"), [
+    (lambda: register_engine(Entry("built-in", "", print)), "already an entry called built-in"),
+    (lambda: register_engine(Entry("", "", print)), "no entry of a menu"),
+    (lambda: register_engine(Entry("new", "", print, ("steps",))), "no entry of a menu"),
+    (lambda: Number(id="a.b", tooltip="", default=0, low=0, high=1), "an option is called 'a.b'"),
+    (lambda: Number(id="a", tooltip="", default=2, low=0, high=1), "starts with 2, which is not from 0 to 1"),
+    (lambda: Choice(id="a", tooltip="", choices=()), "has no choices"),
+    (lambda: Choice(id="a", tooltip="", choices=("x",), default="y"), "starts with 'y', which is none"),
+    (lambda: load_entry(Entry("half", "", lambda options: object()), MotionEngine, {}), "half gave a object without id"),
+])  # fmt: skip
+def test_a_registration_that_would_break_the_menu_is_refused(make, reason):
+    with pytest.raises(ValueError, match=reason):
+        make()
+    assert "new" not in ENGINES
