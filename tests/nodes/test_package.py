@@ -9,14 +9,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOADED = """
-import asyncio, sys
+import asyncio, runpy, sys
 import comfy.cli_args
 comfy.cli_args.args.cpu = True
 import nodes as core
 def load(folder):
     return asyncio.run(core.load_custom_node(folder))
-folder, name, second = sys.argv[1:]
-assert load(folder) and not load(second)
+folder, name, second, engine_pack = sys.argv[1:]
+runpy.run_path(folder + "/prestartup_script.py")
+assert load(engine_pack) and load(folder) and not load(second)
+menu = core.NODE_CLASS_MAPPINGS["TalkingPortraitLoadMotionEngine"].define_schema().inputs[0].options
+assert menu[0] == "built-in" and menu[-1] == "loudness jaw", menu
 import talking_portrait
 assert sys.modules[folder.replace(".", "_x_")] is sys.modules["talking_portrait"] is talking_portrait
 from talking_portrait import models
@@ -27,9 +30,21 @@ assert talking_portrait.models is models and sys.modules[node.__module__].Motion
 copies = [one for one in list(sys.modules) if one.endswith("models.engine")]
 assert copies == ["talking_portrait.models.engine"], copies
 """
-EARLY = """
+BY_PATH = """
+import importlib.util, sys
+name = sys.argv[1].replace(".", "_x_")  # what ComfyUI's loader does
+spec = importlib.util.spec_from_file_location(name, sys.argv[1] + "/__init__.py")
+sys.modules[name] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+assert module.WEB_DIRECTORY and callable(module.comfy_entrypoint)
+import talking_portrait
+assert sys.modules[name] is talking_portrait
+"""
+BEFORE = """
 import runpy, sys
 runpy.run_path(sys.argv[1] + "/prestartup_script.py")
+"""
+IMPORTED = """
 assert "torch" not in sys.modules
 import talking_portrait
 from talking_portrait.models import face_motion
@@ -52,15 +67,16 @@ def folder(tmp_path):
     return link
 
 
-def test_whatever_its_folder_is_called_it_is_talking_portrait_and_two_copies_are_refused_in_words(folder, tmp_path):
+def test_from_any_folder_behind_another_pack_it_is_one_package_and_two_copies_are_refused(folder, tmp_path):
     second = tmp_path / "second"
     second.mkdir()
     (second / "__init__.py").write_bytes((ROOT / "__init__.py").read_bytes())
-    done = run(LOADED, folder, folder.name, second)
+    done = run(LOADED, folder, folder.name, second, ROOT / "docs" / "engine_pack")
     assert done.returncode == 0, done.stderr
     assert f"Talking Portrait is installed twice: {folder}" in done.stderr and str(second) in done.stderr
 
 
-def test_a_pack_that_is_loaded_first_may_import_it(folder):
-    done = run(EARLY, folder)
+@pytest.mark.parametrize("how", [BY_PATH, BEFORE], ids=["loaded by its path", "before any pack is loaded"])
+def test_it_can_be_imported(folder, how):
+    done = run(how + IMPORTED, folder)
     assert done.returncode == 0, done.stderr
