@@ -51,7 +51,7 @@ STILL = {"fps": 25, "controls": {"jawOpen": [0.0, 1.0]}}
 @pytest.mark.parametrize(("given", "reason"), [
     (5, "a face motion is an int"), ({}, "neither expression nor controls"), ({"controls": np.zeros((2, 12))}, "has no fps"),
     ({**STILL, "fps": 0}, "frames per second are 0"), ({**STILL, "fps": float("nan")}, "frames per second are nan"),
-    ({**STILL, "fps": "25"}, "frames per second are '25'"), ({**STILL, "exprssion": 1}, "has no field exprssion"),
+    ({**STILL, "fps": "25"}, "frames per second are no number"), ({**STILL, "exprssion": 1}, "has no field exprssion"),
     ({**STILL, "controls": {"jaw": [0.0]}}, "there is no control jaw; there are jawOpen"),
     ({**STILL, "controls": {}}, "controls by name need one track"), ({**STILL, "controls": None}, "controls is empty"),
     ({**STILL, "controls": {"jawOpen": [0.0], "gazeX": [0.0, 1.0]}}, "all of one length"),
