@@ -1,7 +1,7 @@
 """The contracts of the stages: what a part must have to take a stage's place, and how it gets into our menus.
 
 An object that has these members works in every node, whoever made it: no import of this pack is needed. Where a motion or a
-portrait is to be given, a plain mapping will do too (FaceMotion.of, Portrait.of). docs/engine_pack/ is a whole pack that brings both.
+portrait is to be given, a plain mapping will do too (FaceMotion.of, Portrait.of). docs/engine_pack/ is a pack that brings both.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -152,8 +152,8 @@ class FantasyTalkingGuidance(Node):
             node_id="TalkingPortraitFantasyTalkingGuidance",
             display_name="FantasyTalking Guidance",
             category=CATEGORY,
-            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. Up to 3 passes. Only "
-            "the positive conditioning may carry audio.",
+            description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's scale. Up to 3 passes. "
+            "Only the positive conditioning may carry audio.",
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 io.Float.Input(
