@@ -33,7 +33,7 @@ def calm_and_shouted(seconds: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_shout_at_the_end_changes_nothing_before_the_look_ahead(engine):
-    calm, shouted = (joined(list(engine.stream(speech(sound), 25, 3, MotionSettings()))) for sound in calm_and_shouted(22))
+    calm, shouted = (joined(list(engine.stream(speech(sound), 3, MotionSettings()))) for sound in calm_and_shouted(22))
     known = int((21 - engine.look_ahead) * 25)
     assert engine.look_ahead < 7 and known > 350
     for name in ("controls", "expression", "pose", "translation", "scale"):
@@ -50,7 +50,7 @@ def test_live_frames_are_final_when_they_are_given(engine):
 
 def test_blinks_of_the_stream_are_those_of_the_clip_and_a_live_voice_has_them_too(engine):
     sound = np.tile(sample(), 2)
-    stream = joined(list(engine.stream(speech(sound), 25, 5, MotionSettings())))
+    stream = joined(list(engine.stream(speech(sound), 5, MotionSettings())))
     whole = engine.generate(speech(sound), 25, 5, MotionSettings(), lambda done, total: None)
     live = LiveMotion(engine, 5, MotionSettings())
     parts = [live.push(speech(sound[k : k + RATE]), last=k + RATE >= len(sound)) for k in range(0, len(sound), RATE)]
