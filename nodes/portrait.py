@@ -302,7 +302,7 @@ def soundtrack(audio: dict | None, motion: FaceMotion) -> tuple[Tensor | None, i
 
 def note_loudness(waveform: Tensor) -> None:
     """Say it when a sound [C,T] is louder than a film can hold."""
-    if waveform.numel() and (peak := float(waveform.abs().max())) > 1:
+    if waveform.numel() and (peak := float(max(map(abs, waveform.aminmax())))) > 1:
         tell(f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; lower its volume.")
 
 

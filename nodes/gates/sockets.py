@@ -36,9 +36,15 @@ def numeric(entry: Any, tensor: Any, what: str) -> Tensor:
         raise ValueError(f"{entry.id} has {shown(tensor)} where {what} are needed. {entry.tooltip}")
     if not tensor.is_floating_point():
         raise ValueError(f"{entry.id} holds {tensor.dtype} values; floating point is needed, as ComfyUI's own nodes give it.")
-    if not torch.isfinite(tensor).all():
+    if not all(map(math.isfinite, ends(tensor))):
         raise ValueError(f"{entry.id} has {what} that are not numbers (NaN or infinite); look at the node that made it.")
     return tensor
+
+
+def ends(tensor: Tensor) -> tuple[float, float]:
+    """Lowest and highest value, NaN where there is one; no copy is made, for an hour of sound is large. 0 and 0 of nothing."""
+    low, high = tensor.aminmax() if tensor.numel() else (0.0, 0.0)
+    return float(low), float(high)
 
 
 def gate_audio(entry: Any, value: Any) -> dict[str, Any]:
@@ -70,10 +76,9 @@ def gate_image(entry: Any, value: Any) -> Tensor:
     if max(value.shape[1:3]) > SIDE:
         raise ValueError(f"{entry.id} is {value.shape[2]}x{value.shape[1]} pixels; at most {SIDE} a side are taken.")
     numeric(entry, value, "pixels")
-    if value.max() > BRIGHTEST or value.min() < 1 - BRIGHTEST:
-        raise ValueError(
-            f"{entry.id} has values from {value.min():g} to {value.max():g}; pictures in ComfyUI go from 0 to 1. Divide by 255."
-        )
+    low, high = ends(value)
+    if high > BRIGHTEST or low < 1 - BRIGHTEST:
+        raise ValueError(f"{entry.id} has values from {low:g} to {high:g}; pictures in ComfyUI go from 0 to 1. Divide by 255.")
     return value
 
 
@@ -87,8 +92,9 @@ def gate_mask(entry: Any, value: Any) -> Tensor:
     if len(mask) != 1:
         raise ValueError(f"{entry.id} holds {len(mask)} masks; it takes one, which holds for all frames.")
     numeric(entry, mask, "values")
-    if mask.min() < 1 - ON_MASKS or mask.max() > ON_MASKS:
-        raise ValueError(f"{entry.id} has values from {mask.min():g} to {mask.max():g}; masks go from 0 to 1.")
+    low, high = ends(mask)
+    if low < 1 - ON_MASKS or high > ON_MASKS:
+        raise ValueError(f"{entry.id} has values from {low:g} to {high:g}; masks go from 0 to 1.")
     return mask.clamp(0, 1)
 
 
