@@ -64,8 +64,6 @@ def with_audio_guidance(model: Any, scale: Scale, share: Share = Share()) -> Any
     carriers = model.get_wrappers(WrappersMP.DIFFUSION_MODEL, KEY)
     if not carriers:
         raise ValueError("model does not come from Apply FantasyTalking, so it hears nothing. Connect it after that node.")
-    if carriers[0].scale == 0:
-        raise ValueError("audio_scale is 0 in Apply FantasyTalking, so audio_cfg would do nothing. Raise it, or take this out.")
     if any(getattr(function, MARK, False) for function in model.model_options.get("sampler_pre_cfg_function", ())):
         raise ValueError("another such node guides this model by audio already. Take one of them out.")
     if share.start >= share.end:
