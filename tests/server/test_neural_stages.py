@@ -108,7 +108,7 @@ def test_five_neural_workflows_ship():
 def test_either_stage_swaps_alone(server, random_weights, short_inputs, stage):
     prompt = neural_prompt(short_inputs)
     other = {"renderer": ("engine", "engine"), "engine": ("renderer", "renderer")}[stage]
-    prompt[other[0]]["inputs"][other[1]] = {"engine": "built-in", "renderer": "built-in warp"}[other[0]]
+    prompt[other[0]]["inputs"] = {other[1]: {"engine": "built-in", "renderer": "built-in warp"}[other[0]]}
     (video,) = server.output_files(server.run(prompt))
     assert len(video_facts(video)["frames"]) == FRAMES
 
