@@ -15,6 +15,7 @@ from . import (
     fantasytalking,
     fantasytalking_extras,
     liveportrait,
+    loaders,
     measure,
     motion,
     older,
@@ -34,7 +35,7 @@ class TalkingPortraitExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
             audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras, actalker, stream, measure,
-            older,
+            loaders, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

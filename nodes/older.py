@@ -1,4 +1,6 @@
-"""Load Motion Engine with the options of all engines in one list."""
+"""Load Motion Engine as workflows before version 0.2 hold it: the options of all engines in one list, which has no names.
+
+It stands in no menu; its new form is in loaders.py."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +10,8 @@ from comfy_api.latest import io
 from ..models.contracts import ENGINES, Entry
 from ..models.face_motion.emotion_names import EMOTIONS
 from ..models.options import Option, Whole
-from .catalogue.engines import load_engine
-from .catalogue.inputs import input_of
+from .catalogue.engines import OWN, load_engine
+from .catalogue.inputs import about, input_of
 from .catalogue.menu import files_fingerprint
 from .catalogue.node_names import LOAD_ENGINE
 from .emotion_menu import check_emotion
@@ -26,7 +28,7 @@ STEPS = Whole(
 
 def readers(option: str) -> list[Entry]:
     """The engines that read an option."""
-    return [entry for entry in ENGINES.values() if option in (known.id for known in entry.options)]
+    return [entry for entry in OWN if option in (known.id for known in entry.options)]
 
 
 def shown_as(name: str) -> Option:
@@ -34,23 +36,24 @@ def shown_as(name: str) -> Option:
     return STEPS if name == STEPS.id else next(option for option in readers(name)[0].options if option.id == name)
 
 
-class LoadMotionEngine(Node):
+class LoadMotionEngineOfOneList(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="TalkingPortraitLoadMotionEngine",
-            display_name=LOAD_ENGINE,
+            display_name=f"{LOAD_ENGINE} (older)",
+            is_deprecated=True,
             category="talking portrait/audio",
-            description="Chooses what turns speech into face motion. The built-in engine needs no download.",
-            search_aliases=["talking head", "lip sync", "speech to motion"],
+            description="Chooses what turns speech into face motion, in workflows that were saved with it. Load Motion Engine "
+            "shows what the chosen engine reads, and no more.",
             inputs=[
                 io.Combo.Input(
-                    "engine", options=list(ENGINES), tooltip=" ".join(f"{entry.id}: {entry.about}" for entry in ENGINES.values())
+                    "engine", options=[entry.id for entry in OWN], tooltip=about({entry.id: entry for entry in OWN})
                 ),
                 *(input_of(shown_as(name)) for name in ORDER),
             ],
             outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
-        )
+        )  # fmt: skip
 
     @classmethod
     def validate_inputs(cls, emotion=None) -> bool | str:
@@ -69,7 +72,7 @@ def read_options(engine: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are set; ValueError that names every one that this engine would ignore, who reads it, and its default."""
     chosen = {name: value for name, value in given.items() if value != shown_as(name).default}
     said = []
-    for name in (name for name in chosen if ENGINES[engine] not in readers(name)):
+    for name in (name for name in chosen if engine not in [entry.id for entry in readers(name)]):
         default, value = shown_as(name).default, chosen[name]
         back = "Take it off" if default is None else f"Set it back to {in_words(default)}"
         what = "is connected" if default is None else f"is {in_words(value)}"
@@ -85,4 +88,4 @@ def in_words(value: object) -> str:
     return {True: "on", False: "off", "": "empty"}.get(value, str(value)) if isinstance(value, (bool, str)) else f"{value:g}"
 
 
-NODES = [LoadMotionEngine]
+NODES = [LoadMotionEngineOfOneList]

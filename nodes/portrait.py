@@ -1,4 +1,4 @@
-"""From a picture and a face motion to frames: load a renderer, prepare a portrait, render it."""
+"""From a picture and a face motion to frames, by any renderer: prepare a portrait, render it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.builtin.face.weights import load_person_segmenter
-from ..models.contracts import RENDERERS, PortraitRenderer
+from ..models.contracts import PortraitRenderer
 from ..models.engine import frame_count
 from ..models.face_landmarks import select_face
 from ..models.face_motion import FaceMotion, resolve
 from ..models.portrait import FaceLandmarks478, Portrait
 from ..models.video_stream import VideoStreamWriter
-from .catalogue.inputs import input_of
-from .catalogue.menu import files_fingerprint
-from .catalogue.node_names import LOAD_RENDERER
-from .catalogue.renderers import OPTIONS, load_renderer
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .progress import Estimate, FrameProgress, tell
@@ -38,34 +34,6 @@ class PreparedPortrait:
 
     renderer: PortraitRenderer
     portrait: Portrait
-
-
-class LoadPortraitRenderer(Node):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitLoadRenderer",
-            display_name=LOAD_RENDERER,
-            category=CATEGORY,
-            description="Chooses what draws the moving face. The built-in warp needs no download.",
-            search_aliases=["talking head", "animate portrait", "face warp"],
-            inputs=[
-                io.Combo.Input(
-                    "renderer", options=list(RENDERERS),
-                    tooltip=" ".join(f"{entry.id}: {entry.about}" for entry in RENDERERS.values()),
-                ),
-                *map(input_of, OPTIONS),
-            ],
-            outputs=[RendererType.Output(tooltip="For Prepare Portrait.")],
-        )  # fmt: skip
-
-    @classmethod
-    def execute(cls, renderer: str, **options) -> io.NodeOutput:
-        return io.NodeOutput(load_renderer(renderer, options))
-
-    @classmethod
-    def fingerprint_inputs(cls, renderer: str, **options) -> list:
-        return files_fingerprint(RENDERERS[renderer], options)
 
 
 class PreparePortrait(Node):
@@ -306,4 +274,4 @@ def note_loudness(waveform: Tensor) -> None:
         tell(f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; lower its volume.")
 
 
-NODES = [LoadPortraitRenderer, PreparePortrait, RenderPortrait, RenderPortraitVideo]
+NODES = [PreparePortrait, RenderPortrait, RenderPortraitVideo]

@@ -53,7 +53,7 @@ def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
 OWN = (
     Entry(
         "built-in", "A small network for the mouth, rules for blinks, brows and head; works on any machine.", _builtin,
-        files=("speech",), licence="Apache-2.0",
+        files=("speech", "presence"), licence="Apache-2.0",
     ),
     Entry(
         "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a portrait.", _kdtalker,

@@ -1,16 +1,28 @@
-"""Options of an engine or renderer as inputs of a node."""
+"""Menus of engines and renderers as inputs of a node: each shows only its own options."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import folder_paths
 from comfy_api.latest import io
 
+from ...models.contracts import Entry
 from ...models.options import Choice, Mood, Motion, Number, Option, Switch, Text, Whole
 from ..emotion_menu import EmotionMenu
 
 Common = dict[str, Any]  # what every input has
+
+
+def menu_of(entries: Mapping[str, Entry], name: str) -> io.DynamicCombo.Input:
+    """The menu of all entries, with what each asks for."""
+    options = [io.DynamicCombo.Option(entry.id, [input_of(option) for option in entry.options]) for entry in entries.values()]
+    return io.DynamicCombo.Input(name, options=options, tooltip=about(entries))
+
+
+def about(entries: Mapping[str, Entry]) -> str:
+    """What each entry is, and whose files it takes."""
+    return " ".join(f"{entry.id}: {entry.about}" for entry in entries.values())
 
 
 def input_of(option: Option) -> Any:

@@ -102,5 +102,5 @@ def speech_encoder(file: str) -> tuple[LoadedModel, str]:
 
 TAKIN = Entry(
     "Takin-ADA", "Diffusion with emotions; nothing to download, trained on synthetic speech and rule-made faces.", load, OPTIONS,
-    ("speech", "takin.motion"), "Apache-2.0",
+    ("speech", "presence", "takin.motion"), "Apache-2.0",
 )  # fmt: skip

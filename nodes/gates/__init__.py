@@ -14,6 +14,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from .dynamic import DYNAMIC, folded, gate_dynamic
 from .sockets import SOCKET_GATES
 from .values import VALUE_GATES
 
@@ -22,7 +23,12 @@ FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class Node(io.ComfyNode):
-    """Base of all nodes: `execute` sees checked inputs only, and its errors start with the node's name."""
+    """Base of all nodes: `execute` sees checked inputs only, and its errors start with the node's name.
+
+    older: names that prompts had for inputs of a menu's choice, such as {"precision": "renderer.precision"}.
+    """
+
+    older: dict[str, str] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -39,14 +45,15 @@ def gated(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]
     def run(cls: type[Node], *values: Any, **inputs: Any) -> io.NodeOutput:
         schema = cls.define_schema()
         with named(schema.display_name):
-            return execute(cls, **checked_inputs(schema, dict(zip(names, values, strict=False)) | inputs))
+            return execute(cls, **checked_inputs(schema, dict(zip(names, values, strict=False)) | inputs, cls.older))
 
     return run
 
 
-def checked_inputs(schema: io.Schema, given: dict[str, Any]) -> dict[str, Any]:
+def checked_inputs(schema: io.Schema, given: dict[str, Any], older: dict[str, str]) -> dict[str, Any]:
     """The inputs of a node as its `execute` takes them; ValueError that names the first wrong one."""
     known = {entry.id: entry for entry in schema.inputs}
+    given = folded(given, known, older)
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"there is no input called {', '.join(unknown)}; there are {', '.join(known) or 'none'}.")
     result = {}
@@ -62,6 +69,8 @@ def checked_input(entry: Any, value: Any) -> Any:
         return gate(entry, value)
     if value is None and entry.optional:
         return None
+    if entry.io_type == DYNAMIC:
+        return gate_dynamic(entry, value, checked_input)
     return SOCKET_GATES[entry.io_type](entry, value)
 
 

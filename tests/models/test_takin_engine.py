@@ -22,7 +22,7 @@ from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import TakinNet, build_takin
 from talking_portrait.nodes import registry
 from talking_portrait.nodes.catalogue import engines
-from talking_portrait.nodes.older import LoadMotionEngine
+from talking_portrait.nodes.loaders import LoadMotionEngine
 from talking_portrait.nodes.registry import register_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -218,10 +218,10 @@ def test_the_node_takes_a_mixture_instead_of_the_menu():
     register_folders()
     told = {"steps": 5, "emotion": "sad", "emotion_intensity": 0.5}
     mixed = {**told, "emotion": "neutral", "emotion_mix": " happy 3, angry 1 "}
-    engine = LoadMotionEngine.execute("Takin-ADA", **mixed).result[0]
+    engine = LoadMotionEngine.execute({"engine": "Takin-ADA", **mixed}).result[0]
     assert engine.options.emotion == "happy 3, angry 1" and engine.options.steps == 5
     assert torch.allclose(engine.label[EMOTIONS.index("happy")], torch.tensor(0.375))
-    assert LoadMotionEngine.execute("Takin-ADA", **told).result[0].label[EMOTIONS.index("sad")] == 0.5
+    assert LoadMotionEngine.execute({"engine": "Takin-ADA", **told}).result[0].label[EMOTIONS.index("sad")] == 0.5
     assert LoadMotionEngine.execute("Takin-ADA").result[0].options.steps == 10
 
 

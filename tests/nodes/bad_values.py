@@ -61,6 +61,8 @@ def bad(entry: Any, good: Any) -> Iterator[tuple[str, Any]]:
             "an empty text": "",
             "NaN": NAN,
         }.items()
+    elif kind == "COMFY_DYNAMICCOMBO_V3":
+        yield from bad_choices(entry)
     elif kind in SPOILED:
         for name, value in OBJECTS.items():
             if not (value is None and entry.optional) and not (kind == "BOUNDING_BOX" and value == []):
@@ -73,6 +75,22 @@ def bad(entry: Any, good: Any) -> Iterator[tuple[str, Any]]:
                 kind == "FACE_DETECTION_MODEL" and value is not None
             ):
                 yield name, value
+
+
+def bad_choices(entry: Any) -> Iterator[tuple[str, Any]]:
+    """What is no choice of a menu, what a choice does not read, and what is wrong with what it reads."""
+    yield from {"not in the menu": "nonsense", "nothing": None, "a number": 3.5, "a list": [], "NaN": NAN}.items()
+    first = {entry.id: entry.options[0].key}
+    yield from {"no choice": {}, "a choice of nothing": {entry.id: None}, "a choice of a list": {entry.id: []}}.items()
+    yield "an input that nobody has", first | {"nonsense": 1}
+    for option in entry.options:
+        foreign = {own.id for other in entry.options for own in other.inputs} - {own.id for own in option.inputs}
+        for name in sorted(foreign):
+            yield f"{option.key} with {name}", {entry.id: option.key, name: 1}
+        for own in option.inputs:
+            for name, value in bad(own, None):
+                if value is not None:  # which means not set
+                    yield f"{option.key}, {own.id} {name}", {entry.id: option.key, own.id: value}
 
 
 def bad_numbers(entry: Any) -> Iterator[tuple[str, Any]]:
@@ -281,6 +299,13 @@ def odd(entry: Any, good: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"text {text[:12]!r}", text) for text in TEXTS if "\0" not in text and len(text) < 1000)
     elif kind == "COMBO":
         yield from ((f"choice {choice}", choice) for choice in entry.options[:8] if choice != good)
+    elif kind == "COMFY_DYNAMICCOMBO_V3":
+        for option in entry.options:
+            yield f"choice {option.key}", option.key
+            yield f"choice {option.key}, nothing set", {entry.id: option.key} | {own.id: None for own in option.inputs}
+            for own in option.inputs:
+                for name, value in odd(own, None):
+                    yield f"{option.key}, {own.id} {name}", {entry.id: option.key, own.id: value}
     elif kind == "AUDIO" and good is not None:
         wave = good["waveform"]
         yield from {

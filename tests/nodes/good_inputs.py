@@ -12,7 +12,7 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 from talking_portrait.models.face_motion import FaceMotion
-from talking_portrait.nodes import actalker, face, fantasytalking, older, portrait
+from talking_portrait.nodes import actalker, face, fantasytalking, loaders, portrait
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = 256
@@ -74,6 +74,8 @@ class Bench:
                 return table[node, entry.id]
         if node == "TalkingPortraitLoadFaceMotion":
             return str(self.motion_file)
+        if entry.io_type == "COMFY_DYNAMICCOMBO_V3":
+            return entry.options[0].key
         if entry.io_type == "COMBO":
             return entry.default if entry.default is not None else entry.options[0]
         if entry.io_type in ("FLOAT", "INT", "STRING", "BOOLEAN"):
@@ -148,15 +150,15 @@ class Bench:
 
     @cached_property
     def motion_engine(self) -> Any:
-        return older.LoadMotionEngine.execute("built-in").result[0]
+        return loaders.LoadMotionEngine.execute("built-in").result[0]
 
     @cached_property
     def takin(self) -> Any:
-        return older.LoadMotionEngine.execute("Takin-ADA", steps=1).result[0]
+        return loaders.LoadMotionEngine.execute({"engine": "Takin-ADA", "steps": 1}).result[0]
 
     @cached_property
     def portrait_renderer(self) -> Any:
-        return portrait.LoadPortraitRenderer.execute("built-in warp").result[0]
+        return loaders.LoadPortraitRenderer.execute("built-in warp").result[0]
 
     @cached_property
     def portrait(self) -> Any:

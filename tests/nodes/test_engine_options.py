@@ -16,7 +16,8 @@ from talking_portrait.models.takin.config import EMOTIONS as TAKIN_EMOTIONS
 from talking_portrait.models.takin.sampling import Guidance
 from talking_portrait.nodes.audio import GenerateFaceMotion
 from talking_portrait.nodes.emotion import EmotionNode
-from talking_portrait.nodes.older import ORDER, LoadMotionEngine, read_options
+from talking_portrait.nodes.loaders import LoadMotionEngine
+from talking_portrait.nodes.older import ORDER, LoadMotionEngineOfOneList, read_options
 from talking_portrait.nodes.registry import register_folders
 
 from ..models.motion_samples import change, driven, same
@@ -48,7 +49,7 @@ def running():
 
 def takin(**options):
     """The shipped network, of two steps."""
-    return LoadMotionEngine.execute("Takin-ADA", **{"steps": 2, **options}).result[0]
+    return LoadMotionEngine.execute({"engine": "Takin-ADA", "steps": 2, **options}).result[0]
 
 
 def spoken(engine, **amounts):
@@ -78,16 +79,19 @@ def test_an_option_reaches_the_engine_that_reads_it(monkeypatch, engine, option)
     seen = []
     loaded = replace(ENGINES[engine], load=lambda options: seen.append(options) or Listener(), files=())
     monkeypatch.setitem(ENGINES, engine, loaded)
-    LoadMotionEngine.execute(engine)
     values = {**OTHER, "takin_file": "shipped (tiny)", "speech_encoder": "built-in"}
-    LoadMotionEngine.execute(engine, **{option: values[option]})
-    assert seen[1][option] == values[option] and set(seen[0]) == set(READ[engine])
+    LoadMotionEngineOfOneList.execute(engine)
+    LoadMotionEngineOfOneList.execute(engine, **{option: values[option]})
+    LoadMotionEngine.execute(engine)
+    LoadMotionEngine.execute({"engine": engine, option: values[option]})
+    assert seen[0] == seen[2] and set(seen[0]) == set(READ[engine])
+    assert seen[1][option] == seen[3][option] == values[option]
 
 
 def test_all_unread_options_are_named_at_once():
     said = "steps is 7, but built-in does not read it. Set it back to 0, or choose KDTalker or JoyVASA or Takin-ADA. "
-    with pytest.raises(ValueError, match=f"Load Motion Engine: {said}emotion is happy.* Set it back to neutral"):
-        LoadMotionEngine.execute("built-in", steps=7, emotion="happy")
+    with pytest.raises(ValueError, match=rf"Load Motion Engine \(older\): {said}emotion is happy.* Set it back to neutral"):
+        LoadMotionEngineOfOneList.execute("built-in", steps=7, emotion="happy")
 
 
 @pytest.mark.parametrize(("given", "reason"), [
@@ -196,7 +200,7 @@ def answered(node, **given) -> bool | str:
     return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
 
-@pytest.mark.parametrize("node", [EmotionNode, LoadMotionEngine])
+@pytest.mark.parametrize("node", [EmotionNode, LoadMotionEngineOfOneList])
 def test_saved_workflows_with_other_names_still_load_and_the_menu_shows_one(node):
     menu = {entry.id: entry for entry in node.define_schema().inputs}["emotion"]
     assert set(menu.options) == set(EMOTIONS)

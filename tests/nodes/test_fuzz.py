@@ -98,10 +98,18 @@ def problem(node: Any, name: str, kind: str, outcome: str, said: str, must_fail:
         return f"without the node's name: {said}"
     if said.count(f"{schema.display_name}: ") > 1 or INTERNAL.search(said):
         return f"internal words: {said}"
+    if kind.startswith(tuple(option.key for option in choices(schema, name))):
+        name = kind.split(", ")[-1].split(" with ")[-1].split()[0]  # an input of the menu's choice
     if must_fail and not re.search(rf"\b{re.escape(name)}\b", said):
         return f"without the input's name: {said}"
     longest = max(map(len, said.splitlines()))  # missing files are listed, a line each
     return None if longest < 900 and len(said) < 2500 else f"too long: {said[:200]}"
+
+
+def choices(schema: Any, name: str) -> list:
+    """The choices of a menu that have inputs of their own."""
+    entry = next((entry for entry in schema.inputs if entry.id == name), None)
+    return entry.options if entry is not None and entry.io_type == "COMFY_DYNAMICCOMBO_V3" else []
 
 
 @pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])

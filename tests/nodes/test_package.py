@@ -18,7 +18,7 @@ def load(folder):
 folder, name, second, engine_pack = sys.argv[1:]
 runpy.run_path(folder + "/prestartup_script.py")
 assert load(engine_pack) and load(folder) and not load(second)
-menu = core.NODE_CLASS_MAPPINGS["TalkingPortraitLoadMotionEngine"].define_schema().inputs[0].options
+menu = [option.key for option in core.NODE_CLASS_MAPPINGS["TalkingPortraitMotionEngine"].define_schema().inputs[0].options]
 assert menu[0] == "built-in" and menu[-1] == "loudness jaw", menu
 import talking_portrait
 assert sys.modules[folder.replace(".", "_x_")] is sys.modules["talking_portrait"] is talking_portrait

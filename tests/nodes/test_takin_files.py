@@ -13,7 +13,7 @@ from talking_portrait.models.takin.config import TINY
 from talking_portrait.models.takin.hubert import hubert_name, hubert_state
 from talking_portrait.models.takin.network import TakinNet
 from talking_portrait.nodes.catalogue.engines import load_engine
-from talking_portrait.nodes.older import LoadMotionEngine
+from talking_portrait.nodes.loaders import LoadMotionEngine
 from transformers import HubertConfig, HubertModel
 
 
@@ -72,11 +72,12 @@ def test_what_does_not_belong_together_is_refused(files, chosen, reason):
 
 
 def test_the_menus_list_the_files_and_a_changed_file_is_read_again(files):
-    inputs = {entry.id: entry for entry in LoadMotionEngine.define_schema().inputs}
+    (menu,) = LoadMotionEngine.define_schema().inputs
+    inputs = {entry.id: entry for option in menu.options for entry in option.inputs}
     assert "mine.safetensors" in inputs["takin_file"].options and "hubert.safetensors" in inputs["speech_encoder"].options
-    given = {"takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors"}
-    before = LoadMotionEngine.fingerprint_inputs("Takin-ADA", **given)
+    given = {"engine": "Takin-ADA", "takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors"}
+    before = LoadMotionEngine.fingerprint_inputs(given)
     (files / "takin" / "mine.safetensors").touch()
     for chosen in (files / "takin" / "mine.safetensors", files / "audio_encoders" / "hubert.safetensors"):
         assert str(chosen) in [path for path, _ in before]
-    assert LoadMotionEngine.fingerprint_inputs("Takin-ADA", **given) != before
+    assert LoadMotionEngine.fingerprint_inputs(given) != before

@@ -16,6 +16,11 @@ from talking_portrait.tools.comfy_server import PromptError
 from torch import Tensor
 
 
+def chosen(menu: str, choice: str, **options: Any) -> dict[str, Any]:
+    """Inputs of a loader whose menu has this choice with these options of its own."""
+    return {menu: choice, **{f"{menu}.{name}": value for name, value in options.items()}}
+
+
 def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[str, Any]:
     """The built-in chain from picture and voice to a saved video; `changes` is node title -> inputs to set."""
     prompt = {
@@ -29,7 +34,7 @@ def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[st
             },
         },
         "audio": {"class_type": "LoadAudio", "inputs": {"audio": audio}},
-        "engine": {"class_type": "TalkingPortraitLoadMotionEngine", "inputs": {"engine": "built-in"}},
+        "engine": {"class_type": "TalkingPortraitMotionEngine", "inputs": {"engine": "built-in"}},
         "motion": {
             "class_type": "TalkingPortraitGenerateMotion",
             "inputs": {
@@ -115,7 +120,7 @@ def failure(server: Any, graph: dict[str, Any]) -> str:
 
 
 NEURAL_CHOICES = {
-    "TalkingPortraitLoadRenderer": ("LivePortrait",), "TalkingPortraitLoadMotionEngine": ("KDTalker", "JoyVASA"),
+    "TalkingPortraitLoadRenderer": ("LivePortrait",), "TalkingPortraitMotionEngine": ("KDTalker", "JoyVASA"),
 }  # fmt: skip
 NEURAL_LOADERS = ("TalkingPortraitLoadFantasyTalking", "TalkingPortraitLoadACTalker")
 

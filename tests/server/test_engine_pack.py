@@ -6,21 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .prompts import video_facts
+from .prompts import chosen, video_facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ENGINE, RENDERER = "TalkingPortraitLoadMotionEngine", "TalkingPortraitLoadRenderer"
+ENGINE, RENDERER = "TalkingPortraitMotionEngine", "TalkingPortraitLoadRenderer"
 SWAPS = {
     "its own nodes": {ENGINE: ("EnginePackLoudnessJaw", {"reach": 0.9}), RENDERER: ("EnginePackPuppetJaw", {})},
-    "our menus": {ENGINE: (ENGINE, {"engine": "loudness jaw"}), RENDERER: (RENDERER, {"renderer": "puppet jaw"})},
-}
+    "our menus": {
+        ENGINE: (ENGINE, chosen("engine", "loudness jaw", reach=0.9)), RENDERER: (RENDERER, chosen("renderer", "puppet jaw")),
+    },
+}  # fmt: skip
 
 
 def test_both_stand_in_our_menus_behind_our_own(server):
     known = server.get("/object_info")
     for node, name, new in ((ENGINE, "engine", "loudness jaw"), (RENDERER, "renderer", "puppet jaw")):
         menu = known[node]["input"]["required"][name]
-        assert menu[1]["options"][0].startswith("built-in") and menu[1]["options"][-1] == new
+        keys = [option["key"] for option in menu[1]["options"]]
+        assert keys[0].startswith("built-in") and keys[-1] == new
         assert new in menu[1]["tooltip"]
 
 

@@ -8,7 +8,7 @@ import torch
 from talking_portrait.tools.convert_joyvasa import convert
 from talking_portrait.tools.random_joyvasa import SMALL, write
 
-from .prompts import failure, talking_prompt, video_facts, write_wav
+from .prompts import chosen, failure, talking_prompt, video_facts, write_wav
 
 FILES = ("motion_generator_hubert_chinese.pt", "motion_template.pkl")
 
@@ -29,7 +29,7 @@ def voice(server, tmp_path_factory) -> str:
 
 
 def prompt(voice: str, **engine) -> dict:
-    return talking_prompt("talking_portrait_astronaut.png", voice, engine={"engine": "JoyVASA", **engine})
+    return talking_prompt("talking_portrait_astronaut.png", voice, engine=chosen("engine", "JoyVASA", **engine))
 
 
 def test_a_film_with_the_built_in_renderer(server, joyvasa, voice):

@@ -14,14 +14,14 @@ from safetensors.torch import load_file, save_file
 from talking_portrait.models.video_stream import VideoStreamWriter
 from talking_portrait.tools import random_joyvasa
 
-from .prompts import failure, neural_stages, talking_prompt, video_facts, write_wav
+from .prompts import chosen, failure, neural_stages, talking_prompt, video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 2
 SECONDS = FRAMES / 25
 # Where a CPU has no bf16 arithmetic it is emulated, and two frames take many minutes.
 HALF = "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
-LOADERS = {"TalkingPortraitLoadRenderer": "LivePortrait", "TalkingPortraitLoadMotionEngine": "KDTalker"}
+LOADERS = {"TalkingPortraitLoadRenderer": "LivePortrait", "TalkingPortraitMotionEngine": "KDTalker"}
 NEURAL = sorted(path for path in (ROOT / "workflows").glob("*.json") if neural_stages(path) & LOADERS.keys())
 
 
@@ -45,7 +45,7 @@ def short_inputs(server, tmp_path_factory) -> dict[str, str]:
 def neural_prompt(files: dict[str, str], **changes) -> dict:
     """The whole chain with KDTalker and LivePortrait."""
     prompt = talking_prompt(files["LoadImage"], files["LoadAudio"])
-    prompt["engine"]["inputs"] |= {"engine": "KDTalker", "steps": 2}
+    prompt["engine"]["inputs"] = chosen("engine", "KDTalker", steps=2)
     prompt["motion"]["inputs"]["portrait"] = ["portrait", 0]
     prompt["renderer"]["inputs"]["renderer"] = "LivePortrait"
     for title, inputs in changes.items():
@@ -114,7 +114,7 @@ def test_either_stage_swaps_alone(server, random_weights, short_inputs, stage):
 
 
 def test_half_precision_and_the_face_alone(server, random_weights, short_inputs):
-    prompt = neural_prompt(short_inputs, renderer={"precision": HALF})
+    prompt = neural_prompt(short_inputs, renderer={"renderer.precision": HALF})
     prompt["animation"] = {
         "class_type": "TalkingPortraitLivePortraitAnimation",
         "inputs": {
@@ -201,7 +201,7 @@ def taken_away(random_weights):
                                   "kdtalker/KDTalker.pth", "kdtalker/wav2lip.pth", "kdtalker/norm.npz"])  # fmt: skip
 def test_a_missing_file_is_named(server, short_inputs, taken_away, name):
     path = taken_away(name)
-    message = failure(server, neural_prompt(short_inputs, engine={"steps": 3}, renderer={"precision": "fp32"}))
+    message = failure(server, neural_prompt(short_inputs, engine={"engine.steps": 3}, renderer={"renderer.precision": "fp32"}))
     assert path.name in message and f"ComfyUI/models/{path.parent.name}/" in message and "licence" in message
     assert "https://" in message
 
@@ -209,7 +209,7 @@ def test_a_missing_file_is_named(server, short_inputs, taken_away, name):
 def test_a_wrong_file_says_what_it_is(server, short_inputs, taken_away):
     path = taken_away("liveportrait/spade_generator.safetensors")
     save_file(load_file(path.with_name("warping_module.safetensors")), path)
-    message = failure(server, neural_prompt(short_inputs, renderer={"precision": "fp32"}))
+    message = failure(server, neural_prompt(short_inputs, renderer={"renderer.precision": "fp32"}))
     assert "spade_generator.safetensors" in message and "looks like the warping module" in message
 
 
@@ -218,7 +218,7 @@ def test_missing_keys_are_counted(server, short_inputs, taken_away):
     state = load_file(path.with_name(path.name + ".hidden"))
     del state["fourth.bias"]
     save_file(state, path)
-    message = failure(server, neural_prompt(short_inputs, renderer={"precision": "fp32"}))
+    message = failure(server, neural_prompt(short_inputs, renderer={"renderer.precision": "fp32"}))
     assert "warping_module.safetensors" in message and "1 tensors are missing" in message and "fourth.bias" in message
 
 

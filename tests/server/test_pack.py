@@ -21,15 +21,24 @@ def test_every_node_is_loaded(server):
     assert len(documented) >= 15
 
 
+def all_inputs(declared: dict, before: str = ""):
+    """(name, what is declared) of every input, also of those that a menu's choice has."""
+    for group in ("required", "optional"):
+        for name, spec in declared.get(group, {}).items():
+            yield before + name, spec
+            if spec[0] == "COMFY_DYNAMICCOMBO_V3":
+                for option in spec[1]["options"]:
+                    yield from all_inputs(option["inputs"], f"{before}{name} {option['key']}: ")
+
+
 def test_every_input_and_output_has_a_tooltip(server):
     missing = []
     for name, info in our_nodes(server).items():
         assert info["description"], f"{name} has no description"
         assert info["category"].startswith("talking portrait/"), name
-        for group in ("required", "optional"):
-            for key, spec in info["input"].get(group, {}).items():
-                if not (len(spec) > 1 and spec[1].get("tooltip")):
-                    missing.append(f"{name}.{key}")
+        for key, spec in all_inputs(info["input"]):
+            if not (len(spec) > 1 and spec[1].get("tooltip")):
+                missing.append(f"{name}.{key}")
         missing += [f"{name} output {i}" for i, tip in enumerate(info["output_tooltips"]) if not tip]
     assert not missing
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from talking_portrait.tools.comfy_server import PromptError
 
-from .prompts import talking_prompt, video_facts, write_wav
+from .prompts import chosen, talking_prompt, video_facts, write_wav
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
@@ -28,8 +28,14 @@ def takin(server, tmp_path):
 
     def prompt(seconds: float, **options) -> dict:
         audio = server.add_input(write_wav(tmp_path / f"voice_{seconds:g}.wav", voice(seconds), RATE))
-        return talking_prompt(image, audio, engine={"engine": "Takin-ADA", "steps": 2} | options)
+        return talking_prompt(image, audio, engine=chosen("engine", "Takin-ADA", **{"steps": 2} | options))
 
+    return prompt
+
+
+def hears_all(prompt: dict) -> dict:
+    """The same prompt with the built-in engine."""
+    prompt["engine"]["inputs"] = {"engine": "built-in"}
     return prompt
 
 
@@ -103,7 +109,7 @@ def test_a_stream_is_the_same_film_and_is_seen_before_all_was_heard(server, taki
 
 def test_an_engine_that_cannot_stream_is_refused(server, takin):
     with pytest.raises(PromptError, match="motion_engine is built-in, which hears the whole sound"):
-        server.run(stream_prompt(takin(0.5, engine="built-in", steps=0)))
+        server.run(stream_prompt(hears_all(takin(0.5))))
 
 
 def test_a_live_voice_goes_on_from_its_state(server, takin):
@@ -136,7 +142,7 @@ def test_a_live_voice_goes_on_from_its_state(server, takin):
 
 
 def test_an_emotion_on_the_built_in_engine_s_motion(server, takin):
-    graph = takin(1.0, engine="built-in", steps=0)
+    graph = hears_all(takin(1.0))
     calm = film(server, graph)
     graph["emotion"] = {
         "class_type": "TalkingPortraitEmotion",

@@ -37,8 +37,8 @@ The shipped network was trained on synthetic speech and rule-made faces. Two way
 def _takin() -> Draft:
     nodes = {**find_face(), **speak(), **render("11", 1160)}
     nodes["5"] = NodeDraft(
-        "TalkingPortraitLoadMotionEngine",
-        {"engine": "Takin-ADA", "steps": 0, "emotion": "neutral", "emotion_intensity": 1.0}, nodes["5"].pos,
+        "TalkingPortraitMotionEngine",
+        {"engine": "Takin-ADA", "engine.steps": 10, "engine.emotion": "neutral", "engine.emotion_intensity": 1.0}, nodes["5"].pos,
     )  # fmt: skip
     nodes["11"] = NodeDraft(
         "TalkingPortraitEmotion",
@@ -65,7 +65,7 @@ def _takin() -> Draft:
 def _joyvasa() -> Draft:
     nodes = {**find_face(), **speak(), **render("6", 800)}
     neural_loaders(nodes, engine=False)
-    nodes["5"] = NodeDraft("TalkingPortraitLoadMotionEngine", {"engine": "JoyVASA", "steps": 0}, nodes["5"].pos)
+    nodes["5"] = NodeDraft("TalkingPortraitMotionEngine", {"engine": "JoyVASA", "engine.steps": 0}, nodes["5"].pos)
     nodes["11"] = animation(800, 420)
     film = {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}
     nodes["9"] = NodeDraft("TalkingPortraitRenderVideo", film, (1160, 80), (300, 420))
@@ -83,6 +83,7 @@ def _joyvasa() -> Draft:
 
 
 ENGINES = ("built-in", "KDTalker", "JoyVASA", "Takin-ADA")
+STEPS = {"KDTalker": {"engine.steps": 10}, "JoyVASA": {"engine.steps": 0}, "Takin-ADA": {"engine.steps": 10}}
 
 
 def _compared() -> Draft:
@@ -96,7 +97,7 @@ def _compared() -> Draft:
         row, first = 80 + 420 * number, 10 * (number + 1)
         models = page_models(["liveportrait.motion"]) if engine == "KDTalker" else []
         nodes[str(first)] = NodeDraft(
-            "TalkingPortraitLoadMotionEngine", {"engine": engine, "steps": 0}, (800, row), title=engine, models=models
+            "TalkingPortraitMotionEngine", {"engine": engine} | STEPS.get(engine, {}), (800, row), title=engine, models=models
         )
         nodes[str(first + 1)] = NodeDraft(
             "TalkingPortraitGenerateMotion",

@@ -37,10 +37,10 @@ eyes and head from the other, and fits the lengths.
 def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
     """Turn the loaders of a draft to the neural stages, with their downloads for the page."""
     place = nodes["7"].pos
-    inputs = {"renderer": "LivePortrait", "precision": "auto", "framing": "LivePortrait"}
+    inputs = {"renderer": "LivePortrait", "renderer.precision": "auto", "renderer.framing": "LivePortrait"}
     nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS))
     if engine:
-        nodes["5"] = NodeDraft("TalkingPortraitLoadMotionEngine", {"engine": "KDTalker"}, nodes["5"].pos)
+        nodes["5"] = NodeDraft("TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 0}, nodes["5"].pos)
         nodes["6"].inputs["portrait"] = ["8", 0]
 
 

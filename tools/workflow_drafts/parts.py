@@ -79,7 +79,7 @@ def speak() -> dict[str, NodeDraft]:
     """Voice -> motion: nodes 4 to 6."""
     return {
         "4": NodeDraft("LoadAudio", {"audio": SPEECH_FILE}, (40, 560), (300, 140)),
-        "5": NodeDraft("TalkingPortraitLoadMotionEngine", {"engine": "built-in"}, (420, 560)),
+        "5": NodeDraft("TalkingPortraitMotionEngine", {"engine": "built-in"}, (420, 560)),
         "6": NodeDraft(
             "TalkingPortraitGenerateMotion",
             {
@@ -98,7 +98,7 @@ def render(motion: str, column: int) -> dict[str, NodeDraft]:
         "8": NodeDraft(
             "TalkingPortraitPrepare",
             {"renderer": ["7", 0], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0},
-            (column, 200),
+            (column, 220),
         ),
         "9": NodeDraft(
             "TalkingPortraitRenderVideo",
