@@ -21,8 +21,8 @@ def menu_of(entries: Mapping[str, Entry], name: str) -> io.DynamicCombo.Input:
 
 
 def about(entries: Mapping[str, Entry]) -> str:
-    """What each entry is, and whose files it takes."""
-    return " ".join(f"{entry.id}: {entry.about}" for entry in entries.values())
+    """What each entry is, and what its licence is."""
+    return " ".join(f"{entry.id}: {entry.about}" + (f" ({entry.licence})" if entry.licence else "") for entry in entries.values())
 
 
 def input_of(option: Option) -> Any:
