@@ -40,7 +40,7 @@ def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
     inputs = {"renderer": "LivePortrait", "renderer.precision": "auto", "renderer.framing": "LivePortrait"}
     nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS))
     if engine:
-        nodes["5"] = NodeDraft("TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 0}, nodes["5"].pos)
+        nodes["5"] = NodeDraft("TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 10}, nodes["5"].pos)
         nodes["6"].inputs["portrait"] = ["8", 0]
 
 
