@@ -29,8 +29,8 @@ from torch.utils._pytree import tree_leaves
 comfy.cli_args.args.cpu = True
 comfy.cli_args.args.use_pytorch_cross_attention = True
 
-from talking_portrait.models.actalker import parallel_control_mamba  # noqa: E402
-from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config  # noqa: E402
+from talking_portrait.models.actalker import parallel_control_mamba
+from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 
 CONTEXT = 1024
 FULL = ((512, 25), (576, 25), (640, 25))  # pixels, frames

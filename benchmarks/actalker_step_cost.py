@@ -22,18 +22,18 @@ from torch import Tensor, nn
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from comfy.ldm.modules.attention import optimized_attention  # noqa: E402
-from talking_portrait.models.actalker import attention  # noqa: E402
-from talking_portrait.models.actalker.attention import (  # noqa: E402
+from comfy.ldm.modules.attention import optimized_attention
+from talking_portrait.models.actalker import attention
+from talking_portrait.models.actalker.attention import (
     ADAPTER_SCALE,
     OPTION,
     ControlledCrossAttention,
     ControlledTransformer,
     Streams,
 )
-from talking_portrait.models.actalker.parallel_control_mamba import ParallelControlMamba  # noqa: E402
-from talking_portrait.models.actalker.regions import Regions  # noqa: E402
-from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config  # noqa: E402
+from talking_portrait.models.actalker.parallel_control_mamba import ParallelControlMamba
+from talking_portrait.models.actalker.regions import Regions
+from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 
 CONTEXT, FRAMES, SIDE, TURNS = 1024, 4, 16, 2  # SIDE of the latent
 BRANCHES = {"sound alone": 3, "sound and motion": 4}

@@ -20,24 +20,24 @@ from safetensors import safe_open
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine  # noqa: E402
-from talking_portrait.models.builtin.speech_net import build_speech_net  # noqa: E402
-from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
-from talking_portrait.models.joyvasa.checkpoint import joyvasa_state  # noqa: E402
-from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions  # noqa: E402
-from talking_portrait.models.joyvasa.motion import MotionTemplate  # noqa: E402
-from talking_portrait.models.joyvasa.network import build_joyvasa  # noqa: E402
-from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder  # noqa: E402
-from talking_portrait.models.kdtalker.denoiser import KDTalkerDenoiser  # noqa: E402
-from talking_portrait.models.kdtalker.engine import KDTalkerEngine  # noqa: E402
-from talking_portrait.models.kdtalker.motion import MotionStatistics  # noqa: E402
-from talking_portrait.models.liveportrait.checkpoint import FILES  # noqa: E402
-from talking_portrait.models.published_weights import WEIGHTS, weight_path  # noqa: E402
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions  # noqa: E402
-from talking_portrait.models.takin.features import builtin_encoder_name  # noqa: E402
-from talking_portrait.models.takin.network import build_takin  # noqa: E402
-from talking_portrait.tools import random_joyvasa, random_weights  # noqa: E402
-from talking_portrait.tools.talking_faces import people  # noqa: E402
+from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
+from talking_portrait.models.engine import MotionSettings, Speech
+from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
+from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
+from talking_portrait.models.joyvasa.motion import MotionTemplate
+from talking_portrait.models.joyvasa.network import build_joyvasa
+from talking_portrait.models.kdtalker.engine import KDTalkerEngine
+from talking_portrait.models.kdtalker.motion import MotionStatistics
+from talking_portrait.models.kdtalker.network import KDTalkerDenoiser
+from talking_portrait.models.liveportrait.checkpoint import FILES
+from talking_portrait.models.speech.speech_net import build_speech_net
+from talking_portrait.models.speech.wav2lip import AudioEncoder
+from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
+from talking_portrait.models.takin.features import builtin_encoder_name
+from talking_portrait.models.takin.network import build_takin
+from talking_portrait.models.weights.published import WEIGHTS, weight_path
+from talking_portrait.tools import random_joyvasa, random_weights
+from talking_portrait.training.data.talking_faces import people
 
 ROOT = Path(__file__).resolve().parent.parent
 TURNS = 3

@@ -23,14 +23,14 @@ from torch.utils.flop_counter import FlopCounterMode
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 comfy.cli_args.args.use_pytorch_cross_attention = True
 
-import comfy.ops  # noqa: E402
-from comfy.ldm.wan.model import WanAttentionBlock  # noqa: E402
-from talking_portrait.models.fantasytalking import attention  # noqa: E402
-from talking_portrait.models.fantasytalking.attention import OPTION, AudioContext, with_audio  # noqa: E402
-from talking_portrait.models.fantasytalking.keys import KeptKeys, numbered, tables_of  # noqa: E402
-from talking_portrait.models.fantasytalking.network import BlockAudio  # noqa: E402
-from talking_portrait.models.fantasytalking.timing import samples_of, token_count  # noqa: E402
-from talking_portrait.models.fantasytalking.windows import audio_windows  # noqa: E402
+import comfy.ops
+from comfy.ldm.wan.model import WanAttentionBlock
+from talking_portrait.models.fantasytalking import attention
+from talking_portrait.models.fantasytalking.attention import OPTION, AudioContext, with_audio
+from talking_portrait.models.fantasytalking.keys import KeptKeys, numbered, tables_of
+from talking_portrait.models.fantasytalking.network import BlockAudio
+from talking_portrait.models.fantasytalking.timing import samples_of, token_count
+from talking_portrait.models.fantasytalking.windows import audio_windows
 
 WIDTH, HIDDEN, HEADS, SOUND, TEXT, SEEN, TURNS = 5120, 13824, 40, 2048, 512, 257, 3
 FULL = {"side": 512, "frames": 81}

@@ -19,12 +19,12 @@ import torch
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from talking_portrait.models.engine import MotionSettings, Speech  # noqa: E402
-from talking_portrait.models.joyvasa.checkpoint import joyvasa_state  # noqa: E402
-from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions  # noqa: E402
-from talking_portrait.models.joyvasa.motion import MotionTemplate  # noqa: E402
-from talking_portrait.models.joyvasa.network import build_joyvasa  # noqa: E402
-from talking_portrait.tools.random_joyvasa import PUBLISHED, model_state, template  # noqa: E402
+from talking_portrait.models.engine import MotionSettings, Speech
+from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
+from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
+from talking_portrait.models.joyvasa.motion import MotionTemplate
+from talking_portrait.models.joyvasa.network import build_joyvasa
+from talking_portrait.tools.random_joyvasa import PUBLISHED, model_state, template
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PEERS = {"50 steps": JoyVASAOptions(), "10 steps": JoyVASAOptions(steps=10), "50 steps, guidance 1": JoyVASAOptions(guidance=1.0)}

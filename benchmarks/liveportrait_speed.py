@@ -19,11 +19,11 @@ import torch
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from plain_liveportrait import PlainRenderer  # noqa: E402
-from talking_portrait.models.liveportrait.checkpoint import FILES  # noqa: E402
-from talking_portrait.models.liveportrait.generator import SpadeGenerator  # noqa: E402
-from talking_portrait.models.liveportrait.warping import WarpingModule, WarpSource  # noqa: E402
-from talking_portrait.tools.random_weights import liveportrait_states  # noqa: E402
+from plain_liveportrait import PlainRenderer
+from talking_portrait.models.liveportrait.checkpoint import FILES
+from talking_portrait.models.liveportrait.generator import SpadeGenerator
+from talking_portrait.models.liveportrait.warping import WarpingModule, WarpSource
+from talking_portrait.tools.random_weights import liveportrait_states
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TOLERANCE = 1e-3  # of a picture in 0..1, float32: a quarter of an 8-bit step

@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 
 comfy.cli_args.args.cpu = True
-from talking_portrait.models.builtin.face.weights import load_face_detector, load_person_segmenter  # noqa: E402
-from talking_portrait.models.builtin.warp import WarpRenderer  # noqa: E402
-from talking_portrait.models.builtin.warp.head import head_displacement  # noqa: E402
-from talking_portrait.models.builtin.warp.renderer import base_grid, sample  # noqa: E402
-from talking_portrait.models.face_landmarks import landmarks_in_pixels  # noqa: E402
-from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve  # noqa: E402
-from talking_portrait.models.portrait import FaceLandmarks478  # noqa: E402
+from talking_portrait.models.builtin.warp import WarpRenderer
+from talking_portrait.models.builtin.warp.head import head_displacement
+from talking_portrait.models.builtin.warp.renderer import base_grid, sample
+from talking_portrait.models.face.landmarks import landmarks_in_pixels
+from talking_portrait.models.face.weights import load_face_detector, load_person_segmenter
+from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
+from talking_portrait.models.portrait import FaceLandmarks478
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES, BATCH = 60, 2

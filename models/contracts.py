@@ -130,7 +130,7 @@ class Entry:
     """An entry of a loader's menu. id: its name there and in workflows. about: a plain sentence for artists.
 
     load: options by name -> the engine or renderer; ValueError in words. It gets a value for each of `options`.
-    files: what it cannot work without: keys of models/published_weights.py ("key/animal" for the edition for animals), or
+    files: what it cannot work without: keys of models/weights/published.py ("key/animal" for the edition for animals), or
     (ComfyUI's model folder, file). Missing ones are told all at once before `load`. licence: of those files.
     """
 

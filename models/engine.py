@@ -12,7 +12,7 @@ from torch import Tensor
 from .face_motion import FaceMotion
 from .face_motion.intensity import scale_intensity
 from .face_motion.mix import blend
-from .sound import mono
+from .speech.sound import mono
 
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
 Progress = Callable[[int, int], None]  # progress(done, total) in every loop; it may raise to cancel

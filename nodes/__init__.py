@@ -22,7 +22,7 @@ from . import (
     portrait,
     stream,
 )
-from .registry import register_folders
+from .catalogue.weight_files import register_folders
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 

@@ -14,20 +14,20 @@ from ..models.actalker.core_model import core_state, load_core_model
 from ..models.actalker.pictures import expression_picture, frames_at, frames_shown, head_box, head_picture
 from ..models.actalker.streams import motion_stream, speech_stream
 from ..models.engine import frame_rate
-from ..models.face_following import follow_face, missing_text
-from ..models.face_landmarks import check_upright
-from ..models.sound import mono
+from ..models.face.following import follow_face, missing_text
+from ..models.face.landmarks import check_upright
+from ..models.speech.sound import mono
 from . import actalker_conditioning, actalker_sampling
 from .actalker_parts import AUDIO, CATEGORY, LOAD, VIDEO, AudioStreamType, MotionStreamType, actalker_part
 from .audio import single_clip
+from .catalogue.loading import converted, read_weights, ready_together
+from .catalogue.shared_models import shared
+from .catalogue.weight_files import chosen_file, chosen_fingerprint, weights_fingerprint
 from .face import to_uint8
 from .gates import Node
 from .liveportrait import shown_at
-from .loading import converted, read_weights, ready_together
 from .portrait import check_same_size
 from .progress import ticker
-from .registry import chosen_file, chosen_fingerprint, weights_fingerprint
-from .shared_models import shared
 
 PRECISIONS = {
     "default": None, "fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32, "fp8_e4m3fn": torch.float8_e4m3fn,

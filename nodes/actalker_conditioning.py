@@ -9,15 +9,15 @@ from ..models.actalker.core_model import AS_TRAINED, Liveliness
 from ..models.actalker.geometry import working_size
 from ..models.actalker.pictures import FPS, face_box, face_box_picture, identity_picture, portrait_picture, region_mask
 from ..models.actalker.regions import Regions, level_region
-from ..models.face_landmarks import select_face
+from ..models.face.landmarks import select_face
+from ..models.face.regions import region_masks
 from ..models.face_motion.curve import EXAMPLE, Curve
-from ..models.face_regions import region_masks
 from .actalker_parts import CATEGORY, CONDITION, AudioStreamType, MotionStreamType, actalker_part
+from .catalogue.loading import ready_together
+from .catalogue.weight_files import weights_fingerprint
 from .face import to_uint8
 from .gates import Node
-from .loading import ready_together
 from .portrait import check_same_size, single_mask, single_picture
-from .registry import weights_fingerprint
 
 SEPARATE, OFFICIAL = "each in its region", "official"
 FEATHER = 16.0

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
-from ..models.actalker.whisper_features import WhisperTiny
-from .loading import LoadedModel, load_shared
-from .registry import find_weight
+from ..models.speech.whisper import WhisperTiny
+from .catalogue.loading import LoadedModel, load_shared
+from .catalogue.weight_files import find_weight
 
 CATEGORY = "talking portrait/actalker"
 LOAD, AUDIO, VIDEO, CONDITION = "Load ACTalker", "ACTalker Audio", "ACTalker Motion from Video", "ACTalker Conditioning"

@@ -8,9 +8,9 @@ import torch
 from comfy_api.latest import io
 from comfy_extras.mediapipe.face_geometry import transformation_matrix_from_detection
 
-from ..models.builtin.face.weights import load_face_detector
-from ..models.face_landmarks import box_groups, frame_numbers
-from ..models.face_regions import MISSING_MODES, region_masks
+from ..models.face.landmarks import box_groups, frame_numbers
+from ..models.face.regions import MISSING_MODES, region_masks
+from ..models.face.weights import load_face_detector
 from .gates import Node
 from .progress import ticker
 

@@ -7,14 +7,14 @@ from ..models.fantasytalking.audio import FITS, normalised, segment
 from ..models.fantasytalking.guidance import SHIFT, Share, sigmas, with_audio_guidance
 from ..models.fantasytalking.patch import patched, with_audio_condition, with_face_condition
 from ..models.fantasytalking.picture import prepared_picture
-from ..models.fantasytalking.speech_encoder import MARK, encode_float32
 from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, whole_frames
 from ..models.fantasytalking.windows import audio_windows
-from ..models.sound import mono
+from ..models.speech.sound import mono
+from ..models.speech.wav2vec2 import MARK, encode_float32
 from .audio import single_clip
+from .catalogue.loading import LoadedModel
 from .fantasytalking_loaders import CATEGORY, ENCODER, FantasyTalkingType, LoadFantasyTalking, LoadSpeechEncoder
 from .gates import Node
-from .loading import LoadedModel
 
 
 class FantasyTalkingAudio(Node):

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
-from ..models.face_following import follow_face
-from ..models.face_landmarks import select_face
+from ..models.face.following import follow_face
+from ..models.face.landmarks import select_face
 from ..models.fantasytalking.carrier import Identity
 from ..models.fantasytalking.face import aligned_face
 from ..models.fantasytalking.identity import SCALE, build_identity, identity_state
@@ -15,14 +15,14 @@ from ..models.fantasytalking.motion_measure import BODY, FACE, body_intensity, f
 from ..models.fantasytalking.patch import with_identity, with_intensity
 from ..models.fantasytalking.people import body_of_face
 from .actalker_parts import actalker_part
+from .catalogue.loading import load_shared
+from .catalogue.weight_files import chosen_file, chosen_fingerprint, weights_fingerprint
 from .fantasytalking_loaders import CATEGORY, casting
 from .gates import Node
-from .loading import load_shared
 from .portrait import check_same_size, single_picture
-from .registry import chosen_file, chosen_fingerprint, weights_fingerprint
 
 IDENTITY_NODE, INTENSITY_NODE, MEASURE = "FantasyTalking Identity", "FantasyTalking Intensity", "Measure Motion Intensity"
-UNPUBLISHED = "The authors published no such weights; tools/train_fantasytalking_extras.py makes them."
+UNPUBLISHED = "The authors published no such weights; training/fantasytalking/train_extras.py makes them."
 
 
 def extras_file() -> io.Combo.Input:

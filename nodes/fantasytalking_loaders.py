@@ -9,11 +9,11 @@ from comfy_api.latest import io
 
 from ..models.fantasytalking.checkpoint import fantasytalking_state
 from ..models.fantasytalking.network import build_fantasytalking
-from ..models.fantasytalking.speech_encoder import check_is_960h, load_base_encoder
+from ..models.speech.wav2vec2 import check_is_960h, load_base_encoder
+from .catalogue.loading import Builder, converted, load_shared, read_weights
+from .catalogue.shared_models import shared
+from .catalogue.weight_files import chosen_file, chosen_fingerprint
 from .gates import Node
-from .loading import Builder, converted, load_shared, read_weights
-from .registry import chosen_file, chosen_fingerprint
-from .shared_models import shared
 
 CATEGORY = "talking portrait/fantasytalking"
 FantasyTalkingType = io.Custom("FANTASYTALKING")

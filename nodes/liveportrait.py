@@ -7,15 +7,15 @@ import torch
 from comfy_api.latest import InputImpl, io, ui
 
 from ..models.engine import frame_rate
-from ..models.face_following import follow_face, missing_text
-from ..models.face_landmarks import check_upright
+from ..models.face.following import follow_face, missing_text
+from ..models.face.landmarks import check_upright
 from ..models.face_motion.mix import add
 from ..models.face_motion.time import sample_motion
-from ..models.frame_times import even_positions, frame_times
 from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_policy
 from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
 from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
 from ..models.liveportrait.video_motion import smoothed, video_motion
+from ..models.media.frame_times import even_positions, frame_times
 from .catalogue.renderers import liveportrait_model
 from .gates import Node
 from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches

@@ -6,9 +6,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..models.engine import frame_rate
-from ..models.face_following import follow_face
+from ..models.face.following import follow_face
 from ..models.face_motion import FaceMotion
-from ..models.lip_sync import lip_sync, loudness_per_frame, opening_of_landmarks, opening_of_motion
+from ..models.media.lip_sync import lip_sync, loudness_per_frame, opening_of_landmarks, opening_of_motion
 from .gates import Node
 
 CATEGORY = "talking portrait/measure"

@@ -6,8 +6,8 @@ from comfy_api.latest import io
 from ..models.contracts import MotionEngine, SpokenMotion, StreamingEngine, members
 from ..models.engine import MotionSettings
 from ..models.generation import given_motion
+from ..models.media.video_stream import VideoStreamWriter
 from ..models.takin.engine import joined
-from ..models.video_stream import VideoStreamWriter
 from .audio import CATEGORY, single_speech
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node

@@ -2,7 +2,7 @@
 
     pip download mediapipe==0.10.21 --no-deps
     pip install --target TFLITE tflite==2.18.0 flatbuffers
-    PYTHONPATH=TFLITE python3 run.py python tools/convert_face_nets.py mediapipe-0.10.21-*.whl
+    PYTHONPATH=TFLITE python3 run.py python -m talking_portrait.tools.convert_face_nets mediapipe-0.10.21-*.whl
 
 Holds: both face detectors in the key layout that ComfyUI's own MediaPipe node expects, the attention mesh, the person
 segmentation, the landmark topology, and a mean face. All weights are stored in fp16, as the wheel holds them.
@@ -25,9 +25,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 comfy.cli_args.args.cpu = True
-from comfy_extras.mediapipe.face_landmarker import BlazeFace, BlazeFaceFullRange  # noqa: E402
-from talking_portrait.models.builtin.face.mesh import FaceMeshNet  # noqa: E402
-from talking_portrait.models.builtin.face.person import PersonNet  # noqa: E402
+from comfy_extras.mediapipe.face_landmarker import BlazeFace, BlazeFaceFullRange
+
+from ..models.face.mesh import FaceMeshNet
+from ..models.face.person import PersonNet
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "builtin" / "weights" / "face_nets.safetensors"
 MODULES = "mediapipe/modules/"

@@ -1,6 +1,6 @@
 """Make safetensors and JSON of JoyVASA's two published files, which are pickles; nothing in them is run.
 
-    python3 run.py python tools/convert_joyvasa.py CHECKPOINT.pt TEMPLATE.pkl COMFYUI_MODELS_FOLDER
+    python3 run.py python -m talking_portrait.tools.convert_joyvasa CHECKPOINT.pt TEMPLATE.pkl COMFYUI_MODELS_FOLDER
 
 The engine also reads the pickles themselves, with the same restricted readers. Converted files load a little faster, and
 people who take no pickles at all can keep these.
@@ -11,9 +11,10 @@ import json
 from pathlib import Path
 
 from safetensors.torch import save_file
-from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
-from talking_portrait.models.joyvasa.motion import read_template
-from talking_portrait.models.safe_pickle import load_tensors
+
+from ..models.joyvasa.checkpoint import joyvasa_state
+from ..models.joyvasa.motion import read_template
+from ..models.weights.safe_files import load_tensors
 
 
 def convert(checkpoint: Path, template: Path, models: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Compare the pack's networks with golden data: `python3 run.py python tools/goldens.py DIR...`
+"""Compare the pack's networks with golden data: `python3 run.py python -m talking_portrait.tools.goldens DIR...`
 
 Every *.golden.json under the folders is computed again from the weights, inputs and salt that the file declares, and each of its
 outputs gets one line: file, output, largest absolute error, tolerance, pass or fail. An output that nothing computes is "not
@@ -24,7 +24,7 @@ from torch import Tensor
 # The cases use core's Wan model, and with it ComfyUI, which would look for an NVIDIA driver.
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from talking_portrait.tools.golden_cases import CASES, FINISHED_STAGES, tolerance  # noqa: E402
+from .golden_cases import CASES, FINISHED_STAGES, tolerance
 
 COPIES = Path(__file__).resolve().parent.parent / "tests" / "data" / "goldens"
 TABLES = (  # parts of a golden file that are results, but not among its outputs

@@ -1,6 +1,6 @@
 """Write the documents that are made from data: docs/EVIDENCE.md from benchmarks/results, docs/WEIGHTS.md from the table of weights.
 
-    python3 run.py python tools/make_documents.py
+    python3 run.py python -m talking_portrait.tools.make_documents
 
 A test says when they are stale.
 """
@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from talking_portrait.models.published_weights import markdown_table
+from ..models.weights.published import markdown_table
 
 PACK = Path(__file__).resolve().parent.parent
 RESULTS, DOCS = PACK / "benchmarks" / "results", PACK / "docs"
 MAKERS = {  # results whose script has another name
-    "actalker_mask_drop": "tools/train_actalker_tiny.py",
-    "fantasytalking_extras": "tools/train_fantasytalking_extras.py",
-    "speech_net": "tools/evaluate_speech_net.py",
-    "speech_net_without_slt": "tools/evaluate_speech_net.py",
-    "takin": "tools/takin_evaluate.py",
-    "takin_stage1": "tools/stage1_proof.py",
-    "verify_clips": "tools/verify_clips.py",
+    "actalker_mask_drop": "training/actalker/train_tiny.py",
+    "fantasytalking_extras": "training/fantasytalking/train_extras.py",
+    "speech_net": "training/speech_net/evaluate.py",
+    "speech_net_without_slt": "training/speech_net/evaluate.py",
+    "takin": "training/takin/evaluate.py",
+    "takin_stage1": "training/takin/stage1_proof.py",
+    "verify_clips": "training/speech_net/verify_clips.py",
 }
 LONGEST_LIST = 6  # numbers of a curve that a table shows
 
@@ -35,10 +35,17 @@ def evidence() -> str:
     ]
     for path in sorted(RESULTS.glob("*.json")):
         script = MAKERS.get(path.stem, f"benchmarks/{path.stem}.py")
-        parts.append(f"## {path.stem}\n\n{purpose(PACK / script)}\n\n`python3 run.py python {script}`\n")
+        parts.append(f"## {path.stem}\n\n{purpose(PACK / script)}\n\n`python3 run.py python {as_run(script)}`\n")
         rows = flat(json.loads(path.read_text(encoding="utf-8")))
         parts.append("| figure | value |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows))
     return "\n".join(parts)
+
+
+def as_run(script: str) -> str:
+    """How run.py starts a script: as a module of the package, but for benchmarks, which are no part of it."""
+    if script.startswith("benchmarks/"):
+        return script
+    return "-m talking_portrait." + script.removesuffix(".py").replace("/", ".")
 
 
 def purpose(script: Path) -> str:

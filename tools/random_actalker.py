@@ -1,6 +1,6 @@
 """Write ACTalker's weight files, and a VAE of SVD's kind, with random numbers, as tools/random_weights.py does for other stages.
 
-    python3 run.py python tools/random_actalker.py COMFYUI_MODELS_FOLDER [--channels 320] [--context 1024]
+    python3 run.py python -m talking_portrait.tools.random_actalker COMFYUI_MODELS_FOLDER [--channels 320] [--context 1024]
 
 `--channels 64 --context 64` makes a denoiser that a CPU runs in seconds; the smaller networks then fit its tokens.
 """
@@ -14,17 +14,13 @@ from safetensors.torch import save_file
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from comfy.ldm.models.autoencoder import AutoencodingEngine  # noqa: E402
-from talking_portrait.models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose  # noqa: E402
-from talking_portrait.models.actalker.projectors import (  # noqa: E402
-    AudioProjector,
-    ExpressionProjector,
-    IdentityProjector,
-    PoseGuider,
-)  # fmt: skip
-from talking_portrait.models.actalker.unet import ACTalkerUNet, unet_config  # noqa: E402
-from talking_portrait.models.actalker.whisper_features import WhisperTiny  # noqa: E402
-from talking_portrait.tools.random_weights import random_state  # noqa: E402
+from comfy.ldm.models.autoencoder import AutoencodingEngine
+
+from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
+from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
+from ..models.actalker.unet import ACTalkerUNet, unet_config
+from ..models.speech.whisper import WhisperTiny
+from .random_weights import random_state
 
 VAE_SIZES = {
     "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128, "ch_mult": [1, 2, 4, 4],

@@ -1,6 +1,6 @@
 """Write a tiny Wan2.1, its VAE, and FantasyTalking's files for it, with random numbers, as tools/random_actalker.py does.
 
-    python3 run.py python tools/random_fantasytalking.py COMFYUI_MODELS_FOLDER
+    python3 run.py python -m talking_portrait.tools.random_fantasytalking COMFYUI_MODELS_FOLDER
 
 The speech encoder has its full size, since core tells encoders by their sizes.
 """
@@ -15,15 +15,16 @@ from safetensors.torch import save_file
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-import comfy.ops  # noqa: E402
-from comfy.ldm.wan.model import WanModel  # noqa: E402
-from comfy.ldm.wan.vae import WanVAE  # noqa: E402
-from talking_portrait.models.actalker.face_encoders import ArcFace  # noqa: E402
-from talking_portrait.models.fantasytalking.identity import IdentityBranch, published_names  # noqa: E402
-from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity  # noqa: E402
-from talking_portrait.models.fantasytalking.network import FantasyTalking  # noqa: E402
-from talking_portrait.tools.goldens import COPIES  # noqa: E402
-from talking_portrait.tools.random_weights import random_state, random_tensor  # noqa: E402
+import comfy.ops
+from comfy.ldm.wan.model import WanModel
+from comfy.ldm.wan.vae import WanVAE
+
+from ..models.actalker.face_encoders import ArcFace
+from ..models.fantasytalking.identity import IdentityBranch, published_names
+from ..models.fantasytalking.intensity import PREFIX, MotionIntensity
+from ..models.fantasytalking.network import FantasyTalking
+from .goldens import COPIES
+from .random_weights import random_state, random_tensor
 
 LORA = {"up": (128, 4), "down": (4, 128)}
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from talking_portrait.models.hubert import build_hubert
-from talking_portrait.models.joyvasa.audio_encoder import NEW_NAMES
-from talking_portrait.models.joyvasa.config import JoyVASAConfig
-from talking_portrait.models.joyvasa.motion import ORDER
-from talking_portrait.models.joyvasa.network import JoyVASA, sinusoids
-from talking_portrait.models.joyvasa.sampling import alpha_bars, cosine_betas
-from talking_portrait.tools.random_weights import random_state
 from torch import Tensor
 from transformers import HubertConfig
+
+from ..models.joyvasa.audio_encoder import NEW_NAMES
+from ..models.joyvasa.config import JoyVASAConfig
+from ..models.joyvasa.motion import ORDER
+from ..models.joyvasa.network import JoyVASA, sinusoids
+from ..models.joyvasa.sampling import alpha_bars, cosine_betas
+from ..models.speech.hubert import build_hubert
+from .random_weights import random_state
 
 PUBLISHED = (JoyVASAConfig(73, 10, 100, 256, 8, 1024, 768, 50), HubertConfig())
 SMALL = (

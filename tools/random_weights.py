@@ -1,6 +1,6 @@
 """Write full-size weight files with random numbers, to run the neural stages where no published file is at hand.
 
-    python3 run.py python tools/random_weights.py COMFYUI_MODELS_FOLDER
+    python3 run.py python -m talking_portrait.tools.random_weights COMFYUI_MODELS_FOLDER
 
 What they draw is noise: they prove that files load, graphs run, memory and speed. Heads of the motion extractor are scaled so
 that keypoints lie where a face's would.
@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
-from talking_portrait.models.kdtalker.denoiser import KDTalkerDenoiser
-from talking_portrait.models.kdtalker.motion import ORDER
-from talking_portrait.models.liveportrait.checkpoint import FILES
 from torch import Tensor, nn
+
+from ..models.kdtalker.motion import ORDER
+from ..models.kdtalker.network import KDTalkerDenoiser
+from ..models.liveportrait.checkpoint import FILES
+from ..models.speech.wav2lip import AudioEncoder
 
 HEADS = {"kp": (0.3, 0.0), "exp": (0.02, 0.0), "t": (0.02, 0.0), "scale": (0.02, 1.5)}  # factor on the weight, bias
 
@@ -82,7 +83,7 @@ def write(models: Path) -> None:
 
 
 if __name__ == "__main__":
-    from talking_portrait.tools import random_joyvasa
+    from . import random_joyvasa
 
     parser = argparse.ArgumentParser(description="Write full-size weight files with random numbers.")
     parser.add_argument("models", type=Path, help="ComfyUI's models folder, or any other")

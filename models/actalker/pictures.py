@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from ..frame_times import even_positions
+from ..media.frame_times import even_positions
 from .geometry import Box, box_picture, grown_box, resized_mask, square_box, square_crop, working_size
 
 FPS = Fraction(25, 2)

@@ -6,9 +6,9 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from ..speech.whisper import BEFORE, HOP, PIECE, SAMPLES_PER_VIDEO_FRAME, WINDOW, WhisperTiny, hidden_states
 from .conditioning import Stream
 from .projectors import motion_tokens
-from .whisper_features import BEFORE, HOP, PIECE, SAMPLES_PER_VIDEO_FRAME, WINDOW, WhisperTiny, hidden_states
 
 Progress = Callable[[int, int], None]
 FRAMES_TOGETHER = 8

@@ -10,15 +10,14 @@ from torch import nn
 
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import CONTROLS, FaceMotion
+from ..face_motion.blinks import CLOCK, blink_times, blink_track
+from ..face_motion.procedural import REST_CLOSURE, head_and_brows
 from ..portrait import Portrait
-from .blinks import CLOCK, blink_times, blink_track
-from .procedural import head_and_brows
-from .silence import DOUBT, silence_gate, within
-from .speech_features import normalise, speech_features, voiced_mean
-from .speech_net import VISEMES, hear
-from .speech_presence import speech_presence
+from ..speech.features import normalise, speech_features, voiced_mean
+from ..speech.presence import speech_presence
+from ..speech.silence import DOUBT, silence_gate, within
+from ..speech.speech_net import VISEMES, hear
 
-REST_CLOSURE = 0.6  # how firmly the lips rest on each other in silence
 CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
 PARTIAL_CLOSURE = (0.4, 0.9)  # range of the network's own closure that is shown: less of it is a vowel next to a p
 SURE_OF_TUCK = 0.45

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..safe_files import Unreadable, load_json, shown
+from ..weights.safe_files import Unreadable, load_json, shown
 from .emotion import NEUTRAL, ROWS, Emotion
 
 FOLDER = Path(__file__).resolve().parent / "emotions"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..safe_files import shown
+from ..weights.safe_files import shown
 
 LEAST, MOST, MOST_PARTS = Fraction(1, 1000), 1000, 10**15
 PATTERN = re.compile(r"[0-9]{1,60}(/[0-9]{1,60})?|[0-9]{1,4}\.[0-9]{1,15}")

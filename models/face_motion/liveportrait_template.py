@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ..atomic_file import atomic_file
-from ..safe_files import Damaged, Unreadable, load_arrays, numbers
+from ..weights.safe_files import Damaged, Unreadable, load_arrays, numbers
 from .container import GROUPS, FaceFrame, FaceMotion
 from .frame_rate import checked_rate, rate_of
 from .resolve import resolve

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save
 
 from ..atomic_file import atomic_file
-from ..safe_files import Damaged, Unreadable, parse_json, read_safetensors
+from ..weights.safe_files import Damaged, Unreadable, parse_json, read_safetensors
 from .container import FaceFrame, FaceMotion
 from .frame_rate import parse_rate, written_rate
 from .liveportrait_template import load_template, save_template

@@ -2,7 +2,7 @@
 
 The paper takes the variance of landmarks and joints, normalised to 0..1 by ends that it does not give. The ends here are this
 pack's. 0.5 % is what the face detector's own tremble makes of stills (0.2 to 0.7 %), so less cannot be told from nothing. 0.5 is
-natural speech, of which the films of the built-in engine have 1.9 to 2.6 % (tools/measure_intensity_reference.py). The ends of
+natural speech, of which the films of the built-in engine have 1.9 to 2.6 % (training/fantasytalking/measure_intensity_reference.py). The ends of
 the body are chosen likewise, without films of bodies to measure: 5 % of a shoulder's width is natural sway, half of it is arms
 that wave. Numbers of different videos can be compared; as a place between other people's videos they say nothing.
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..face_landmarks import Box, lies_in
+from ..face.landmarks import Box, lies_in
 
 JOINTS = 18
 HEAD = (0, 14, 15, 16, 17)  # nose, eyes, ears

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import HubertConfig
 
-from .. import hubert
+from ..speech import hubert
 
 PREFIX = "audio_encoder."
 NEW_NAMES = {PREFIX + old: PREFIX + new for old, new in hubert.NEW_NAMES.items()}

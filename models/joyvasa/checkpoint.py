@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..safe_files import named_tensors
+from ..weights.safe_files import named_tensors
 from .audio_encoder import NEW_NAMES, hubert_config
 from .config import JoyVASAConfig
 from .network import sinusoids

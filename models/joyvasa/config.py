@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..hubert import layer_total
+from ..speech.hubert import layer_total
 
 HEADS = 8  # stored nowhere; the published network has 8
 

@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 from torch import Tensor
 
 from ..face_motion import GROUPS, FaceMotion
-from ..safe_files import Damaged, Unreadable, load_arrays, load_json, numbers
+from ..weights.safe_files import Damaged, Unreadable, load_arrays, load_json, numbers
 
 ORDER = (("exp", 63), ("scale", 1), ("t", 3), ("pitch", 1), ("yaw", 1), ("roll", 1))  # what comes after them is not used
 HEAD = ("scale", "t", "pitch", "yaw", "roll")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..hubert import build_hubert
+from ..speech.hubert import build_hubert
 from .audio_encoder import hubert_config, padded_window
 from .config import HEADS, JoyVASAConfig
 

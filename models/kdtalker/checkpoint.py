@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..safe_files import named_tensors
+from ..weights.safe_files import named_tensors
 
 State = dict[str, Tensor]
 

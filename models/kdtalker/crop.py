@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from ..pixels import resize, shrink
+from ..media.pixels import resize, shrink
 
 # MediaPipe's points at the places of dlib's that the crop uses: eyes 36 to 47, corners of the mouth 48 and 54
 EYES_478 = (33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380)

@@ -13,11 +13,11 @@ from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
-from ..pixels import to_bytes
+from ..media.pixels import to_bytes
 from ..portrait import Portrait
-from ..sound import librosa
+from ..speech.sound import librosa
+from ..speech.wav2lip_mel import FPS, RATE, SAMPLES_PER_FRAME, frame_total, mel_windows
 from .crop import dlib_points, face_crop, network_input
-from .mel import FPS, RATE, SAMPLES_PER_FRAME, frame_total, mel_windows
 from .motion import MotionStatistics, smoothed
 from .sampling import WINDOW, sample_motion
 

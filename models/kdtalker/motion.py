@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..kalman import smooth
-from ..safe_files import Damaged, Unreadable, load_npz, numbers
+from ..face_motion.kalman import smooth
+from ..weights.safe_files import Damaged, Unreadable, load_npz, numbers
 
 ORDER = (("scale", 1), ("yaw", 1), ("pitch", 1), ("roll", 1), ("t", 3), ("exp", 63))
 STATISTICS = tuple(f"{name}_{kind}" for name, _ in (*ORDER, ("kp", 63)) for kind in ("mean", "std"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..safe_files import named_tensors
+from ..weights.safe_files import named_tensors
 from .appearance import build_appearance
 from .generator import build_generator, fold_spectral_norm
 from .motion_extractor import build_motion_extractor

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..pixels import halve, warp_affine
+from ..media.pixels import halve, warp_affine
 
 SIZE, INPUT = 512, 256  # of the crop that is drawn, and of the networks' input
 # Of MediaPipe's points the box takes jaw and brows, as far as the published landmarks reach; its forehead would widen the crop.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..pixels import source_grid
+from ..media.pixels import source_grid
 from .crop import SIZE
 
 BORDER = 16  # pixels of the crop over which it fades into the picture

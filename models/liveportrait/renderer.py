@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..face_motion import ResolvedMotion
-from ..pixels import to_bytes, warp_affine
+from ..media.pixels import to_bytes, warp_affine
 from ..portrait import FaceLandmarks478, Portrait
 from .animation import AnimationOptions, Source, driven_keypoints
 from .crop import SIZE, SOURCE_CROP, crop_matrix, crop_picture, face_box, network_input

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ..face_motion import GROUPS, FaceMotion, pose_degrees, rotation_matrix
-from ..kalman import smooth
-from ..pixels import resize, to_bytes
+from ..face_motion.kalman import smooth
+from ..media.pixels import resize, to_bytes
 from .crop import INPUT, SIZE, crop_picture, driving_box
 from .source import face_frame, picture_tensor
 

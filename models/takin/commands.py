@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..builtin.blinks import BLINK_SECONDS, Blinks, blink_track
 from ..face_motion import FaceMotion
+from ..face_motion.blinks import BLINK_SECONDS, Blinks, blink_track
 from ..face_motion.rest import HEAD, as_changes
 from ..face_motion.time import retime
 from .config import FPS, POSE

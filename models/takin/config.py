@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
-from ..safe_files import BAD_CONTENT, Damaged, parse_json, shown
+from ..weights.safe_files import BAD_CONTENT, Damaged, parse_json, shown
 
 NODE = "Load Motion Engine"
 FPS = 25  # video frames per second
@@ -89,6 +89,6 @@ def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Tak
         name, (header, found) = next(iter(wrong.items()))
         raise ValueError(
             f"the Takin-ADA file says {name} {shown(header)}, but its tensors have {found}: its header and its weights are of "
-            "different networks. Take a file as tools/takin_train.py wrote it."
+            "different networks. Take a file as training/takin/train.py wrote it."
         )
     return TakinConfig(**sizes, **words)

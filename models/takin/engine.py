@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..builtin.feature_stream import FeatureStream
-from ..builtin.listening import REACH, Listener
-from ..builtin.speech_features import FRAME_RATE, feature_blocks, frame_total
-from ..builtin.speech_net import SpeechNet
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import FaceMotion
 from ..face_motion.container import TRACKS
 from ..face_motion.mix import credits
 from ..portrait import Portrait
+from ..speech.feature_stream import FeatureStream
+from ..speech.features import FRAME_RATE, feature_blocks, frame_total
+from ..speech.listening import REACH, Listener
+from ..speech.speech_net import SpeechNet
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
 from .features import SpeechLayers, heard_layers

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..builtin.listening import REACH, Heard
-from ..builtin.speech_net import SpeechNet
+from ..speech.listening import REACH, Heard
+from ..speech.speech_net import SpeechNet
 from .config import TakinConfig
 
 

@@ -1,16 +1,16 @@
-"""Takin-ADA on a HuBERT, as the paper has it: a network trained by tools/takin_train_films.py and the encoder it was trained on."""
+"""Takin-ADA on a HuBERT, as the paper has it: a network trained by training/takin/train_films.py and the encoder it was trained on."""
 
 from collections.abc import Callable
 
 import torch
 
-from ..builtin.listening import Heard
 from ..engine import Speech
-from ..sound import RATE, mono
+from ..speech.hubert_layers import BLOCK, CONTEXT, HubertHearing, SpeechEncoder
+from ..speech.listening import Heard
+from ..speech.sound import RATE, mono
 from .config import FEATURE_RATE
 from .engine import TakinEngine, TakinOptions
 from .features import SpeechLayers
-from .hubert import BLOCK, CONTEXT, HubertHearing, SpeechEncoder
 from .live import Hear
 from .network import TakinNet
 

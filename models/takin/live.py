@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..builtin.listening import Heard, Listener
-from ..builtin.speech_features import FRAME_RATE
+from ..speech.features import FRAME_RATE
+from ..speech.listening import Heard, Listener
 from .features import SpeechLayers
 from .generator import MotionGenerator
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..builtin.feature_stream import FeatureStream
-from ..builtin.listening import Listener
 from ..engine import MotionSettings, Speech
 from ..face_motion import FaceMotion
-from ..sound import RATE, mono
+from ..speech.feature_stream import FeatureStream
+from ..speech.listening import Listener
+from ..speech.sound import RATE, mono
 from .config import FPS
 from .generator import LIVE
 from .performance import Performance

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..builtin.listening import Listener
-from ..builtin.speech_features import FRAME_RATE
 from ..engine import MotionSettings
 from ..face_motion import FaceMotion
+from ..speech.features import FRAME_RATE
+from ..speech.listening import Listener
 from .commands import Commands
 from .config import FPS
 from .generator import Feeling, MotionGenerator, Sampling, pose_command

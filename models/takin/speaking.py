@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..builtin.motion_engine import REST_CLOSURE
-from ..builtin.procedural import RAMP_SECONDS
 from ..engine import MotionSettings
 from ..face_motion import CONTROL_GROUPS, CONTROLS, KEYPOINTS, FaceMotion, controls_to_expression, expression_to_controls
+from ..face_motion.procedural import RAMP_SECONDS, REST_CLOSURE
 from ..face_motion.rig import tied
 from .config import ANGLES, EXPRESSION, FPS, SCALE, TRANSLATION
 

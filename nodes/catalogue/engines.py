@@ -7,29 +7,29 @@ import torch
 
 from ...models.contracts import ENGINES, Entry, MotionEngine, register_engine
 from ...models.options import Number, Switch, Whole
-from ...models.published_weights import JOYVASA_KEYS, KDTALKER_KEYS
-from ..loading import load_shared
-from ..registry import find_weight
+from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS
+from .loading import load_shared
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
 from .renderers import liveportrait_model
 from .takin import TAKIN
+from .weight_files import find_weight
 
 
 def _builtin(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.builtin.motion_engine import BuiltinMotionEngine
-    from ...models.builtin.speech_net import build_speech_net
+    from ...models.speech.speech_net import build_speech_net
 
     model = load_shared("speech", find_weight("speech", NODE), torch.float32, build_speech_net, NODE)
     return BuiltinMotionEngine(model.ready, model.device)
 
 
 def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
-    from ...models.kdtalker.audio_encoder import build_audio_encoder
     from ...models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
-    from ...models.kdtalker.denoiser import build_denoiser
     from ...models.kdtalker.engine import KDTalkerEngine
     from ...models.kdtalker.motion import read_statistics
+    from ...models.kdtalker.network import build_denoiser
+    from ...models.speech.wav2lip import build_audio_encoder
 
     paths = {part: find_weight(f"kdtalker.{part}", NODE) for part in ("denoiser", "audio", "norm")}
     motion = liveportrait_model("motion", torch.float32, NODE)

@@ -8,7 +8,7 @@ import folder_paths
 
 from ...models.contracts import Entry, members
 from ...models.options import Choice
-from ..registry import chosen_fingerprint, find_weight, missing_weight_text, weights_fingerprint
+from .weight_files import chosen_fingerprint, find_weight, missing_weight_text, weights_fingerprint
 
 
 def put_first(menu: dict[str, Entry], own: Sequence[Entry], register: Callable[[Entry], None]) -> None:

@@ -10,11 +10,11 @@ from torch import nn
 
 from ...models.contracts import RENDERERS, Entry, PortraitRenderer, register_renderer
 from ...models.options import Choice
-from ...models.published_weights import LIVEPORTRAIT_KEYS
-from ..loading import LoadedModel, load_shared, ready_together
-from ..registry import find_weight
+from ...models.weights.published import LIVEPORTRAIT_KEYS
+from .loading import LoadedModel, load_shared, ready_together
 from .menu import load_entry, put_first
 from .node_names import LOAD_RENDERER as NODE
+from .weight_files import find_weight
 
 PRECISIONS = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FRAMINGS = ("LivePortrait", "KDTalker")

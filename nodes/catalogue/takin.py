@@ -13,9 +13,9 @@ from ...models.takin.emotion import emotion_weights
 from ...models.takin.engine import TakinOptions
 from ...models.takin.sampling import Guidance
 from ..emotion_menu import check_one_mood
-from ..loading import LoadedModel, load_shared, ready_together
-from ..registry import chosen_file, find_weight
+from .loading import LoadedModel, load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE
+from .weight_files import chosen_file, find_weight
 
 SHIPPED, BUILT_IN = "shipped (tiny)", "built-in"  # in the menus of networks and speech encoders
 OPTIONS = (
@@ -31,7 +31,7 @@ OPTIONS = (
     ),
     Choice(
         id="takin_file", choices=(SHIPPED,), folder="takin",
-        tooltip="The network; yours, from tools/takin_train_films.py, goes into models/takin/.",
+        tooltip="The network; yours, from training/takin/train_films.py, goes into models/takin/.",
     ),
     Choice(
         id="speech_encoder", choices=(BUILT_IN,), folder="audio_encoders",
@@ -88,9 +88,9 @@ def takin_options(options: Mapping[str, Any]) -> TakinOptions:
 
 def speech_encoder(file: str) -> tuple[LoadedModel, str]:
     """A speech encoder and its name, by which networks know what they were trained on."""
-    from ...models.builtin.speech_net import build_speech_net
+    from ...models.speech.hubert_layers import build_speech_encoder, hubert_state
+    from ...models.speech.speech_net import build_speech_net
     from ...models.takin.features import builtin_encoder_name
-    from ...models.takin.hubert import build_speech_encoder, hubert_state
 
     if file != BUILT_IN:
         path = chosen_file("audio_encoders", file, "speech_encoder", NODE)

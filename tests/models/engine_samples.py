@@ -10,21 +10,21 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
-from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.face_motion import FaceFrame
 from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
 from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
 from talking_portrait.models.joyvasa.motion import MotionTemplate
 from talking_portrait.models.joyvasa.network import build_joyvasa
-from talking_portrait.models.kdtalker.audio_encoder import AudioEncoder
 from talking_portrait.models.kdtalker.engine import KDTalkerEngine
 from talking_portrait.models.kdtalker.motion import MotionStatistics
 from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.models.published_weights import WEIGHTS, weight_path
+from talking_portrait.models.speech.speech_net import build_speech_net
+from talking_portrait.models.speech.wav2lip import AudioEncoder
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import build_takin
+from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
 from talking_portrait.tools.random_weights import random_state, statistics
 from torch import nn

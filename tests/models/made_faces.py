@@ -1,7 +1,7 @@
 """FACE_LANDMARKS made by hand, for tests that need no picture."""
 
 import numpy as np
-from talking_portrait.models.face_regions import FACE_OVAL, MOUTH_AREA
+from talking_portrait.models.face.regions import FACE_OVAL, MOUTH_AREA
 
 HEIGHT, WIDTH = 120, 200
 

@@ -14,7 +14,7 @@ from talking_portrait.models.actalker.checkpoint import unet_key, unet_state
 from talking_portrait.models.actalker.parallel_control_mamba import ParallelControlMamba
 from talking_portrait.models.actalker.regions import Regions, level_region
 from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
-from talking_portrait.models.actalker.whisper_features import log_mel
+from talking_portrait.models.speech.whisper import log_mel
 from talking_portrait.tools import goldens
 from talking_portrait.tools.golden_cases import actalker_pipeline as published
 from talking_portrait.tools.golden_cases.actalker import tiny_vae

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from talking_portrait.tools import train_actalker_tiny as toy
+from talking_portrait.training.actalker import train_tiny as toy
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from types import FunctionType
 
 import numpy as np
 import pytest
-from talking_portrait.models import safe_files
+from talking_portrait.models.weights import safe_files
 
 from .hostile.pickle_pieces import HEAD, STOP, text
 

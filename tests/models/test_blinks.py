@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.builtin.blinks import BLINK_SECONDS, CLOCK, Blinks, blink_times, gap_bounds
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.face_motion.blinks import BLINK_SECONDS, CLOCK, Blinks, blink_times, gap_bounds
 
 from .shipped_engines import moved, sample, shipped_builtin, shipped_takin
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
-from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.container import TRACKS
@@ -19,6 +18,7 @@ from talking_portrait.models.face_motion.emotion import ROWS, with_emotion
 from talking_portrait.models.face_motion.emotion_presets import load_preset, load_presets
 from talking_portrait.models.face_motion.exemplar import exemplar_emotion
 from talking_portrait.models.face_motion.time import slice_motion
+from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.nodes.emotion import mixture
 
 ROOT = Path(__file__).resolve().parent.parent.parent

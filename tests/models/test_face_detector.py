@@ -11,13 +11,8 @@ from comfy_extras.mediapipe.face_landmarker import BLENDSHAPE_NAMES
 from comfy_extras.nodes_mediapipe import MediaPipeFaceLandmarker, MediaPipeFaceMask, MediaPipeFaceMeshVisualize
 from PIL import Image
 from safetensors.torch import save_file
-from talking_portrait.models.builtin.face import weights
-from talking_portrait.models.builtin.face.weights import (
-    FACE_WEIGHTS,
-    load_face_detector,
-    load_face_weights,
-    load_person_segmenter,
-)
+from talking_portrait.models.face import weights
+from talking_portrait.models.face.weights import FACE_WEIGHTS, load_face_detector, load_face_weights, load_person_segmenter
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT / "tests" / "data"

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from talking_portrait.models.face_following import follow_face, missing_text
+from talking_portrait.models.face.following import follow_face, missing_text
 
 from .made_faces import make_face, make_landmarks
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from talking_portrait.models.face_landmarks import box_groups, boxes_per_frame, check_upright, frame_numbers, roll, select_face
+from talking_portrait.models.face.landmarks import box_groups, boxes_per_frame, check_upright, frame_numbers, roll, select_face
 
 from .made_faces import make_face, make_landmarks
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.face_regions import fill_missing, region_masks
+from talking_portrait.models.face.regions import fill_missing, region_masks
 
 from .made_faces import HEIGHT, WIDTH, make_face, make_landmarks
 

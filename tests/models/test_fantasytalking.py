@@ -12,9 +12,9 @@ from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_sta
 from talking_portrait.models.fantasytalking.network import FantasyTalking, build_fantasytalking
 from talking_portrait.models.fantasytalking.patch import with_audio_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
-from talking_portrait.models.fantasytalking.speech_encoder import MARK, check_is_960h, check_length
 from talking_portrait.models.fantasytalking.windows import audio_windows
-from talking_portrait.models.sound import mono
+from talking_portrait.models.speech.sound import mono
+from talking_portrait.models.speech.wav2vec2 import MARK, check_is_960h, check_length
 from talking_portrait.nodes.fantasytalking import (
     ApplyFantasyTalking,
     FantasyTalkingAudio,

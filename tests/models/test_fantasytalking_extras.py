@@ -16,9 +16,9 @@ from talking_portrait.models.fantasytalking.identity import (
 )  # fmt: skip
 from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity, build_intensity, intensity_state
 from talking_portrait.models.fantasytalking.patch import patched, with_identity, with_intensity
-from talking_portrait.models.fantasytalking.training import Extras, Films, flow_loss, hearing
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import COPIES, GoldenCase
+from talking_portrait.training.fantasytalking.objective import Extras, Films, flow_loss, hearing
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import InputImpl
 from talking_portrait.models.face_motion import FaceMotion
 from talking_portrait.models.face_motion.time import sample_motion
-from talking_portrait.models.frame_times import even_positions, frame_times
+from talking_portrait.models.media.frame_times import even_positions, frame_times
 from talking_portrait.nodes.liveportrait import shown_at
 
 # A phone in the dark: 30 fps for 1 s, then 10 fps for 1 s.

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from talking_portrait.models.hubert import layer_total
 from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
 from talking_portrait.models.joyvasa.network import build_joyvasa
-from talking_portrait.nodes.loading import converted, load_shared
+from talking_portrait.models.speech.hubert import layer_total
+from talking_portrait.nodes.catalogue.loading import converted, load_shared
 from talking_portrait.tools.random_joyvasa import SMALL, model_state
 
 NODE = "Load Motion Engine"

@@ -11,7 +11,7 @@ from talking_portrait.models.joyvasa.audio_encoder import NEW_NAMES
 from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
 from talking_portrait.models.joyvasa.motion import read_template
 from talking_portrait.models.joyvasa.network import build_joyvasa
-from talking_portrait.models.safe_pickle import load_tensors
+from talking_portrait.models.weights.safe_files import load_tensors
 from talking_portrait.tools.convert_joyvasa import convert
 from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, model_state, template, write
 

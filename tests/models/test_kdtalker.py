@@ -8,11 +8,11 @@ import torch
 from talking_portrait.models.engine import MotionSettings, Speech, mono_wave
 from talking_portrait.models.face_motion import GROUPS
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.kdtalker.denoiser import position_buckets
 from talking_portrait.models.kdtalker.engine import encode_speech
-from talking_portrait.models.kdtalker.mel import mel_frames, mel_spectrogram, mel_total
 from talking_portrait.models.kdtalker.motion import read_statistics
+from talking_portrait.models.kdtalker.network import position_buckets
 from talking_portrait.models.kdtalker.sampling import sample_motion, timesteps
+from talking_portrait.models.speech.wav2lip_mel import mel_frames, mel_spectrogram, mel_total
 from talking_portrait.tools.random_weights import statistics
 
 from .engine_samples import kdtalker, somebody

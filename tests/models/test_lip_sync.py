@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
-from talking_portrait.models.lip_sync import lip_sync, loudness_per_frame, opening_of_landmarks
+from talking_portrait.models.media.lip_sync import lip_sync, loudness_per_frame, opening_of_landmarks
 from talking_portrait.nodes.measure import LipSyncCheck
 
 from .made_faces import make_face, make_landmarks

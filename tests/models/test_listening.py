@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.builtin.listening import Heard, Listener
-from talking_portrait.models.builtin.running_voice import RunningVoice
-from talking_portrait.models.builtin.silence import LOUD_REACH_DB
-from talking_portrait.models.builtin.speech_features import loudest, speech_features, voiced_mean
+from talking_portrait.models.speech.features import loudest, speech_features, voiced_mean
+from talking_portrait.models.speech.listening import Heard, Listener
+from talking_portrait.models.speech.running_voice import RunningVoice
+from talking_portrait.models.speech.silence import LOUD_REACH_DB
 
 from .shipped_engines import RATE, clips, noise
 

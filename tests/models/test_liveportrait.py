@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.face_motion import GROUPS, FaceFrame, FaceMotion, resolve
-from talking_portrait.models.kalman import smooth
+from talking_portrait.models.face_motion.kalman import smooth
 from talking_portrait.models.liveportrait import crop
 from talking_portrait.models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
 from talking_portrait.models.liveportrait.checkpoint import FILES, flattened, looks_like

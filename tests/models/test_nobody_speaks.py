@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.builtin import speech_presence as presence_module
-from talking_portrait.models.builtin.silence import silence_gate
-from talking_portrait.models.builtin.speech_features import log_mel_block
-from talking_portrait.models.builtin.speech_presence import AHEAD, speech_presence
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.speech import presence as presence_module
+from talking_portrait.models.speech.features import log_mel_block
+from talking_portrait.models.speech.presence import AHEAD, speech_presence
+from talking_portrait.models.speech.silence import silence_gate
 
 from .shipped_engines import (
     JAW,

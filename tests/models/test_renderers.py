@@ -9,10 +9,10 @@ import psutil
 import pytest
 import torch
 from PIL import Image
-from talking_portrait.models.builtin.face.weights import load_face_detector
 from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.contracts import PortraitRenderer, members
-from talking_portrait.models.face_landmarks import landmarks_in_pixels
+from talking_portrait.models.face.landmarks import landmarks_in_pixels
+from talking_portrait.models.face.weights import load_face_detector
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models import safe_files
 from talking_portrait.models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
-from talking_portrait.models.safe_files import tensors as tensors_module
-from talking_portrait.models.safe_pickle import load_tensors
-from talking_portrait.nodes.loading import read_weights
+from talking_portrait.models.weights import safe_files
+from talking_portrait.models.weights.safe_files import load_tensors
+from talking_portrait.models.weights.safe_files import tensors as tensors_module
+from talking_portrait.nodes.catalogue.loading import read_weights
 
 from .hostile.archives import saved
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.sound import mono
+from talking_portrait.models.speech.sound import mono
 
 # In a process of its own: numba cannot be imported twice in one.
 REFUSING = """
@@ -17,7 +17,7 @@ class Refuse:
             raise ImportError("Numba needs NumPy 2.4 or less.")
 sys.meta_path.insert(0, Refuse())
 import torch
-from talking_portrait.models.sound import mono
+from talking_portrait.models.speech.sound import mono
 assert mono(torch.ones(2, 16000), 16000).tolist() == [1.0] * 16000  # needs no package
 try:
     mono(torch.zeros(1, 44100), 44100)

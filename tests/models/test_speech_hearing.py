@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from talking_portrait.models.builtin import speech_features, speech_net
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
-from talking_portrait.models.builtin.speech_features import BANDS, normalise
-from talking_portrait.models.builtin.speech_features import speech_features as features
-from talking_portrait.models.builtin.speech_net import build_speech_net, hear
-from talking_portrait.models.builtin.vocal_tract import loudest_excerpt, warp_bands
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.speech import features as speech_features
+from talking_portrait.models.speech import speech_net
+from talking_portrait.models.speech.features import BANDS, normalise
+from talking_portrait.models.speech.features import speech_features as features
+from talking_portrait.models.speech.speech_net import build_speech_net, hear
+from talking_portrait.models.speech.vocal_tract import loudest_excerpt, warp_bands
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEIGHTS = ROOT / "models/builtin/weights/speech.safetensors"
@@ -40,7 +41,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def clips():
-    """name -> {wave [T] float32, viseme [N], jaw [N], pbm [P] seconds}; tools/speech_test_clips.py wrote them."""
+    """name -> {wave [T] float32, viseme [N], jaw [N], pbm [P] seconds}; training/speech_net/test_clips.py wrote them."""
     with np.load(CLIPS) as file:
         arrays = {key: file[key] for key in file.files}
     found = {}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from talking_portrait.models.builtin.speech_features import speech_features
-from talking_portrait.models.builtin.speech_net import ARTICULATION, VISEMES
-from talking_portrait.tools.speech_labels import CMU, TARGETS, label_tracks, segments, visemes_of
+from talking_portrait.models.speech.features import speech_features
+from talking_portrait.models.speech.speech_net import ARTICULATION, VISEMES
+from talking_portrait.training.speech_net.labels import CMU, TARGETS, label_tracks, segments, visemes_of
 
 JAW, CLOSE, ROUND = (ARTICULATION.index(name) for name in ("jaw", "close", "round"))
 
@@ -38,8 +38,8 @@ def test_a_diphthong_is_two_sounds():
 
 
 def test_another_throat_keeps_length_loudness_and_silence(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(sys.modules["talking_portrait.tools.speech_labels"].__file__).parent))
-    from speech_hearings import revoice
+    monkeypatch.syspath_prepend(str(Path(sys.modules["talking_portrait.training.speech_net.labels"].__file__).parent))
+    from talking_portrait.training.speech_net.hearings import revoice
 
     time = np.arange(32000) / 16000
     vowel = np.sin(2 * np.pi * 120 * time[:, None] * np.arange(1, 30)) @ (1 / np.arange(1, 30))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from talking_portrait.models.builtin.speech_net import build_speech_net
+from talking_portrait.models.speech.speech_net import build_speech_net
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEIGHTS = ROOT / "models" / "builtin" / "weights" / "speech.safetensors"
@@ -23,7 +23,7 @@ def network():
 
 @pytest.mark.parametrize("block", [7, 12])
 def test_features_in_blocks_equal_the_whole(monkeypatch, block):
-    from talking_portrait.models.builtin import speech_features as features
+    from talking_portrait.models.speech import features as features
 
     wave = np.random.default_rng(0).standard_normal((2, 44100 * 31)).astype(np.float32) * 0.1
     whole = features.speech_features(wave, 44100)
@@ -34,7 +34,7 @@ def test_features_in_blocks_equal_the_whole(monkeypatch, block):
 
 
 def test_the_network_in_blocks_equals_the_whole(network, monkeypatch):
-    from talking_portrait.models.builtin import speech_net
+    from talking_portrait.models.speech import speech_net
 
     mel = np.random.default_rng(0).standard_normal((2500, 40)).astype(np.float32)
     with torch.inference_mode():

@@ -1,20 +1,13 @@
 """The sounds and tapes from which speech is told, and that a few steps of training tell some of it."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from talking_portrait.training.speech_net import other_sounds
+from talking_portrait.training.speech_net import train_presence as training
 
 from .shipped_engines import RATE, clips
-
-TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
-sys.path.insert(0, str(TOOLS))
-import other_sounds  # noqa: E402
-import train_speech_presence as training  # noqa: E402
-
-sys.path.remove(str(TOOLS))
 
 
 def spoken_clip() -> dict:

@@ -10,20 +10,20 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from talking_portrait.models import published_weights
-from talking_portrait.models.builtin.speech_net import build_speech_net
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
+from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.config import EMOTIONS, TINY
 from talking_portrait.models.takin.emotion import FACES, emotion_faces
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import TakinNet, build_takin
-from talking_portrait.nodes import registry
+from talking_portrait.models.weights import published as published_weights
 from talking_portrait.nodes.catalogue import engines
+from talking_portrait.nodes.catalogue import weight_files as registry
+from talking_portrait.nodes.catalogue.weight_files import register_folders
 from talking_portrait.nodes.loaders import LoadMotionEngine
-from talking_portrait.nodes.registry import register_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEIGHTS = ROOT / "models/takin/weights/takin_tiny.safetensors"

@@ -14,28 +14,26 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.liveportrait.motion_extractor import MotionExtractor, Sizes, build_motion_extractor, read_sizes
-from talking_portrait.models.takin import hubert as takin_hubert
+from talking_portrait.models.media.video_stream import VideoStreamWriter
+from talking_portrait.models.speech import hubert_layers as takin_hubert
+from talking_portrait.models.speech.hubert_layers import (
+    HubertHearing,
+    SpeechEncoder,
+    build_speech_encoder,
+    hubert_name,
+    hubert_state,
+)
 from talking_portrait.models.takin.config import EMOTIONS, FULL, TINY
 from talking_portrait.models.takin.engine import TakinOptions
-from talking_portrait.models.takin.hubert import HubertHearing, SpeechEncoder, build_speech_encoder, hubert_name, hubert_state
 from talking_portrait.models.takin.hubert_engine import HubertTakinEngine, check_encoder
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.network import TakinNet, build_takin
-from talking_portrait.models.video_stream import VideoStreamWriter
-from talking_portrait.tools.stage1_proof import tiny_extractor
+from talking_portrait.training.takin.stage1_proof import tiny_extractor
 from transformers import HubertConfig, HubertModel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TOOLS, PHOTO = ROOT / "tools", ROOT / "samples" / "talking_portrait_astronaut.png"
+PHOTO = ROOT / "samples" / "talking_portrait_astronaut.png"
 RATE = 16000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tools():
-    """The tools import each other by their plain names, as they do at a terminal."""
-    sys.path.insert(0, str(TOOLS))
-    yield
-    sys.path.remove(str(TOOLS))
 
 
 def random_hubert(seed: int = 0, layers: int = 2) -> HubertModel:
@@ -119,7 +117,7 @@ def film(path: Path, frames: int, fps: int, seconds_of_sound: float) -> Path:
 
 
 def test_films_are_read_at_25_frames_with_their_sound(tmp_path):
-    from film_reader import read_frames, read_sound
+    from talking_portrait.training.data.film_reader import read_frames, read_sound
 
     path = film(tmp_path / "a.mp4", 30, 30, 1.0)
     bright = [frame.mean() for frame in read_frames(path)]
@@ -131,7 +129,7 @@ def test_films_are_read_at_25_frames_with_their_sound(tmp_path):
 
 
 def test_stretches_end_at_lost_faces_cuts_and_after_30_seconds():
-    from face_track import Track, lid_closure, stretches
+    from talking_portrait.training.data.face_track import Track, lid_closure, stretches
 
     face = np.random.default_rng(0).uniform(100, 200, (478, 2)).astype(np.float32)
     points = [face] * 60 + [None] + [face] * 60 + [face + 200] * 60 + [face] * 20
@@ -152,8 +150,8 @@ def test_stretches_end_at_lost_faces_cuts_and_after_30_seconds():
 @pytest.fixture
 def prepare(tmp_path, monkeypatch):
     """prepare(encoder file) runs the tool on tmp_path/films with a small extractor; 10 frames are a stretch."""
-    import face_track
-    import takin_prepare_films
+    from talking_portrait.training.data import face_track
+    from talking_portrait.training.takin import prepare_films as takin_prepare_films
 
     monkeypatch.setattr(face_track, "SHORTEST", 10)
     save_file(tiny_extractor(0).state_dict(), tmp_path / "extractor.safetensors")
@@ -213,7 +211,7 @@ def folder(tmp_path, encoder) -> Path:
 
 
 def test_motion_is_told_from_the_persons_neutral_face(folder):
-    from takin_film_batches import draw_film_batch, one_window, read_folder
+    from talking_portrait.training.takin.film_batches import draw_film_batch, one_window, read_folder
 
     films = read_folder(folder)
     assert [len(stretch.motion) for stretch in films.stretches] == [70, 50] * 3 and (films.layers, films.width) == (3, 64)
@@ -240,7 +238,7 @@ def test_motion_is_told_from_the_persons_neutral_face(folder):
     ("Joy/angry/one.mp4", "Joy", "angry", 3), ("anna/calm/one.mp4", "anna", "neutral", 3),
 ])  # fmt: skip
 def test_folders_tell_person_emotion_and_level(where, person, emotion, level):
-    from film_labels import FilmLabel, told_by_folders
+    from talking_portrait.training.data.film_labels import FilmLabel, told_by_folders
 
     assert told_by_folders(Path("/films") / where, Path("/films")) == FilmLabel(person, emotion, level / 3)
 
@@ -251,7 +249,7 @@ def test_folders_tell_person_emotion_and_level(where, person, emotion, level):
     ("anna/fear/happy/one.mp4", "both fearful and happy"),
 ])  # fmt: skip
 def test_wrong_labels_are_counted_and_named(where, reason):
-    from film_labels import summary, told_by_folders
+    from talking_portrait.training.data.film_labels import summary, told_by_folders
 
     films = [where, *(f"bert/{number}.mp4" for number in range(6)), "carl/sad/one.mp4"]
     told = summary({film: told_by_folders(Path("/films") / film, Path("/films")) for film in films})
@@ -260,7 +258,7 @@ def test_wrong_labels_are_counted_and_named(where, reason):
 
 
 def test_labels_keep_their_intensity_and_older_names(folder, encoder):
-    from takin_film_batches import read_folder
+    from talking_portrait.training.takin.film_batches import read_folder
 
     write_film(folder / "d.safetensors", "carl", "fear", encoder.encoder_name, 3, intensity="0.3333")
     films = read_folder(folder)
@@ -277,7 +275,7 @@ def test_labels_keep_their_intensity_and_older_names(folder, encoder):
     ("empty", "has no prepared films"),
 ])  # fmt: skip
 def test_a_folder_that_cannot_be_used_says_why(folder, spoil, reason):
-    from takin_film_batches import read_folder
+    from talking_portrait.training.takin.film_batches import read_folder
 
     if spoil == "other encoder":
         write_film(folder / "d.safetensors", "eva", "", "other")
@@ -294,8 +292,8 @@ def test_a_folder_that_cannot_be_used_says_why(folder, spoil, reason):
 
 
 def small_run(folder: Path, monkeypatch):
-    import takin_train_films
-    from takin_film_batches import read_folder
+    from talking_portrait.training.takin import train_films as takin_train_films
+    from talking_portrait.training.takin.film_batches import read_folder
 
     small = replace(TINY, width=16, heads=2, speech_layers=1, motion_layers=1)
     monkeypatch.setitem(takin_train_films.SIZES, "tiny", (small, 1.0))
@@ -326,7 +324,7 @@ def test_the_full_size_is_for_hubert_large():
 
 
 def test_a_trained_file_moves_a_face_and_refuses_another_encoder(folder, monkeypatch, tmp_path, encoder):
-    import takin_train_films
+    from talking_portrait.training.takin import train_films as takin_train_films
 
     films, run = small_run(folder, monkeypatch)
     run.advance(films)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from talking_portrait.models.builtin.feature_stream import FeatureStream
-from talking_portrait.models.builtin.listening import Listener
-from talking_portrait.models.builtin.speech_features import normalise, speech_features, voiced_mean
-from talking_portrait.models.builtin.speech_net import build_speech_net
+from talking_portrait.models.speech.feature_stream import FeatureStream
+from talking_portrait.models.speech.features import normalise, speech_features, voiced_mean
+from talking_portrait.models.speech.listening import Listener
+from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.config import FPS, TINY
 from talking_portrait.models.takin.features import SpeechLayers, builtin_layers_between, heard_layers
 from talking_portrait.models.takin.generator import LIVE, Feeling, MotionGenerator, Sampling, pose_command

@@ -9,7 +9,6 @@ from talking_portrait.models.takin.config import EMOTIONS, FULL, TINY, read_conf
 from talking_portrait.models.takin.conformer import RelativeAttention, relative_positions, relative_shift
 from talking_portrait.models.takin.emotion import emotion_faces, emotion_label, emotion_weights, exemplar_means
 from talking_portrait.models.takin.network import Conditions, TakinNet, build_takin
-from talking_portrait.models.takin.objective import clean_loss, training_loss
 from talking_portrait.models.takin.sampling import (
     Guidance,
     clean_of,
@@ -20,6 +19,7 @@ from talking_portrait.models.takin.sampling import (
     remaining_signal,
     timesteps,
 )
+from talking_portrait.training.takin.objective import clean_loss, training_loss
 
 SMALL = replace(TINY, encoder_layers=3, encoder_width=12, width=16, heads=2, speech_layers=1, motion_layers=2, previous=4)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from talking_portrait.models.takin.stage1_losses import (
+from talking_portrait.training.takin.stage1_losses import (
     HUBER_WIDTH,
     WING_WIDTH,
     canonical_keypoint_loss,

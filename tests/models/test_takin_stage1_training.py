@@ -8,11 +8,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.liveportrait.checkpoint import FILES
-from talking_portrait.tools.drawn_faces import CONTROLS, draw, drawn_people
-from talking_portrait.tools.finetune_motion_extractor import FineTuning, read_network, write_result
-from talking_portrait.tools.stage1_objective import GUIDED, KEYPOINTS, Pairs, Weights, bend, draw_pairs, posed, stage1_terms
-from talking_portrait.tools.stage1_pictures import Pictures, drawn_pictures, read_pictures
-from talking_portrait.tools.stage1_proof import measured, tiny_extractor
+from talking_portrait.training.data.drawn_faces import CONTROLS, draw, drawn_people
+from talking_portrait.training.liveportrait.finetune_motion_extractor import FineTuning, read_network, write_result
+from talking_portrait.training.takin.stage1_objective import (
+    GUIDED,
+    KEYPOINTS,
+    Pairs,
+    Weights,
+    bend,
+    draw_pairs,
+    posed,
+    stage1_terms,
+)
+from talking_portrait.training.takin.stage1_pictures import Pictures, drawn_pictures, read_pictures
+from talking_portrait.training.takin.stage1_proof import measured, tiny_extractor
 
 ALONE = {"reconstruction": 0.0, "equivariance": 0.0, "spread": 0.0, "pose": 0.0, "deformation": 0.0}
 

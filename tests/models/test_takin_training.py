@@ -17,16 +17,6 @@ from talking_portrait.models.face_motion import CONTROLS, expression_to_controls
 from talking_portrait.models.takin.config import EMOTIONS, EXPRESSION, TINY
 from talking_portrait.models.takin.network import TakinNet, build_takin
 
-TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tools():
-    """The tools import each other by their plain names, as they do at a terminal."""
-    sys.path.insert(0, str(TOOLS))
-    yield
-    sys.path.remove(str(TOOLS))
-
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
@@ -51,7 +41,7 @@ def voiced(seconds: float) -> np.ndarray:
 
 
 def test_rules_open_for_vowels_close_for_b_and_rest_in_silence():
-    from takin_rules import rule_motion
+    from talking_portrait.training.takin.rules import rule_motion
 
     parts = [("sil", 0.0, 1.0), ("AA", 1.0, 1.6), ("PP", 1.6, 1.8), ("AA", 1.8, 2.4), ("sil", 2.4, 4.0)]
     wave = voiced(4.0)
@@ -66,7 +56,7 @@ def test_rules_open_for_vowels_close_for_b_and_rest_in_silence():
 
 
 def test_a_batch_adds_to_the_face_what_its_label_says(prepared):
-    from takin_batches import FACES, draw_batch, one_window, read_films
+    from talking_portrait.training.takin.batches import FACES, draw_batch, one_window, read_films
 
     films = read_films([prepared])
     labels = []
@@ -86,7 +76,7 @@ def test_a_batch_adds_to_the_face_what_its_label_says(prepared):
 
 
 def test_films_of_different_encoders_are_refused(prepared, tmp_path):
-    from takin_batches import read_films
+    from talking_portrait.training.takin.batches import read_films
 
     other = tmp_path / "other.safetensors"
     save_file(load_file(prepared), other, {"encoder": "hubert-large"})
@@ -96,7 +86,7 @@ def test_films_of_different_encoders_are_refused(prepared, tmp_path):
 
 def started(films, steps: int = 6):
     """A run of a small network, always from the same beginning."""
-    from takin_train import Training, prepare_for_training
+    from talking_portrait.training.takin.train import Training, prepare_for_training
 
     torch.manual_seed(3)
     config = replace(TINY, encoder=films.encoder, width=16, heads=2, speech_layers=1, motion_layers=1)
@@ -106,7 +96,7 @@ def started(films, steps: int = 6):
 
 
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(prepared, tmp_path):
-    from takin_batches import read_films
+    from talking_portrait.training.takin.batches import read_films
 
     films = read_films([prepared])
     whole = started(films)
@@ -124,9 +114,9 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(prepared, tmp_path):
 
 
 def test_the_loss_falls(prepared, monkeypatch):
-    import takin_train
-    from takin_batches import read_films
-    from takin_train import motion_statistics, validation_loss
+    from talking_portrait.training.takin import train as takin_train
+    from talking_portrait.training.takin.batches import read_films
+    from talking_portrait.training.takin.train import motion_statistics, validation_loss
 
     monkeypatch.setattr(takin_train, "WARM_UP", 5)
     films = read_films([prepared])
@@ -143,7 +133,7 @@ def test_the_loss_falls(prepared, monkeypatch):
 
 @pytest.mark.parametrize("spoil", ["truncated", "text", "another run", "other steps"])
 def test_a_damaged_resume_file_is_refused_by_name(prepared, tmp_path, spoil):
-    from takin_batches import read_films
+    from talking_portrait.training.takin.batches import read_films
 
     films, path = read_films([prepared]), tmp_path / "run.resume.safetensors"
     run = started(films)
@@ -161,7 +151,7 @@ def test_a_damaged_resume_file_is_refused_by_name(prepared, tmp_path, spoil):
 
 
 def command(prepared: Path, out: Path, *options: str) -> list[str]:
-    return [sys.executable, str(TOOLS / "takin_train.py"), str(out), str(prepared), *options]
+    return [sys.executable, "-m", "talking_portrait.training.takin.train", str(out), str(prepared), *options]
 
 
 def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(prepared, tmp_path):
@@ -191,7 +181,7 @@ def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(prepared
 
 
 def test_measures_know_right_from_wrong():
-    from takin_measures import auc, best_lag, correlation, count_blinks
+    from talking_portrait.training.takin.measures import auc, best_lag, correlation, count_blinks
 
     track = np.sin(np.arange(100) / 3) + 0.1 * np.random.default_rng(0).standard_normal(100)
     assert correlation(track, 2 * track + 1) == pytest.approx(1) and correlation(track, np.zeros(100)) == 0

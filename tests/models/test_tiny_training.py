@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from talking_portrait.tools.talking_faces import LinearLatents, Probe, film, motion, people, smooth_noise
-from talking_portrait.tools.tiny_training import draw_curves, train
+from talking_portrait.training.data.talking_faces import LinearLatents, Probe, film, motion, people, smooth_noise
+from talking_portrait.training.tiny_training import draw_curves, train
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import av
 import psutil
 import pytest
 import torch
-from talking_portrait.models.video_stream import VideoStreamWriter
+from talking_portrait.models.media.video_stream import VideoStreamWriter
 
 RATE = 16000
 

@@ -18,7 +18,7 @@ from talking_portrait.nodes import actalker_conditioning, actalker_sampling
 from talking_portrait.nodes.actalker import ACTalkerMotionFromVideo, LoadACTalker, driving_points
 from talking_portrait.nodes.actalker_conditioning import CONDITION, check_acts, check_needed, gate, own_region, usual_regions
 from talking_portrait.nodes.actalker_parts import actalker_part
-from talking_portrait.nodes.shared_models import shared_models
+from talking_portrait.nodes.catalogue.shared_models import shared_models
 from talking_portrait.tools.golden_cases.actalker import weights
 from talking_portrait.tools.goldens import COPIES, GoldenCase
 

@@ -15,10 +15,10 @@ from talking_portrait.models.face_motion.emotion_presets import preset_names
 from talking_portrait.models.takin.config import EMOTIONS as TAKIN_EMOTIONS
 from talking_portrait.models.takin.sampling import Guidance
 from talking_portrait.nodes.audio import GenerateFaceMotion
+from talking_portrait.nodes.catalogue.weight_files import register_folders
 from talking_portrait.nodes.emotion import EmotionNode
 from talking_portrait.nodes.loaders import LoadMotionEngine
 from talking_portrait.nodes.older import ORDER, LoadMotionEngineOfOneList, read_options
-from talking_portrait.nodes.registry import register_folders
 
 from ..models.motion_samples import change, driven, same
 

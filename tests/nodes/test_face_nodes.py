@@ -7,7 +7,7 @@ import pytest
 import torch
 from comfy_extras.nodes_mediapipe import MediaPipeFaceLandmarker
 from PIL import Image
-from talking_portrait.models.face_landmarks import select_face
+from talking_portrait.models.face.landmarks import select_face
 from talking_portrait.nodes import face
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "samples" / "talking_portrait_astronaut.png"

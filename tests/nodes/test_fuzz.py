@@ -14,7 +14,7 @@ import folder_paths
 import pytest
 import torch
 from talking_portrait.nodes import TalkingPortraitExtension
-from talking_portrait.nodes.registry import register_folders
+from talking_portrait.nodes.catalogue.weight_files import register_folders
 
 from .bad_values import bad, odd
 from .good_inputs import Bench

@@ -10,11 +10,11 @@ import folder_paths
 import psutil
 import pytest
 import torch
-from talking_portrait.models import published_weights
 from talking_portrait.models.face_motion import FaceFrame, FaceMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.nodes import registry
+from talking_portrait.models.weights import published as published_weights
 from talking_portrait.nodes.catalogue import engines
+from talking_portrait.nodes.catalogue import weight_files as registry
 from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo
 from talking_portrait.nodes.progress import Estimate, duration
 
@@ -177,6 +177,6 @@ def test_a_full_disk_is_said_in_the_nodes_name(monkeypatch):
     def full(self, frames):
         raise OSError(errno.ENOSPC, "No space left on device", str(self.path))
 
-    monkeypatch.setattr("talking_portrait.models.video_stream.VideoStreamWriter.write", full)
+    monkeypatch.setattr("talking_portrait.models.media.video_stream.VideoStreamWriter.write", full)
     with pytest.raises(ValueError, match=r"Render Portrait Video: the disk is full.*Free some space"):
         RenderPortraitVideo.execute(prepared(), motion(5), 30.0)

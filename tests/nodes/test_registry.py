@@ -6,10 +6,10 @@ import folder_paths
 import pytest
 from talking_portrait.models.contracts import ENGINES, Entry, MotionEngine, register_engine
 from talking_portrait.models.options import Choice, Number
-from talking_portrait.models.published_weights import WEIGHTS, markdown_table, page_models
+from talking_portrait.models.weights.published import WEIGHTS, markdown_table, page_models
 from talking_portrait.nodes.catalogue import engines  # noqa: F401 (it puts our own entries into the menu)
 from talking_portrait.nodes.catalogue.menu import files_fingerprint, load_entry, put_first
-from talking_portrait.nodes.registry import find_weight, missing_weight_message
+from talking_portrait.nodes.catalogue.weight_files import find_weight, missing_weight_message
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from talking_portrait.models.engine import MotionSettings, Speech
+from talking_portrait.models.speech.hubert_layers import hubert_name, hubert_state
 from talking_portrait.models.takin.config import TINY
-from talking_portrait.models.takin.hubert import hubert_name, hubert_state
 from talking_portrait.models.takin.network import TakinNet
 from talking_portrait.nodes.catalogue.engines import load_engine
 from talking_portrait.nodes.loaders import LoadMotionEngine

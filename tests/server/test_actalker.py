@@ -10,7 +10,7 @@ import pytest
 import torch
 from comfy_extras.frame_interpolation_models.ifnet import IFNet
 from safetensors.torch import save_file
-from talking_portrait.models.video_stream import VideoStreamWriter
+from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.tools.comfy_server import PromptError
 from talking_portrait.tools.random_weights import random_state
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from talking_portrait.models.builtin.face.weights import load_face_detector
-from talking_portrait.models.face_landmarks import landmarks_in_pixels
+from talking_portrait.models.face.landmarks import landmarks_in_pixels
+from talking_portrait.models.face.weights import load_face_detector
 from talking_portrait.tools.comfy_server import PromptError
-from talking_portrait.tools.turned_face import turned_face
+from talking_portrait.training.data.turned_face import turned_face
 
 from .prompts import talking_prompt, video_facts, write_wav
 

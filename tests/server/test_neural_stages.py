@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from talking_portrait.models.video_stream import VideoStreamWriter
+from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.tools import random_joyvasa
 
 from .prompts import chosen, failure, neural_stages, talking_prompt, video_facts, write_wav

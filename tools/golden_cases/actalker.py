@@ -18,7 +18,7 @@ from ...models.actalker.projectors import AudioProjector, ExpressionProjector, I
 from ...models.actalker.regions import Regions, level_region
 from ...models.actalker.sampling import branch_weights, windows
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
-from ...models.actalker.whisper_features import WhisperTiny
+from ...models.speech.whisper import WhisperTiny
 from . import actalker_pipeline as published
 from .actalker_vae import vae_state
 

@@ -15,8 +15,8 @@ from ...models.actalker.geometry import Box
 from ...models.actalker.regions import Regions
 from ...models.actalker.sampling import DECODED_TOGETHER, GUIDANCE, OVERLAP, SHIFT, WINDOW, branch_weights, windows
 from ...models.actalker.unet import time_id_embedding
-from ...models.actalker.whisper_features import BEFORE, HOP
-from ...models.actalker.whisper_features import WINDOW as ROWS
+from ...models.speech.whisper import BEFORE, HOP
+from ...models.speech.whisper import WINDOW as ROWS
 
 SIGMA_MAX, SIGMA_MIN, RHO = 700.0, 0.002, 7.0
 LATENT_SCALE = 0.18215

@@ -73,7 +73,7 @@ def projection(case: Any) -> dict:
 
 
 def wav2vec(case: Any) -> dict:
-    from ...models.fantasytalking.speech_encoder import encode_float32, load_base_encoder
+    from ...models.speech.wav2vec2 import encode_float32, load_base_encoder
 
     manifest = case.manifest("wav2vec2_base_960h")
     state = {key: case.fill.tensor(key, shape, case.salt) for key, shape in manifest["keys"].items()}

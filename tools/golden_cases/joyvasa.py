@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ...models.face_motion import FaceFrame, resolve, rotation_matrix
-from ...models.hubert import build_hubert
 from ...models.joyvasa.audio_encoder import hubert_config, padded_window
 from ...models.joyvasa.checkpoint import generator_state, joyvasa_state
 from ...models.joyvasa.config import JoyVASAConfig
@@ -17,6 +16,7 @@ from ...models.joyvasa.motion import PUBLISHED_RULES, STATISTICS, MotionTemplate
 from ...models.joyvasa.network import JoyVASA
 from ...models.joyvasa.sampling import alpha_bars, cosine_betas, sample_windows
 from ...models.liveportrait.animation import Source
+from ...models.speech.hubert import build_hubert
 from .kdtalker import wave
 from .liveportrait import capture, loaded
 

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from ...models.face_motion import resolve, rotation_matrix
-from ...models.kalman import smooth
-from ...models.kdtalker.audio_encoder import AudioEncoder
+from ...models.face_motion.kalman import smooth
 from ...models.kdtalker.checkpoint import audio_encoder_state
 from ...models.kdtalker.crop import face_crop, network_input
-from ...models.kdtalker.denoiser import KDTalkerDenoiser, time_embedding
 from ...models.kdtalker.engine import encode_speech, face_motion, motion_vector
-from ...models.kdtalker.mel import SAMPLES_PER_FRAME, frame_total, mel_basis, mel_spectrogram, mel_windows, window_start
 from ...models.kdtalker.motion import OBSERVATION, PROCESS, STATISTICS, MotionStatistics, smoothed
+from ...models.kdtalker.network import KDTalkerDenoiser, time_embedding
 from ...models.kdtalker.sampling import alphas_cumprod, ddim, sample_motion, timesteps
 from ...models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
 from ...models.liveportrait.appearance import AppearanceExtractor
@@ -25,6 +23,8 @@ from ...models.liveportrait.generator import SpadeGenerator, fold_spectral_norm
 from ...models.liveportrait.motion_extractor import MotionExtractor
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.warping import WarpingModule
+from ...models.speech.wav2lip import AudioEncoder
+from ...models.speech.wav2lip_mel import SAMPLES_PER_FRAME, frame_total, mel_basis, mel_spectrogram, mel_windows, window_start
 from .liveportrait import capture, formula_picture, loaded
 
 Outputs = dict[str, Tensor]

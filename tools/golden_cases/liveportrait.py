@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.face_motion import FaceMotion, pose_degrees, resolve
-from ...models.kalman import smooth
+from ...models.face_motion.kalman import smooth
 from ...models.liveportrait import crop
 from ...models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
 from ...models.liveportrait.appearance import AppearanceExtractor

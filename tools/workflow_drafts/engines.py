@@ -1,6 +1,6 @@
 """Workflows that show motion engines: JoyVASA, and all of them side by side."""
 
-from ...models.published_weights import JOYVASA_KEYS, KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
+from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
 from .liveportrait import animation, neural_loaders
 from .parts import SPEECH_FILE, Draft, NodeDraft, files_needed, find_face, group, note, render, speak
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...models.published_weights import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
+from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
 from .parts import DRIVING_FILE, Draft, NodeDraft, files_needed, find_face, group, note, render, speak
 
 KDTALKER = f"""## KDTalker: a portrait from speech

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...models.published_weights import WEIGHTS
+from ...models.weights.published import WEIGHTS
 
 PORTRAIT_FILE = "talking_portrait_astronaut.png"
 SPEECH_FILE = "talking_portrait_speech.wav"

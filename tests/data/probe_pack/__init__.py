@@ -10,7 +10,7 @@ from torch import nn
 
 
 def loading():
-    from talking_portrait.nodes import loading  # not above: this pack may be loaded first
+    from talking_portrait.nodes.catalogue import loading
 
     return loading
 

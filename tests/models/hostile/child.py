@@ -41,8 +41,8 @@ def readers() -> dict[str, Reader]:
     from talking_portrait.models.face_motion.storage import load_any
     from talking_portrait.models.joyvasa.motion import read_template
     from talking_portrait.models.kdtalker.motion import read_statistics
-    from talking_portrait.models.safe_pickle import load_tensors
-    from talking_portrait.nodes.loading import load_shared, read_weights
+    from talking_portrait.models.weights.safe_files import load_tensors
+    from talking_portrait.nodes.catalogue.loading import load_shared, read_weights
 
     torch.set_num_threads(1)
     return {

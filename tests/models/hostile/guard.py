@@ -19,8 +19,8 @@ WATCHED = (
     "builtins", "collections", "io", "os", "posixpath", "pickle", "_codecs", "codecs", "json", "zipfile",
     "tarfile", "numpy", "numpy._core.multiarray", "numpy._core.numeric", "torch._utils",
     "torch.serialization", "torch.storage", "torch._tensor", "safetensors", "safetensors.torch",
-    "talking_portrait.models.safe_files.torch_parts", "talking_portrait.models.safe_files.numpy_parts",
-    "talking_portrait.models.safe_files.pickle_machine",
+    "talking_portrait.models.weights.safe_files.torch_parts", "talking_portrait.models.weights.safe_files.numpy_parts",
+    "talking_portrait.models.weights.safe_files.pickle_machine",
 )  # fmt: skip
 CHANGEABLE = ("__code__", "__defaults__", "__kwdefaults__", "__name__", "__dict__")
 FORBIDDEN = re.compile(

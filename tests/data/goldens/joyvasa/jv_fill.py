@@ -22,7 +22,7 @@ import sys
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-import fill  # noqa: E402
+import fill
 
 
 def sinusoid(n, d):

@@ -1,0 +1,78 @@
+"""Where weight files lie in ComfyUI's model folders, and what an artist reads when one is missing."""
+
+from pathlib import Path
+
+import folder_paths
+
+from ...models.weights.published import WEIGHTS, weight_path
+
+OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")  # of the models folder, unknown to ComfyUI
+# variant -> folders within the model folder where its files may lie
+PLACES = {"": ("",), "animal": ("animal/", "animals/", "liveportrait_animals/", "base_models_v1.1/")}
+
+
+def register_folders() -> None:
+    """Tell ComfyUI about the pack's own model folders."""
+    for name in OWN_FOLDERS:
+        folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+
+
+def find_weight(key: str, node: str, variant: str = "") -> Path:
+    """Where a weight lies, in the pack or in ComfyUI's model folders; `variant` is a folder within ("animal").
+
+    ValueError says what to get.
+    """
+    weight = WEIGHTS[key]
+    if weight.in_pack and weight_path(weight).is_file():
+        return weight_path(weight)
+    for name in () if weight.in_pack else (weight.file, *weight.other_names):
+        for place in PLACES[variant]:
+            found = folder_paths.get_full_path(weight.folder, place + name)
+            if found is not None:
+                return Path(found)
+    raise ValueError(missing_weight_message(key, node, variant))
+
+
+def chosen_file(folder: str, file: str, name: str, node: str) -> Path:
+    """Path of a file that input `name` has from a model folder's menu; ValueError if it is not there any more."""
+    found = folder_paths.get_full_path(folder, file)
+    if found is None:
+        raise ValueError(f"{node}: {name} is {file}, which is not in ComfyUI/models/{folder}/. Put it there, press R in the page.")
+    return Path(found)
+
+
+def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, float]]:
+    """Where these weights lie and when they were written, so that a node runs again after a file was put in its place."""
+    found = []
+    for key in keys:
+        try:
+            path = find_weight(key, "", variant)
+        except ValueError:
+            continue
+        found.append((str(path), path.stat().st_mtime))
+    return found
+
+
+def chosen_fingerprint(chosen: list[tuple[str, str | None]]) -> list[tuple[str, float]]:
+    """The same for files chosen in menus, (folder, file) each; what is no file of the folder is left out."""
+    found = [folder_paths.get_full_path(folder, file) for folder, file in chosen if file]
+    return [(path, Path(path).stat().st_mtime) for path in found if path is not None]
+
+
+def missing_weight_message(key: str, node: str, variant: str = "") -> str:
+    """The same in a node's name."""
+    return f"{node}: {missing_weight_text(key, variant)}"
+
+
+def missing_weight_text(key: str, variant: str = "") -> str:
+    """What an artist must read when a weight is not there: file, folder, link, size, licence."""
+    weight = WEIGHTS[key]
+    if weight.in_pack:
+        return (
+            f"{weight.file} is missing or damaged in the pack's own folder {weight.folder}/. It ships with the "
+            f"pack: get it back with `git checkout -- {weight.folder}/{weight.file}`, or install the pack again."
+        )
+    return (
+        f"{weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from {weight.url}, put "
+        f"it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} and press R in the page."
+    )

@@ -1,0 +1,98 @@
+"""What the mouth should do for each phone: viseme classes and a coarticulated articulation track.
+
+Coarticulation blends the targets of neighbouring sounds by dominance (Cohen and Massaro 1993): each sound pulls the
+mouth towards its target with a strength that decays over time away from it.
+"""
+
+import re
+
+import numpy as np
+
+from ...models.speech.features import FRAME_RATE
+from ...models.speech.speech_net import VISEMES
+
+DECAY_SECONDS = 0.055
+
+# viseme -> (strength, jaw, close, round, wide, tuck, teeth); our own table, after the usual phonetic descriptions.
+TARGETS: dict[str, tuple[float, ...]] = {
+    "sil": (0.7, 0.00, 0.35, 0.00, 0.00, 0.00, 0.00),
+    "PP": (3.0, 0.00, 1.00, 0.00, 0.00, 0.00, 0.00),
+    "FF": (2.2, 0.08, 0.00, 0.00, 0.10, 1.00, 0.60),
+    "TH": (1.1, 0.20, 0.00, 0.00, 0.15, 0.10, 0.50),
+    "DD": (0.8, 0.20, 0.00, 0.00, 0.25, 0.00, 0.50),
+    "SS": (1.3, 0.08, 0.00, 0.00, 0.45, 0.00, 0.90),
+    "KK": (0.6, 0.25, 0.00, 0.00, 0.20, 0.00, 0.20),
+    "CH": (1.4, 0.12, 0.00, 0.60, 0.00, 0.00, 0.70),
+    "RR": (0.9, 0.20, 0.00, 0.40, 0.00, 0.00, 0.30),
+    "AA": (1.2, 0.85, 0.00, 0.00, 0.20, 0.00, 0.20),
+    "EH": (1.0, 0.50, 0.00, 0.00, 0.50, 0.00, 0.30),
+    "II": (1.0, 0.22, 0.00, 0.00, 0.80, 0.00, 0.50),
+    "OH": (1.2, 0.60, 0.00, 0.70, 0.00, 0.00, 0.00),
+    "OU": (1.4, 0.25, 0.00, 1.00, 0.00, 0.00, 0.00),
+}
+
+CMU: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("pau", "h#", "brth", "ssil"), ("sil",)),
+    **dict.fromkeys("pbm", ("PP",)), "em": ("PP",),
+    **dict.fromkeys("fv", ("FF",)),
+    **dict.fromkeys(("th", "dh"), ("TH",)),
+    **dict.fromkeys(("t", "d", "n", "l", "dx", "el", "en", "nx"), ("DD",)),
+    **dict.fromkeys("sz", ("SS",)),
+    **dict.fromkeys(("k", "g", "ng", "hh", "hv"), ("KK",)),
+    **dict.fromkeys(("ch", "jh", "sh", "zh"), ("CH",)),
+    **dict.fromkeys(("r", "er", "axr"), ("RR",)),
+    **dict.fromkeys(("aa", "ae", "ah"), ("AA",)),
+    **dict.fromkeys(("eh", "ax"), ("EH",)),
+    **dict.fromkeys(("ih", "iy", "y", "ix"), ("II",)),
+    "ao": ("OH",),
+    **dict.fromkeys(("uw", "uh", "w"), ("OU",)),
+    "ay": ("AA", "II"), "aw": ("AA", "OU"), "ey": ("EH", "II"), "ow": ("OH", "OU"), "oy": ("OH", "II"),
+}  # fmt: skip
+
+# espeak-ng's English mnemonics; the longest one that a phoneme starts with counts.
+ESPEAK: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys("pbm", ("PP",)), **dict.fromkeys("fv", ("FF",)), "T": ("TH",), "D": ("TH",),
+    **dict.fromkeys(("t", "d", "n", "l", "t#", "d#", "n-", "l#"), ("DD",)), **dict.fromkeys("sz", ("SS",)),
+    **dict.fromkeys("kghNx?", ("KK",)), **dict.fromkeys(("tS", "dZ", "S", "Z"), ("CH",)),
+    **dict.fromkeys(("r", "3"), ("RR",)),
+    **dict.fromkeys(("a", "A", "V", "aa", "0"), ("AA",)), **dict.fromkeys(("E", "e", "@", "a#"), ("EH",)),
+    **dict.fromkeys(("I", "i", "j", ";"), ("II",)), **dict.fromkeys(("O", "o"), ("OH",)),
+    **dict.fromkeys(("u", "U", "w"), ("OU",)), "aI": ("AA", "II"), "aU": ("AA", "OU"), "eI": ("EH", "II"),
+    "oU": ("OH", "OU"), "OI": ("OH", "II"), "@L": ("DD",), "": ("sil",), "_": ("sil",), "pau": ("sil",),
+}  # fmt: skip
+
+
+def visemes_of(phone: str, espeak: bool) -> tuple[str, ...]:
+    """One viseme, or two for a diphthong; KeyError for a phone that the tables lack."""
+    if not espeak:
+        return CMU[re.sub(r"\d", "", phone)]
+    if phone == "pau":
+        return ("sil",)
+    bare = phone.lstrip("',%=_:|-")
+    return next(ESPEAK[bare[:n]] for n in range(len(bare), -1, -1) if bare[:n] in ESPEAK)
+
+
+def segments(phones: list[str], ends: list[float], espeak: bool) -> list[tuple[str, float, float]]:
+    """(viseme, start, end) in seconds; a diphthong gives its first sound 60 % of the time."""
+    found, start = [], 0.0
+    for phone, end in zip(phones, ends, strict=True):
+        parts = visemes_of(str(phone), espeak)
+        middle = start + 0.6 * (end - start) if len(parts) == 2 else end
+        found += [(parts[0], start, middle)] + ([(parts[1], middle, end)] if len(parts) == 2 else [])
+        start = end
+    return [segment for segment in found if segment[2] > segment[1]]
+
+
+def label_tracks(parts: list[tuple[str, float, float]], frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Viseme class [frames] and articulation [frames,6] at 100 Hz."""
+    times = (np.arange(frames) + 0.5) / FRAME_RATE
+    classes = np.zeros(frames, np.int64)
+    weight, blend = np.zeros(frames), np.zeros((frames, 6))
+    for viseme, start, end in parts:
+        classes[(times >= start) & (times < end)] = VISEMES.index(viseme)
+        strength, *target = TARGETS[viseme]
+        distance = np.maximum(np.abs(times - (start + end) / 2) - (end - start) / 4, 0)
+        pull = strength * np.exp(-distance / DECAY_SECONDS)
+        weight += pull
+        blend += pull[:, None] * np.array(target)
+    return classes, (blend / np.maximum(weight, 1e-9)[:, None]).astype(np.float32)

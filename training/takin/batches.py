@@ -1,0 +1,167 @@
+"""Training windows for Takin-ADA's tiny network: emotion, head, commands and context are drawn anew every time.
+
+A film of training/takin/prepare.py has a neutral face. A window of it gets an emotion of some intensity, a place and a liveliness of
+the head, and perhaps commands; what the network is told of each is drawn apart, so that it learns to do without.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from ...models.takin.config import ANGLES, COMMANDS, EMOTIONS, EXPRESSION, MOTION, POSE, SCALE, TRANSLATION, TakinConfig
+from ...models.takin.emotion import emotion_faces, exemplar_means
+
+LENGTHS = {125: 0.5, 50: 0.25, 25: 0.25}  # frames of a window and how often
+TOKENS = 1100  # frames of a batch, context included
+NEUTRAL_SHARE, MIXED_SHARE = 0.15, 0.15
+BASE_DEVIATION = (0.05, 0.02, 0.02, 0.0, 3.0, 6.0, 2.0)  # of the head's place: scale, translation, pitch, yaw, roll
+LIVELINESS = (0.5, 1.8)  # factor on head motion
+COMMANDED, SWEPT = 0.4, 0.5  # share of windows whose head is commanded, and of those with a wide sweep in it
+SWEEP = (0.04, 0.02, 0.02, 0.0, 8.0, 16.0, 8.0)
+LIDS_COMMANDED = 0.5
+CONTEXT_DROPPED, CONTEXT_SILENT, CONTEXT_NOISE = 0.5, 0.5, 0.15  # silent: of the dropped, those whose speech is not known either
+NO_SPEECH, NO_EMOTION = 0.1, 0.1
+LABEL_ONLY, EXEMPLAR_ONLY = 0.5, 0.2  # the rest is told both
+
+
+@dataclass(frozen=True)
+class Films:
+    """Prepared films: of each, features [2N,L,D] fp16, motion [N,70], lids [N]; the encoder that heard them."""
+
+    features: list[Tensor]
+    motion: list[Tensor]
+    lids: list[Tensor]
+    encoder: str
+    made: dict[str, str]  # file -> command that made it
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of T frames: stack [B,L,2(P+T),D]; all motion in units, before normalisation (`context` [B,P,70])."""
+
+    stack: Tensor
+    clean: Tensor
+    context: Tensor
+    known: Tensor  # [B] whether the context is given
+    reference: Tensor  # [B,7]
+    label: Tensor  # [B,1,8]
+    exemplar: Tensor  # [B,T,63]
+    exemplar_given: Tensor  # [B]
+    command: Tensor  # [B,T,8] in units
+    mask: Tensor  # [B,T,8]
+    hear: Tensor  # [B]
+    feel: Tensor  # [B]
+
+
+def read_films(paths: list[Path]) -> Films:
+    """All films of these files; ValueError if they are of different encoders."""
+    features, motion, lids, encoders, made = [], [], [], set(), {}
+    for path in paths:
+        with safe_open(str(path), "pt") as file:
+            header = file.metadata()
+            encoders.add(header["encoder"])
+            made[path.name] = header.get("command", "")
+            frames = file.get_tensor("frames").tolist()
+            features += file.get_tensor("features").split([2 * n for n in frames])
+            motion += file.get_tensor("motion").split(frames)
+            lids += file.get_tensor("lids").split(frames)
+    if len(encoders) != 1:
+        raise ValueError(f"the prepared files are of different speech encoders: {', '.join(sorted(encoders))}; prepare them again.")
+    return Films(features, motion, lids, encoders.pop(), made)
+
+
+def sweep(frames: int, random: np.random.Generator) -> np.ndarray:
+    """[frames,7] wide head motion: a few slow waves."""
+    time = np.arange(frames)[:, None] / 25
+    hertz, phase = random.uniform(0.08, 0.5, (2, 1, POSE)), random.uniform(0, 2 * np.pi, (2, 1, POSE))
+    waves = np.sin(2 * np.pi * hertz[0] * time + phase[0]) + 0.3 * np.sin(2 * np.pi * 2 * hertz[1] * time + phase[1])
+    return waves * np.array(SWEEP) * random.uniform(0.2, 1.0, POSE)
+
+
+def drawn_emotion(random: np.random.Generator) -> np.ndarray:
+    """[8] shares of the emotions times intensity: mostly one emotion, sometimes two."""
+    label = np.zeros(len(EMOTIONS), np.float32)
+    label[EMOTIONS.index("neutral") if random.random() < NEUTRAL_SHARE else random.integers(len(EMOTIONS))] = 1
+    if random.random() < MIXED_SHARE:
+        label *= random.uniform(0.3, 1)
+        label[random.integers(len(EMOTIONS))] += 1 - label.sum()
+    return label * np.float32(random.uniform(0, 1) if random.random() < 0.7 else 1.0)
+
+
+def one_window(films: Films, length: int, config: TakinConfig, random: np.random.Generator) -> dict[str, np.ndarray | Tensor]:
+    """One window of a random film, as the fields of Batch."""
+    film = int(random.integers(len(films.motion)))
+    total, before = len(films.motion[film]), config.previous
+    start = int(random.integers(0, max(1, total - length + 1)))
+    index = np.clip(np.arange(start - before, start + length), 0, total - 1)
+    motion = films.motion[film].numpy()[index].copy()
+    commanded = random.random() < COMMANDED
+    place = random.normal(0, 1, POSE) * BASE_DEVIATION
+    rest = np.array([1.0, 0, 0, 0, 0, 0, 0])
+    pose = rest + place + (motion[:, EXPRESSION:] - rest) * random.uniform(*LIVELINESS)
+    if commanded and random.random() < SWEPT:
+        pose += sweep(len(pose), random)
+    motion[:, EXPRESSION:] = pose
+    emotion = drawn_emotion(random)
+    faces, pitch = FACES
+    motion[:, :EXPRESSION] += emotion @ faces
+    motion[:, ANGLES.start] += emotion @ pitch
+    draw = random.random()
+    label = emotion[None] * (draw < LABEL_ONLY or draw >= LABEL_ONLY + EXEMPLAR_ONLY)
+    shown = draw >= LABEL_ONLY
+    mask = np.zeros((length, COMMANDS))
+    if commanded:
+        chosen = random.random(POSE) < 0.5 if random.random() < 0.5 else np.ones(POSE, bool)
+        first, last = (0, length) if random.random() < 0.7 else sorted(random.integers(0, length + 1, 2))
+        mask[first:last, :POSE] = chosen
+    mask[:, POSE] = random.random() < LIDS_COMMANDED
+    lids = films.lids[film].numpy()[index[before:]]
+    known = start >= before and random.random() >= CONTEXT_DROPPED
+    stack = films.features[film][torch.from_numpy(np.stack([2 * index, 2 * index + 1], 1).reshape(-1))].float()
+    if start < before or (not known and random.random() < CONTEXT_SILENT):
+        stack[: 2 * before] = 0
+    seen = motion[int(random.integers(len(motion))), EXPRESSION:]
+    return {
+        "stack": stack.transpose(0, 1), "clean": motion[before:], "context": motion[:before], "known": known,
+        "reference": seen, "label": label, "exemplar": exemplar_of(motion[before:, :EXPRESSION], config.exemplar_frames),
+        "exemplar_given": shown, "command": np.concatenate([motion[before:, EXPRESSION:], lids[:, None]], 1), "mask": mask,
+        "hear": random.random() >= NO_SPEECH, "feel": random.random() >= NO_EMOTION,
+    }  # fmt: skip
+
+
+def exemplar_of(expression: np.ndarray, frames: int) -> np.ndarray:
+    """Mean expression around every frame."""
+    return exemplar_means(torch.from_numpy(expression), frames).numpy()
+
+
+FACES = tuple(part.numpy() for part in emotion_faces())
+
+
+def draw_batch(films: Films, config: TakinConfig, random: np.random.Generator) -> Batch:
+    """A batch of about TOKENS frames, all windows of one length."""
+    length = int(random.choice(list(LENGTHS), p=list(LENGTHS.values())))
+    size = max(1, TOKENS // (length + config.previous))
+    windows = [one_window(films, length, config, random) for _ in range(size)]
+
+    def joined(name: str) -> Tensor:
+        values = [window[name] for window in windows]
+        if isinstance(values[0], Tensor):
+            return torch.stack(values)
+        stacked = torch.from_numpy(np.stack(values))
+        return stacked if stacked.dtype == torch.bool else stacked.float()
+
+    return Batch(**{name: joined(name) for name in Batch.__dataclass_fields__})
+
+
+def motion_statistics(films: Films, config: TakinConfig, random: np.random.Generator, batches: int = 60) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [70] of the motion that is drawn; deviations are floored, so that what never moves is not magnified."""
+    motion = torch.cat([draw_batch(films, config, random).clean.flatten(0, 1) for _ in range(batches)]).double()
+    floor = torch.full((MOTION,), 1e-3)
+    floor[ANGLES] = 0.1
+    mean, deviation = motion.mean(0).float(), motion.std(0).float()
+    mean[TRANSLATION.stop - 1], mean[SCALE] = 0.0, 1.0
+    return mean, torch.maximum(deviation, floor)
