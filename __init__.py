@@ -1,7 +1,8 @@
 """Talking Portrait: ComfyUI nodes that turn one portrait and a voice into a talking video.
 
-ComfyUI names a pack by the path of its folder. This file makes it the package `talking_portrait` beside that, once, so that its
-parts, other packs, tests and tools all mean the same modules, whatever the folder is called.
+ComfyUI names a pack by the path of its folder. This file makes it the package `talking_portrait` beside that,
+once, so that its parts, other packs, tests and tools all mean the same modules, whatever the folder is
+called.
 """
 
 import sys
@@ -20,12 +21,15 @@ def package() -> ModuleType:
         sys.modules[NAME] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[NAME])
     if not samefile(found := sys.modules[NAME].__file__, __file__):
-        raise ImportError(f"Talking Portrait is installed twice: {found} is in use. Remove that folder or the one of {__file__}.")
+        raise ImportError(
+            f"Talking Portrait is installed twice: {found} is in use. Remove that folder or the one of {__file__}."
+        )
     return sys.modules[NAME]
 
 
 async def comfy_entrypoint():
-    """Give ComfyUI this pack's extension; the nodes are imported here so that tools can import the package without them."""
+    """Give ComfyUI this pack's extension; the nodes are imported here so that tools can import the package
+    without them."""
     from talking_portrait.nodes import TalkingPortraitExtension
 
     return TalkingPortraitExtension()

@@ -1,4 +1,5 @@
-"""ComfyUI runs this before it loads any pack: from then on every pack can `import talking_portrait`, whichever is loaded first."""
+"""ComfyUI runs this before it loads any pack: from then on every pack can `import talking_portrait`,
+whichever is loaded first."""
 
 import runpy
 from pathlib import Path

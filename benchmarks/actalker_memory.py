@@ -1,11 +1,13 @@
-"""Peak memory of one denoising call of ACTalker beside its weights: counted tensor by tensor at full size, checked by measuring.
+"""Peak memory of one denoising call of ACTalker beside its weights: counted tensor by tensor at full size,
+checked by measuring.
 
     python3 run.py python benchmarks/actalker_memory.py [--out RESULT.json]
 
-Counted: the whole UNet runs on tensors without content, and every tensor that lives is added up; attention and the selective scan
-count as the fused kernels that GPUs have for them (result alone; result of each direction). What a GPU's convolutions need while
-they run is not in it, nor what an allocator keeps. Measured (Linux): a UNet of less width really runs on the CPU in fp32, and the
-process's growth is put beside the count of the same call.
+Counted: the whole UNet runs on tensors without content, and every tensor that lives is added up; attention
+and the selective scan count as the fused kernels that GPUs have for them (result alone; result of each
+direction). What a GPU's convolutions need while they run is not in it, nor what an allocator keeps. Measured
+(Linux): a UNet of less width really runs on the CPU in fp32, and the process's growth is put beside the count
+of the same call.
 """
 
 import argparse
@@ -36,7 +38,8 @@ CONTEXT = 1024
 FULL = ((512, 25), (576, 25), (640, 25))  # pixels, frames
 BRANCHES = (1, 3, 4)
 MEASURED_WIDTH, MEASURED = 128, ((256, 8), (384, 8), (512, 8))
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # freed memory goes back to the system, so peaks are not hidden in a cache
+# freed memory goes back to the system, so peaks are not hidden in a cache
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 class LiveBytes(TorchDispatchMode):
@@ -88,8 +91,10 @@ def call(unet: ACTalkerUNet, side: int, frames: int, branches: int = 1) -> Tenso
         return torch.zeros(shape, dtype=first.dtype, device=first.device)
 
     return unet(
-        empty(count, 8, size, size), torch.zeros(count, device=first.device), context=empty(count, 1, CONTEXT),
-        y=time_id_embedding().to(first).expand(count, -1), audio=empty(count, 32, CONTEXT), motion=empty(count, 1, CONTEXT),
+        empty(count, 8, size, size), torch.zeros(count, device=first.device),
+            context=empty(count, 1, CONTEXT),
+        y=time_id_embedding().to(first).expand(count, -1), audio=empty(count, 32, CONTEXT),
+        motion=empty(count, 1, CONTEXT),
         pose=empty(1, first.shape[0], size, size), num_video_frames=frames,
     )  # fmt: skip
 
@@ -132,19 +137,29 @@ def print_growth(side: int, frames: int) -> None:
 def growth(side: int, frames: int) -> int:
     """print_growth's number from a process of its own."""
     command = [sys.executable, __file__, "--one", str(side), str(frames)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **MALLOC}).stdout)
+    return int(
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**os.environ, **MALLOC}
+        ).stdout
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "actalker_memory.json")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "actalker_memory.json"
+    )
     parser.add_argument("--one", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         return print_growth(*options.one)
     measured = {size: growth(*size) for size in MEASURED}
     F.scaled_dot_product_attention, parallel_control_mamba.selective_scan = fused_attention, fused_scan
-    weights = sum(math.prod(p.shape) * p.element_size() for p in network(320, torch.bfloat16, "meta").parameters())
+    weights = sum(
+        math.prod(p.shape) * p.element_size() for p in network(320, torch.bfloat16, "meta").parameters()
+    )
     result = {
         "MB of weights, bf16": round(weights / 1e6),
         "MB beside the weights, bf16, counted": {
@@ -154,7 +169,8 @@ def main() -> None:
         },
         f"check, fp32, {MEASURED_WIDTH} channels, one branch, MB": {
             f"{side}x{side}, {frames} frames": {
-                "counted": counted(MEASURED_WIDTH, torch.float32, side, frames), "measured": measured[side, frames],
+                "counted": counted(MEASURED_WIDTH, torch.float32, side, frames),
+                "measured": measured[side, frames],
             } for side, frames in MEASURED
         },
     }  # fmt: skip

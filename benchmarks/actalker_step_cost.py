@@ -2,12 +2,14 @@
 
     python3 run.py python benchmarks/actalker_step_cost.py [--channels 320] [--out RESULT.json]
 
-Published way: always four branches, of which two are equal when one signal is closed; a closed signal is computed as zeros; queries
-and keys also for streams of one token, whose attention is 1; in the blocks over time the keys and values of every stream projected
-anew for each place of the picture. Ours: branches that differ, no closed signal, the value alone for one token, keys and values
-once per clip. Both use our scan. Random weights of full width, a small picture, fp32, one thread; both in turn in one run.
+Published way: always four branches, of which two are equal when one signal is closed; a closed signal is
+computed as zeros; queries and keys also for streams of one token, whose attention is 1; in the blocks over
+time the keys and values of every stream projected anew for each place of the picture. Ours: branches that
+differ, no closed signal, the value alone for one token, keys and values once per clip. Both use our scan.
+Random weights of full width, a small picture, fp32, one thread; both in turn in one run.
 
-"same at each step" is what projections of condition tokens take in ours: all that could be saved by keeping them from step to step.
+"same at each step" is what projections of condition tokens take in ours: all that could be saved by keeping
+them from step to step.
 """
 
 import argparse
@@ -38,7 +40,8 @@ from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embeddin
 CONTEXT, FRAMES, SIDE, TURNS = 1024, 4, 16, 2  # SIDE of the latent
 BRANCHES = {"sound alone": 3, "sound and motion": 4}
 CONDITION_LAYERS = (
-    "to_k_ip.0", "to_k_ip.1", "to_v_ip.0", "to_v_ip.1", "attn2.to_k", "attn2.to_v", "audio_proj", "exp_proj", "id_proj",
+    "to_k_ip.0", "to_k_ip.1", "to_v_ip.0", "to_v_ip.1", "attn2.to_k", "attn2.to_v", "audio_proj", "exp_proj",
+    "id_proj",
 )  # fmt: skip
 
 
@@ -58,10 +61,22 @@ class PublishedCrossAttention(ControlledCrossAttention):
 class PublishedMamba(ParallelControlMamba):
     """A closed signal's two tokens are scanned too, and thrown away."""
 
-    def _branch(self, z: Tensor, identity: Tensor, condition: Tensor | None, project: nn.Module, unit: nn.Module, tokens) -> Tensor:
+    def _branch(
+        self,
+        z: Tensor,
+        identity: Tensor,
+        condition: Tensor | None,
+        project: nn.Module,
+        unit: nn.Module,
+        tokens,
+    ) -> Tensor:
         if condition is not None:
             return super()._branch(z, identity, condition, project, unit, tokens)
-        unit(nn.functional.silu(torch.cat([self.id_proj(identity), project(torch.zeros_like(identity))], dim=1)))
+        unit(
+            nn.functional.silu(
+                torch.cat([self.id_proj(identity), project(torch.zeros_like(identity))], dim=1)
+            )
+        )
         return z
 
 
@@ -70,7 +85,10 @@ class PublishedTransformer(ControlledTransformer):
 
     def _over_time(self, h: Tensor, identity: Tensor, streams: Streams, frames: int, options: Any) -> Tensor:
         places = h.shape[1]
-        kept, attention._clip_mean = attention._clip_mean, lambda x, frames: per_place(kept, x, frames, places)
+        kept, attention._clip_mean = (
+            attention._clip_mean,
+            lambda x, frames: per_place(kept, x, frames, places),
+        )
         try:
             return super()._over_time(h, identity, streams, frames, options)
         finally:
@@ -107,10 +125,13 @@ def call(unet: ACTalkerUNet, branches: int, motion: bool) -> Tensor:
     """All branches of one window of frames at once."""
     random, count = torch.Generator().manual_seed(0), branches * FRAMES
     picture = torch.randn(FRAMES, 8, SIDE, SIDE, generator=random).repeat(branches, 1, 1, 1)
-    identity, *signals = (torch.randn(n, t, CONTEXT, generator=random) for n, t in ((1, 1), (FRAMES, 32), (FRAMES, 1)))
+    identity, *signals = (
+        torch.randn(n, t, CONTEXT, generator=random) for n, t in ((1, 1), (FRAMES, 32), (FRAMES, 1))
+    )
     audio, seen = (signal.repeat(branches, 1, 1) for signal in signals)
     return unet(
-        picture, torch.full((count,), 0.3), context=identity.expand(count, -1, -1), y=time_id_embedding().expand(count, -1),
+        picture, torch.full((count,), 0.3), context=identity.expand(count, -1, -1),
+        y=time_id_embedding().expand(count, -1),
         audio=audio, motion=seen if motion else None, regions=Regions(), num_video_frames=FRAMES,
     )  # fmt: skip
 
@@ -125,7 +146,11 @@ def timed_layers(unet: nn.Module, spent: list[float]) -> list[Any]:
         spent[0] += time.process_time() - layer.begun
 
     layers = [module for name, module in unet.named_modules() if name.endswith(CONDITION_LAYERS)]
-    return [hook for layer in layers for hook in (layer.register_forward_pre_hook(before), layer.register_forward_hook(after))]
+    return [
+        hook
+        for layer in layers
+        for hook in (layer.register_forward_pre_hook(before), layer.register_forward_hook(after))
+    ]
 
 
 def figures(unet: nn.Module, motion: bool, branches: int) -> dict:
@@ -153,9 +178,13 @@ def figures(unet: nn.Module, motion: bool, branches: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--channels", type=int, default=320)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "actalker_step_cost.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "actalker_step_cost.json"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     unet = network(options.channels)

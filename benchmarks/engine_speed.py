@@ -2,8 +2,9 @@
 
     python3 run.py python benchmarks/engine_speed.py [--out FILE]
 
-The shipped speech (7.4 s at 25 fps), one thread. The built-in engine and Takin-ADA have their own weights; KDTalker and JoyVASA
-full-size random numbers. Engines take turns; the first turn is not counted; the process's own time is taken.
+The shipped speech (7.4 s at 25 fps), one thread. The built-in engine and Takin-ADA have their own weights;
+KDTalker and JoyVASA full-size random numbers. Engines take turns; the first turn is not counted; the
+process's own time is taken.
 """
 
 import argparse
@@ -70,12 +71,19 @@ def engines() -> dict:
     state = joyvasa_state(random_joyvasa.model_state(random_joyvasa.PUBLISHED))
     joyvasa = build_joyvasa(state, {})
     joyvasa.load_state_dict(state, assign=True)
-    template = MotionTemplate({name: torch.from_numpy(value) for name, value in random_joyvasa.template().items()})
+    template = MotionTemplate(
+        {name: torch.from_numpy(value) for name, value in random_joyvasa.template().items()}
+    )
     cpu, name = torch.device("cpu"), builtin_encoder_name(weight_path(WEIGHTS["speech"]))
     return {
         "built-in": BuiltinMotionEngine(lambda: hear),
         "KDTalker": KDTalkerEngine(
-            lambda: denoiser, lambda: encoder, lambda: extractor.eval(), MotionStatistics(numbers), KDTALKER_STEPS, cpu
+            lambda: denoiser,
+            lambda: encoder,
+            lambda: extractor.eval(),
+            MotionStatistics(numbers),
+            KDTALKER_STEPS,
+            cpu,
         ),
         "JoyVASA": JoyVASAEngine(lambda: joyvasa.eval(), template, JoyVASAOptions(), cpu),
         "Takin-ADA (shipped)": TakinEngine(lambda: takin, lambda: hear, name, TakinOptions()),
@@ -83,7 +91,9 @@ def engines() -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "engine_speed.json")
     out = parser.parse_args().out
     torch.set_num_threads(1)

@@ -2,10 +2,11 @@
 
     python3 run.py python benchmarks/fantasytalking_cost.py [--side 256] [--frames 9] [--out RESULT.json]
 
-Work and peak memory are counted, not measured: a block of the real size runs on tensors without storage at 512x512 and 81 frames
-in bfloat16, with core's PyTorch attention, and every operation's multiplications and every living tensor's bytes are added up.
-The weights of the block are left out of the peak. Time is measured with real numbers in float32 on one thread, or in bfloat16 on
-a GPU, at --side and --frames: audio's share falls as the film grows, since self-attention grows with its square.
+Work and peak memory are counted, not measured: a block of the real size runs on tensors without storage at
+512x512 and 81 frames in bfloat16, with core's PyTorch attention, and every operation's multiplications and
+every living tensor's bytes are added up. The weights of the block are left out of the peak. Time is measured
+with real numbers in float32 on one thread, or in bfloat16 on a GPU, at --side and --frames: audio's share
+falls as the film grows, since self-attention grows with its square.
 """
 
 import argparse
@@ -80,7 +81,9 @@ class CountedAttention:
 def block_of(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
     """One block of Wan2.1-I2V-14B and the block of FantasyTalking that goes with it."""
     settings = {"operations": comfy.ops.disable_weight_init, "device": device, "dtype": dtype}
-    wan = WanAttentionBlock("i2v_cross_attn", WIDTH, HIDDEN, HEADS, cross_attn_norm=True, operation_settings=settings)
+    wan = WanAttentionBlock(
+        "i2v_cross_attn", WIDTH, HIDDEN, HEADS, cross_attn_norm=True, operation_settings=settings
+    )
     audio = BlockAudio(SOUND, WIDTH, device=device, dtype=dtype)
     for parameter in (*wan.parameters(), *audio.parameters()):
         parameter.requires_grad_(False)
@@ -90,7 +93,9 @@ def block_of(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, nn.Mo
     return wan, audio
 
 
-def call_of(wan: nn.Module, audio: nn.Module, side: int, frames: int, device: torch.device, dtype: torch.dtype):
+def call_of(
+    wan: nn.Module, audio: nn.Module, side: int, frames: int, device: torch.device, dtype: torch.dtype
+):
     """A function of `heard` that runs the block once on a film of this size."""
     grid = ((frames - 1) // 4 + 1, side // 16, side // 16)
     places = grid[0] * grid[1] * grid[2]
@@ -103,7 +108,8 @@ def call_of(wan: nn.Module, audio: nn.Module, side: int, frames: int, device: to
     distinct, (numbers,) = numbered([windows])
     keys = KeptKeys(tables_of([audio], distinct.to(device, dtype), device))
     context = AudioContext(numbers.to(device), keys, 1.0, True)
-    vars(context)["lengths"] = AudioContext(numbers, keys, 1.0, True).lengths  # read where there is something to read
+    # read where there is something to read
+    vars(context)["lengths"] = AudioContext(numbers, keys, 1.0, True).lengths
     x, e, read = (some(1, rows, WIDTH) for rows in (places, 6, SEEN + TEXT))
     freqs = some(1, places, 1, WIDTH // HEADS // 2, 2, 2)
 
@@ -118,7 +124,10 @@ def counted() -> dict:
     """Work and peak memory at full size."""
     device, dtype = torch.device("meta"), torch.bfloat16
     call, places = call_of(*block_of(device, dtype), FULL["side"], FULL["frames"], device, dtype)
-    kept, comfy.ops.scaled_dot_product_attention = comfy.ops.scaled_dot_product_attention, (counting := CountedAttention())
+    kept, comfy.ops.scaled_dot_product_attention = (
+        comfy.ops.scaled_dot_product_attention,
+        (counting := CountedAttention()),
+    )
     result = {"places": places, "activation_bytes": places * WIDTH * dtype.itemsize}
     for name, heard in (("without audio", False), ("with audio", True)):
         counting.flops = 0
@@ -136,7 +145,8 @@ def counted() -> dict:
 
 
 def measured(side: int, frames: int) -> dict:
-    """Seconds of a block and of the audio in it, the best of some turns; audio's share is an upper bound for longer films."""
+    """Seconds of a block and of the audio in it, the best of some turns; audio's share is an upper bound for
+    longer films."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     call, places = call_of(*block_of(device, dtype), side, frames, device, dtype)
@@ -159,7 +169,12 @@ def measured(side: int, frames: int) -> dict:
         call(True)
         wholes.append(clock() - begun)
     attention.add_audio = real
-    return {"places": places, "block_seconds": min(wholes), "audio_seconds": min(spent), "share_of_time": min(spent) / min(wholes)}
+    return {
+        "places": places,
+        "block_seconds": min(wholes),
+        "audio_seconds": min(spent),
+        "share_of_time": min(spent) / min(wholes),
+    }
 
 
 def main() -> None:
@@ -170,7 +185,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with torch.inference_mode():
-        result = {"counted at 512x512, 81 frames": counted(), "measured": measured(options.side, options.frames)}
+        result = {
+            "counted at 512x512, 81 frames": counted(),
+            "measured": measured(options.side, options.frames),
+        }
     print(json.dumps(result, indent=1))
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -2,8 +2,8 @@
 
     python3 run.py python benchmarks/film_cost.py [SECONDS ...] [--picture PIXELS]
 
-Prints one line per length and writes benchmarks/results/film_cost.json, or film_cost_PIXELS.json for a picture of that side.
-Lengths default to 10, 60 and 600 s.
+Prints one line per length and writes benchmarks/results/film_cost.json, or film_cost_PIXELS.json for a
+picture of that side. Lengths default to 10, 60 and 600 s.
 """
 
 import argparse
@@ -81,7 +81,8 @@ def measure(server: ComfyServer, graph: dict, seconds: int, picture: int = 0) ->
         frames = container.streams.video[0].frames
     assert frames == seconds * 25, f"{frames} frames for {seconds} s"
     return {
-        "seconds": seconds, "frames": frames, "wall_per_second": wall / seconds, "cpu_per_second": cpu / seconds,
+        "seconds": seconds, "frames": frames, "wall_per_second": wall / seconds,
+        "cpu_per_second": cpu / seconds,
         "peak_mb": memory.peak,
     }  # fmt: skip
 
@@ -104,6 +105,8 @@ def main(lengths: list[int], picture: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Time and memory of films in the real server.")
     parser.add_argument("seconds", type=int, nargs="*", default=[10, 60, 600])
-    parser.add_argument("--picture", type=int, default=0, help="side of the picture in pixels; 0 takes the example's own")
+    parser.add_argument(
+        "--picture", type=int, default=0, help="side of the picture in pixels; 0 takes the example's own"
+    )
     arguments = parser.parse_args()
     main(arguments.seconds, arguments.picture)

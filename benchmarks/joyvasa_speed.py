@@ -2,8 +2,8 @@
 
     python3 run.py python benchmarks/joyvasa_speed.py [--threads N] [--out FILE]
 
-Peers run in turn (all steps, fewer, without guidance); on a CPU the process's own time is taken, which neighbours on the
-machine do not change, on a GPU the wall time with all work done.
+Peers run in turn (all steps, fewer, without guidance); on a CPU the process's own time is taken, which
+neighbours on the machine do not change, on a GPU the wall time with all work done.
 """
 
 import argparse
@@ -27,7 +27,11 @@ from talking_portrait.models.joyvasa.network import build_joyvasa
 from talking_portrait.tools.random_joyvasa import PUBLISHED, model_state, template
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-PEERS = {"50 steps": JoyVASAOptions(), "10 steps": JoyVASAOptions(steps=10), "50 steps, guidance 1": JoyVASAOptions(guidance=1.0)}
+PEERS = {
+    "50 steps": JoyVASAOptions(),
+    "10 steps": JoyVASAOptions(steps=10),
+    "50 steps, guidance 1": JoyVASAOptions(guidance=1.0),
+}
 SECONDS = (20, 80, 320)
 
 
@@ -43,10 +47,14 @@ def measure() -> dict:
     network.load_state_dict(state, assign=True)
     network.eval().to(DEVICE)
     statistics = MotionTemplate({name: torch.from_numpy(value) for name, value in template().items()})
-    engines = {name: JoyVASAEngine(lambda: network, statistics, options, DEVICE) for name, options in PEERS.items()}
+    engines = {
+        name: JoyVASAEngine(lambda: network, statistics, options, DEVICE) for name, options in PEERS.items()
+    }
 
     def run(name: str, seconds: int) -> float:
-        clip = Speech(0.1 * torch.randn(1, seconds * 16000, generator=torch.Generator().manual_seed(0)), 16000)
+        clip = Speech(
+            0.1 * torch.randn(1, seconds * 16000, generator=torch.Generator().manual_seed(0)), 16000
+        )
         start = moment()
         engines[name].generate(clip, Fraction(25), 0, MotionSettings(), lambda done, total: None)
         return moment() - start

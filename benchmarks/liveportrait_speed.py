@@ -2,8 +2,9 @@
 
     python3 run.py python benchmarks/liveportrait_speed.py [--threads N] [--repeats N] [--out FILE]
 
-Equality first: no time is printed if the forms differ. Peers run in turn (plain, ours, ours in half precision); on a CPU the
-process's own time is taken, which neighbours on the machine do not change, on a GPU the wall time of synchronised batches.
+Equality first: no time is printed if the forms differ. Peers run in turn (plain, ours, ours in half
+precision); on a CPU the process's own time is taken, which neighbours on the machine do not change, on a GPU
+the wall time of synchronised batches.
 """
 
 import argparse
@@ -44,7 +45,9 @@ class Ours:
         self.warping, self.generator = WarpingModule(), SpadeGenerator()
         self.warping.load_state_dict(states["warping"])
         self.generator.load_state_dict(states["generator"])
-        self.warping, self.generator = (net.eval().to(DEVICE, dtype) for net in (self.warping, self.generator))
+        self.warping, self.generator = (
+            net.eval().to(DEVICE, dtype) for net in (self.warping, self.generator)
+        )
         self.source: WarpSource = self.warping.prepare(volume.to(dtype), source)
 
     def frame(self, driving: torch.Tensor) -> torch.Tensor:
@@ -67,9 +70,14 @@ def measure(arguments: argparse.Namespace) -> dict:
     volume = torch.randn(1, 32, 16, 64, 64, generator=random).to(DEVICE)
     source = 0.3 * torch.randn(1, 21, 3, generator=random).to(DEVICE)
     driving = source + 0.05 * torch.randn(1, 21, 3, generator=random).to(DEVICE)
-    plain = PlainRenderer(*({k: v.to(DEVICE) for k, v in states[part].items()} for part in ("warping", "generator")))
+    plain = PlainRenderer(
+        *({k: v.to(DEVICE) for k, v in states[part].items()} for part in ("warping", "generator"))
+    )
     half = torch.bfloat16 if DEVICE.type == "cpu" else torch.float16
-    ours = {name: Ours(states, dtype, volume, source) for name, dtype in (("float32", torch.float32), ("half", half))}
+    ours = {
+        name: Ours(states, dtype, volume, source)
+        for name, dtype in (("float32", torch.float32), ("half", half))
+    }
     with torch.inference_mode():
         wanted = plain.draw(plain.warp(volume, source, driving))
         error = float((ours["float32"].frame(driving) - wanted).abs().max())
@@ -93,8 +101,10 @@ def measure(arguments: argparse.Namespace) -> dict:
         "largest difference, float32": error,
         "half precision against float32, dB (random weights)": round(-10 * torch.tensor(mean_square).log10().item(), 1),
         "seconds per frame": {name: round(statistics.median(values), 3) for name, values in times.items()},
-        "ratio to plain float32": {name: round(first / statistics.median(values), 2) for name, values in times.items()},
-        "frames per second, half, by batch": batched(ours["half"], driving) if DEVICE.type == "cuda" else "no GPU",
+        "ratio to plain float32": {name: round(first / statistics.median(values), 2) for name,
+        values in times.items()},
+        "frames per second, half, by batch": batched(ours["half"],
+        driving) if DEVICE.type == "cuda" else "no GPU",
         "peak memory of the process with all three forms, MB": round(peak_memory()),
     }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""W and G written the plain way, operation by operation as the paper lists them: what the pack's forms are measured against.
+"""W and G written the plain way, operation by operation as the paper lists them: what the pack's forms are
+measured against.
 
 Weights are the networks' own state dicts (spectral norm folded).
 """
@@ -28,13 +29,20 @@ class PlainRenderer:
         """[1,32,16,64,64], [1,21,3], [1,21,3] -> [1,256,64,64]."""
         base, dtype = "dense_motion_network", volume.dtype
         shape = tuple(volume.shape[-3:])
-        z, y, x = torch.meshgrid(*(torch.linspace(-1, 1, size, device=volume.device) for size in shape), indexing="ij")
+        z, y, x = torch.meshgrid(
+            *(torch.linspace(-1, 1, size, device=volume.device) for size in shape), indexing="ij"
+        )
         grid = torch.stack([x, y, z], -1)
         compressed = F.relu(self._norm(base + ".norm", self._conv(self.w, base + ".compress", volume, 0)))
         moved = grid[None] - driving[0, :, None, None, None] + source[0, :, None, None, None]
         candidates = torch.cat([grid[None], moved])  # [22,16,64,64,3]
-        warped = F.grid_sample(compressed.float().expand(22, -1, -1, -1, -1), candidates, align_corners=False).to(dtype)
-        heat = [torch.exp(-0.5 * ((grid - kp[0, :, None, None, None]) ** 2).sum(-1) / 0.01) for kp in (driving, source)]
+        warped = F.grid_sample(
+            compressed.float().expand(22, -1, -1, -1, -1), candidates, align_corners=False
+        ).to(dtype)
+        heat = [
+            torch.exp(-0.5 * ((grid - kp[0, :, None, None, None]) ** 2).sum(-1) / 0.01)
+            for kp in (driving, source)
+        ]
         heat = torch.cat([torch.zeros(1, *shape, device=volume.device), heat[0] - heat[1]]).to(dtype)
         features = self._hourglass(torch.cat([heat[:, None], warped], 1).flatten(0, 1)[None])
         mask = self._conv(self.w, base + ".mask", features, 3).float().softmax(1)
@@ -65,8 +73,12 @@ class PlainRenderer:
         return F.instance_norm(x, eps=1e-5) * (1 + gamma) + beta
 
     def _block(self, name: str, x: Tensor, layout: Tensor) -> Tensor:
-        y = self._conv(self.g, name + ".conv_0", F.leaky_relu(self._spade(name + ".norm_0", x, layout), 0.2), 1)
-        y = self._conv(self.g, name + ".conv_1", F.leaky_relu(self._spade(name + ".norm_1", y, layout), 0.2), 1)
+        y = self._conv(
+            self.g, name + ".conv_0", F.leaky_relu(self._spade(name + ".norm_0", x, layout), 0.2), 1
+        )
+        y = self._conv(
+            self.g, name + ".conv_1", F.leaky_relu(self._spade(name + ".norm_1", y, layout), 0.2), 1
+        )
         if name + ".conv_s.weight" in self.g:
             x = self._conv(self.g, name + ".conv_s", self._spade(name + ".norm_s", x, layout), 0)
         return x + y

@@ -52,12 +52,16 @@ def main() -> None:
     prepare = 1000 * (time.process_time() - started)
     generator = torch.Generator().manual_seed(0)
     motion = FaceMotion.from_controls(
-        0.5 * torch.rand(FRAMES, len(CONTROLS), generator=generator), 3 * torch.randn(FRAMES, 3, generator=generator),
+        0.5 * torch.rand(FRAMES, len(CONTROLS), generator=generator),
+        3 * torch.randn(FRAMES, 3, generator=generator),
         torch.zeros(FRAMES, 3), torch.ones(FRAMES), Fraction(25), source={},
     )  # fmt: skip
     resolved = resolve(motion, portrait.motion)
     features, box = portrait.features, portrait.features.head.box
-    grid, crop = base_grid(box, CPU), image[box[1] : box[3], box[0] : box[2]].permute(2, 0, 1)[None].contiguous()
+    grid, crop = (
+        base_grid(box, CPU),
+        image[box[1] : box[3], box[0] : box[2]].permute(2, 0, 1)[None].contiguous(),
+    )
 
     def part(start: int):
         return resolved.slice(start, start + BATCH)
@@ -66,7 +70,11 @@ def main() -> None:
     sampling = cpu_ms(lambda start: sample(crop, grid.expand(BATCH, -1, -1, -1), box[:2]))
     source = [grid.expand(BATCH, -1, -1, -1).clone() for _ in range(FRAMES)]
     mouth = cpu_ms(lambda start: renderer._move_mouth(features, source[start], part(start).controls))
-    eyes = cpu_ms(lambda start: [renderer._move_eye(eye, box, source[start], part(start).controls) for eye in features.eyes])
+    eyes = cpu_ms(
+        lambda start: [
+            renderer._move_eye(eye, box, source[start], part(start).controls) for eye in features.eyes
+        ]
+    )
     whole = cpu_ms(lambda start: renderer.render(portrait, part(start), CPU))
     rows = {
         "frame": whole, "head": head, "mouth map": mouth, "eyes": eyes, "sampling": sampling,

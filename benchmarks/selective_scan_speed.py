@@ -2,9 +2,9 @@
 
     python3 run.py python benchmarks/selective_scan_speed.py [--repeats N] [--out FILE]
 
-Equality first: no time is printed if the pack's form differs from the step-by-step form in float64. Peers run in turn, each
-with its arguments in its own layout; the process's own time is taken, which neighbours on the machine do not change.
-mambapy (pip install mambapy) is left out where it is not installed.
+Equality first: no time is printed if the pack's form differs from the step-by-step form in float64. Peers run
+in turn, each with its arguments in its own layout; the process's own time is taken, which neighbours on the
+machine do not change. mambapy (pip install mambapy) is left out where it is not installed.
 """
 
 import argparse
@@ -33,12 +33,15 @@ except ModuleNotFoundError:
 
 TOLERANCE = 5e-7  # largest difference over the largest value
 STATES = 16
-# tokens, channels, directions; the first is ACTalker's call for one frame of 576 x 576 pixels at full resolution
+# tokens, channels, directions; the first is ACTalker's call for one frame of 576 x 576 pixels at full
+# resolution
 SCANS = ((5217, 640, 2), (5217, 640, 1), (5217, 1280, 1))
 UNITS = ((1, 640, 5217), (2, 1280, 1329))  # rows, channels, tokens
-# spread of the steps before softplus and factor of A: as Mamba starts, a long memory, hardly forgetting, forgetting at once
+# spread of the steps before softplus and factor of A: as Mamba starts, a long memory, hardly forgetting,
+# forgetting at once
 DECAYS = {"usual": (1.0, 1.0), "slow": (1.0, math.exp(-4)), "hardly any": (1.0, 1e-4), "fast": (8.0, 40.0)}
-MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # freed memory goes back to the system, so peaks are not hidden in a cache
+# freed memory goes back to the system, so peaks are not hidden in a cache
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 def problem(length: int, width: int, directions: int, decay: str = "usual") -> dict[str, Tensor]:
@@ -62,7 +65,9 @@ def problem(length: int, width: int, directions: int, decay: str = "usual") -> d
 
 def channels_first(given: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
     """The same arguments for plain_directions."""
-    turned = {key: value.mT.contiguous() if key in ("u", "dt", "B", "C") else value for key, value in given.items()}
+    turned = {
+        key: value.mT.contiguous() if key in ("u", "dt", "B", "C") else value for key, value in given.items()
+    }
     return {key: value.to(dtype) for key, value in turned.items()}
 
 
@@ -103,8 +108,13 @@ def unit(tokens: Tensor, weights: dict[str, Tensor]) -> Tensor:
     """ACTalker's scan unit [n,L,W] with channels last throughout: no copy of u, no flip."""
     width, rank = weights["dt_projs_weight"].shape[1:]
     projected = [F.linear(tokens, weight) for weight in weights["x_proj_weight"]]
-    low, B, C = (torch.stack(parts) for parts in zip(*(p.split([rank, STATES, STATES], -1) for p in projected), strict=True))
-    dt = torch.stack([F.linear(part, weight) for part, weight in zip(low, weights["dt_projs_weight"], strict=True)])
+    low, B, C = (
+        torch.stack(parts)
+        for parts in zip(*(p.split([rank, STATES, STATES], -1) for p in projected), strict=True)
+    )
+    dt = torch.stack(
+        [F.linear(part, weight) for part, weight in zip(low, weights["dt_projs_weight"], strict=True)]
+    )
     A = -torch.exp(weights["A_logs"]).view(2, width, STATES)
     return selective_scan(tokens, dt, A, B, C, weights["Ds"].view(2, width), weights["dt_projs_bias"])
 
@@ -112,10 +122,13 @@ def unit(tokens: Tensor, weights: dict[str, Tensor]) -> Tensor:
 def errors(blocked: Tensor, plain: Tensor, wanted: Tensor) -> dict[str, float]:
     """Largest differences from float64, relative to the largest value; ends the run where the pack's is too large.
 
-    A state that hardly forgets sums thousands of tokens, and float32 rounds each sum: there the step-by-step form in float32
-    is itself beyond the tolerance, and the pack's may be as far from float64 as that, no further.
+    A state that hardly forgets sums thousands of tokens, and float32 rounds each sum: there the step-by-step
+    form in float32 is itself beyond the tolerance, and the pack's may be as far from float64 as that, no
+    further.
     """
-    ours, theirs = (float((got.double() - wanted).abs().max() / wanted.abs().max()) for got in (blocked, plain))
+    ours, theirs = (
+        float((got.double() - wanted).abs().max() / wanted.abs().max()) for got in (blocked, plain)
+    )
     if not ours <= max(TOLERANCE, theirs):
         raise SystemExit(f"the pack's form differs from float64 by {ours:.1e}, so no time is printed")
     return {"blocked": float(f"{ours:.1e}"), "step by step": float(f"{theirs:.1e}")}
@@ -135,7 +148,11 @@ def seconds(peers: dict[str, Callable[[], Tensor]], repeats: int) -> dict[str, f
 
 def compared(times: dict[str, float], ours: str = "blocked") -> dict:
     """Seconds of all peers and how many times faster ours is."""
-    ratios = {f"times faster than {name}": round(value / times[ours], 1) for name, value in times.items() if name != ours}
+    ratios = {
+        f"times faster than {name}": round(value / times[ours], 1)
+        for name, value in times.items()
+        if name != ours
+    }
     return {"seconds": {name: round(value, 4) for name, value in times.items()}, **ratios}
 
 
@@ -144,7 +161,9 @@ def error_figures(size: tuple[int, int, int]) -> dict[str, dict]:
     found = {}
     for decay in DECAYS:
         given = problem(*size, decay)
-        wanted, rounded = (plain_directions(**channels_first(given, dtype)).mT for dtype in (torch.float64, torch.float32))
+        wanted, rounded = (
+            plain_directions(**channels_first(given, dtype)).mT for dtype in (torch.float64, torch.float32)
+        )
         found[decay] = errors(selective_scan(**given, backend="blocked"), rounded, wanted)
     return found
 
@@ -153,7 +172,10 @@ def scan_figures(length: int, width: int, directions: int, repeats: int) -> dict
     """Times of one size, after its results were compared."""
     given = problem(length, width, directions)
     plain = channels_first(given)
-    peers = {"step by step": lambda: plain_directions(**plain), "blocked": lambda: selective_scan(**given, backend="blocked")}
+    peers = {
+        "step by step": lambda: plain_directions(**plain),
+        "blocked": lambda: selective_scan(**given, backend="blocked"),
+    }
     if pscan:
         peers["mambapy's parallel scan"] = lambda: parallel_scan(**given)
     wanted = plain_directions(**channels_first(given, torch.float64)).mT
@@ -162,7 +184,8 @@ def scan_figures(length: int, width: int, directions: int, repeats: int) -> dict
     times = seconds(peers, repeats)
     return {
         "tokens": length, "channels": width, "directions": directions, "errors": found, **compared(times),
-        "state updates per second, 1e9": round(length * width * directions * STATES / times["blocked"] / 1e9, 2),
+        "state updates per second, 1e9": round(length * width * directions * STATES / times["blocked"] / 1e9,
+        2),
     }  # fmt: skip
 
 
@@ -186,7 +209,11 @@ def extra_memory(name: str, size: tuple[int, int, int]) -> float | str:
     if not Path("/proc/self/clear_refs").exists():
         return "not measured here"
     command = [sys.executable, __file__, "--memory-of", name, "--size", *map(str, size)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **MALLOC}).stdout)
+    return float(
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**os.environ, **MALLOC}
+        ).stdout
+    )
 
 
 def print_extra_memory(name: str, size: list[int]) -> None:
@@ -221,7 +248,9 @@ def main() -> None:
         "machine": f"{platform.machine()}, cpu, 1 thread, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}",
         "mambapy": "installed" if pscan else "not installed",
         "errors by decay": error_figures(SCANS[0]),
-        "extra memory, MB": {name: extra_memory(name, SCANS[0]) for name in FORMS if pscan or "mambapy" not in name},
+        "extra memory, MB": {
+            name: extra_memory(name, SCANS[0]) for name in FORMS if pscan or "mambapy" not in name
+        },
         "scan": [scan_figures(*size, arguments.repeats) for size in SCANS],
         "unit": [unit_figures(*size, arguments.repeats) for size in UNITS],
     }

@@ -1,7 +1,8 @@
 """The contracts of the stages: what a part must have to take a stage's place, and how it gets into our menus.
 
-An object that has these members works in every node, whoever made it: no import of this pack is needed. Where a motion or a
-portrait is to be given, a plain mapping will do too (FaceMotion.of, Portrait.of). docs/engine_pack/ is a pack that brings both.
+An object that has these members works in every node, whoever made it: no import of this pack is needed. Where
+a motion or a portrait is to be given, a plain mapping will do too (FaceMotion.of, Portrait.of).
+docs/engine_pack/ is a pack that brings both.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class MotionEngine(Protocol):
     """Speech in, face motion out. The same seed gives the same motion.
 
-    id: what it is called in messages. native_fps: None if it works at any frame rate, else the only one it is asked for.
+    id: what it is called in messages. native_fps: None if it works at any frame rate, else the only one it is
+    asked for.
     reads: names of the MotionSettings that change its motion; a node refuses the others by name.
     """
 
@@ -36,7 +38,8 @@ class MotionEngine(Protocol):
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
         portrait: Portrait | None = None,
     ) -> FaceMotion | Mapping[str, Any]:  # fmt: skip
-        """Motion of frame_count(speech.seconds, fps) frames. `progress` is called in every loop and may raise to cancel.
+        """Motion of frame_count(speech.seconds, fps) frames. `progress` is called in every loop and may raise
+        to cancel.
 
         ValueError in words if the sound cannot be used, or if there must be a portrait and is none.
         """
@@ -83,9 +86,11 @@ class PortraitRenderer(Protocol):
 
     id: str
 
-    def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait | Mapping[str, Any]:
-        """Once per picture: image [H,W,3] in 0..1 on the CPU, optional person mask [H,W] in 0..1. ValueError in words if this
-        face cannot be drawn."""
+    def prepare(
+        self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None
+    ) -> Portrait | Mapping[str, Any]:
+        """Once per picture: image [H,W,3] in 0..1 on the CPU, optional person mask [H,W] in 0..1. ValueError
+        in words if this face cannot be drawn."""
         ...
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
@@ -101,8 +106,8 @@ class SpeechEncoder(Protocol):
     """What hears: an object on core's AUDIO_ENCODER socket."""
 
     def encode_audio(self, audio: Tensor, sample_rate: int) -> Mapping[str, Any]:
-        """Waveform [B,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [B,frames,width], encoded_audio_all_layers (a list of
-        those), audio_samples at 16 kHz."""
+        """Waveform [B,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [B,frames,width],
+        encoded_audio_all_layers (a list of those), audio_samples at 16 kHz."""
         ...
 
 
@@ -118,10 +123,16 @@ class MotionSampler(Protocol):
     """From noise to motion down an engine's own schedule."""
 
     def __call__(
-        self, predict_clean: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, signal: Tensor, each: Callable[[], None]
+        self,
+        predict_clean: Callable[[Tensor, int], Tensor],
+        latent: Tensor,
+        steps: int,
+        signal: Tensor,
+        each: Callable[[], None],
     ) -> Tensor:
-        """Noise `latent` -> clean motion of the same shape; predict_clean(latent, t) gives the clean motion in step t of `signal`
-        [trained steps], which are alpha-bars. `each` is called after every step. ValueError if there are not so many steps."""
+        """Noise `latent` -> clean motion of the same shape; predict_clean(latent, t) gives the clean motion
+        in step t of `signal` [trained steps], which are alpha-bars. `each` is called after every step.
+        ValueError if there are not so many steps."""
         ...
 
 
@@ -130,8 +141,9 @@ class Entry:
     """An entry of a loader's menu. id: its name there and in workflows. about: a plain sentence for artists.
 
     load: options by name -> the engine or renderer; ValueError in words. It gets a value for each of `options`.
-    files: what it cannot work without: keys of models/weights/published.py ("key/animal" for the edition for animals), or
-    (ComfyUI's model folder, file). Missing ones are told all at once before `load`. licence: of those files.
+    files: what it cannot work without: keys of models/weights/published.py ("key/animal" for the edition for
+    animals), or (ComfyUI's model folder, file). Missing ones are told all at once before `load`. licence: of
+    those files.
     """
 
     id: str
@@ -157,15 +169,27 @@ def register_renderer(entry: Entry) -> None:
 
 
 def _register(menu: dict[str, Entry], entry: Entry) -> None:
-    if not isinstance(entry, Entry) or not entry.id or not all(isinstance(option, Option) for option in entry.options):
+    if (
+        not isinstance(entry, Entry)
+        or not entry.id
+        or not all(isinstance(option, Option) for option in entry.options)
+    ):
         raise ValueError(f"{entry!r} is no entry of a menu with an id and options (models/options.py).")
     if entry.id in menu:
-        raise ValueError(f"there is already an entry called {entry.id} in this menu; give the new one another id.")
+        raise ValueError(
+            f"there is already an entry called {entry.id} in this menu; give the new one another id."
+        )
     menu[entry.id] = entry
 
 
 def members(contract: type) -> tuple[str, ...]:
     """Names of what an object must have to keep a contract."""
-    own = [base for base in reversed(contract.__mro__) if getattr(base, "_is_protocol", False) and base is not Protocol]
-    names = (name for base in own for name in (*base.__annotations__, *vars(base)) if not name.startswith("_"))
+    own = [
+        base
+        for base in reversed(contract.__mro__)
+        if getattr(base, "_is_protocol", False) and base is not Protocol
+    ]
+    names = (
+        name for base in own for name in (*base.__annotations__, *vars(base)) if not name.startswith("_")
+    )
     return tuple(dict.fromkeys(names))

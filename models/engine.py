@@ -46,7 +46,9 @@ class Speech:
     def lasting(self, seconds: Fraction) -> "Speech":
         """The same with silence behind it, where it is shorter than that."""
         missing = max(0, math.ceil(seconds * self.sample_rate) - self.waveform.shape[-1])
-        return replace(self, waveform=torch.nn.functional.pad(self.waveform, (0, missing))) if missing else self
+        return (
+            replace(self, waveform=torch.nn.functional.pad(self.waveform, (0, missing))) if missing else self
+        )
 
     def checked(self, fps: Fraction) -> int:
         """Frames of this clip at `fps`; ValueError if it is empty, too short for one frame, or not made of numbers."""

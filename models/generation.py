@@ -1,4 +1,5 @@
-"""The one place where a motion engine is asked for motion: it works at its own frame rate, the film gets the one it wants."""
+"""The one place where a motion engine is asked for motion: it works at its own frame rate, the film gets the
+one it wants."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from .portrait import Portrait
 
 
 def generate_motion(
-    engine: MotionEngine, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
+    engine: MotionEngine, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings,
+    progress: Progress,
     portrait: Portrait | None = None,
 ) -> FaceMotion:  # fmt: skip
     """Motion of frame_count(speech.seconds, fps) frames at `fps`, by any engine; ValueError in words if that fails.
@@ -29,11 +31,16 @@ def generate_motion(
     return retime(checked(engine, given, count, native), fps, frames)
 
 
-def checked(engine: MotionEngine, given: FaceMotion | Mapping[str, Any], frames: int, fps: Fraction) -> FaceMotion:
-    """What an engine gave, as a motion of so many frames; ValueError in the engine's name if it is not what was asked for."""
+def checked(
+    engine: MotionEngine, given: FaceMotion | Mapping[str, Any], frames: int, fps: Fraction
+) -> FaceMotion:
+    """What an engine gave, as a motion of so many frames; ValueError in the engine's name if it is not what
+    was asked for."""
     motion = given_motion(engine, given, fps)
     if len(motion) != frames:
-        raise ValueError(f"{engine.id} gave {len(motion)} frames where {frames} were asked for; the engine is at fault.")
+        raise ValueError(
+            f"{engine.id} gave {len(motion)} frames where {frames} were asked for; the engine is at fault."
+        )
     return motion
 
 
@@ -47,5 +54,7 @@ def given_motion(engine: MotionEngine, given: FaceMotion | Mapping[str, Any], fp
         raise ValueError(f"{engine.id} gave no motion: {error} The engine is at fault.") from None
     if motion.fps != fps:
         asked = f"{float(fps):g} were asked for"
-        raise ValueError(f"{engine.id} gave {float(motion.fps):g} frames per second where {asked}; the engine is at fault.")
+        raise ValueError(
+            f"{engine.id} gave {float(motion.fps):g} frames per second where {asked}; the engine is at fault."
+        )
     return motion

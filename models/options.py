@@ -1,5 +1,5 @@
-"""What an engine or a renderer asks the artist for, told without ComfyUI: the loaders turn it into inputs that only its own menu
-entry shows, checked before `load` sees them."""
+"""What an engine or a renderer asks the artist for, told without ComfyUI: the loaders turn it into inputs
+that only its own menu entry shows, checked before `load` sees them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,8 @@ class Text(Option):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Option):
-    """A menu of `choices` and of the files in ComfyUI's model folder `folder`, if one is named; it starts with the first choice."""
+    """A menu of `choices` and of the files in ComfyUI's model folder `folder`, if one is named; it starts
+    with the first choice."""
 
     choices: tuple[str, ...]
     folder: str = ""
@@ -95,4 +96,6 @@ class Motion(Option):
 def check_range(option: Number | Whole) -> None:
     """ValueError unless the default lies in the option's range."""
     if not option.low <= option.default <= option.high:
-        raise ValueError(f"option {option.id} starts with {option.default:g}, which is not from {option.low:g} to {option.high:g}.")
+        raise ValueError(
+            f"option {option.id} starts with {option.default:g}, which is not from {option.low:g} to {option.high:g}."
+        )

@@ -34,20 +34,25 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras, actalker, stream, measure,
+            audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
+            actalker, stream, measure,
             loaders, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 
 
 def copy_samples(input_folder: Path) -> None:
-    """Put the pictures and voices that the shipped workflows name into ComfyUI's input folder, where they are not yet."""
+    """Put the pictures and voices that the shipped workflows name into ComfyUI's input folder, where they are
+    not yet."""
     for example in sorted(SAMPLES.iterdir()):
         target = input_folder / example.name
         if not target.exists():
             try:
                 shutil.copy(example, target)
             except OSError as error:
-                logging.warning("Talking Portrait: the example %s could not be copied to %s: %s", example.name, target, error)
-
-
+                logging.warning(
+                    "Talking Portrait: the example %s could not be copied to %s: %s",
+                    example.name,
+                    target,
+                    error,
+                )

@@ -30,7 +30,8 @@ from .portrait import check_same_size
 from .progress import ticker
 
 PRECISIONS = {
-    "default": None, "fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32, "fp8_e4m3fn": torch.float8_e4m3fn,
+    "default": None, "fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32,
+    "fp8_e4m3fn": torch.float8_e4m3fn,
 }  # fmt: skip
 
 
@@ -41,7 +42,8 @@ class LoadACTalker(Node):
             node_id="TalkingPortraitLoadACTalker",
             display_name=LOAD,
             category=CATEGORY,
-            description="Loads ACTalker's denoiser as a MODEL for core's samplers. mamba-ssm is not needed, but used where it is.",
+            description="Loads ACTalker's denoiser as a MODEL for core's samplers. mamba-ssm is not needed, "
+                "but used where it is.",
             search_aliases=["mamba", "parallel control", "svd talking head"],
             inputs=[
                 io.Combo.Input(
@@ -53,7 +55,8 @@ class LoadACTalker(Node):
                     tooltip="How weights are kept. default: what core thinks best for this device.",
                 ),
             ],
-            outputs=[io.Model.Output(tooltip="For ACTalker Context Windows and ACTalker Guidance; LoRA and offloading as usual.")],
+            outputs=[io.Model.Output(tooltip="For ACTalker Context Windows and ACTalker Guidance; LoRA and "
+                "offloading as usual.")],
         )  # fmt: skip
 
     @classmethod
@@ -61,7 +64,8 @@ class LoadACTalker(Node):
         path = chosen_file("diffusion_models", file, "file", LOAD)
         dtype = PRECISIONS[weight_dtype]
         patcher = shared("actalker", path, (dtype,), lambda: actalker_model(path, dtype))
-        return io.NodeOutput(patcher.clone())  # what another node changes of it stays there; the weights are shared
+        # what another node changes of it stays there; the weights are shared
+        return io.NodeOutput(patcher.clone())
 
     @classmethod
     def fingerprint_inputs(cls, file: str, **given) -> list:
@@ -89,7 +93,9 @@ class ACTalkerAudio(Node):
             inputs=[io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo.")],
             outputs=[
                 AudioStreamType.Output(display_name="actalker_audio", tooltip="For ACTalker Conditioning."),
-                io.Int.Output(display_name="frames", tooltip="Frames at 12.5 per second that this sound lasts."),
+                io.Int.Output(
+                    display_name="frames", tooltip="Frames at 12.5 per second that this sound lasts."
+                ),
             ],
         )
 
@@ -116,45 +122,58 @@ class ACTalkerMotionFromVideo(Node):
             node_id="TalkingPortraitACTalkerMotionFromVideo",
             display_name=VIDEO,
             category=CATEGORY,
-            description="Reads expression and head rotation of a driving video, as motion tokens at 12.5 frames per second. "
+            description="Reads expression and head rotation of a driving video, as motion tokens at 12.5 "
+                "frames per second. "
             "A FACE_MOTION of any engine drives it too: render it with Render Portrait and give its images here.",
             inputs=[
-                io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components or Render Portrait."),
+                io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components or "
+                    "Render Portrait."),
                 io.Custom("FACE_LANDMARKS").Input(
-                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; missing frames: empty."
+                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; "
+                        "missing frames: empty."
                 ),
                 io.Float.Input(
-                    "fps", default=25.0, min=0.0, max=120.0, step=0.001, tooltip="Frames per second of the driving video."
+                    "fps", default=25.0, min=0.0, max=120.0, step=0.001, tooltip="Frames per second of the "
+                        "driving video."
                 ),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, 0 is the first."),
+                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, "
+                    "0 is the first."),
                 io.Combo.Input(
                     "missing_face", options=["error", "hold"],
-                    tooltip="Frames without the face: stop and say which, or go on with the last face's place, as published.",
+                    tooltip="Frames without the face: stop and say which, or go on with the last face's "
+                        "place, as published.",
                 ),
                 io.Custom("BOUNDING_BOX").Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
-                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each frame "
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
+                        "One box for each frame "
                     "chooses in each, over cuts too.",
                 ),
                 io.Video.Input(
                     "video", optional=True,
-                    tooltip="The video that images come from, from Load Video: when its frames are shown is read from it, so that "
+                    tooltip="The video that images come from, from Load Video: when its frames are shown is "
+                        "read from it, so that "
                     "a film with a changing frame rate stays in time. fps then does nothing.",
                 ),
             ],
             outputs=[
                 MotionStreamType.Output(display_name="actalker_motion", tooltip="For ACTalker Conditioning."),
-                io.Int.Output(display_name="frames", tooltip="Frames at 12.5 per second that this video lasts."),
+                io.Int.Output(display_name="frames",
+                tooltip="Frames at 12.5 per second that this video lasts."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, face_landmarks, fps, face_index, missing_face, face_box=None, video=None) -> io.NodeOutput:
+    def execute(
+        cls, images, face_landmarks, fps, face_index, missing_face, face_box=None, video=None
+    ) -> io.NodeOutput:
         if len(images) == 0:
             raise ValueError("images holds 0 frames, so there is no motion in it.")
         found = follow_face(face_landmarks, face_index, face_box)
         if len(found) != len(images):
-            raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+            raise ValueError(
+                f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video."
+            )
         check_same_size(images[0], face_landmarks, VIDEO)
         check_upright(found)
         times = None if video is None else shown_at(video, len(images))
@@ -176,7 +195,11 @@ def driving_points(
     """Face points of the chosen frames; ValueError that lists frames without the face, unless the last face holds."""
     problem = missing_text(found, face_landmarks, chosen)
     if problem and (not hold or found[chosen[0]] is None):
-        advice = "Choose another video" if found[chosen[0]] is None else "Choose missing_face: hold, or another video"
+        advice = (
+            "Choose another video"
+            if found[chosen[0]] is None
+            else "Choose missing_face: hold, or another video"
+        )
         raise ValueError(f"{problem}. {advice}.")
     points = []
     for index in chosen:
@@ -184,7 +207,9 @@ def driving_points(
     return points
 
 
-def driving_pictures(images: Tensor, chosen: list[int], points: list[np.ndarray]) -> Iterator[tuple[Tensor, Tensor]]:
+def driving_pictures(
+    images: Tensor, chosen: list[int], points: list[np.ndarray]
+) -> Iterator[tuple[Tensor, Tensor]]:
     """(face, head) of every chosen frame, as ACTalker's driving networks take them."""
     box = head_box(points[0], *images.shape[1:3])
     for index, face in zip(chosen, points, strict=True):
@@ -195,4 +220,10 @@ def driving_pictures(images: Tensor, chosen: list[int], points: list[np.ndarray]
             raise ValueError(f"frame {index} of images cannot be used: {problem}.") from None
 
 
-NODES = [LoadACTalker, ACTalkerAudio, ACTalkerMotionFromVideo, *actalker_conditioning.NODES, *actalker_sampling.NODES]
+NODES = [
+    LoadACTalker,
+    ACTalkerAudio,
+    ACTalkerMotionFromVideo,
+    *actalker_conditioning.NODES,
+    *actalker_sampling.NODES,
+]

@@ -7,7 +7,14 @@ from torch import Tensor
 from ..models.actalker.conditioning import Gate, Scene, Stream, conditioning, film_frames
 from ..models.actalker.core_model import AS_TRAINED, Liveliness
 from ..models.actalker.geometry import working_size
-from ..models.actalker.pictures import FPS, face_box, face_box_picture, identity_picture, portrait_picture, region_mask
+from ..models.actalker.pictures import (
+    FPS,
+    face_box,
+    face_box_picture,
+    identity_picture,
+    portrait_picture,
+    region_mask,
+)
 from ..models.actalker.regions import Regions, level_region
 from ..models.face.landmarks import select_face
 from ..models.face.regions import region_masks
@@ -40,18 +47,22 @@ class ACTalkerConditioning(Node):
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the first."),
                 AudioStreamType.Input("actalker_audio", optional=True, tooltip="From ACTalker Audio."),
-                MotionStreamType.Input("actalker_motion", optional=True, tooltip="From ACTalker Motion from Video."),
+                MotionStreamType.Input("actalker_motion", optional=True,
+                tooltip="From ACTalker Motion from Video."),
                 io.Mask.Input(
                     "audio_mask", optional=True,
-                    tooltip="Where sound acts, in the portrait's size; the mamba layers hear only where it is fully white. "
+                    tooltip="Where sound acts, in the portrait's size; the mamba layers hear only where it "
+                        "is fully white. "
                     "Empty: see regions. Nothing while audio_gate is closed.",
                 ),
-                io.Mask.Input("motion_mask", optional=True, tooltip="Where the driving motion acts, like audio_mask."),
+                io.Mask.Input("motion_mask", optional=True,
+                tooltip="Where the driving motion acts, like audio_mask."),
                 gate_input("audio"),
                 gate_input("motion"),
                 io.Combo.Input(
                     "regions", options=[SEPARATE, OFFICIAL],
-                    tooltip=f"Without masks. {SEPARATE}: sound moves the mouth, motion the rest of the face; one alone all of it. "
+                    tooltip=f"Without masks. {SEPARATE}: sound moves the mouth, motion the rest of the face; "
+                        f"one alone all of it. "
                     f"{OFFICIAL}: as the published script, where both together act everywhere.",
                 ),
                 io.Int.Input(
@@ -70,8 +81,10 @@ class ACTalkerConditioning(Node):
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="For ACTalker Guider, or KSampler."),
-                io.Conditioning.Output(display_name="negative", tooltip="Sees and hears nothing; for KSampler."),
-                io.Latent.Output(display_name="latent", tooltip="For the sampler: the portrait in every frame, and 25 more."),
+                io.Conditioning.Output(display_name="negative",
+                tooltip="Sees and hears nothing; for KSampler."),
+                io.Latent.Output(display_name="latent", tooltip="For the sampler: the portrait in every "
+                    "frame, and 25 more."),
                 io.Int.Output(display_name="frames", tooltip="Frames of the film, for ACTalker Decode."),
                 io.Float.Output(display_name="fps", tooltip="Frames per second of the film: 12.5."),
             ],
@@ -79,9 +92,12 @@ class ACTalkerConditioning(Node):
 
     @classmethod
     def execute(
-        cls, vae, image, face_landmarks, face_index, audio_gate, motion_gate, regions, frames, short_side, audio_gate_end,
-        motion_gate_end, actalker_audio=None, actalker_motion=None, audio_mask=None, motion_mask=None, audio_gate_curve="",
-        motion_gate_curve="", motion_bucket=int(AS_TRAINED.motion_bucket), expression_bucket=int(AS_TRAINED.expression_bucket),
+        cls, vae, image, face_landmarks, face_index, audio_gate, motion_gate, regions, frames, short_side,
+        audio_gate_end,
+        motion_gate_end, actalker_audio=None, actalker_motion=None, audio_mask=None, motion_mask=None,
+        audio_gate_curve="",
+        motion_gate_curve="", motion_bucket=int(AS_TRAINED.motion_bucket),
+        expression_bucket=int(AS_TRAINED.expression_bucket),
         adapter_scale=AS_TRAINED.adapter_scale,
     ) -> io.NodeOutput:  # fmt: skip
         picture = single_picture(image, CONDITION)
@@ -93,7 +109,10 @@ class ACTalkerConditioning(Node):
             gate("audio", audio_gate, audio_gate_end, audio_gate_curve),
             gate("motion", motion_gate, motion_gate_end, motion_gate_curve),
         )
-        streams = [None if g.closed else stream for stream, g in zip((actalker_audio, actalker_motion), gates, strict=True)]
+        streams = [
+            None if g.closed else stream
+            for stream, g in zip((actalker_audio, actalker_motion), gates, strict=True)
+        ]
         count = film_frames([stream for stream in streams if stream is not None], frames)
         size = working_size(picture.shape[1], picture.shape[0], short_side)
         face = face_box_picture(to_uint8(picture), face_box(points), short_side)
@@ -106,7 +125,9 @@ class ACTalkerConditioning(Node):
         ]
         scene = prepared_scene(vae, to_uint8(picture), face_box(points), face, short_side)
         liveliness = Liveliness(motion_bucket, expression_bucket, adapter_scale)
-        positive, negative, latent = conditioning(scene, count, *streams, gates, Regions(*chosen), liveliness=liveliness)
+        positive, negative, latent = conditioning(
+            scene, count, *streams, gates, Regions(*chosen), liveliness=liveliness
+        )
         return io.NodeOutput(positive, negative, {"samples": latent}, count, float(FPS))
 
     @classmethod
@@ -140,46 +161,64 @@ def liveliness_inputs() -> list[io.Int.Input | io.Float.Input]:
     trained = "as published; which others it was trained with is not known"
     return [
         io.Int.Input(
-            "motion_bucket", default=int(AS_TRAINED.motion_bucket), min=0, max=127, optional=True, advanced=True,
+            "motion_bucket", default=int(AS_TRAINED.motion_bucket), min=0, max=127, optional=True,
+            advanced=True,
             tooltip=f"How much the head moves, 0 to 127: 12 {trained}. Try 6 for calmer, 24 for livelier.",
         ),
         io.Int.Input(
-            "expression_bucket", default=int(AS_TRAINED.expression_bucket), min=0, max=127, optional=True, advanced=True,
+            "expression_bucket", default=int(AS_TRAINED.expression_bucket), min=0, max=127, optional=True,
+            advanced=True,
             tooltip=f"How much the face moves, 0 to 127: 20 {trained}. Try 10 for calmer, 40 for livelier.",
         ),
         io.Float.Input(
-            "adapter_scale", default=AS_TRAINED.adapter_scale, min=0.0, max=5.0, step=0.05, optional=True, advanced=True,
-            tooltip="Factor on the attention to sound and motion, beside the mamba layers: 1.25 as trained, 0 leaves them to "
+            "adapter_scale", default=AS_TRAINED.adapter_scale, min=0.0, max=5.0, step=0.05, optional=True,
+            advanced=True,
+            tooltip="Factor on the attention to sound and motion, beside the mamba layers: 1.25 as trained, "
+                "0 leaves them to "
             "the mamba layers alone.",
         ),
     ]  # fmt: skip
 
 
-def check_acts(name: str, stream: Stream | None, start: float, end: float, curve: str, mask: Tensor | None) -> None:
+def check_acts(
+    name: str, stream: Stream | None, start: float, end: float, curve: str, mask: Tensor | None
+) -> None:
     """ValueError where something is set for a signal that is not connected. A gate of 0 may stay: it says the same."""
     given = {
-        f"{name}_gate": start not in (0.0, 1.0), f"{name}_gate_end": end > 0, f"{name}_gate_curve": curve.strip(),
+        f"{name}_gate": start not in (0.0, 1.0), f"{name}_gate_end": end > 0,
+        f"{name}_gate_curve": curve.strip(),
         f"{name}_mask": mask is not None,
     }  # fmt: skip
     idle = [label for label, value in given.items() if value]
     if stream is None and idle:
-        raise ValueError(f"{' and '.join(idle)} would do nothing, since actalker_{name} is empty. Connect it, or take them back.")
+        raise ValueError(
+            f"{' and '.join(idle)} would do nothing, since actalker_{name} is empty. Connect it, or take them back."
+        )
 
 
 def check_needed(regions: str, masks: dict[str, Tensor | None]) -> None:
     """ValueError where `regions` would do nothing, since masks say where both signals act."""
     if regions == OFFICIAL and all(mask is not None for mask in masks.values()):
-        raise ValueError(f"regions is {OFFICIAL}, but {' and '.join(masks)} say where both act. Take them out, or set {SEPARATE}.")
+        raise ValueError(
+            f"regions is {OFFICIAL}, but {' and '.join(masks)} say where both act. Take them out, or set {SEPARATE}."
+        )
 
 
 def gate(name: str, start: float, end: float, curve: str) -> Gate:
     """A signal's two sliders and its curve as a gate."""
-    factor = Curve.parse(curve, f"{CONDITION}: {name}_gate_curve", 1.0) if curve.strip() else Curve.constant(1)
+    factor = (
+        Curve.parse(curve, f"{CONDITION}: {name}_gate_curve", 1.0) if curve.strip() else Curve.constant(1)
+    )
     return Gate(start, start if end < 0 else end, factor)
 
 
 def usual_regions(
-    regions: str, streams: list[Stream | None], landmarks: dict, index: int, face: Tensor, size: tuple[int, int]
+    regions: str,
+    streams: list[Stream | None],
+    landmarks: dict,
+    index: int,
+    face: Tensor,
+    size: tuple[int, int],
 ) -> tuple[Tensor | None, Tensor | None]:
     """Where sound and motion act without masks of the artist; None is everywhere, `face` [1,1,h,w] the face's box."""
     if any(stream is None for stream in streams):
@@ -191,21 +230,26 @@ def usual_regions(
 
 
 def own_region(mask: Tensor, picture: Tensor, name: str, size: tuple[int, int]) -> Tensor:
-    """The artist's mask [1,1,h,w] in the film's size; ValueError if it is empty, of another size, or leaves nothing to a layer."""
+    """The artist's mask [1,1,h,w] in the film's size; ValueError if it is empty, of another size, or leaves
+    nothing to a layer."""
     single = single_mask(mask, picture, name, CONDITION)
     if not single.max() > 0:
-        raise ValueError(f"{name} is black everywhere, so nothing could move there. Paint it, take it out, or set the gate to 0.")
+        raise ValueError(
+            f"{name} is black everywhere, so nothing could move there. Paint it, take it out, or set the gate to 0."
+        )
     width, height = size
     region = region_mask(single, width, height)
     level = level_region(region, height // 8, width // 8)
     if level.closed:
         raise ValueError(
-            f"{name} is too small: nothing of it is left where a film of {width}x{height} pixels is denoised, with one point for "
+            f"{name} is too small: nothing of it is left where a film of {width}x{height} pixels is "
+            f"denoised, with one point for "
             "8x8 pixels. Paint it larger, or raise short_side."
         )
     if level.tokens is not None and len(level.tokens) == 0:
         raise ValueError(
-            f"{name} is nowhere fully white over 8x8 pixels of the film (its lightest value is {single.max():.2f}), so the mamba "
+            f"{name} is nowhere fully white over 8x8 pixels of the film (its lightest value is "
+            f"{single.max():.2f}), so the mamba "
             "layers would hear and see nothing. Make it white where the signal acts; only its edge may be grey."
         )
     return region
@@ -215,11 +259,15 @@ def prepared_scene(vae, picture: np.ndarray, box: tuple, face: Tensor, short_sid
     """The portrait [H,W,3] bytes as ACTalker sees it."""
     latent = vae.encode(portrait_picture(picture, short_side).movedim(1, -1))
     if latent.ndim != 4 or latent.shape[1] != 4:
-        raise ValueError(f"vae makes latents of shape {list(latent.shape)}; Stable Video Diffusion's VAE is needed.")
+        raise ValueError(
+            f"vae makes latents of shape {list(latent.shape)}; Stable Video Diffusion's VAE is needed."
+        )
     arcface, projector, guider = (actalker_part(name, CONDITION) for name in ("arcface", "identity", "pose"))
     networks = ready_together([arcface, projector, guider])
     identity = networks[1](networks[0](identity_picture(picture, box).to(arcface.device)))
-    return Scene(latent.float().cpu(), identity.float().cpu(), networks[2](face.to(guider.device)).float().cpu())
+    return Scene(
+        latent.float().cpu(), identity.float().cpu(), networks[2](face.to(guider.device)).float().cpu()
+    )
 
 
 NODES = [ACTalkerConditioning]

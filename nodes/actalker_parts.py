@@ -15,7 +15,12 @@ from .catalogue.loading import LoadedModel, load_shared
 from .catalogue.weight_files import find_weight
 
 CATEGORY = "talking portrait/actalker"
-LOAD, AUDIO, VIDEO, CONDITION = "Load ACTalker", "ACTalker Audio", "ACTalker Motion from Video", "ACTalker Conditioning"
+LOAD, AUDIO, VIDEO, CONDITION = (
+    "Load ACTalker",
+    "ACTalker Audio",
+    "ACTalker Motion from Video",
+    "ACTalker Conditioning",
+)
 AudioStreamType, MotionStreamType = io.Custom("ACTALKER_AUDIO"), io.Custom("ACTALKER_MOTION")
 
 
@@ -61,7 +66,9 @@ def expression_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
     inner = content.get("generator", {})
     state = {key[len(name) :]: value for key, value in inner.items() if key.startswith(name)}
     if not state:
-        raise ValueError("it holds no generator with expression_model..., so it is not ACTalker's MX31c_32k.ckpt")
+        raise ValueError(
+            "it holds no generator with expression_model..., so it is not ACTalker's MX31c_32k.ckpt"
+        )
     return state
 
 
@@ -72,7 +79,9 @@ def pose_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
     return flat(content["pose_model"])
 
 
-def sized(network: type[nn.Module], sizes: Callable[[Mapping[str, Tensor]], dict[str, int]]) -> Callable[..., nn.Module]:
+def sized(
+    network: type[nn.Module], sizes: Callable[[Mapping[str, Tensor]], dict[str, int]]
+) -> Callable[..., nn.Module]:
     """A builder that reads a network's sizes from its state dict."""
     return lambda state, metadata, device=None, dtype=None, operations=nn: network(
         **sizes(state), device=device, dtype=dtype, operations=operations
@@ -90,7 +99,8 @@ PARTS = {
     "audio": Part(
         "actalker.audio",
         sized(AudioProjector, lambda s: {
-            "inputs": s["proj1.weight"].shape[1], "hidden": s["proj1.weight"].shape[0], "outputs": s["norm.weight"].shape[0],
+            "inputs": s["proj1.weight"].shape[1], "hidden": s["proj1.weight"].shape[0],
+            "outputs": s["norm.weight"].shape[0],
             "tokens": s["proj3.weight"].shape[0] // s["norm.weight"].shape[0],
         }),
         holding("audio projector", "proj3.weight", "proj1.weight", "norm.weight"),
@@ -98,16 +108,19 @@ PARTS = {
     "whisper": Part("actalker.whisper", fixed(WhisperTiny), whisper_encoder),
     "motion": Part(
         "actalker.motion",
-        sized(ExpressionProjector, lambda s: {"inputs": s["proj1.weight"].shape[1], "outputs": s["proj1.weight"].shape[0]}),
+        sized(ExpressionProjector, lambda s: {"inputs": s["proj1.weight"].shape[1],
+            "outputs": s["proj1.weight"].shape[0]}),
         holding("motion projector", "proj1.weight", "norm.weight"),
     ),
     "expression": Part("actalker.driver", fixed(HeadExpression), expression_state),
     "head": Part("actalker.driver", fixed(HeadPose), pose_state),
-    "arcface": Part("actalker.arcface", fixed(ArcFace), holding("ArcFace network", "features.weight", "fc.weight")),
+    "arcface": Part("actalker.arcface", fixed(ArcFace),
+    holding("ArcFace network", "features.weight", "fc.weight")),
     "identity": Part(
         "actalker.identity",
         sized(IdentityProjector, lambda s: {
-            "inputs": s["proj1.weight"].shape[1], "hidden": s["proj1.weight"].shape[0], "outputs": s["proj3.weight"].shape[0],
+            "inputs": s["proj1.weight"].shape[1], "hidden": s["proj1.weight"].shape[0],
+            "outputs": s["proj3.weight"].shape[0],
         }),
         holding("identity projector", "proj1.weight", "proj2.weight", "proj3.weight"),
     ),

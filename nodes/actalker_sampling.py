@@ -11,11 +11,17 @@ from .actalker_parts import CATEGORY, LOAD
 from .gates import Node
 from .progress import ticker
 
-WINDOWS, GUIDED, GUIDER, DECODE = "ACTalker Context Windows", "ACTalker Guidance", "ACTalker Guider", "ACTalker Decode"
+WINDOWS, GUIDED, GUIDER, DECODE = (
+    "ACTalker Context Windows",
+    "ACTalker Guidance",
+    "ACTalker Guider",
+    "ACTalker Decode",
+)
 
 
 def own_model(model):
-    """The MODEL, if it is ACTalker's; ValueError if it is another, such as the plain SVD of the checkpoint that gives the VAE."""
+    """The MODEL, if it is ACTalker's; ValueError if it is another, such as the plain SVD of the checkpoint
+    that gives the VAE."""
     if not isinstance(model.model, ACTalkerModel):
         raise ValueError(f"model is {type(model.model).__name__}, not ACTalker. Connect the MODEL of {LOAD}.")
     return model
@@ -28,12 +34,27 @@ class ACTalkerContextWindows(Node):
             node_id="TalkingPortraitACTalkerContextWindows",
             display_name=WINDOWS,
             category=CATEGORY,
-            description="Denoises a film of any length 25 frames at a time; windows move at every step, so that no seam stays.",
+            description="Denoises a film of any length 25 frames at a time; windows move at every step, so "
+            "that no seam stays.",
             inputs=[
                 io.Model.Input("model", tooltip="From Load ACTalker."),
-                io.Int.Input("length", default=WINDOW, min=2, max=1000, tooltip="Frames at once; 25 were trained."),
-                io.Int.Input("overlap", default=OVERLAP, min=0, max=999, tooltip="Frames that two windows share; 0 as published."),
-                io.Int.Input("shift", default=SHIFT, min=0, max=1000, tooltip="Frames by which all windows move each step."),
+                io.Int.Input(
+                    "length", default=WINDOW, min=2, max=1000, tooltip="Frames at once; 25 were trained."
+                ),
+                io.Int.Input(
+                    "overlap",
+                    default=OVERLAP,
+                    min=0,
+                    max=999,
+                    tooltip="Frames that two windows share; 0 as published.",
+                ),
+                io.Int.Input(
+                    "shift",
+                    default=SHIFT,
+                    min=0,
+                    max=1000,
+                    tooltip="Frames by which all windows move each step.",
+                ),
             ],
             outputs=[io.Model.Output(tooltip="For ACTalker Guidance or ACTalker Guider.")],
         )
@@ -46,7 +67,8 @@ class ACTalkerContextWindows(Node):
 def scale_inputs() -> list[io.Float.Input]:
     """The three scales of the guidance."""
     says = (
-        ("image_cfg", "How strongly the film keeps to the portrait"), ("audio_cfg", "How strongly it follows sound"),
+        ("image_cfg", "How strongly the film keeps to the portrait"),
+        ("audio_cfg", "How strongly it follows sound"),
         ("motion_cfg", "How strongly it follows the driving motion"),
     )  # fmt: skip
     return [
@@ -65,7 +87,8 @@ class ACTalkerGuidance(Node):
             node_id="TalkingPortraitACTalkerGuidance",
             display_name=GUIDED,
             category=CATEGORY,
-            description="Guides by portrait, sound and motion apart, in core's KSampler, whose own cfg does nothing then.",
+            description="Guides by portrait, sound and motion apart, in core's KSampler, whose own cfg does "
+            "nothing then.",
             inputs=[io.Model.Input("model", tooltip="From ACTalker Context Windows."), *scale_inputs()],
             outputs=[io.Model.Output(tooltip="For KSampler: euler, karras, 25 steps, denoise 1.")],
         )
@@ -103,12 +126,17 @@ class ACTalkerDecode(Node):
             node_id="TalkingPortraitACTalkerDecode",
             display_name=DECODE,
             category=CATEGORY,
-            description="Decodes a film ten frames at a time from its first, as published, and drops the frames after its end.",
+            description="Decodes a film ten frames at a time from its first, as published, and drops the "
+            "frames after its end.",
             inputs=[
                 io.Latent.Input("samples", tooltip="From the sampler."),
                 io.Vae.Input("vae", tooltip="Of Stable Video Diffusion XT."),
                 io.Int.Input(
-                    "frames", default=0, min=0, max=1000000, tooltip="From ACTalker Conditioning; 0: all but the last 25."
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=1000000,
+                    tooltip="From ACTalker Conditioning; 0: all but the last 25.",
                 ),
             ],
             outputs=[io.Image.Output(tooltip="For Create Video, at 12.5 frames per second.")],

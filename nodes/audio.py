@@ -26,7 +26,10 @@ class GenerateFaceMotion(Node):
             search_aliases=["talking head", "lip sync", "audio to motion"],
             inputs=[
                 io.Custom("MOTION_ENGINE").Input("motion_engine", tooltip="From Load Motion Engine."),
-                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. Music under it disturbs the lips."),
+                io.Audio.Input(
+                    "audio",
+                    tooltip="Speech; any sample rate, mono or stereo. Music under it disturbs the lips.",
+                ),
                 io.Float.Input(
                     "fps",
                     default=25.0,
@@ -65,7 +68,8 @@ class GenerateFaceMotion(Node):
                     min=0.0,
                     max=60.0,
                     step=1.0,
-                    tooltip="Built-in engine and Takin-ADA: blinks per minute, on average; 0 never blinks. People blink 15 to 20 "
+                    tooltip="Built-in engine and Takin-ADA: blinks per minute, on average; 0 never blinks. "
+                    "People blink 15 to 20 "
                     "times. KDTalker and JoyVASA make their own.",
                 ),
                 io.Float.Input(
@@ -75,7 +79,8 @@ class GenerateFaceMotion(Node):
                     max=2.0,
                     step=0.05,
                     advanced=True,
-                    tooltip="Built-in engine and Takin-ADA: factor on the brows, which rise on stressed words: 0 still, 1 natural.",
+                    tooltip="Built-in engine and Takin-ADA: factor on the brows, which rise on stressed "
+                    "words: 0 still, 1 natural.",
                 ),
                 io.Float.Input(
                     "silence_threshold",
@@ -84,7 +89,8 @@ class GenerateFaceMotion(Node):
                     max=-10.0,
                     step=1.0,
                     advanced=True,
-                    tooltip="Built-in engine and Takin-ADA: below this level, in dB relative to the loudest speech, the mouth "
+                    tooltip="Built-in engine and Takin-ADA: below this level, in dB relative to the loudest "
+                    "speech, the mouth "
                     "closes. Raise it for noisy audio.",
                 ),
                 io.Custom("PORTRAIT").Input(
@@ -100,7 +106,8 @@ class GenerateFaceMotion(Node):
                     step=5.0,
                     optional=True,
                     advanced=True,
-                    tooltip="Built-in engine: milliseconds by which the lips move before their sound, as people's do; below 0 "
+                    tooltip="Built-in engine: milliseconds by which the lips move before their sound, as "
+                    "people's do; below 0 "
                     "they come later.",
                 ),
                 io.Float.Input(
@@ -111,7 +118,8 @@ class GenerateFaceMotion(Node):
                     step=0.05,
                     optional=True,
                     advanced=True,
-                    tooltip="Built-in engine and Takin-ADA: 0 blinks with both eyes alike; at 1 the subject's right eye stays "
+                    tooltip="Built-in engine and Takin-ADA: 0 blinks with both eyes alike; at 1 the "
+                    "subject's right eye stays "
                     "open, which makes every blink a wink.",
                 ),
             ],
@@ -124,7 +132,9 @@ class GenerateFaceMotion(Node):
         check_settings(motion_engine, settings)
         who = None if portrait is None else portrait.portrait
         speech = single_speech(audio)
-        return io.NodeOutput(generate_motion(motion_engine, speech, frame_rate(fps), seed, settings, ticker(), who))
+        return io.NodeOutput(
+            generate_motion(motion_engine, speech, frame_rate(fps), seed, settings, ticker(), who)
+        )
 
 
 def check_settings(engine: MotionEngine, settings: MotionSettings) -> None:
@@ -133,7 +143,9 @@ def check_settings(engine: MotionEngine, settings: MotionSettings) -> None:
     for setting in fields(settings):
         value = getattr(settings, setting.name)
         if value != setting.default and setting.name not in engine.reads:
-            said.append(f"{setting.name} is {value:g}, but {engine.id} does not read it. Set it back to {setting.default:g}.")
+            said.append(
+                f"{setting.name} is {value:g}, but {engine.id} does not read it. Set it back to {setting.default:g}."
+            )
     if said:
         raise ValueError(" ".join(said))
 

@@ -61,11 +61,15 @@ class FaceFromBox(Node):
             description="Places the 478 face points inside a box that you give, without looking for a face first.",
             search_aliases=["face box", "manual face", "cartoon face", "landmarks from bbox"],
             inputs=[
-                FaceDetectionModel.Input("face_detection_model", tooltip="From Load Face Detector (built-in)."),
+                FaceDetectionModel.Input(
+                    "face_detection_model", tooltip="From Load Face Detector (built-in)."
+                ),
                 io.Image.Input("image", tooltip="The picture, or all frames of a video."),
                 BoundingBox.Input(
-                    "face_box", extra_dict={"forceInput": True},
-                    tooltip="Around the face from brow to chin, pixels from the top left; one for all frames, or for each its "
+                    "face_box",
+                    extra_dict={"forceInput": True},
+                    tooltip="Around the face from brow to chin, pixels from the top left; one for all "
+                    "frames, or for each its "
                     "own, also several.",
                 ),
                 io.Float.Input(
@@ -81,7 +85,8 @@ class FaceFromBox(Node):
             ],
             outputs=[
                 FaceLandmarks.Output(
-                    "face_landmarks", tooltip="478 points per frame in pixels; a frame without a face stays empty."
+                    "face_landmarks",
+                    tooltip="478 points per frame in pixels; a frame without a face stays empty.",
                 ),
                 io.BoundingBox.Output("bboxes", tooltip="Box around the found points in pixels, per frame."),
             ],
@@ -91,7 +96,8 @@ class FaceFromBox(Node):
     def execute(cls, face_detection_model, image, face_box, min_presence) -> io.NodeOutput:
         if not hasattr(face_detection_model, "landmarks_from_boxes"):
             raise ValueError(
-                "face_detection_model comes from another loader, which cannot work from a box. Connect Load Face Detector "
+                "face_detection_model comes from another loader, which cannot work from a box. Connect Load "
+                "Face Detector "
                 "(built-in)."
             )
         count, height, width = image.shape[:3]
@@ -133,7 +139,8 @@ class FaceRegionMasks(Node):
             search_aliases=["face mask", "mouth mask", "lip mask", "expression mask"],
             inputs=[
                 FaceLandmarks.Input(
-                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box."
+                    "face_landmarks",
+                    tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box."
                 ),
                 io.Int.Input(
                     "face_index", default=0, min=0, max=15,
@@ -155,14 +162,18 @@ class FaceRegionMasks(Node):
                 ),
                 BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
-                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each "
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
+                        "One box for each "
                     "frame chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
-                io.Mask.Output("face", tooltip="The whole face inside its outline, 0 to 1, one mask per frame."),
-                io.Mask.Output("mouth", tooltip="Lips, chin and what is around them: speech moves it; 0 to 1."),
-                io.Mask.Output("expression", tooltip="The face without the mouth part: eyes, brows, cheeks, 0 to 1."),
+                io.Mask.Output("face",
+                tooltip="The whole face inside its outline, 0 to 1, one mask per frame."),
+                io.Mask.Output("mouth",
+                tooltip="Lips, chin and what is around them: speech moves it; 0 to 1."),
+                io.Mask.Output("expression",
+                tooltip="The face without the mouth part: eyes, brows, cheeks, 0 to 1."),
                 io.String.Output("missed_frames", tooltip="Numbers of the frames without the face, from 0."),
             ],
         )  # fmt: skip
@@ -185,7 +196,8 @@ def check_box(box: dict, width: int, height: int) -> None:
     x1, y1 = min(float(box["x"] + box["width"]), width), min(float(box["y"] + box["height"]), height)
     if x1 - x0 < 8 or y1 - y0 < 8:
         raise ValueError(
-            f"face_box (x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}) covers less than 8x8 pixels "
+            f"face_box (x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}) covers "
+            f"less than 8x8 pixels "
             f"of the {width}x{height} picture."
         )
 

@@ -21,14 +21,20 @@ from .fantasytalking_loaders import CATEGORY, casting
 from .gates import Node
 from .portrait import check_same_size, single_picture
 
-IDENTITY_NODE, INTENSITY_NODE, MEASURE = "FantasyTalking Identity", "FantasyTalking Intensity", "Measure Motion Intensity"
+IDENTITY_NODE, INTENSITY_NODE, MEASURE = (
+    "FantasyTalking Identity",
+    "FantasyTalking Intensity",
+    "Measure Motion Intensity",
+)
 UNPUBLISHED = "The authors published no such weights; training/fantasytalking/train_extras.py makes them."
 
 
 def extras_file() -> io.Combo.Input:
     """Which file holds the trained parts."""
     return io.Combo.Input(
-        "file", options=folder_paths.get_filename_list("model_patches"), tooltip=f"In models/model_patches/. {UNPUBLISHED}"
+        "file",
+        options=folder_paths.get_filename_list("model_patches"),
+        tooltip=f"In models/model_patches/. {UNPUBLISHED}",
     )
 
 
@@ -39,7 +45,8 @@ class FantasyTalkingIdentity(Node):
             node_id="TalkingPortraitFantasyTalkingIdentity",
             display_name=IDENTITY_NODE,
             category=CATEGORY,
-            description=f"Keeps the person: every block sees the face's identity (the paper's section 3.3). {UNPUBLISHED}",
+            description=f"Keeps the person: every block sees the face's identity (the paper's section 3.3). "
+            f"{UNPUBLISHED}",
             is_experimental=True,
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
@@ -50,20 +57,33 @@ class FantasyTalkingIdentity(Node):
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the first."),
                 io.Float.Input(
-                    "strength", default=SCALE, min=0.0, max=2.0, step=0.05, tooltip="Its factor: 0.5 in the paper, 0 nothing."
+                    "strength",
+                    default=SCALE,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="Its factor: 0.5 in the paper, 0 nothing.",
                 ),
             ],
             outputs=[io.Model.Output(tooltip="For FantasyTalking Guidance or core's samplers.")],
         )
 
     @classmethod
-    def execute(cls, model, file: str, image, face_landmarks, face_index: int, strength: float) -> io.NodeOutput:
+    def execute(
+        cls, model, file: str, image, face_landmarks, face_index: int, strength: float
+    ) -> io.NodeOutput:
         picture = single_picture(image, IDENTITY_NODE)
         check_same_size(picture, face_landmarks, IDENTITY_NODE)
         points = select_face(face_landmarks, face_index)
         path = chosen_file("model_patches", file, "file", IDENTITY_NODE)
         branch = load_shared(
-            "fantasytalking identity", path, torch.float32, casting(build_identity), IDENTITY_NODE, identity_state, exact=True
+            "fantasytalking identity",
+            path,
+            torch.float32,
+            casting(build_identity),
+            IDENTITY_NODE,
+            identity_state,
+            exact=True,
         )
         arcface = actalker_part("arcface", IDENTITY_NODE)
         vector = arcface.ready()(aligned_face(picture, points).to(arcface.device))
@@ -81,14 +101,16 @@ class FantasyTalkingIntensity(Node):
         def amount(name: str) -> io.Float.Input:
             return io.Float.Input(
                 name, default=NEUTRAL, min=0.0, max=1.0, step=0.05,
-                tooltip="0.1 subtle, 0.5 natural (nothing is added), 1 intense; Measure Motion Intensity gives those of a video.",
+                tooltip="0.1 subtle, 0.5 natural (nothing is added), 1 intense; Measure Motion Intensity "
+                    "gives those of a video.",
             )  # fmt: skip
 
         return io.Schema(
             node_id="TalkingPortraitFantasyTalkingIntensity",
             display_name=INTENSITY_NODE,
             category=CATEGORY,
-            description=f"How strongly face and body move (the paper's section 3.4). {UNPUBLISHED} On released weights audio_scale "
+            description=f"How strongly face and body move (the paper's section 3.4). {UNPUBLISHED} On "
+                f"released weights audio_scale "
             "(expression), audio_cfg (lips) and the prompt (body) act.",
             is_experimental=True,
             inputs=[
@@ -102,7 +124,13 @@ class FantasyTalkingIntensity(Node):
     def execute(cls, model, file: str, expression: float, body: float) -> io.NodeOutput:
         path = chosen_file("model_patches", file, "file", INTENSITY_NODE)
         network = load_shared(
-            "fantasytalking intensity", path, torch.float32, casting(build_intensity), INTENSITY_NODE, intensity_state, exact=True
+            "fantasytalking intensity",
+            path,
+            torch.float32,
+            casting(build_intensity),
+            INTENSITY_NODE,
+            intensity_state,
+            exact=True,
         )
         change = network.ready()(torch.tensor([[expression, body]], device=network.device)).float().cpu()
         return io.NodeOutput(with_intensity(model, change))
@@ -119,12 +147,14 @@ class MeasureMotionIntensity(Node):
             node_id="TalkingPortraitMeasureMotionIntensity",
             display_name=MEASURE,
             category=CATEGORY,
-            description="How strongly one person's face (by landmarks) and body (by joints) move in a video. Compare videos by it; "
+            description="How strongly one person's face (by landmarks) and body (by joints) move in a video. "
+                "Compare videos by it; "
             "the paper's own scale was never published.",
             search_aliases=["motion bucket", "subject dynamics"],
             inputs=[
                 io.Custom("FACE_LANDMARKS").Input(
-                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for all frames of the video."
+                    "face_landmarks",
+                    tooltip="From Detect Face Landmarks (MediaPipe) for all frames of the video."
                 ),
                 io.Int.Input(
                     "face_index", default=0, min=0, max=63,
@@ -132,21 +162,26 @@ class MeasureMotionIntensity(Node):
                 ),
                 io.Custom("POSE_KEYPOINT").Input(
                     "keypoints", optional=True,
-                    tooltip="From core's SDPose nodes, for the same frames. Without it the body is not measured; body gives 0.5.",
+                    tooltip="From core's SDPose nodes, for the same frames. Without it the body is not "
+                        "measured; body gives 0.5.",
                 ),
                 io.Custom("BOUNDING_BOX").Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
-                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. One box for each frame "
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
+                        "One box for each frame "
                     "chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
-                io.Float.Output(display_name="expression", tooltip=f"0 to 1 by the motion in eye distances: {FACE}."),
+                io.Float.Output(display_name="expression",
+                tooltip=f"0 to 1 by the motion in eye distances: {FACE}."),
                 io.Float.Output(
                     display_name="body",
-                    tooltip=f"0 to 1 by the motion in shoulder widths: {BODY}. 0.5, and the report says so, without keypoints.",
+                    tooltip=f"0 to 1 by the motion in shoulder widths: {BODY}. 0.5, and the report says so, "
+                        f"without keypoints.",
                 ),
-                io.String.Output(display_name="report", tooltip="The measured motion first, then what it counts as."),
+                io.String.Output(display_name="report",
+                tooltip="The measured motion first, then what it counts as."),
             ],
         )  # fmt: skip
 
@@ -155,15 +190,21 @@ class MeasureMotionIntensity(Node):
         faces = follow_face(face_landmarks, face_index, face_box)
         face = face_intensity(faces)
         expression = FACE.coefficient(face)
-        lines = [f"Expression: {moved(face, 'the distance between the eyes')}, {found_in(faces)}: {expression:.2f} ({FACE})."]
+        lines = [
+            f"Expression: {moved(face, 'the distance between the eyes')}, {found_in(faces)}: {expression:.2f} ({FACE})."
+        ]
         if keypoints is None:
-            lines.append(f"Body: not measured, for no keypoints are connected; body gives {NEUTRAL}, at which nothing is changed.")
+            lines.append(
+                f"Body: not measured, for no keypoints are connected; body gives {NEUTRAL}, at which nothing "
+                f"is changed."
+            )
             return io.NodeOutput(expression, NEUTRAL, "\n".join(lines))
         bodies = body_of_face(keypoints, faces, face_landmarks["image_size"])
         body = body_intensity(bodies)
         whole, joints = BODY.coefficient(body), int(seen_joints(bodies).sum())
         lines.append(
-            f"Body: {moved(body, 'a shoulder width')}, over {joints} joints that are always seen, {found_in(bodies)}: {whole:.2f} "
+            f"Body: {moved(body, 'a shoulder width')}, over {joints} joints that are always seen, "
+            f"{found_in(bodies)}: {whole:.2f} "
             f"({BODY})."
         )
         return io.NodeOutput(expression, whole, "\n".join(lines))

@@ -32,7 +32,8 @@ class LoadFantasyTalking(Node):
                 io.Combo.Input(
                     "file",
                     options=folder_paths.get_filename_list("model_patches"),
-                    tooltip="In models/model_patches/: fantasytalking_model.ckpt, or its safetensors editions (fp32 or fp16).",
+                    tooltip="In models/model_patches/: fantasytalking_model.ckpt, or its safetensors "
+                    "editions (fp32 or fp16).",
                 )
             ],
             outputs=[FantasyTalkingType.Output(tooltip="For FantasyTalking Audio and Apply FantasyTalking.")],
@@ -42,7 +43,9 @@ class LoadFantasyTalking(Node):
     def execute(cls, file: str) -> io.NodeOutput:
         path = chosen_file("model_patches", file, "file", LOAD)
         build = casting(build_fantasytalking)
-        return io.NodeOutput(load_shared("fantasytalking", path, None, build, LOAD, fantasytalking_state, exact=True))
+        return io.NodeOutput(
+            load_shared("fantasytalking", path, None, build, LOAD, fantasytalking_state, exact=True)
+        )
 
     @classmethod
     def fingerprint_inputs(cls, file: str) -> list:
@@ -63,7 +66,8 @@ class LoadSpeechEncoder(Node):
             node_id="TalkingPortraitLoadSpeechEncoder",
             display_name=ENCODER,
             category=CATEGORY,
-            description="Loads wav2vec2-base-960h into core's audio encoder in float32; refuses other encoders of its size.",
+            description="Loads wav2vec2-base-960h into core's audio encoder in float32; refuses other "
+            "encoders of its size.",
             inputs=[
                 io.Combo.Input(
                     "file",

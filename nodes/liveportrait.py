@@ -35,16 +35,21 @@ class LivePortraitAnimation(Node):
             node_id="TalkingPortraitLivePortraitAnimation",
             display_name="LivePortrait Animation",
             category=CATEGORY,
-            description="How LivePortrait carries a motion over to this portrait: stitching, regions, openings of eyes and lips.",
+            description="How LivePortrait carries a motion over to this portrait: stitching, regions, "
+                "openings of eyes and lips.",
             search_aliases=["stitching", "retargeting", "relative motion", "driving multiplier"],
             inputs=[
-                PortraitType.Input("portrait", tooltip="From Prepare Portrait with the LivePortrait renderer."),
-                io.Boolean.Input("stitching", default=True, tooltip="Keeps shoulders and neck where they are in the picture."),
+                PortraitType.Input("portrait",
+                tooltip="From Prepare Portrait with the LivePortrait renderer."),
+                io.Boolean.Input("stitching", default=True, tooltip="Keeps shoulders and neck where they are "
+                    "in the picture."),
                 io.Combo.Input(
                     "motion_mode",
                     options=list(MODES),
-                    tooltip="relative: changes since the motion's reference, on top of the portrait's own face. absolute: the "
-                    "driver's values, as LivePortrait takes them. The first choice takes the lips as they are, the rest relative.",
+                    tooltip="relative: changes since the motion's reference, on top of the portrait's own "
+                        "face. absolute: the "
+                    "driver's values, as LivePortrait takes them. The first choice takes the lips as they "
+                    "are, the rest relative.",
                 ),
                 io.Combo.Input(
                     "region",
@@ -57,7 +62,8 @@ class LivePortraitAnimation(Node):
                 ),
                 io.Boolean.Input(
                     "keep_proportions", default=False, advanced=True,
-                    tooltip="LivePortrait's 'expression-friendly': the first frame is the picture itself, and motion is sized by "
+                    tooltip="LivePortrait's 'expression-friendly': the first frame is the picture itself, "
+                        "and motion is sized by "
                     "the two faces' sizes. For drivers whose face is much larger or smaller.",
                 ),
                 io.Boolean.Input(
@@ -72,7 +78,8 @@ class LivePortraitAnimation(Node):
                 ),
                 io.Combo.Input(
                     "output", options=list(OUTPUTS), advanced=True,
-                    tooltip="The whole picture with the face pasted back, or the drawn face alone, as KDTalker publishes it.",
+                    tooltip="The whole picture with the face pasted back, or the drawn face alone, as "
+                        "KDTalker publishes it.",
                 ),
             ],
             outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
@@ -80,7 +87,8 @@ class LivePortraitAnimation(Node):
 
     @classmethod
     def execute(
-        cls, portrait: PreparedPortrait, stitching, motion_mode, region, multiplier, keep_proportions, close_lips, eyes_open,
+        cls, portrait: PreparedPortrait, stitching, motion_mode, region, multiplier, keep_proportions,
+        close_lips, eyes_open,
         lips_open, official_retargeting, output,
     ) -> io.NodeOutput:  # fmt: skip
         if not isinstance(portrait.portrait.features, LivePortraitFeatures):
@@ -89,20 +97,29 @@ class LivePortraitAnimation(Node):
                 "Portrait Renderer, or take this node out."
             )
         options = AnimationOptions(
-            stitching, multiplier, keep_proportions, close_lips, wanted(eyes_open), wanted(lips_open), official_retargeting
+            stitching,
+            multiplier,
+            keep_proportions,
+            close_lips,
+            wanted(eyes_open),
+            wanted(lips_open),
+            official_retargeting,
         )
         policy = motion_policy(relative=motion_mode != "absolute", region=region)
         if motion_mode == MODES[0] and policy["lips"] == "relative":
             policy["lips"] = "absolute"
         changed = replace(with_options(portrait.portrait, options), policy=policy)
-        return io.NodeOutput(PreparedPortrait(portrait.renderer, face_alone(changed) if output == OUTPUTS[1] else changed))
+        return io.NodeOutput(
+            PreparedPortrait(portrait.renderer, face_alone(changed) if output == OUTPUTS[1] else changed)
+        )
 
 
 def opening(name: str, what: str, high: float) -> io.Float.Input:
     """A slider for the opening of eyes or lips."""
     return io.Float.Input(
         name, default=AS_DRIVEN, min=AS_DRIVEN, max=high, step=0.05, advanced=True,
-        tooltip=f"Opening of the {what}, height over width: 0 closed, about 0.4 open; below 0 as driven. Needs stitching's file.",
+        tooltip=f"Opening of the {what}, height over width: 0 closed, about 0.4 open; below 0 as driven. "
+            f"Needs stitching's file.",
     )  # fmt: skip
 
 
@@ -123,17 +140,21 @@ class FaceMotionFromVideo(Node):
             inputs=[
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components."),
                 io.Custom("FACE_LANDMARKS").Input(
-                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; missing frames: empty."
+                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; "
+                        "missing frames: empty."
                 ),
                 io.Float.Input(
                     "fps", default=25.0, min=0.0, max=120.0, step=0.001,
-                    tooltip="Frames per second of the driving video, from Get Video Components. It takes them as evenly spaced; "
+                    tooltip="Frames per second of the driving video, from Get Video Components. It takes "
+                        "them as evenly spaced; "
                     "films of phones and webcams often are not: connect video too.",
                 ),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, 0 is the first."),
+                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, "
+                    "0 is the first."),
                 io.Combo.Input(
                     "missing_face", options=["error", "bridge"],
-                    tooltip="Frames without a face: stop and say which, or bridge them from their neighbours and list them.",
+                    tooltip="Frames without a face: stop and say which, or bridge them from their neighbours "
+                        "and list them.",
                 ),
                 io.Float.Input(
                     "smoothing", default=0.3, min=0.0, max=1000.0, step=0.1, advanced=True,
@@ -141,38 +162,55 @@ class FaceMotionFromVideo(Node):
                     "0.3 as LivePortrait, more is smoother.",
                 ),
                 io.Boolean.Input(
-                    "animal", default=False, advanced=True, tooltip="Use the motion extractor for animals (folder animal/)."
+                    "animal", default=False, advanced=True, tooltip="Use the motion extractor for animals "
+                        "(folder animal/)."
                 ),
                 io.Video.Input(
                     "video", optional=True,
-                    tooltip="The video that images come from, from Load Video: when its frames are shown is read from it, so that "
+                    tooltip="The video that images come from, from Load Video: when its frames are shown is "
+                        "read from it, so that "
                     "a film with a changing frame rate stays in time with its sound.",
                 ),
                 io.Custom("BOUNDING_BOX").Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
-                    tooltip="Instead of the index: the face in this box (pixels), which is then followed; one box for each frame "
+                    tooltip="Instead of the index: the face in this box (pixels), which is then followed; "
+                        "one box for each frame "
                     "chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
                 FaceMotionType.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
-                io.String.Output(display_name="missed_frames", tooltip="Numbers of the frames without a face, from 0."),
+                io.String.Output(display_name="missed_frames",
+                tooltip="Numbers of the frames without a face, from 0."),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, images, face_landmarks, fps, face_index, missing_face, smoothing, animal, video=None, face_box=None
+        cls,
+        images,
+        face_landmarks,
+        fps,
+        face_index,
+        missing_face,
+        smoothing,
+        animal,
+        video=None,
+        face_box=None,
     ) -> io.NodeOutput:
         rate = frame_rate(fps)
         times = None if video is None else shown_at(video, len(images))
         found = follow_face(face_landmarks, face_index, face_box)
         if len(found) != len(images):
-            raise ValueError(f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video.")
+            raise ValueError(
+                f"images has {len(images)} frames, but face_landmarks {len(found)}; give both one video."
+            )
         check_upright(found)
         missed = [number for number, points in enumerate(found) if points is None]
         if missed and missing_face == "error":
-            raise ValueError(f"{missing_text(found, face_landmarks)}. Choose missing_face: bridge, or another video.")
+            raise ValueError(
+                f"{missing_text(found, face_landmarks)}. Choose missing_face: bridge, or another video."
+            )
         extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "")
         motion = video_motion(extractor.ready(), images, found, rate, ticker(), extractor.device)
         motion = smoothed(motion, smoothing * 1e-6)
@@ -182,12 +220,15 @@ class FaceMotionFromVideo(Node):
 
 
 def shown_at(video, count: int) -> np.ndarray | None:
-    """[count] seconds at which a VIDEO's frames are shown, None where it was made from images; ValueError for another video."""
+    """[count] seconds at which a VIDEO's frames are shown, None where it was made from images; ValueError for
+    another video."""
     if not isinstance(video, InputImpl.VideoFromFile):
         return None
     times = frame_times(video.get_stream_source(), *video.get_active_trim_window())
     if len(times) != count:
-        raise ValueError(f"images has {count} frames, but video {len(times)}; take images from this video's Get Video Components.")
+        raise ValueError(
+            f"images has {count} frames, but video {len(times)}; take images from this video's Get Video Components."
+        )
     return times
 
 
@@ -204,14 +245,16 @@ class ExpressionEditor(Node):
         turns = [
             io.Float.Input(name, default=0.0, min=-20.0, max=20.0, step=0.5, tooltip=f"{what}, in degrees.")
             for name, what in (
-                ("pitch", "Looks down above 0"), ("yaw", "Turns to the picture's left above 0"), ("roll", "Tilts clockwise above 0")
+                ("pitch", "Looks down above "
+                    "0"), ("yaw", "Turns to the picture's left above 0"), ("roll", "Tilts clockwise above 0")
             )
         ]  # fmt: skip
         return io.Schema(
             node_id="TalkingPortraitExpressionEditor",
             display_name="Expression Editor",
             category="talking portrait/motion",
-            description="Changes the expression of one portrait by LivePortrait's sliders and shows it at once; works with every "
+            description="Changes the expression of one portrait by LivePortrait's sliders and shows it at "
+            "once; works with every "
             "renderer. The change can be laid on a whole motion.",
             search_aliases=["smile", "wink", "facial expression"],
             is_output_node=True,
@@ -219,7 +262,9 @@ class ExpressionEditor(Node):
                 PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
                 *sliders,
                 *turns,
-                FaceMotionType.Input("face_motion", optional=True, tooltip="A motion to lay the change on; empty: one frame."),
+                FaceMotionType.Input(
+                    "face_motion", optional=True, tooltip="A motion to lay the change on; empty: one frame."
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The portrait with this expression."),
@@ -228,7 +273,9 @@ class ExpressionEditor(Node):
         )
 
     @classmethod
-    def execute(cls, portrait: PreparedPortrait, pitch, yaw, roll, face_motion=None, **sliders) -> io.NodeOutput:
+    def execute(
+        cls, portrait: PreparedPortrait, pitch, yaw, roll, face_motion=None, **sliders
+    ) -> io.NodeOutput:
         change = slider_motion(sliders, (pitch, yaw, roll), (0.0, 0.0, 0.0))
         image = next(render_in_batches(portrait, change))
         motion = change

@@ -25,7 +25,8 @@ class LoadMotionEngine(Node):
             search_aliases=["talking head", "lip sync", "speech to motion"],
             inputs=[menu_of(ENGINES, "engine")],
             outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
-            accept_all_inputs=True,  # so that an option which the engine does not read is refused, not dropped
+            # so that an option which the engine does not read is refused, not dropped
+            accept_all_inputs=True,
         )
 
     @classmethod

@@ -21,39 +21,65 @@ class LipSyncCheck(Node):
             node_id="TalkingPortraitLipSyncCheck",
             display_name="Lip-Sync Check",
             category=CATEGORY,
-            description="Measures whether the lips follow the sound: how many frames they are late, and how closely mouth "
+            description="Measures whether the lips follow the sound: how many frames they are late, and how "
+            "closely mouth "
             "opening follows loudness. It is not LSE, which needs a trained network.",
             search_aliases=["sync", "lag", "lip sync measure"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The sound of the film."),
-                io.Float.Input("fps", default=25.0, min=1.0, max=120.0, step=0.001, tooltip="Frames per second of face_landmarks."),
+                io.Float.Input(
+                    "fps",
+                    default=25.0,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames per second of face_landmarks.",
+                ),
                 io.Custom("FACE_LANDMARKS").Input(
-                    "face_landmarks", optional=True, tooltip="Found in the frames of the film; measures what is seen."
+                    "face_landmarks",
+                    optional=True,
+                    tooltip="Found in the frames of the film; measures what is seen.",
                 ),
                 io.Custom("FACE_MOTION").Input(
-                    "face_motion", optional=True, tooltip="Instead of landmarks: measures what was meant; its own fps counts."
+                    "face_motion",
+                    optional=True,
+                    tooltip="Instead of landmarks: measures what was meant; its own fps counts.",
                 ),
                 io.Int.Input(
-                    "face_index", default=0, min=0, max=63, optional=True,
-                    tooltip="Whose lips in face_landmarks: 0 is the first face of the first frame; it is then followed.",
+                    "face_index",
+                    default=0,
+                    min=0,
+                    max=63,
+                    optional=True,
+                    tooltip="Whose lips in face_landmarks: 0 is the first face of the first frame; it is "
+                    "then followed.",
                 ),
             ],
             outputs=[
-                io.String.Output(display_name="report", tooltip="The result in words; show it with Preview as Text."),
-                io.Float.Output(display_name="lag", tooltip="Frames by which the lips are late; negative: early."),
-                io.Float.Output(display_name="correlation", tooltip="Of mouth opening and loudness at that lag, -1 to 1."),
+                io.String.Output(
+                    display_name="report", tooltip="The result in words; show it with Preview as Text."
+                ),
+                io.Float.Output(
+                    display_name="lag", tooltip="Frames by which the lips are late; negative: early."
+                ),
+                io.Float.Output(
+                    display_name="correlation", tooltip="Of mouth opening and loudness at that lag, -1 to 1."
+                ),
             ],
         )
 
     @classmethod
     def execute(
-        cls, audio: dict[str, Any], fps: float, face_landmarks: dict[str, Any] | None = None, face_motion: FaceMotion | None = None,
+        cls, audio: dict[str, Any], fps: float, face_landmarks: dict[str, Any] | None = None,
+        face_motion: FaceMotion | None = None,
         face_index: int = 0,
     ) -> io.NodeOutput:  # fmt: skip
         if (face_landmarks is None) == (face_motion is None):
             raise ValueError("connect face_landmarks or face_motion, one of the two.")
         if face_motion is not None and face_index:
-            raise ValueError(f"face_index is {face_index}, but face_motion is of one face. Set it to 0, or connect face_landmarks.")
+            raise ValueError(
+                f"face_index is {face_index}, but face_motion is of one face. Set it to 0, or connect face_landmarks."
+            )
         rate = face_motion.fps if face_motion is not None else frame_rate(fps)
         if face_motion is not None:
             opening = opening_of_motion(face_motion)
@@ -63,7 +89,11 @@ class LipSyncCheck(Node):
         check_lengths(waveform.shape[-1] / sample_rate, len(opening), rate)
         result = lip_sync(opening, loudness_per_frame(waveform, sample_rate, rate, len(opening)))
         own = face_motion is not None and float(rate) != fps
-        note = f" Counted with face_motion's own {float(rate):g} frames per second, not with fps ({fps:g})." if own else ""
+        note = (
+            f" Counted with face_motion's own {float(rate):g} frames per second, not with fps ({fps:g})."
+            if own
+            else ""
+        )
         return io.NodeOutput(result.report(rate) + note, result.lag, result.correlation)
 
 
@@ -72,7 +102,8 @@ def check_lengths(seconds: float, frames: int, rate: Fraction) -> None:
     film = frames / float(rate)
     if abs(seconds - film) > max(0.5, 2 / float(rate)):
         raise ValueError(
-            f"audio lasts {seconds:.2f} s, but the film has {frames} frames ({film:.2f} s at {float(rate):g} fps); check fps, or "
+            f"audio lasts {seconds:.2f} s, but the film has {frames} frames ({film:.2f} s at {float(rate):g} "
+            f"fps); check fps, or "
             "trim one of them."
         )
 

@@ -19,7 +19,12 @@ from .paths import file_fingerprint, new_file, readable_file
 CATEGORY = "talking portrait/motion"
 FaceMotionType = io.Custom("FACE_MOTION")
 LENGTHS = ("must be equal", "fit motion_b")
-REGIONS = {"lips": ("lips",), "eyes": ("eyes",), "rest of face": ("rest",), "head": ("pose", "translation", "scale")}
+REGIONS = {
+    "lips": ("lips",),
+    "eyes": ("eyes",),
+    "rest of face": ("rest",),
+    "head": ("pose", "translation", "scale"),
+}
 
 
 def factor(name: str, tooltip: str, **options) -> io.Float.Input:
@@ -43,9 +48,16 @@ class FaceMotionIntensity(Node):
             search_aliases=["motion scale", "expression strength", "amplify"],
             inputs=[
                 FaceMotionType.Input("face_motion", tooltip="Any face motion."),
-                factor("expression", "Factor on lips, eyes and brows: 0 still, 1 as generated, 2 twice as far."),
-                factor("head", "Factor on turning, moving and scaling of the head: 0 still, 1 as generated, 2 twice as far."),
-                factor("blink", "Further factor on how far blinks close: 0 keeps the eyes open.", advanced=True),
+                factor(
+                    "expression", "Factor on lips, eyes and brows: 0 still, 1 as generated, 2 twice as far."
+                ),
+                factor(
+                    "head",
+                    "Factor on turning, moving and scaling of the head: 0 still, 1 as generated, 2 twice as far.",
+                ),
+                factor(
+                    "blink", "Further factor on how far blinks close: 0 keeps the eyes open.", advanced=True
+                ),
             ],
             outputs=[FaceMotionType.Output(tooltip="The motion with its new intensity.")],
         )
@@ -69,10 +81,14 @@ class HeadMotion(Node):
                 io.Combo.Input(
                     "mode",
                     options=list(HEAD_MODES),
-                    tooltip="scale: its own head times amount; hold: as in the photo (amount stays 1); follow: the head of leader "
+                    tooltip="scale: its own head times amount; hold: as in the photo (amount stays 1); "
+                    "follow: the head of leader "
                     "instead; add: the head of leader on top of its own.",
                 ),
-                factor("amount", "Factor on its own head (scale) or the leader's (follow, add): 0 still, 1 unchanged."),
+                factor(
+                    "amount",
+                    "Factor on its own head (scale) or the leader's (follow, add): 0 still, 1 unchanged.",
+                ),
                 io.Float.Input(
                     "smoothing",
                     default=0.0,
@@ -84,14 +100,17 @@ class HeadMotion(Node):
                 angle("pitch", "Turns the whole motion, in degrees; positive looks down."),
                 angle("yaw", "Turns the whole motion, in degrees; positive turns to the picture's left."),
                 angle("roll", "Tilts the whole motion, in degrees; positive tilts clockwise."),
-                FaceMotionType.Input("leader", optional=True, tooltip="follow and add: whose head; brought to the same length."),
+                FaceMotionType.Input(
+                    "leader", optional=True, tooltip="follow and add: whose head; brought to the same length."
+                ),
             ],
             outputs=[FaceMotionType.Output(tooltip="The face as before, with its new head motion.")],
         )
 
     @classmethod
     def execute(
-        cls, face_motion: FaceMotion, mode: str, amount: float, smoothing: float, pitch: float, yaw: float, roll: float,
+        cls, face_motion: FaceMotion, mode: str, amount: float, smoothing: float, pitch: float, yaw: float,
+        roll: float,
         leader: FaceMotion | None = None,
     ) -> io.NodeOutput:  # fmt: skip
         return io.NodeOutput(head_motion(face_motion, mode, amount, smoothing, (pitch, yaw, roll), leader))
@@ -108,7 +127,8 @@ class BlendFaceMotion(Node):
             "video. Any two motions fit, whoever made them.",
             inputs=[
                 FaceMotionType.Input(
-                    "motion_a", tooltip="The motion that stays where nothing is blended, such as a driving video's."
+                    "motion_a",
+                    tooltip="The motion that stays where nothing is blended, such as a driving video's.",
                 ),
                 FaceMotionType.Input("motion_b", tooltip="The motion to blend in, such as a voice's."),
                 io.Float.Input(
@@ -117,17 +137,21 @@ class BlendFaceMotion(Node):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="0 keeps motion_a; 1 takes the regions as motion_b alone would show them; between lies between.",
+                    tooltip="0 keeps motion_a; 1 takes the regions as motion_b alone would show them; "
+                    "between lies between.",
                 ),
                 *(
-                    io.Boolean.Input(name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}.")
+                    io.Boolean.Input(
+                        name.replace(" ", "_"), default=name == "lips", tooltip=f"Blend the {name}."
+                    )
                     for name in REGIONS
                 ),
                 io.Combo.Input(
                     "lengths",
                     options=list(LENGTHS),
                     optional=True,
-                    tooltip="If the two differ in frame rate or length: stop, or bring motion_b to motion_a's (cut, or its last "
+                    tooltip="If the two differ in frame rate or length: stop, or bring motion_b to "
+                    "motion_a's (cut, or its last "
                     "frame held).",
                 ),
             ],
@@ -136,7 +160,12 @@ class BlendFaceMotion(Node):
 
     @classmethod
     def execute(
-        cls, motion_a: FaceMotion, motion_b: FaceMotion, weight: float, lengths: str = LENGTHS[0], **regions: bool
+        cls,
+        motion_a: FaceMotion,
+        motion_b: FaceMotion,
+        weight: float,
+        lengths: str = LENGTHS[0],
+        **regions: bool,
     ) -> io.NodeOutput:
         if lengths == LENGTHS[1]:
             motion_b = retime(motion_b, motion_a.fps, len(motion_a))
@@ -145,7 +174,9 @@ class BlendFaceMotion(Node):
                 f"motion_a has {in_words(motion_a)}, motion_b {in_words(motion_b)}. Choose lengths: {LENGTHS[1]}, "
                 "or make both equal."
             )
-        groups = [group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts]
+        groups = [
+            group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts
+        ]
         return io.NodeOutput(blend(motion_a, motion_b, weight, groups))
 
 
@@ -161,14 +192,16 @@ class SaveFaceMotion(Node):
             node_id="TalkingPortraitSaveFaceMotion",
             display_name="Save Face Motion",
             category=CATEGORY,
-            description="Keeps a motion as a file in ComfyUI's output folder, exactly, or as a LivePortrait motion template.",
+            description="Keeps a motion as a file in ComfyUI's output folder, exactly, or as a LivePortrait "
+            "motion template.",
             is_output_node=True,
             inputs=[
                 FaceMotionType.Input("face_motion", tooltip="The motion to keep."),
                 io.String.Input(
                     "filename_prefix",
                     default="motion/face_motion",
-                    tooltip="Name of the file in ComfyUI's output folder, with / or \\ for folders in it; a number is added.",
+                    tooltip="Name of the file in ComfyUI's output folder, with / or \\ for folders in it; a "
+                    "number is added.",
                 ),
                 io.Combo.Input(
                     "format",
@@ -184,7 +217,9 @@ class SaveFaceMotion(Node):
         )
 
     @classmethod
-    def execute(cls, face_motion: FaceMotion, filename_prefix: str, format: str = "safetensors") -> io.NodeOutput:
+    def execute(
+        cls, face_motion: FaceMotion, filename_prefix: str, format: str = "safetensors"
+    ) -> io.NodeOutput:
         path = new_file(filename_prefix, FORMATS[format])
         save_any(face_motion, path)
         return io.NodeOutput(str(path))
@@ -202,7 +237,8 @@ class LoadFaceMotion(Node):
                 io.String.Input(
                     "file",
                     default="motion/face_motion_00001_.safetensors",
-                    tooltip="Name or path of a file in ComfyUI's output, input or temp folder; .safetensors, or LivePortrait's "
+                    tooltip="Name or path of a file in ComfyUI's output, input or temp folder; .safetensors, "
+                    "or LivePortrait's "
                     ".pkl. Put files from elsewhere into the input folder.",
                 )
             ],

@@ -1,4 +1,5 @@
-"""Load Motion Engine as workflows before version 0.2 hold it: the options of all engines in one list, which has no names.
+"""Load Motion Engine as workflows before version 0.2 hold it: the options of all engines in one list, which
+has no names.
 
 It stands in no menu; its new form is in loaders.py."""
 
@@ -18,11 +19,16 @@ from .emotion_menu import check_emotion
 from .gates import Node
 
 ORDER = (  # of the values in saved workflows, which hold no names
-    "steps", "guidance", "head_smoothing", "official_timing", "emotion", "emotion_intensity", "emotion_mix", "takin_file",
+    "steps", "guidance", "head_smoothing", "official_timing", "emotion", "emotion_intensity", "emotion_mix",
+    "takin_file",
     "speech_encoder", "audio_guidance", "emotion_guidance", "exemplar", "head",
 )  # fmt: skip
 STEPS = Whole(
-    id="steps", default=0, low=0, high=1000, tooltip="Diffusion steps; 0 takes what suits the engine, the built-in one has none."
+    id="steps",
+    default=0,
+    low=0,
+    high=1000,
+    tooltip="Diffusion steps; 0 takes what suits the engine, the built-in one has none.",
 )
 
 
@@ -33,7 +39,11 @@ def readers(option: str) -> list[Entry]:
 
 def shown_as(name: str) -> Option:
     """An option as this node asks for it, of whatever engine."""
-    return STEPS if name == STEPS.id else next(option for option in readers(name)[0].options if option.id == name)
+    return (
+        STEPS
+        if name == STEPS.id
+        else next(option for option in readers(name)[0].options if option.id == name)
+    )
 
 
 class LoadMotionEngineOfOneList(Node):
@@ -44,11 +54,13 @@ class LoadMotionEngineOfOneList(Node):
             display_name=f"{LOAD_ENGINE} (older)",
             is_deprecated=True,
             category="talking portrait/audio",
-            description="Chooses what turns speech into face motion, in workflows that were saved with it. Load Motion Engine "
+            description="Chooses what turns speech into face motion, in workflows that were saved with it. "
+                "Load Motion Engine "
             "shows what the chosen engine reads, and no more.",
             inputs=[
                 io.Combo.Input(
-                    "engine", options=[entry.id for entry in OWN], tooltip=about({entry.id: entry for entry in OWN})
+                    "engine", options=[entry.id for entry in OWN],
+                    tooltip=about({entry.id: entry for entry in OWN})
                 ),
                 *(input_of(shown_as(name)) for name in ORDER),
             ],
@@ -69,7 +81,8 @@ class LoadMotionEngineOfOneList(Node):
 
 
 def read_options(engine: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are set; ValueError that names every one that this engine would ignore, who reads it, and its default."""
+    """The options that are set; ValueError that names every one that this engine would ignore, who reads it,
+    and its default."""
     chosen = {name: value for name, value in given.items() if value != shown_as(name).default}
     said = []
     for name in (name for name in chosen if engine not in [entry.id for entry in readers(name)]):
@@ -85,7 +98,11 @@ def read_options(engine: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_words(value: object) -> str:
     """An option's value as the page shows it."""
-    return {True: "on", False: "off", "": "empty"}.get(value, str(value)) if isinstance(value, (bool, str)) else f"{value:g}"
+    return (
+        {True: "on", False: "off", "": "empty"}.get(value, str(value))
+        if isinstance(value, (bool, str))
+        else f"{value:g}"
+    )
 
 
 NODES = [LoadMotionEngineOfOneList]

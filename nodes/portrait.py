@@ -46,7 +46,9 @@ class PreparePortrait(Node):
             description="Makes one face of a picture ready to be moved. Done once per picture, however long the film.",
             inputs=[
                 RendererType.Input("renderer", tooltip="From Load Portrait Renderer."),
-                io.Image.Input("image", tooltip="One picture, any size; the whole picture stays in the video."),
+                io.Image.Input(
+                    "image", tooltip="One picture, any size; the whole picture stays in the video."
+                ),
                 io.Custom("FACE_LANDMARKS").Input(
                     "face_landmarks",
                     tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box, for the same picture.",
@@ -58,7 +60,8 @@ class PreparePortrait(Node):
                     max=63,
                     tooltip="Which face, if there are several: 0 is the first that the detector lists.",
                 ),
-                io.Custom("BOUNDING_BOX").Input(  # a socket only: the page's own widget would always hold some box
+                # a socket only: the page's own widget would always hold some box
+                io.Custom("BOUNDING_BOX").Input(
                     "face_box",
                     extra_dict={"forceInput": True},
                     optional=True,
@@ -67,14 +70,17 @@ class PreparePortrait(Node):
                 io.Mask.Input(
                     "person_mask",
                     optional=True,
-                    tooltip="White where the person is; background stays still behind the head. Made for you when empty.",
+                    tooltip="White where the person is; background stays still behind the head. Made for you "
+                    "when empty.",
                 ),
             ],
             outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
         )
 
     @classmethod
-    def execute(cls, renderer, image, face_landmarks, face_index, face_box=None, person_mask=None) -> io.NodeOutput:
+    def execute(
+        cls, renderer, image, face_landmarks, face_index, face_box=None, person_mask=None
+    ) -> io.NodeOutput:
         picture = single_picture(image)
         check_same_size(picture, face_landmarks)
         points = select_face(face_landmarks, face_index, face_box)
@@ -101,8 +107,12 @@ class RenderPortrait(Node):
                 FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="One image per frame, in the picture's own size."),
-                io.Float.Output(display_name="fps", tooltip="Frames per second of the motion, for Create Video."),
+                io.Image.Output(
+                    display_name="images", tooltip="One image per frame, in the picture's own size."
+                ),
+                io.Float.Output(
+                    display_name="fps", tooltip="Frames per second of the motion, for Create Video."
+                ),
             ],
         )
 
@@ -136,7 +146,9 @@ class RenderPortraitVideo(Node):
                 PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
                 FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
                 io.Audio.Input(
-                    "audio", optional=True, tooltip="The sound of the video; as long as the motion. Empty: a silent video."
+                    "audio",
+                    optional=True,
+                    tooltip="The sound of the video; as long as the motion. Empty: a silent video.",
                 ),
                 io.Float.Input(
                     "crf",
@@ -148,11 +160,15 @@ class RenderPortraitVideo(Node):
                     tooltip="H.264 constant quality: 0 is lossless, 16 looks lossless, 23 is small, higher is worse.",
                 ),
             ],
-            outputs=[io.Video.Output(tooltip="For Save Video. An odd width or height grows by one pixel (H.264).")],
+            outputs=[
+                io.Video.Output(tooltip="For Save Video. An odd width or height grows by one pixel (H.264).")
+            ],
         )
 
     @classmethod
-    def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion, crf: float, audio=None) -> io.NodeOutput:
+    def execute(
+        cls, portrait: PreparedPortrait, face_motion: FaceMotion, crf: float, audio=None
+    ) -> io.NodeOutput:
         check_frames(face_motion)
         waveform, sample_rate = soundtrack(audio, face_motion)
         path = new_film_path()
@@ -178,14 +194,18 @@ def render_in_batches(prepared: PreparedPortrait, motion: FaceMotion) -> Iterato
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
         part = resolved.slice(start, min(start + batch, len(motion)))
-        yield checked_frames(renderer, renderer.render(portrait, part, device), (len(part), *portrait.image.shape))
+        yield checked_frames(
+            renderer, renderer.render(portrait, part, device), (len(part), *portrait.image.shape)
+        )
 
 
 def checked_frames(renderer: PortraitRenderer, frames: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The frames; ValueError in the renderer's name if they are none of this shape."""
     if not isinstance(frames, Tensor) or tuple(frames.shape) != shape or not frames.is_floating_point():
         found = tuple(frames.shape) if isinstance(frames, Tensor) else type(frames).__name__
-        raise ValueError(f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault.")
+        raise ValueError(
+            f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault."
+        )
     return frames
 
 
@@ -198,7 +218,9 @@ def single_picture(image: Tensor, node: str = PREPARE) -> Tensor:
     picture = image[0].float().cpu()
     picture = picture.expand(-1, -1, 3) if picture.shape[-1] == 1 else picture[..., :3]
     if not torch.isfinite(picture).all():
-        raise ValueError(f"{node}: image has values that are not numbers (NaN); look at the node that made it.")
+        raise ValueError(
+            f"{node}: image has values that are not numbers (NaN); look at the node that made it."
+        )
     return picture.clamp(0, 1).contiguous()
 
 
@@ -230,7 +252,8 @@ def white_on_face(mask: Tensor, points: np.ndarray) -> Tensor:
     y = torch.from_numpy(points[:, 1]).long().clamp(0, height - 1)
     if mask[y, x].mean() < 0.5:
         raise ValueError(
-            "person_mask is black where the face is; it must be white where the person is. Use Invert Mask: the mask of Load "
+            "person_mask is black where the face is; it must be white where the person is. Use Invert Mask: "
+            "the mask of Load "
             "Image, for one, is white where the picture is transparent."
         )
     return mask
@@ -262,7 +285,8 @@ def soundtrack(audio: dict | None, motion: FaceMotion) -> tuple[Tensor | None, i
     if abs(frame_count(seconds, motion.fps) - len(motion)) > 1:
         raise ValueError(
             f"audio lasts {seconds:.2f} s, but face_motion has {len(motion)} frames "
-            f"({float(len(motion) / motion.fps):.2f} s at {float(motion.fps):g} fps). Give both the same audio, or trim one."
+            f"({float(len(motion) / motion.fps):.2f} s at {float(motion.fps):g} fps). Give both the same "
+            f"audio, or trim one."
         )
     note_loudness(waveform)
     return waveform, rate
@@ -271,7 +295,10 @@ def soundtrack(audio: dict | None, motion: FaceMotion) -> tuple[Tensor | None, i
 def note_loudness(waveform: Tensor) -> None:
     """Say it when a sound [C,T] is louder than a film can hold."""
     if waveform.numel() and (peak := float(max(map(abs, waveform.aminmax())))) > 1:
-        tell(f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; lower its volume.")
+        tell(
+            f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; "
+            f"lower its volume."
+        )
 
 
 NODES = [PreparePortrait, RenderPortrait, RenderPortraitVideo]

@@ -56,8 +56,8 @@ def to_picture(image: Tensor) -> Image.Image:
 class Estimate:
     """Tells the artist how long a film will take, from the time that its own frames take.
 
-    The first frames cost more, for models are loaded then; where they are slow a bound is said at once, and what is likely
-    as soon as others are done.
+    The first frames cost more, for models are loaded then; where they are slow a bound is said at once, and
+    what is likely as soon as others are done.
     """
 
     def __init__(self, total: int, fps: Fraction):
@@ -75,7 +75,9 @@ class Estimate:
         if self.first is None:
             self.first = (now, done)
             if now - self.started > ESTIMATE_AFTER_SECONDS:
-                tell(f"{self.film}: at most {duration((now - self.started) / done * (self.total - done))} more")
+                tell(
+                    f"{self.film}: at most {duration((now - self.started) / done * (self.total - done))} more"
+                )
             return
         took, drawn = now - self.first[0], done - self.first[1]
         if took > ESTIMATE_AFTER_SECONDS or took / drawn * self.total > ESTIMATE_AFTER_SECONDS:

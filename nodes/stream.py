@@ -1,4 +1,5 @@
-"""Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from run to run."""
+"""Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from
+run to run."""
 
 import comfy.model_management
 from comfy_api.latest import io
@@ -25,9 +26,12 @@ def settings_inputs() -> list:
             "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
             tooltip="Same seed, same motion. It changes blinks and head, not the lips.",
         ),
-        io.Float.Input("mouth_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on lips and jaw: 1 as spoken."),
-        io.Float.Input("head_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on head motion: 1 natural."),
-        io.Float.Input("blink_rate", default=18.0, min=0.0, max=60.0, step=1.0, tooltip="Blinks per minute; 0 never blinks."),
+        io.Float.Input("mouth_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on lips and "
+            "jaw: 1 as spoken."),
+        io.Float.Input("head_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on head "
+            "motion: 1 natural."),
+        io.Float.Input("blink_rate", default=18.0, min=0.0, max=60.0, step=1.0, tooltip="Blinks per minute; "
+            "0 never blinks."),
     ]  # fmt: skip
 
 
@@ -35,7 +39,8 @@ def streaming(engine: MotionEngine) -> StreamingEngine:
     """The engine, if it makes motion piece by piece; ValueError otherwise."""
     if not all(hasattr(engine, name) for name in members(StreamingEngine)):
         raise ValueError(
-            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in Load Motion "
+            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in "
+            f"Load Motion "
             "Engine, or take Generate Face Motion and Render Portrait Video."
         )
     return engine
@@ -48,12 +53,14 @@ class StreamTalkingPortrait(Node):
             node_id="TalkingPortraitStream",
             display_name=STREAM,
             category="talking portrait/portrait",
-            description="Motion and picture in one: frames appear while the rest of the speech is still to come. For Takin-ADA.",
+            description="Motion and picture in one: frames appear while the rest of the speech is still to "
+                "come. For Takin-ADA.",
             search_aliases=["talking head", "live", "real time", "streaming"],
             inputs=[
                 PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
                 EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
-                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the film's sound."),
+                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the "
+                    "film's sound."),
                 *settings_inputs(),
                 io.Float.Input(
                     "crf", default=16.0, min=0.0, max=40.0, step=1.0, advanced=True,
@@ -68,7 +75,15 @@ class StreamTalkingPortrait(Node):
 
     @classmethod
     def execute(
-        cls, portrait: PreparedPortrait, motion_engine, audio, seed, mouth_amount, head_amount, blink_rate, crf
+        cls,
+        portrait: PreparedPortrait,
+        motion_engine,
+        audio,
+        seed,
+        mouth_amount,
+        head_amount,
+        blink_rate,
+        crf,
     ) -> io.NodeOutput:
         engine, speech = streaming(motion_engine), single_speech(audio)
         fps = engine.native_fps
@@ -102,29 +117,44 @@ class GenerateFaceMotionLive(Node):
             node_id="TalkingPortraitGenerateMotionLive",
             display_name=LIVE,
             category=CATEGORY,
-            description="One piece of a live voice at a time: gives the frames that are final, and a state from which the next run "
+            description="One piece of a live voice at a time: gives the frames that are final, and a state "
+                "from which the next run "
             "goes on. For Takin-ADA.",
             search_aliases=["real time", "streaming", "chunk"],
             inputs=[
                 EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
-                io.Audio.Input("audio", tooltip="The next piece of the voice; 16 kHz has no seams between pieces."),
-                io.Boolean.Input("last", default=False, tooltip="This piece is the last: give all frames that are left."),
+                io.Audio.Input("audio",
+                tooltip="The next piece of the voice; 16 kHz has no seams between pieces."),
+                io.Boolean.Input("last", default=False, tooltip="This piece is the last: give all frames "
+                    "that are left."),
                 *settings_inputs(),
                 StateType.Input(
                     "state", optional=True,
-                    tooltip="From the run before; it holds seed and amounts, which are then not read. Empty: a new voice.",
+                    tooltip="From the run before; it holds seed and amounts, which are then not read. Empty: "
+                        "a new voice.",
                 ),
             ],
             outputs=[
-                FaceMotionType.Output(tooltip="The frames at 25 per second that are final, after those of the run before."),
-                StateType.Output(display_name="state", tooltip="For the next piece. The state that came in stays as it was."),
-                io.Float.Output(display_name="latency", tooltip="Seconds from a sound to its frame, at worst, without computing."),
+                FaceMotionType.Output(tooltip="The frames at 25 per second that are final, after those of "
+                    "the run before."),
+                StateType.Output(display_name="state", tooltip="For the next piece. The state that came in "
+                    "stays as it was."),
+                io.Float.Output(display_name="latency", tooltip="Seconds from a sound to its frame, at "
+                    "worst, without computing."),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, motion_engine, audio, last, seed, mouth_amount, head_amount, blink_rate, state: SpokenMotion | None = None
+        cls,
+        motion_engine,
+        audio,
+        last,
+        seed,
+        mouth_amount,
+        head_amount,
+        blink_rate,
+        state: SpokenMotion | None = None,
     ) -> io.NodeOutput:
         engine, speech = streaming(motion_engine), single_speech(audio)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)

@@ -17,7 +17,10 @@ torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).resolve().parent / "data"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -40,7 +43,9 @@ def server(models: Path) -> Iterator[Any]:
 
     packs = {"probe_pack": DATA / "probe_pack", "engine_pack": ROOT / "docs" / "engine_pack"}
     # The folder is called as an archive of the repository unpacks; nothing may depend on its name.
-    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), packs, models=models, folder="talking-portrait-main") as running:
+    with ComfyServer(
+        Path(os.environ["COMFYUI_PATH"]), packs, models=models, folder="talking-portrait-main"
+    ) as running:
         running.post("/settings", {"Comfy.TutorialCompleted": True})
         running.models = models
         yield running
@@ -85,7 +90,11 @@ def page(server: Any) -> Iterator[Any]:
     profile = tempfile.mkdtemp(prefix="talking-portrait-page-")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
-            profile, executable_path=CHROMIUM, headless=True, args=CHROMIUM_FLAGS, viewport={"width": 1600, "height": 1000}
+            profile,
+            executable_path=CHROMIUM,
+            headless=True,
+            args=CHROMIUM_FLAGS,
+            viewport={"width": 1600, "height": 1000},
         )
         tab = browser.pages[0] if browser.pages else browser.new_page()
         tab.set_default_timeout(120_000)

@@ -46,13 +46,14 @@ def free_port() -> int:
 class ComfyServer:
     """Start, use and stop one ComfyUI server; use it as a context manager.
 
-    Models are looked for in `models`, by default the ComfyUI folder's own models/; input, output and temp live in a scratch
-    folder that is removed at the end. `packs` are further custom node folders, name -> path; `folder` is what this pack's is
-    called.
+    Models are looked for in `models`, by default the ComfyUI folder's own models/; input, output and temp
+    live in a scratch folder that is removed at the end. `packs` are further custom node folders, name ->
+    path; `folder` is what this pack's is called.
     """
 
     def __init__(
-        self, comfyui: Path, packs: dict[str, Path] | None = None, extra: list[str] | None = None, models: Path | None = None,
+        self, comfyui: Path, packs: dict[str, Path] | None = None, extra: list[str] | None = None,
+        models: Path | None = None,
         folder: str = "talking_portrait",
     ):  # fmt: skip
         self.comfyui = Path(comfyui)
@@ -74,7 +75,9 @@ class ComfyServer:
     def _start(self) -> None:
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         with self.log_path.open("a") as log:
-            self.process = subprocess.Popen(self.command, cwd=self.comfyui, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, cwd=self.comfyui, env=environment, stdout=log, stderr=log
+            )
 
     def kill(self) -> None:
         """End the server at once, as a power cut would."""
@@ -141,7 +144,9 @@ class ComfyServer:
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """JSON answer (None if empty) of a POST request; PromptError for a 400."""
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 text = answer.read()
@@ -161,18 +166,24 @@ class ComfyServer:
 
         return workflow if is_api_format(workflow) else convert_ui_to_api(workflow, self.get("/object_info"))
 
-    def run(self, prompt: dict[str, Any], on_event: Callable[[str, dict[str, Any]], None] | None = None) -> dict[str, Any]:
+    def run(
+        self, prompt: dict[str, Any], on_event: Callable[[str, dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
         """Queue an API-format prompt, wait for its end, return its outputs by node id; PromptError if it fails.
 
         `on_event(type, data)` gets every message of the server; binary preview pictures arrive as type "preview".
         """
-        link = websocket.create_connection(f"ws://127.0.0.1:{self.port}/ws?clientId={self.client}", timeout=1800)
+        link = websocket.create_connection(
+            f"ws://127.0.0.1:{self.port}/ws?clientId={self.client}", timeout=1800
+        )
         try:
             queued = self.post("/prompt", {"prompt": prompt, "client_id": self.client})
             prompt_id = queued["prompt_id"]
             while True:
                 message = link.recv()
-                kind, data = ("preview", {"bytes": message}) if isinstance(message, bytes) else parse_event(message)
+                kind, data = (
+                    ("preview", {"bytes": message}) if isinstance(message, bytes) else parse_event(message)
+                )
                 if on_event:
                     on_event(kind, {**data, "queued_id": prompt_id})
                 if kind != "preview" and data.get("prompt_id") not in (None, prompt_id):

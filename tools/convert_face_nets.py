@@ -40,16 +40,23 @@ FILES = {
 }
 TOPOLOGY = "mediapipe/python/solutions/face_mesh_connections.py"
 CORE_TOPOLOGY = {
-    "face_oval": "FACE_OVAL", "left_eye": "LEFT_EYE", "right_eye": "RIGHT_EYE", "left_eyebrow": "LEFT_EYEBROW",
-    "right_eyebrow": "RIGHT_EYEBROW", "lips": "LIPS", "irises": "IRISES", "nose": "NOSE", "tesselation": "TESSELATION",
+    "face_oval": "FACE_OVAL", "left_eye": "LEFT_EYE", "right_eye": "RIGHT_EYE",
+    "left_eyebrow": "LEFT_EYEBROW",
+    "right_eyebrow": "RIGHT_EYEBROW", "lips": "LIPS", "irises": "IRISES", "nose": "NOSE",
+    "tesselation": "TESSELATION",
 }  # fmt: skip
 # Landmarks that hardly move with expression: forehead, nose, outer eyes, sides of the face.
 STABLE = [
-    4, 6, 10, 33, 54, 67, 103, 109, 117, 119, 121, 123, 127, 129, 132, 133, 151, 168, 195, 197, 234, 263, 284, 297, 332, 338,
+    4, 6, 10, 33, 54, 67, 103, 109, 117, 119, 121, 123, 127, 129, 132, 133, 151, 168, 195, 197, 234, 263, 284,
+    297, 332, 338,
     346, 348, 350, 352, 356, 362, 454,
 ]  # fmt: skip
 EYE_DISTANCE = 8.8  # distance of landmarks 33 and 263 in the canonical face, cm
-DTYPES = {tflite.TensorType.FLOAT32: np.float32, tflite.TensorType.FLOAT16: np.float16, tflite.TensorType.INT32: np.int32}
+DTYPES = {
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.INT32: np.int32,
+}
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "Convolution2DTransposeBias")
 Operator = tuple[str, list[int], list[int]]  # name, input tensors, output tensors
 
@@ -60,8 +67,12 @@ class Graph:
     def __init__(self, data: bytes):
         self.model = tflite.Model.GetRootAsModel(data, 0)
         self.graph = self.model.Subgraphs(0)
-        self.names = {value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)}
-        self.alias = {out[0]: inputs[0] for name, inputs, out in self.operators() if name in ("DEQUANTIZE", "DENSIFY")}
+        self.names = {
+            value: name for name, value in vars(tflite.BuiltinOperator).items() if isinstance(value, int)
+        }
+        self.alias = {
+            out[0]: inputs[0] for name, inputs, out in self.operators() if name in ("DEQUANTIZE", "DENSIFY")
+        }
 
     def operators(self) -> Iterator[Operator]:
         """Each operator in order."""
@@ -77,9 +88,13 @@ class Graph:
         while index in self.alias:
             index = self.alias[index]
         tensor = self.graph.Tensors(index)
-        values = np.frombuffer(self.model.Buffers(tensor.Buffer()).DataAsNumpy().tobytes(), DTYPES[tensor.Type()])
+        values = np.frombuffer(
+            self.model.Buffers(tensor.Buffer()).DataAsNumpy().tobytes(), DTYPES[tensor.Type()]
+        )
         shape = tensor.ShapeAsNumpy().tolist()
-        dense = values.reshape(shape) if tensor.Sparsity() is None else densify(tensor.Sparsity(), values, shape)
+        dense = (
+            values.reshape(shape) if tensor.Sparsity() is None else densify(tensor.Sparsity(), values, shape)
+        )
         return dense.astype(np.float32)
 
     def convolution(self, operator: Operator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,7 +120,10 @@ def densify(sparsity, values: np.ndarray, shape: list[int]) -> np.ndarray:
     order = sparsity.TraversalOrderAsNumpy().tolist()
     blocks = sparsity.BlockMapAsNumpy().tolist() if sparsity.BlockMapLength() else []
     dims = [sparsity.DimMetadata(i) for i in range(sparsity.DimMetadataLength())]
-    block_size = {blocks[order[len(shape) + i] - len(shape)]: dims[len(shape) + i].DenseSize() for i in range(len(blocks))}
+    block_size = {
+        blocks[order[len(shape) + i] - len(shape)]: dims[len(shape) + i].DenseSize()
+        for i in range(len(blocks))
+    }
     dense, cursor = np.zeros(shape, values.dtype), iter(values)
 
     def walk(level: int, position: int, place: list[int]) -> None:
@@ -136,7 +154,9 @@ def fill(convolutions: list[tuple[torch.Tensor, torch.Tensor]], layers: list[nn.
         raise ValueError(f"{len(convolutions)} convolutions in the graph, {len(layers)} in the network")
     for layer, (weight, bias) in zip(layers, convolutions, strict=True):
         if layer.weight.shape != weight.shape:
-            raise ValueError(f"{tuple(weight.shape)} in the graph, {tuple(layer.weight.shape)} in the network")
+            raise ValueError(
+                f"{tuple(weight.shape)} in the graph, {tuple(layer.weight.shape)} in the network"
+            )
         layer.weight.data, layer.bias.data = weight, bias
 
 
@@ -154,7 +174,8 @@ def execution_order(network: nn.Module, size: int) -> list[nn.Module]:
 def convert_straight(network: nn.Module, graph: Graph, size: int) -> nn.Module:
     """Fill a network that runs its convolutions in the graph's order, but for the full-range detector's side ones."""
     ordered = execution_order(network, size)
-    if isinstance(network, BlazeFaceFullRange):  # the graph runs each side convolution as soon as its input is there
+    # the graph runs each side convolution as soon as its input is there
+    if isinstance(network, BlazeFaceFullRange):
         for lateral, block in zip(network.lateral_convs, (4, 7, 10), strict=True):
             ordered.remove(lateral)
             ordered.insert(ordered.index(network.backbone[block].pw2) + 1, lateral)
@@ -205,7 +226,9 @@ class MeshFiller:
         tensor = self.block(network.head_block, tensor)
         self.conv(network.head_landmarks, tensor, turn=0)
         self.conv(network.head_presence, tensor, turn=1)
-        cuts = [outputs[0] for name, _, outputs in self.graph.operators() if name == "TransformTensorBilinear"]
+        cuts = [
+            outputs[0] for name, _, outputs in self.graph.operators() if name == "TransformTensorBilinear"
+        ]
         for cut, region in zip(cuts, network.regions.values(), strict=True):
             for layer in region.trunk:
                 cut = self.block(layer, cut)
@@ -236,7 +259,11 @@ def main(wheel: Path) -> None:
         "mesh": MeshFiller(Graph(data["mesh"])).fill(FaceMeshNet()),
         "person": convert_straight(PersonNet(), Graph(data["person"]), 256),
     }
-    tensors = {f"{part}.{key}": value.half() for part, net in parts.items() for key, value in net.state_dict().items()}
+    tensors = {
+        f"{part}.{key}": value.half()
+        for part, net in parts.items()
+        for key, value in net.state_dict().items()
+    }
     with tempfile.TemporaryDirectory() as folder:
         sets = runpy.run_path(archive.extract(TOPOLOGY, folder))
     for core_name, name in CORE_TOPOLOGY.items():
@@ -245,7 +272,11 @@ def main(wheel: Path) -> None:
     tensors["procrustes_indices"] = torch.tensor(STABLE, dtype=torch.int32)
     tensors["procrustes_weights"] = torch.ones(len(STABLE))
     metadata = {f"sha256.{key}": hashlib.sha256(content).hexdigest() for key, content in data.items()}
-    metadata |= {"source": wheel.name, "licence": "Apache-2.0, MediaPipe authors", "command": "tools/convert_face_nets.py WHEEL"}
+    metadata |= {
+        "source": wheel.name,
+        "licence": "Apache-2.0, MediaPipe authors",
+        "command": "tools/convert_face_nets.py WHEEL",
+    }
     save_file({key: value.contiguous() for key, value in tensors.items()}, WEIGHTS, metadata)
     os.chmod(WEIGHTS, 0o644)
     print(f"{WEIGHTS.name}: {len(tensors)} tensors, {WEIGHTS.stat().st_size / 1e6:.2f} MB")

@@ -1,8 +1,10 @@
 """Compare the pack's networks with golden data: `python3 run.py python -m talking_portrait.tools.goldens DIR...`
 
-Every *.golden.json under the folders is computed again from the weights, inputs and salt that the file declares, and each of its
-outputs gets one line: file, output, largest absolute error, tolerance, pass or fail. An output that nothing computes is "not
-covered". The exit status is 1 if any output fails, or if a file of a finished stage is not covered.
+Every *.golden.json under the folders is computed again from the weights, inputs and salt that the file
+declares, and each of its
+outputs gets one line: file, output, largest absolute error, tolerance, pass or fail. An output that nothing
+computes is "not covered". The exit status is 1 if any output fails, or if a file of a finished stage is not
+covered.
 """
 
 import argparse
@@ -28,8 +30,10 @@ from .golden_cases import CASES, FINISHED_STAGES, tolerance
 
 COPIES = Path(__file__).resolve().parent.parent / "tests" / "data" / "goldens"
 TABLES = (  # parts of a golden file that are results, but not among its outputs
-    "frames", "sizes", "rows", "lengths", "num_frames", "trimmed_samples", "window_start_for_frame", "timesteps_50", "timesteps_5",
-    "selected_tokens", "windows", "process_bbox", "get_bbox_by_aspect", "center_crop", "masks", "frames_per_n_samples",
+    "frames", "sizes", "rows", "lengths", "num_frames", "trimmed_samples", "window_start_for_frame",
+    "timesteps_50", "timesteps_5",
+    "selected_tokens", "windows", "process_bbox", "get_bbox_by_aspect", "center_crop", "masks",
+    "frames_per_n_samples",
 )  # fmt: skip
 
 
@@ -92,7 +96,9 @@ class GoldenCase:
         if isinstance(shapes, str) and shapes.endswith(".json"):
             content = json.loads(companion(self.path.parent, shapes).read_text())
             shapes = content.get("keys", content)
-        return self.fill.state_dict(self.manifest(shapes)["keys"] if isinstance(shapes, str) else shapes, self.salt)
+        return self.fill.state_dict(
+            self.manifest(shapes)["keys"] if isinstance(shapes, str) else shapes, self.salt
+        )
 
     def wanted(self) -> dict:
         """What must be computed again: the outputs, and the tables that stand beside them."""
@@ -106,7 +112,9 @@ def companion(folder: Path, name: str) -> Path:
     for path in [*(place / name for place in (folder, *folder.parents)), *own]:
         if path.is_file():
             return path
-    raise SystemExit(f"{name}, which these goldens need, is neither in {folder}, nor above it, nor in {COPIES}.")
+    raise SystemExit(
+        f"{name}, which these goldens need, is neither in {folder}, nor above it, nor in {COPIES}."
+    )
 
 
 def helper(folder: Path, name: str) -> ModuleType:
@@ -130,9 +138,17 @@ def judge(case: GoldenCase, output: str, got: Tensor | None) -> Line:
     got = torch.as_tensor(np.asarray(got) if not isinstance(got, Tensor) else got).detach()
     values = torch.tensor(wanted["values"], dtype=torch.float64)
     if list(got.shape) != wanted["shape"]:
-        return Line(case.path.name, f"{output} {list(got.shape)} for {wanted['shape']}", float("inf"), str(limit), False)
+        return Line(
+            case.path.name,
+            f"{output} {list(got.shape)} for {wanted['shape']}",
+            float("inf"),
+            str(limit),
+            False,
+        )
     error = (got.double().flatten()[torch.tensor(wanted["idx"])] - values).abs()
-    return Line(case.path.name, output, float(error.max()), str(limit), bool((error <= limit.of(values)).all()))
+    return Line(
+        case.path.name, output, float(error.max()), str(limit), bool((error <= limit.of(values)).all())
+    )
 
 
 def difference(got: Any, wanted: Any) -> float:
@@ -158,7 +174,13 @@ def evaluate(path: Path) -> Iterator[Line]:
     compute = CASES.get(case.name)
     if compute is None:
         done = path.parent.name in FINISHED_STAGES
-        yield Line(path.name, f"all {len(case.wanted())}", None, "finished stage" if done else "stage to come", not done)
+        yield Line(
+            path.name,
+            f"all {len(case.wanted())}",
+            None,
+            "finished stage" if done else "stage to come",
+            not done,
+        )
         return
     with torch.inference_mode():
         outputs = compute(case)
@@ -178,8 +200,12 @@ def main() -> int:
         for line in evaluate(path):
             print(line, flush=True)
             lines.append(line)
-    failed, covered = [line for line in lines if not line.passed], [line for line in lines if line.error is not None]
-    print(f"{len(files)} files: {len(covered) - sum(x.error is not None for x in failed)} outputs pass, {len(failed)} fail, "
+    failed, covered = (
+        [line for line in lines if not line.passed],
+        [line for line in lines if line.error is not None],
+    )
+    print(f"{len(files)} files: {len(covered) - sum(x.error is not None for x in failed)} outputs pass, "
+        f"{len(failed)} fail, "
           f"{sum(x.error is None and x.passed for x in lines)} files belong to stages to come")  # fmt: skip
     return 1 if failed else 0
 

@@ -56,7 +56,9 @@ def collect(written: list[Path], out: Path) -> list[Path]:
     if out.suffix:
         if len(written) > 1:
             names = ", ".join(path.name for path in written)
-            raise SystemExit(f"the workflow wrote {len(written)} files ({names}); give a folder instead of {out}")
+            raise SystemExit(
+                f"the workflow wrote {len(written)} files ({names}); give a folder instead of {out}"
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copy(written[0], out))]
     out.mkdir(parents=True, exist_ok=True)

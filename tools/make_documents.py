@@ -1,4 +1,5 @@
-"""Write the documents that are made from data: docs/EVIDENCE.md from benchmarks/results, docs/WEIGHTS.md from the table of weights.
+"""Write the documents that are made from data: docs/EVIDENCE.md from benchmarks/results, docs/WEIGHTS.md from
+the table of weights.
 
     python3 run.py python -m talking_portrait.tools.make_documents
 
@@ -35,9 +36,13 @@ def evidence() -> str:
     ]
     for path in sorted(RESULTS.glob("*.json")):
         script = MAKERS.get(path.stem, f"benchmarks/{path.stem}.py")
-        parts.append(f"## {path.stem}\n\n{purpose(PACK / script)}\n\n`python3 run.py python {as_run(script)}`\n")
+        parts.append(
+            f"## {path.stem}\n\n{purpose(PACK / script)}\n\n`python3 run.py python {as_run(script)}`\n"
+        )
         rows = flat(json.loads(path.read_text(encoding="utf-8")))
-        parts.append("| figure | value |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows))
+        parts.append(
+            "| figure | value |\n|---|---|\n" + "".join(f"| {name} | {value} |\n" for name, value in rows)
+        )
     return "\n".join(parts)
 
 
@@ -78,8 +83,10 @@ def figure(value: Any) -> str:
 def weights() -> str:
     """The table of weight files with what goes where."""
     return (
-        "# Weights\n\nWhat each stage reads, where it goes and under which licence. Made by `tools/make_documents.py`; do not "
-        "edit. Sizes marked ~ are computed from tensor shapes. None of the files that do not ship could be loaded where this was "
+        "# Weights\n\nWhat each stage reads, where it goes and under which licence. Made by "
+        "`tools/make_documents.py`; do not "
+        "edit. Sizes marked ~ are computed from tensor shapes. None of the files that do not ship could be "
+        "loaded where this was "
         "made, so nothing is said about them but what their publishers say. Nothing in any of these files is run.\n\n"
         f"{markdown_table()}\n"
     )

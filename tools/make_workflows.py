@@ -3,7 +3,8 @@
     python3 run.py python -m talking_portrait.tools.make_workflows [NAME ...]
 
 The page writes the files, so they are what an artist would have saved. Each workflow is then run, and its picture
-NAME.jpg, which the Templates browser shows, is made of what came out; of workflows whose weights do not ship it shows the graph.
+NAME.jpg, which the Templates browser shows, is made of what came out; of workflows whose weights do not ship
+it shows the graph.
 """
 
 import io
@@ -27,7 +28,12 @@ THUMBNAIL = 480
 SETTINGS = {  # no tutorial, no map over the graph, and words on the nodes however small the graph is drawn
     "Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "LiteGraph.Canvas.MinFontSizeForLOD": 0,
 }  # fmt: skip
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+]
 
 DRAW = """
 async ([api, layout, notes, groups]) => {
@@ -83,14 +89,18 @@ def thumbnail(tiles: list[Image.Image]) -> Image.Image:
     side = THUMBNAIL // columns
     sheet = Image.new("RGB", (side * columns, side * math.ceil(len(tiles) / columns)))
     for index, tile in enumerate(tiles):
-        sheet.paste(tile.resize((side, side), Image.LANCZOS), (index % columns * side, index // columns * side))
+        sheet.paste(
+            tile.resize((side, side), Image.LANCZOS), (index % columns * side, index // columns * side)
+        )
     return sheet
 
 
 SHOW = """
 () => {
-  const nodes = app.graph._nodes, left = Math.min(...nodes.map((n) => n.pos[0])), top = Math.min(...nodes.map((n) => n.pos[1]));
-  const right = Math.max(...nodes.map((n) => n.pos[0] + n.size[0])), low = Math.max(...nodes.map((n) => n.pos[1] + n.size[1]));
+  const nodes = app.graph._nodes, left = Math.min(...nodes.map((n) => n.pos[0]));
+  const top = Math.min(...nodes.map((n) => n.pos[1]));
+  const right = Math.max(...nodes.map((n) => n.pos[0] + n.size[0]));
+  const low = Math.max(...nodes.map((n) => n.pos[1] + n.size[1]));
   const scale = Math.min(1420 / (right - left), 760 / (low - top));
   app.canvas.ds.scale = scale;
   app.canvas.ds.offset = [110 / scale - left, 150 / scale - top];
@@ -120,7 +130,8 @@ OTHER_FOLDERS = {
 
 
 def empty_models(drafts: dict[str, Draft]) -> Path:
-    """A models folder with an empty file for every one that a draft names, so that the page draws no loader as broken."""
+    """A models folder with an empty file for every one that a draft names, so that the page draws no loader
+    as broken."""
     folder = Path(tempfile.mkdtemp())
     for draft in drafts.values():
         for node in draft.nodes.values():
@@ -136,15 +147,23 @@ def empty_models(drafts: dict[str, Draft]) -> Path:
 def main(names: list[str]) -> None:
     chosen = {name: draft for name, draft in DRAFTS.items() if not names or name in names}
     profile, models = tempfile.mkdtemp(), empty_models(chosen)
-    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, sync_playwright() as playwright:
+    with (
+        ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server,
+        sync_playwright() as playwright,
+    ):
         server.post("/settings", SETTINGS)
         browser = playwright.chromium.launch_persistent_context(
-            profile, executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS, viewport={"width": 1600, "height": 1000}
+            profile,
+            executable_path=shutil.which("chromium"),
+            args=CHROMIUM_FLAGS,
+            viewport={"width": 1600, "height": 1000},
         )
         page = browser.pages[0]
         page.set_default_timeout(120_000)
         page.goto(server.url, wait_until="domcontentloaded")
-        page.wait_for_function("() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100")
+        page.wait_for_function(
+            "() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100"
+        )
         for name, draft in chosen.items():
             graph = draw(page, draft)
             target = PACK / "workflows" / f"{name}.json"
@@ -153,7 +172,9 @@ def main(names: list[str]) -> None:
                 picture = graph_picture(page, graph)
             else:
                 outputs = server.run(server.to_prompt(graph))
-                picture = thumbnail(pictures(server.output_files(outputs) or server.output_files(outputs, "temp")))
+                picture = thumbnail(
+                    pictures(server.output_files(outputs) or server.output_files(outputs, "temp"))
+                )
             picture.save(target.with_suffix(".jpg"), quality=85)
             print(target)
         browser.close()

@@ -1,6 +1,8 @@
-"""Write ACTalker's weight files, and a VAE of SVD's kind, with random numbers, as tools/random_weights.py does for other stages.
+"""Write ACTalker's weight files, and a VAE of SVD's kind, with random numbers, as tools/random_weights.py
+does for other stages.
 
-    python3 run.py python -m talking_portrait.tools.random_actalker COMFYUI_MODELS_FOLDER [--channels 320] [--context 1024]
+    python3 run.py python -m talking_portrait.tools.random_actalker COMFYUI_MODELS_FOLDER \\
+        [--channels 320] [--context 1024]
 
 `--channels 64 --context 64` makes a denoiser that a CPU runs in seconds; the smaller networks then fit its tokens.
 """
@@ -23,7 +25,8 @@ from ..models.speech.whisper import WhisperTiny
 from .random_weights import random_state
 
 VAE_SIZES = {
-    "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128, "ch_mult": [1, 2, 4, 4],
+    "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,
+    "ch_mult": [1, 2, 4, 4],
     "num_res_blocks": 2, "attn_resolutions": [], "dropout": 0.0,
 }  # fmt: skip
 

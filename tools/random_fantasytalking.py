@@ -1,4 +1,5 @@
-"""Write a tiny Wan2.1, its VAE, and FantasyTalking's files for it, with random numbers, as tools/random_actalker.py does.
+"""Write a tiny Wan2.1, its VAE, and FantasyTalking's files for it, with random numbers, as
+tools/random_actalker.py does.
 
     python3 run.py python -m talking_portrait.tools.random_fantasytalking COMFYUI_MODELS_FOLDER
 
@@ -34,11 +35,22 @@ def write(models: Path) -> None:
     for folder in ("diffusion_models", "model_patches", "audio_encoders", "vae", "loras", "actalker"):
         (models / folder).mkdir(parents=True, exist_ok=True)
     with torch.device("meta"):
-        wan = WanModel("i2v", in_dim=36, dim=128, ffn_dim=256, num_heads=1, num_layers=2, operations=comfy.ops.disable_weight_init)
+        wan = WanModel(
+            "i2v",
+            in_dim=36,
+            dim=128,
+            ffn_dim=256,
+            num_heads=1,
+            num_layers=2,
+            operations=comfy.ops.disable_weight_init,
+        )
         vae = WanVAE(dim=16, z_dim=16, temperal_downsample=[False, True, True])
         arcface = ArcFace()
     save_file(random_state(wan, 1), models / "diffusion_models" / "tiny_wan.safetensors")
-    lora = {f"diffusion_model.blocks.0.cross_attn.q.lora_{way}.weight": torch.ones(size) for way, size in LORA.items()}
+    lora = {
+        f"diffusion_model.blocks.0.cross_attn.q.lora_{way}.weight": torch.ones(size)
+        for way, size in LORA.items()
+    }
     save_file(lora, models / "loras" / "tiny_wan_lora.safetensors")
     save_file(random_state(vae, 4), models / "vae" / "tiny_wan_vae.safetensors")
     torch.save(random_state(arcface, 8), models / "actalker" / "backbone.pth")
@@ -78,10 +90,14 @@ def write_encoders(folder: Path) -> None:
     encoder["lm_head.weight"], encoder["lm_head.bias"] = torch.zeros(32, 768), torch.zeros(32)
     save_file(encoder, folder / "wav2vec2-base-960h.safetensors")
     del encoder["lm_head.weight"]
-    save_file({**encoder, "quantizer.codevectors": torch.zeros(1)}, folder / "chinese-wav2vec2-base.safetensors")
+    save_file(
+        {**encoder, "quantizer.codevectors": torch.zeros(1)}, folder / "chinese-wav2vec2-base.safetensors"
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write a tiny Wan and FantasyTalking's files with random numbers.")
+    parser = argparse.ArgumentParser(
+        description="Write a tiny Wan and FantasyTalking's files with random numbers."
+    )
     parser.add_argument("models", type=Path, help="ComfyUI's models folder, or any other")
     write(parser.parse_args().models)

@@ -38,8 +38,14 @@ def model_state(sizes: Sizes) -> dict[str, Tensor]:
     for name in ("start_motion_feat", "start_audio_feat", "null_audio_feat"):
         state[name] *= state[name][0].numel() ** 0.5
     state["denoising_net.alignment_mask"] = ~torch.eye(frames, dtype=torch.bool)
-    state |= {f"denoising_net.{key}.pe": sinusoids(torch.arange(n), config.width)[None] for key, n in (("TE", 501), ("PE", 600))}
-    state |= {f"diffusion_sched.{key}": value for key, value in (("betas", betas), ("alphas", 1 - betas), ("alpha_bars", bars))}
+    state |= {
+        f"denoising_net.{key}.pe": sinusoids(torch.arange(n), config.width)[None]
+        for key, n in (("TE", 501), ("PE", 600))
+    }
+    state |= {
+        f"diffusion_sched.{key}": value
+        for key, value in (("betas", betas), ("alphas", 1 - betas), ("alpha_bars", bars))
+    }
     old_names = {new: old for old, new in NEW_NAMES.items()}
     return {old_names.get(key, key): value for key, value in state.items()}
 

@@ -2,8 +2,8 @@
 
     python3 run.py python -m talking_portrait.tools.random_weights COMFYUI_MODELS_FOLDER
 
-What they draw is noise: they prove that files load, graphs run, memory and speed. Heads of the motion extractor are scaled so
-that keypoints lie where a face's would.
+What they draw is noise: they prove that files load, graphs run, memory and speed. Heads of the motion
+extractor are scaled so that keypoints lie where a face's would.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from ..models.kdtalker.network import KDTalkerDenoiser
 from ..models.liveportrait.checkpoint import FILES
 from ..models.speech.wav2lip import AudioEncoder
 
-HEADS = {"kp": (0.3, 0.0), "exp": (0.02, 0.0), "t": (0.02, 0.0), "scale": (0.02, 1.5)}  # factor on the weight, bias
+# factor on the weight, bias
+HEADS = {"kp": (0.3, 0.0), "exp": (0.02, 0.0), "t": (0.02, 0.0), "scale": (0.02, 1.5)}
 
 
 def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:

@@ -14,7 +14,9 @@ SHOWN = 50  # steps from one printed loss to the next
 COLOURS = ("#2a6f97", "#c8553d")
 
 
-def train(parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str) -> list[float]:
+def train(
+    parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str
+) -> list[float]:
     """Adam with a cosine fall; the mean loss of every 50 steps."""
     comfy.model_management.in_training = True  # core's fused rotations have no gradient
     try:
@@ -23,7 +25,9 @@ def train(parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, r
         comfy.model_management.in_training = False
 
 
-def trained(parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str) -> list[float]:
+def trained(
+    parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str
+) -> list[float]:
     """The loop itself."""
     optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.1)

@@ -1,7 +1,9 @@
-"""A pack of one file that brings Talking Portrait a motion engine and a renderer of its own. Copy the folder into custom_nodes/.
+"""A pack of one file that brings Talking Portrait a motion engine and a renderer of its own. Copy the folder
+into custom_nodes/.
 
-Both stand in Talking Portrait's menus, and on two nodes of their own, which would work in its graphs even without registering:
-there an object with the right members is enough (models/contracts.py in Talking Portrait tells them).
+Both stand in Talking Portrait's menus, and on two nodes of their own, which would work in its graphs even
+without registering: there an object with the right members is enough (models/contracts.py in Talking Portrait
+tells them).
 """
 
 import torch
@@ -26,7 +28,11 @@ class LoudnessJaw:
             loud[frame] = wave[start : max(stop, start + 1)].square().mean().sqrt()
             progress(frame + 1, count)
         jaw = self.reach * settings.mouth_amount * loud / loud.max().clamp(min=0.01)
-        return {"fps": fps, "controls": {"jawOpen": jaw.clamp(0, 1)}, "source": {"producer": self.id, "licence": "Apache-2.0"}}
+        return {
+            "fps": fps,
+            "controls": {"jawOpen": jaw.clamp(0, 1)},
+            "source": {"producer": self.id, "licence": "Apache-2.0"},
+        }
 
 
 class PuppetJaw:
@@ -57,7 +63,9 @@ class LoudnessJawNode(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         reach = io.Float.Input("reach", default=1.0, min=0.0, max=1.0, step=0.05)
-        return io.Schema("EnginePackLoudnessJaw", "Loudness Jaw", "talking", [reach], [io.Custom("MOTION_ENGINE").Output()])
+        return io.Schema(
+            "EnginePackLoudnessJaw", "Loudness Jaw", "talking", [reach], [io.Custom("MOTION_ENGINE").Output()]
+        )
 
     @classmethod
     def execute(cls, reach):
@@ -67,7 +75,9 @@ class LoudnessJawNode(io.ComfyNode):
 class PuppetJawNode(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema("EnginePackPuppetJaw", "Puppet Jaw", "talking", [], [io.Custom("PORTRAIT_RENDERER").Output()])
+        return io.Schema(
+            "EnginePackPuppetJaw", "Puppet Jaw", "talking", [], [io.Custom("PORTRAIT_RENDERER").Output()]
+        )
 
     @classmethod
     def execute(cls):
@@ -81,9 +91,17 @@ def register():
         from talking_portrait.models.options import Number
     except ModuleNotFoundError:
         return
-    reach = Number(id="reach", default=1.0, low=0.0, high=1.0, tooltip="How far the jaw opens at its loudest: 1 is fully.")
+    reach = Number(
+        id="reach",
+        default=1.0,
+        low=0.0,
+        high=1.0,
+        tooltip="How far the jaw opens at its loudest: 1 is fully.",
+    )
     about = "The jaw opens as far as the voice is loud."
-    register_engine(Entry("loudness jaw", about, lambda options: LoudnessJaw(**options), (reach,), licence="Apache-2.0"))
+    register_engine(
+        Entry("loudness jaw", about, lambda options: LoudnessJaw(**options), (reach,), licence="Apache-2.0")
+    )
     about = "Lips and chin slide down as a puppet's do."
     register_renderer(Entry("puppet jaw", about, lambda options: PuppetJaw(), licence="Apache-2.0"))
 

@@ -1,4 +1,5 @@
-"""ACTalker's transformer: SVD's spatio-temporal one with two more cross-attentions and the mamba layer between its blocks."""
+"""ACTalker's transformer: SVD's spatio-temporal one with two more cross-attentions and the mamba layer
+between its blocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ ADAPTER_SCALE = 1.25  # as trained
 
 @dataclass(frozen=True)
 class Streams:
-    """Condition tokens of n frames: audio [n,32,X] and motion [n,1,X], None where the gate is closed, their regions, and how
-    strongly attention to them counts."""
+    """Condition tokens of n frames: audio [n,32,X] and motion [n,1,X], None where the gate is closed, their
+    regions, and how strongly attention to them counts."""
 
     audio: Tensor | None = None
     motion: Tensor | None = None
@@ -30,8 +31,8 @@ class Streams:
 
 @dataclass(frozen=True)
 class AttentionStreams:
-    """What one cross-attention reads beside its context: per stream its tokens [g,T,X] or None, and weights [1,S,1] or None;
-    and the factor on both."""
+    """What one cross-attention reads beside its context: per stream its tokens [g,T,X] or None, and weights
+    [1,S,1] or None; and the factor on both."""
 
     tokens: tuple[Tensor | None, Tensor | None]
     weights: tuple[Tensor | None, Tensor | None] = (None, None)
@@ -45,7 +46,9 @@ class AdapterProjections(nn.Module):
         super().__init__()
 
         def pair() -> nn.ModuleList:
-            return nn.ModuleList(operations.Linear(context, width, bias=False, device=device, dtype=dtype) for _ in range(2))
+            return nn.ModuleList(
+                operations.Linear(context, width, bias=False, device=device, dtype=dtype) for _ in range(2)
+            )
 
         self.to_k_ip, self.to_v_ip = pair(), pair()
 
@@ -53,17 +56,30 @@ class AdapterProjections(nn.Module):
 class ControlledCrossAttention(CrossAttention):
     """Decoupled cross-attention: to the context, plus a scale (1.25) times the one to each stream, within its region.
 
-    x [n,L,C]; context and streams [g,T,X] where n is a multiple of g: each of them serves n/g consecutive rows of x, as it
-    does over the pixels of one clip, and is projected once.
+    x [n,L,C]; context and streams [g,T,X] where n is a multiple of g: each of them serves n/g consecutive
+    rows of x, as it does over the pixels of one clip, and is projected once.
     """
 
-    def __init__(self, query_dim, context_dim=None, heads=8, dim_head=64, dtype=None, device=None, operations=nn, **kwargs):
+    def __init__(
+        self,
+        query_dim,
+        context_dim=None,
+        heads=8,
+        dim_head=64,
+        dtype=None,
+        device=None,
+        operations=nn,
+        **kwargs,
+    ):
         super().__init__(
-            query_dim, context_dim, heads, dim_head, dtype=dtype, device=device, operations=operations, **kwargs
+            query_dim, context_dim, heads, dim_head, dtype=dtype, device=device, operations=operations,
+            **kwargs
         )  # fmt: skip
         self.processor = AdapterProjections(context_dim, heads * dim_head, device, dtype, operations)
 
-    def forward(self, x, context=None, value=None, mask=None, transformer_options: Mapping[str, Any] | None = None):
+    def forward(
+        self, x, context=None, value=None, mask=None, transformer_options: Mapping[str, Any] | None = None
+    ):
         options = transformer_options or {}
         streams: AttentionStreams = options[OPTION]
         asked = Questions(self, x, options)
@@ -83,7 +99,12 @@ class Questions:
         self.queries: Tensor | None = None
 
     def answer(
-        self, to_k: nn.Module, to_v: nn.Module, tokens: Tensor, value: Tensor | None = None, mask: Tensor | None = None
+        self,
+        to_k: nn.Module,
+        to_v: nn.Module,
+        tokens: Tensor,
+        value: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         """[n,L,C], or [n,1,C] where there is but one token: then the softmax is 1 and the answer is its value."""
         rows, groups = len(self.x), len(tokens)
@@ -107,12 +128,14 @@ class ControlledTransformer(SpatialVideoTransformer):
     """
 
     def __init__(
-        self, channels: int, heads: int, head_dim: int, context_dim: int, mamba: bool = True, attn_precision=None,
+        self, channels: int, heads: int, head_dim: int, context_dim: int, mamba: bool = True,
+        attn_precision=None,
         dtype=None, device=None, operations=comfy.ops.disable_weight_init,
     ):  # fmt: skip
         built = {"dtype": dtype, "device": device, "operations": operations}
         super().__init__(
-            channels, heads, head_dim, use_linear=True, context_dim=context_dim, use_spatial_context=True, ff_in=True,
+            channels, heads, head_dim, use_linear=True, context_dim=context_dim, use_spatial_context=True,
+            ff_in=True,
             merge_strategy="learned_with_images", merge_factor=0.0, attn_precision=attn_precision, **built,
         )  # fmt: skip
         for block in (*self.transformer_blocks, *self.time_stack):
@@ -120,12 +143,21 @@ class ControlledTransformer(SpatialVideoTransformer):
                 heads * head_dim, context_dim, heads, head_dim, attn_precision=attn_precision, **built
             )
         if mamba:
-            self.mamba_blocks = nn.ModuleList([ParallelControlMamba(channels, context_dim, device, dtype, operations)])
+            self.mamba_blocks = nn.ModuleList(
+                [ParallelControlMamba(channels, context_dim, device, dtype, operations)]
+            )
 
     def forward(
-        self, x, context=None, time_context=None, timesteps=None, image_only_indicator=None, transformer_options=None
+        self,
+        x,
+        context=None,
+        time_context=None,
+        timesteps=None,
+        image_only_indicator=None,
+        transformer_options=None,
     ):
-        """context [n,1,X] is the identity token of each frame; `timesteps` is ComfyUI's name for the frames of a clip."""
+        """context [n,1,X] is the identity token of each frame; `timesteps` is ComfyUI's name for the frames
+        of a clip."""
         options = {} if transformer_options is None else transformer_options
         options["activations_shape"] = list(x.shape)
         options["block_index"] = 0
@@ -133,13 +165,21 @@ class ControlledTransformer(SpatialVideoTransformer):
         height, width = x.shape[2:]
         h = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))
         h = self._in_each_frame(h, context, streams, height, width, options)
-        mixed = self._over_time(h, context if time_context is None else time_context, streams, timesteps, options)
+        mixed = self._over_time(
+            h, context if time_context is None else time_context, streams, timesteps, options
+        )
         h = self.time_mixer(x_spatial=h, x_temporal=mixed, image_only_indicator=image_only_indicator)
         h = self.proj_out(h)
         return h.transpose(1, 2).reshape(x.shape) + x
 
     def _in_each_frame(
-        self, h: Tensor, identity: Tensor, streams: Streams, height: int, width: int, options: Mapping[str, Any]
+        self,
+        h: Tensor,
+        identity: Tensor,
+        streams: Streams,
+        height: int,
+        width: int,
+        options: Mapping[str, Any],
     ) -> Tensor:
         audio_region, motion_region = streams.regions.at(height, width, h.device)
         audio = None if audio_region.closed else streams.audio
@@ -153,10 +193,13 @@ class ControlledTransformer(SpatialVideoTransformer):
     def _over_time(
         self, h: Tensor, identity: Tensor, streams: Streams, frames: int, options: Mapping[str, Any]
     ) -> Tensor:
-        """Every pixel's frames attend to each other, to the clip's mean identity and to its mean streams, without regions."""
+        """Every pixel's frames attend to each other, to the clip's mean identity and to its mean streams,
+        without regions."""
         count, tokens, channels = h.shape
         index = torch.arange(frames, device=h.device)
-        position = timestep_embedding(index, self.in_channels, max_period=self.max_time_embed_period).to(h.dtype)
+        position = timestep_embedding(index, self.in_channels, max_period=self.max_time_embed_period).to(
+            h.dtype
+        )
         t = h.unflatten(0, (-1, frames)) + self.time_pos_embed(position)[:, None]
         t = t.transpose(1, 2).flatten(0, 1)
         tokens_of_clip = tuple(_clip_mean(stream, frames) for stream in (streams.audio, streams.motion))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from torch import Tensor
 
 TOP = {
-    "conv_in": "input_blocks.0.0", "time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2", "conv_norm_out": "out.0",
+    "conv_in": "input_blocks.0.0", "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2",
+    "conv_norm_out": "out.0",
     "conv_out": "out.2",
 }  # fmt: skip
 RESIDUAL = {
@@ -43,7 +45,11 @@ def unet_key(key: str) -> str:
         return f"input_blocks.{PER_LEVEL * level + 3}.0.op.{rest.removeprefix('conv.')}"
     if kind == "upsamplers":
         return f"output_blocks.{PER_LEVEL * level + 2}.{1 if level == 0 else 2}.{rest}"
-    place = f"input_blocks.{1 + PER_LEVEL * level + i}" if way == "down" else f"output_blocks.{PER_LEVEL * level + i}"
+    place = (
+        f"input_blocks.{1 + PER_LEVEL * level + i}"
+        if way == "down"
+        else f"output_blocks.{PER_LEVEL * level + i}"
+    )
     return f"{place}.{1 if kind == 'attentions' else 0}.{inner_key(rest)}"
 
 
@@ -53,4 +59,6 @@ def inner_key(key: str) -> str:
         part = "time_stack." if found[1] == "temporal" else ""
         return f"{part}{RESIDUAL[found[2]]}.{found[3]}"
     key = key.replace("temporal_transformer_blocks.", "time_stack.")
-    return key.replace("time_pos_embed.linear_1.", "time_pos_embed.0.").replace("time_pos_embed.linear_2.", "time_pos_embed.2.")
+    return key.replace("time_pos_embed.linear_1.", "time_pos_embed.0.").replace(
+        "time_pos_embed.linear_2.", "time_pos_embed.2."
+    )

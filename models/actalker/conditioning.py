@@ -35,7 +35,9 @@ class Gate:
 
     def over(self, frames: int) -> Tensor:
         """[frames,1,1]."""
-        factors = torch.linspace(self.start, self.end, frames) * self.curve.at(torch.arange(frames) / float(FPS))
+        factors = torch.linspace(self.start, self.end, frames) * self.curve.at(
+            torch.arange(frames) / float(FPS)
+        )
         return factors[:, None, None]
 
 
@@ -67,7 +69,9 @@ def film_frames(streams: Sequence[Stream], wanted: int) -> int:
     """Frames of the film: `wanted`, or for 0 as many as all streams have. ValueError if a stream has too few."""
     have = [len(stream.tokens) for stream in streams]
     if wanted == 0 and not have:
-        raise ValueError("neither audio nor motion is connected and open, so frames must say how long the film is.")
+        raise ValueError(
+            "neither audio nor motion is connected and open, so frames must say how long the film is."
+        )
     if have and wanted > min(have):
         raise ValueError(
             f"frames is {wanted}, but audio and motion last {' and '.join(map(str, have))} frames at 12.5 per second. "
@@ -77,7 +81,8 @@ def film_frames(streams: Sequence[Stream], wanted: int) -> int:
 
 
 def conditioning(
-    scene: Scene, frames: int, audio: Stream | None, motion: Stream | None, gates: tuple[Gate, Gate], regions: Regions,
+    scene: Scene, frames: int, audio: Stream | None, motion: Stream | None, gates: tuple[Gate, Gate],
+    regions: Regions,
     padding: int = PADDING, liveliness: Liveliness = AS_TRAINED,
 ) -> tuple[list, list, Tensor]:  # fmt: skip
     """Positive and negative CONDITIONING, and the latents [frames+padding,4,h,w] from which sampling starts.
@@ -85,15 +90,19 @@ def conditioning(
     A stream of None is closed. The negative, for samplers without ACTalker's guidance, sees, hears and knows nothing.
     """
     streams = {name: stream for name, stream in (("audio", audio), ("motion", motion)) if stream is not None}
-    tokens = {name: padded(stream, gates[name == "motion"], frames, padding) for name, stream in streams.items()}
+    tokens = {
+        name: padded(stream, gates[name == "motion"], frames, padding) for name, stream in streams.items()
+    }
     keys = {"audio": AUDIO, "motion": MOTION}
     none = {name: pair[1] for name, pair in tokens.items()}
     shared = {REGIONS: regions, POSE: scene.pose, UNCONDITIONAL: none, LIVELINESS: liveliness}
     identity = scene.identity[None]
     positive = [[identity, {
-        **shared, "concat_latent_image": scene.picture, **{keys[name]: pair[0] for name, pair in tokens.items()},
+        **shared, "concat_latent_image": scene.picture,
+        **{keys[name]: pair[0] for name, pair in tokens.items()},
     }]]  # fmt: skip
     negative = [[torch.zeros_like(identity), {
-        **shared, "concat_latent_image": torch.zeros_like(scene.picture), **{keys[name]: none[name] for name in none},
+        **shared, "concat_latent_image": torch.zeros_like(scene.picture),
+        **{keys[name]: none[name] for name in none},
     }]]  # fmt: skip
     return positive, negative, scene.picture.repeat(frames + padding, 1, 1, 1)

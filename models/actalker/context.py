@@ -14,7 +14,8 @@ class ShiftedWindows(core.IndexListContextHandler):
     def __init__(self, length: int = WINDOW, overlap: int = OVERLAP, shift: int = SHIFT):
         next(windows(length, 0, length, overlap, shift))  # says so at once if the overlap is too long
         super().__init__(
-            core.ContextSchedule("actalker_shifted", self._indices), core.get_matching_fuse_method(core.ContextFuseMethods.FLAT),
+            core.ContextSchedule("actalker_shifted", self._indices),
+            core.get_matching_fuse_method(core.ContextFuseMethods.FLAT),
             context_length=length, context_overlap=overlap, dim=0, causal_window_fix=False,
         )  # fmt: skip
         self.shift = shift

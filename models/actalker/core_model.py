@@ -28,7 +28,8 @@ PLAIN_SVD = "it is a plain Stable Video Diffusion UNet, without ACTalker's mamba
 
 @dataclass(frozen=True)
 class Liveliness:
-    """How much head and face move, as the network was told of its films, and how strongly attention to sound and motion counts."""
+    """How much head and face move, as the network was told of its films, and how strongly attention to sound
+    and motion counts."""
 
     motion_bucket: float = MOTION_BUCKET
     expression_bucket: float = EXPRESSION_BUCKET
@@ -41,8 +42,9 @@ AS_TRAINED = Liveliness()
 class ACTalkerModel(comfy.model_base.SVD_img2vid):
     """SVD's sampling (v-prediction, sigma 700 to 0.002, latents times 0.18215) around ACTalker's UNet.
 
-    A conditioning holds the identity token [1,1,X] in the text's place, and under the names above: audio [T,32,X] and motion
-    [T,1,X] of T frames (absent where a gate is closed), regions, pose features [1,C,h,w], and a Liveliness.
+    A conditioning holds the identity token [1,1,X] in the text's place, and under the names above: audio
+    [T,32,X] and motion [T,1,X] of T frames (absent where a gate is closed), regions, pose features [1,C,h,w],
+    and a Liveliness.
     """
 
     def __init__(self, model_config, device=None):
@@ -58,7 +60,8 @@ class ACTalkerModel(comfy.model_base.SVD_img2vid):
         out = super().extra_conds(**kwargs)
         for name, key in (("audio", AUDIO), ("motion", MOTION)):
             if kwargs.get(key) is not None:
-                out[name] = comfy.conds.CONDRegular(kwargs[key])  # stays where it is: only a window of it must be near
+                # stays where it is: only a window of it must be near
+                out[name] = comfy.conds.CONDRegular(kwargs[key])
         for name, key in (("regions", REGIONS), ("pose", POSE)):
             if kwargs.get(key) is not None:
                 out[name] = comfy.conds.CONDConstant(kwargs[key])
@@ -67,15 +70,19 @@ class ACTalkerModel(comfy.model_base.SVD_img2vid):
 
 
 def check_latent(given: Mapping[str, Any]) -> None:
-    """ValueError unless the latent has the size and the frames of the conditioning, and the conditioning is ACTalker's."""
+    """ValueError unless the latent has the size and the frames of the conditioning, and the conditioning is
+    ACTalker's."""
     pose, noise = given.get(POSE), given["noise"]
     if pose is None:
-        raise ValueError("ACTalker: the conditioning was not made for it; connect both outputs of ACTalker Conditioning.")
+        raise ValueError(
+            "ACTalker: the conditioning was not made for it; connect both outputs of ACTalker Conditioning."
+        )
     wanted, have = list(pose.shape[-2:]), list(noise.shape[-2:])
     frames = next((len(given[key]) for key in (AUDIO, MOTION) if given.get(key) is not None), len(noise))
     if wanted != have or frames != len(noise):
         raise ValueError(
-            f"ACTalker: the latent holds {len(noise)} frames of {8 * have[1]}x{8 * have[0]} pixels, but the conditioning {frames} "
+            f"ACTalker: the latent holds {len(noise)} frames of {8 * have[1]}x{8 * have[0]} pixels, but the "
+            f"conditioning {frames} "
             f"of {8 * wanted[1]}x{8 * wanted[0]}. Connect the sampler's latent_image to ACTalker Conditioning's latent."
         )
 
@@ -88,7 +95,8 @@ class ACTalkerConfig(comfy.supported_models.SVD_img2vid):
 
 
 def core_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A UNet's tensors under core's names, from the published file or one saved by ComfyUI. ValueError if it is another's."""
+    """A UNet's tensors under core's names, from the published file or one saved by ComfyUI. ValueError if it
+    is another's."""
     content = dict(content.get("state_dict", content))
     prefix = next((p for p in SAVED_PREFIXES if f"{p}input_blocks.0.0.weight" in content), None)
     if prefix is not None:
@@ -104,7 +112,8 @@ def core_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def model_config(state: Mapping[str, Tensor], head_dim: int = HEAD_DIM) -> ACTalkerConfig:
-    """Sizes from the state dict, but for the heads', which no tensor tells; published: 320 channels, context 1024, heads of 64."""
+    """Sizes from the state dict, but for the heads', which no tensor tells; published: 320 channels, context
+    1024, heads of 64."""
     channels = state["input_blocks.0.0.weight"].shape[0]
     context = state["input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
     config = ACTalkerConfig(unet_config(channels, context, head_dim, state["label_emb.0.0.weight"].shape[1]))
@@ -112,10 +121,13 @@ def model_config(state: Mapping[str, Tensor], head_dim: int = HEAD_DIM) -> ACTal
     return config
 
 
-def load_core_model(state: dict[str, Tensor], dtype: torch.dtype | None = None, head_dim: int = HEAD_DIM) -> Any:
+def load_core_model(
+    state: dict[str, Tensor], dtype: torch.dtype | None = None, head_dim: int = HEAD_DIM
+) -> Any:
     """A ModelPatcher around the UNet whose tensors `state` holds, as core loads its own models.
 
-    `dtype` None: what core thinks best for this device. ValueError if tensors are missing, left over or of another shape.
+    `dtype` None: what core thinks best for this device. ValueError if tensors are missing, left over or of
+    another shape.
     """
     try:
         config = model_config(state, head_dim)
@@ -127,7 +139,9 @@ def load_core_model(state: dict[str, Tensor], dtype: torch.dtype | None = None, 
         model_params=comfy.utils.calculate_parameters(state), supported_dtypes=supported,
         weight_dtype=comfy.utils.weight_dtype(state),
     )  # fmt: skip
-    config.set_inference_dtype(dtype, model_management.unet_manual_cast(dtype, device, supported), device=device)
+    config.set_inference_dtype(
+        dtype, model_management.unet_manual_cast(dtype, device, supported), device=device
+    )
     try:
         blank = config.get_model(state, device="meta")  # takes no memory, whatever sizes a file tells
     except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError):

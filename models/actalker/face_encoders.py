@@ -17,7 +17,9 @@ class ExpressionBottleneck(nn.Module):
         self.conv1 = operations.Conv2d(inputs, width, 1, bias=False, **built)
         self.conv2 = operations.Conv2d(width, width, 3, stride=stride, padding=1, bias=False, **built)
         self.conv3 = operations.Conv2d(width, outputs, 1, bias=False, **built)
-        self.gn1, self.gn2, self.gn3 = (operations.GroupNorm(1, size, **built) for size in (width, width, outputs))
+        self.gn1, self.gn2, self.gn3 = (
+            operations.GroupNorm(1, size, **built) for size in (width, width, outputs)
+        )
         self.downsample = None
         if stride != 1 or inputs != outputs:
             conv = operations.Conv2d(inputs, outputs, 1, stride=stride, bias=False, **built)
@@ -109,7 +111,8 @@ class PoseResNet(nn.Module):
 
 
 class HeadPose(nn.Module):
-    """Head crop [n,3,256,256], RGB -1..1 -> (rotation [n,3] in degrees -180..180, translation [n,3] in -2..2) (11.2 M)."""
+    """Head crop [n,3,256,256], RGB -1..1 -> (rotation [n,3] in degrees -180..180, translation [n,3] in -2..2)
+    (11.2 M)."""
 
     def __init__(self, device=None, dtype=None, operations=nn):
         super().__init__()
@@ -162,9 +165,13 @@ class ArcFace(nn.Module):
         self.bn1 = FrozenBatchNorm(64, **built)
         self.prelu = ChannelPReLU(64, **built)
         inputs = 64
-        for number, (width, count) in enumerate(zip((64, 128, 256, 512), (3, 4, 14, 3), strict=True), start=1):
+        for number, (width, count) in enumerate(
+            zip((64, 128, 256, 512), (3, 4, 14, 3), strict=True), start=1
+        ):
             sizes = [(inputs, 2)] + [(width, 1)] * (count - 1)
-            blocks = (IdentityBlock(size, width, stride, operations=operations, **built) for size, stride in sizes)
+            blocks = (
+                IdentityBlock(size, width, stride, operations=operations, **built) for size, stride in sizes
+            )
             setattr(self, f"layer{number}", nn.Sequential(*blocks))
             inputs = width
         self.bn2 = FrozenBatchNorm(inputs, **built)

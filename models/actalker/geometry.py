@@ -29,7 +29,8 @@ def square_box(box: Box, ratio: float, height: int, width: int) -> tuple[int, in
 
 
 def square_crop(picture: np.ndarray, box: Box) -> np.ndarray:
-    """[H,W,3] -> the square of the box's longer side about its centre [s,s,3], black outside of the picture; s is even."""
+    """[H,W,3] -> the square of the box's longer side about its centre [s,s,3], black outside of the picture;
+    s is even."""
     x1, y1, x2, y2 = box
     half = int(max(x2 - x1, y2 - y1)) // 2
     x, y = int((x1 + x2) / 2), int((y1 + y2) / 2)
@@ -67,6 +68,7 @@ def box_picture(box: tuple[int, int, int, int], width: int, height: int) -> np.n
 
 
 def resized_mask(picture: np.ndarray, width: int, height: int) -> Tensor:
-    """[H,W,3] bytes -> [1,3,height,width], 0..1, through a Lanczos filter: the face box's input, channel 0 the face mask."""
+    """[H,W,3] bytes -> [1,3,height,width], 0..1, through a Lanczos filter: the face box's input, channel 0
+    the face mask."""
     small = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
     return torch.from_numpy(small.astype(np.float32) / 255).permute(2, 0, 1)[None]

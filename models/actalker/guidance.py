@@ -15,12 +15,17 @@ Conds = list[dict[str, Any]]
 
 
 def guided_denoised(
-    model: Any, positive: Conds, x: Tensor, sigma: Tensor, options: dict[str, Any], guidance: Sequence[float] = GUIDANCE
+    model: Any,
+    positive: Conds,
+    x: Tensor,
+    sigma: Tensor,
+    options: dict[str, Any],
+    guidance: Sequence[float] = GUIDANCE,
 ) -> Tensor:
     """The guided prediction of the clean latents [T,4,h,w].
 
-    The factors add up to 1, so denoised latents and v combine alike. All branches that differ go to core together, which
-    batches them as memory allows. ValueError if the conditioning is not ACTalker's.
+    The factors add up to 1, so denoised latents and v combine alike. All branches that differ go to core
+    together, which batches them as memory allows. ValueError if the conditioning is not ACTalker's.
     """
     if not positive or any(POSE not in cond for cond in positive):
         raise ValueError("ACTalker Guidance: positive was not made by ACTalker Conditioning.")
@@ -50,7 +55,9 @@ def with_guidance(model, guidance: Sequence[float]):
     """A clone of a MODEL that is guided so in every sampler, whatever its cfg."""
 
     def predict(args: Mapping[str, Any]) -> list[Tensor]:
-        out = guided_denoised(args["model"], args["conds"][0], args["input"], args["sigma"], args["model_options"], guidance)
+        out = guided_denoised(
+            args["model"], args["conds"][0], args["input"], args["sigma"], args["model_options"], guidance
+        )
         return [out, out]
 
     clone = model.clone()
@@ -67,4 +74,6 @@ class ACTalkerGuider(comfy.samplers.CFGGuider):
         self.inner_set_conds({"positive": positive})
 
     def predict_noise(self, x, timestep, model_options=None, seed=None):
-        return guided_denoised(self.inner_model, self.conds["positive"], x, timestep, model_options or {}, self.guidance)
+        return guided_denoised(
+            self.inner_model, self.conds["positive"], x, timestep, model_options or {}, self.guidance
+        )

@@ -1,7 +1,9 @@
-"""The parallel-control mamba layer (ACTalker, section 3.2): two mask-SSM branches, one driven by sound, one by facial motion.
+"""The parallel-control mamba layer (ACTalker, section 3.2): two mask-SSM branches, one driven by sound, one
+by facial motion.
 
-Each branch scans only the tokens that its mask selects, followed by the identity token and the branch's condition tokens. The
-conditions stand last, so they reach the picture through the reverse direction of the scan.
+Each branch scans only the tokens that its mask selects, followed by the identity token and the branch's
+condition tokens. The conditions stand last, so they reach the picture through the reverse direction of the
+scan.
 """
 
 import torch
@@ -61,9 +63,9 @@ class ScanUnit(nn.Module):
 class ParallelControlMamba(nn.Module):
     """[n,S,C] tokens of n frames -> [n,S,C], which replace them: the layer has no residual and no norm before it.
 
-    identity [n,1,X], audio [n,Ta,X], motion [n,1,X]; a stream of None is closed (its gate is 0, and with it its mask), and
-    its branch is then the plain projection. `audio_tokens` and `motion_tokens` are indices [M] of the selected tokens, common
-    to all frames; None selects all.
+    identity [n,1,X], audio [n,Ta,X], motion [n,1,X]; a stream of None is closed (its gate is 0, and with it
+    its mask), and its branch is then the plain projection. `audio_tokens` and `motion_tokens` are indices [M]
+    of the selected tokens, common to all frames; None selects all.
     """
 
     def __init__(self, channels: int, context: int, device=None, dtype=None, operations=nn):
@@ -90,14 +92,23 @@ class ParallelControlMamba(nn.Module):
         audio_tokens: Tensor | None = None,
         motion_tokens: Tensor | None = None,
     ) -> Tensor:
-        heard = self._branch(self.in_proj1(x), identity, audio, self.audio_proj, self.audio_unit, audio_tokens)
+        heard = self._branch(
+            self.in_proj1(x), identity, audio, self.audio_proj, self.audio_unit, audio_tokens
+        )
         seen = self._branch(self.in_proj2(x), identity, motion, self.exp_proj, self.exp_unit, motion_tokens)
         return self.out_proj(self.out_norm(heard + seen))
 
     def _branch(
-        self, z: Tensor, identity: Tensor, condition: Tensor | None, project: nn.Module, unit: ScanUnit, tokens: Tensor | None
+        self,
+        z: Tensor,
+        identity: Tensor,
+        condition: Tensor | None,
+        project: nn.Module,
+        unit: ScanUnit,
+        tokens: Tensor | None,
     ) -> Tensor:
-        """Mask-SSM: the selected tokens of z [n,S,D] are written over with the scan's result; z itself may be changed."""
+        """Mask-SSM: the selected tokens of z [n,S,D] are written over with the scan's result; z itself may be
+        changed."""
         if condition is None or (tokens is not None and len(tokens) == 0):
             return z
         tail = F.silu(torch.cat([self.id_proj(identity), project(condition)], dim=1))

@@ -14,18 +14,22 @@ from .geometry import Box, box_picture, grown_box, resized_mask, square_box, squ
 
 FPS = Fraction(25, 2)
 IDENTITY_SIZE, DRIVING_SIZE, HEAD_SIZE = 112, 256, 576
-# MediaPipe's points from the brows to the lips: the box around them is what the expression network was trained on.
+# MediaPipe's points from the brows to the lips: the box around them is what the expression network was
+# trained on.
 BROWS_TO_LIPS = (
-    46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 33, 133, 159, 145, 263, 362, 386,
-    374, 1, 2, 98, 327, 168, 61, 291, 0, 17, 37, 267, 84, 314, 40, 270, 91, 321, 39, 269, 181, 405, 185, 409, 146, 375,
+    46, 53, 52, 65, 55, 70, 63, 105, 66, 107, 276, 283, 282, 295, 285, 300, 293, 334, 296, 336, 33, 133, 159,
+    145, 263, 362, 386,
+    374, 1, 2, 98, 327, 168, 61, 291, 0, 17, 37, 267, 84, 314, 40, 270, 91, 321, 39, 269, 181, 405, 185, 409,
+    146, 375,
 )  # fmt: skip
 
 
 def face_box(points: np.ndarray) -> Box:
     """Tight box (x1, y1, x2, y2) around face points [P,2].
 
-    It stands in for the box of the authors' own detector, whose file is not ours to use: theirs may be somewhat larger or
-    smaller, so identity, face box and head differ from the published script's, by how much is not known.
+    It stands in for the box of the authors' own detector, whose file is not ours to use: theirs may be
+    somewhat larger or smaller, so identity, face box and head differ from the published script's, by how much
+    is not known.
     """
     (x1, y1), (x2, y2) = points.min(0), points.max(0)
     return float(x1), float(y1), float(x2), float(y2)
@@ -39,7 +43,9 @@ def resized(picture: np.ndarray, width: int, height: int, how: Image.Resampling)
 
 def portrait_picture(picture: np.ndarray, short_side: int) -> Tensor:
     """[H,W,3] bytes -> [1,3,h,w] 0..1 in multiples of 64, the shorter side near `short_side`."""
-    return resized(picture, *working_size(picture.shape[1], picture.shape[0], short_side), Image.Resampling.LANCZOS)
+    return resized(
+        picture, *working_size(picture.shape[1], picture.shape[0], short_side), Image.Resampling.LANCZOS
+    )
 
 
 def identity_picture(picture: np.ndarray, box: Box) -> Tensor:
@@ -58,7 +64,16 @@ def face_box_picture(picture: np.ndarray, box: Box, short_side: int) -> Tensor:
 
 def region_mask(mask: Tensor, width: int, height: int) -> Tensor:
     """A MASK [H,W] of the portrait -> [1,1,height,width] of its working size, 0..1."""
-    picture = mask.clamp(0, 1).mul(255).round().to(torch.uint8)[..., None].expand(-1, -1, 3).contiguous().cpu().numpy()
+    picture = (
+        mask.clamp(0, 1)
+        .mul(255)
+        .round()
+        .to(torch.uint8)[..., None]
+        .expand(-1, -1, 3)
+        .contiguous()
+        .cpu()
+        .numpy()
+    )
     return resized_mask(picture, width, height)[:, :1]
 
 

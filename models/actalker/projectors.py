@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 
 class AudioProjector(nn.Module):
-    """Speech windows [n,10,5,384] (rows at 50 Hz, hidden states, channels) -> audio tokens [n,32,1024] (54.3 M parameters).
+    """Speech windows [n,10,5,384] (rows at 50 Hz, hidden states, channels) -> audio tokens [n,32,1024] (54.3
+    M parameters).
 
     It runs in float32. Silence is not zero here: the unconditional tokens are those of a window of zeros.
     """
@@ -50,7 +51,15 @@ def motion_tokens(projector: ExpressionProjector, expression: Tensor, rotation: 
 class IdentityProjector(nn.Module):
     """ArcFace vector [...,512], not normalised -> identity token [...,1024]. The unconditional token is zeros."""
 
-    def __init__(self, inputs: int = 512, hidden: int = 1024, outputs: int = 1024, device=None, dtype=None, operations=nn):
+    def __init__(
+        self,
+        inputs: int = 512,
+        hidden: int = 1024,
+        outputs: int = 1024,
+        device=None,
+        dtype=None,
+        operations=nn,
+    ):
         super().__init__()
         self.proj1 = operations.Linear(inputs, hidden, device=device, dtype=dtype)
         self.proj2 = operations.Linear(hidden, hidden, device=device, dtype=dtype)
@@ -63,7 +72,14 @@ class IdentityProjector(nn.Module):
 class PoseGuider(nn.Module):
     """Pictures of the face box [n,3,8h,8w], 0..1 and not centred -> features [n,320,h,w] (1.1 M parameters)."""
 
-    def __init__(self, outputs: int = 320, widths: tuple[int, ...] = (16, 32, 96, 256), device=None, dtype=None, operations=nn):
+    def __init__(
+        self,
+        outputs: int = 320,
+        widths: tuple[int, ...] = (16, 32, 96, 256),
+        device=None,
+        dtype=None,
+        operations=nn,
+    ):
         super().__init__()
 
         def conv(inputs: int, outputs: int, stride: int = 1) -> nn.Module:

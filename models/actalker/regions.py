@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Bicubic weights need not add up to exactly 1 where a factor is no power of two; without slack a full mask would lose tokens.
+# Bicubic weights need not add up to exactly 1 where a factor is no power of two; without slack a full mask
+# would lose tokens.
 SLACK = 1e-6
 
 
@@ -14,8 +15,8 @@ SLACK = 1e-6
 class LevelRegion:
     """One mask at one level of S = height x width tokens in raster order.
 
-    weight [1,S,1] multiplies the adapter's output, None where it is 1 everywhere; tokens [M] are the indices that the mamba
-    branch scans, None for all; closed is True where the mask is 0 everywhere.
+    weight [1,S,1] multiplies the adapter's output, None where it is 1 everywhere; tokens [M] are the indices
+    that the mamba branch scans, None for all; closed is True where the mask is 0 everywhere.
     """
 
     weight: Tensor | None
@@ -26,8 +27,8 @@ class LevelRegion:
 def level_region(mask: Tensor, height: int, width: int) -> LevelRegion:
     """Mask [1,1,Hpx,Wpx] of values 0..1 -> its region at a level.
 
-    Resampling is bicubic (a = -0.75) without antialiasing, as the network was trained with: weights overshoot to about -0.09
-    and 1.1, and a token is selected only where the value reaches 1.
+    Resampling is bicubic (a = -0.75) without antialiasing, as the network was trained with: weights overshoot
+    to about -0.09 and 1.1, and a token is selected only where the value reaches 1.
     """
     values = F.interpolate(mask.float(), size=(height, width), mode="bicubic", align_corners=False).flatten()
     chosen = values >= 1 - SLACK

@@ -17,8 +17,8 @@ def branch_weights(
 ) -> dict[Branch, float]:
     """The branches that must be computed and their factors in the guided prediction; they add up to 1.
 
-    u + g1 (a - u) + g2 (b - a) + g3 (c - b), sorted by branch. A closed stream makes two branches equal; they become one. A
-    branch whose factor is 0 is left out.
+    u + g1 (a - u) + g2 (b - a) + g3 (c - b), sorted by branch. A closed stream makes two branches equal; they
+    become one. A branch whose factor is 0 is left out.
     """
     g1, g2, g3 = guidance
     weights: dict[Branch, float] = {}

@@ -1,6 +1,8 @@
 """The selective scan of Mamba (S6) over one or two directions of a sequence in one call.
 
-h_t = exp(dt_t A) h_(t-1) + dt_t u_t B_t,  y_t = <h_t, C_t> + D u_t,  dt = softplus(raw dt + bias)     (Mamba, section 3.2)
+h_t = exp(dt_t A) h_(t-1) + dt_t u_t B_t,  y_t = <h_t, C_t> + D u_t,  dt = softplus(raw dt + bias)
+
+(Mamba, section 3.2)
 """
 
 import functools
@@ -16,14 +18,21 @@ BACKENDS = ("mamba", "triton", "blocked")
 
 
 def selective_scan(
-    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, backend: str | None = None
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    bias: Tensor,
+    backend: str | None = None,
 ) -> Tensor:
     """Scan n sequences of L tokens in K directions and add the directions' results: [n,L,W] in u's type.
 
-    u [n,L,W] is common to all directions. dt [K,n,L,W] (before bias and softplus), A [K,W,N] (negative), B and C [K,n,L,N],
-    D and bias [K,W] belong to one direction each. K is 1 (first token to last) or 2 (then also last to first); all are given
-    in the order of the tokens. The state is float32 whatever half type the inputs have. `backend` forces one of BACKENDS;
-    all but triton have a gradient.
+    u [n,L,W] is common to all directions. dt [K,n,L,W] (before bias and softplus), A [K,W,N] (negative), B
+    and C [K,n,L,N], D and bias [K,W] belong to one direction each. K is 1 (first token to last) or 2 (then
+    also last to first); all are given in the order of the tokens. The state is float32 whatever half type the
+    inputs have. `backend` forces one of BACKENDS; all but triton have a gradient.
 
     ValueError if shapes do not fit together, or the backend is unknown or cannot do this.
     """
@@ -36,14 +45,20 @@ def selective_scan(
     if chosen == "mamba":
         kernel = mamba_kernel()
         if kernel is None:
-            raise ValueError("selective_scan: backend 'mamba' needs the package mamba-ssm, which cannot be imported here.")
+            raise ValueError(
+                "selective_scan: backend 'mamba' needs the package mamba-ssm, which cannot be imported here."
+            )
         return scan_with_kernel(kernel, *given)
     if chosen == "triton":
         kernel = triton_kernel(u.device)
         if kernel is None:
-            raise ValueError("selective_scan: backend 'triton' needs the package triton and a GPU that it compiles for.")
+            raise ValueError(
+                "selective_scan: backend 'triton' needs the package triton and a GPU that it compiles for."
+            )
         if gradient:
-            raise ValueError("selective_scan: backend 'triton' has no gradient; use 'blocked', or torch.no_grad().")
+            raise ValueError(
+                "selective_scan: backend 'triton' has no gradient; use 'blocked', or torch.no_grad()."
+            )
         return kernel(*given)
     if chosen == "blocked":
         return blocked_scan(*given)
@@ -72,7 +87,9 @@ def mamba_kernel() -> Callable[..., Tensor] | None:
     except ModuleNotFoundError:
         return None
     except (ImportError, OSError, RuntimeError) as problem:
-        logging.warning("mamba-ssm is installed but does not load (%s); ACTalker's scan does without it.", problem)
+        logging.warning(
+            "mamba-ssm is installed but does not load (%s); ACTalker's scan does without it.", problem
+        )
         return None
     return selective_scan_fn
 
@@ -89,7 +106,9 @@ def triton_kernel(device: torch.device) -> Callable[..., Tensor] | None:
     try:
         proved = _agrees(triton_scan, device)
     except Exception as problem:  # a compiler brings errors of its own types
-        logging.warning("Triton does not compile ACTalker's scan here (%s: %s).", type(problem).__name__, problem)
+        logging.warning(
+            "Triton does not compile ACTalker's scan here (%s: %s).", type(problem).__name__, problem
+        )
         return None
     if not proved:
         logging.warning("Triton's result for ACTalker's scan is wrong on this GPU, so it is not used.")
@@ -110,7 +129,8 @@ def _agrees(scan: Callable[..., Tensor], device: torch.device) -> bool:
 @functools.cache
 def _recommend_kernel() -> None:
     logging.warning(
-        "ACTalker's selective scan runs in plain torch. Installing triton (on Windows: triton-windows) or mamba-ssm makes it "
+        "ACTalker's selective scan runs in plain torch. Installing triton (on Windows: triton-windows) or "
+        "mamba-ssm makes it "
         "many times faster on this GPU."
     )
 
@@ -122,21 +142,32 @@ def _check(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bi
     directions, width, states = A.shape
     rows, length, _ = u.shape
     wanted = {
-        "u": (u, (rows, length, width)), "dt": (dt, (directions, rows, length, width)), "D": (D, (directions, width)),
+        "u": (u, (rows, length, width)), "dt": (dt, (directions, rows, length, width)),
+        "D": (D, (directions, width)),
         "B": (B, (directions, rows, length, states)), "C": (C, (directions, rows, length, states)),
         "bias": (bias, (directions, width)),
     }  # fmt: skip
     for name, (value, shape) in wanted.items():
         if value.shape != shape:
-            raise ValueError(f"selective_scan: {name} has the shape {list(value.shape)}, which should be {list(shape)}.")
+            raise ValueError(
+                f"selective_scan: {name} has the shape {list(value.shape)}, which should be {list(shape)}."
+            )
     if directions not in (1, 2):
         raise ValueError(f"selective_scan: there are {directions} directions; it can do 1 or 2.")
 
 
 def scan_with_kernel(
-    kernel: Callable[..., Tensor], u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor
+    kernel: Callable[..., Tensor],
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    bias: Tensor,
 ) -> Tensor:
-    """selective_scan by a function with mamba-ssm's interface: channels before time, directions as groups of channels."""
+    """selective_scan by a function with mamba-ssm's interface: channels before time, directions as groups of
+    channels."""
     directions, rows, length, width = dt.shape
 
     def folded(x: Tensor) -> Tensor:

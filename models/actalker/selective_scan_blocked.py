@@ -1,9 +1,9 @@
 """The selective scan in plain torch, block by block, with its gradient: any device, any decay, bounded memory.
 
-Decays and inputs of a block of steps are made at once; then each step is one fused multiply-add for all rows, states and
-directions; then one product with C reads out the whole block. Decays are only ever multiplied, never divided by, so nothing
-overflows however fast the state forgets. The gradient runs the same blocks from the last to the first and makes their states
-again instead of keeping them.
+Decays and inputs of a block of steps are made at once; then each step is one fused multiply-add for all rows,
+states and directions; then one product with C reads out the whole block. Decays are only ever multiplied,
+never divided by, so nothing overflows however fast the state forgets. The gradient runs the same blocks from
+the last to the first and makes their states again instead of keeping them.
 """
 
 import math
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 LOG2_E = 1.0 / math.log(2.0)
-# Elements of one working buffer: as large as a CPU's second-level cache likes, and enough for a GPU in less than 0.5 GB in all.
+# Elements of one working buffer: as large as a CPU's second-level cache likes, and enough for a GPU in less
+# than 0.5 GB in all.
 BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**20, 2**23
 SMALLEST_EXPONENT = -126.0  # of 2; below it float32 is denormal, which is slow on a CPU and changes nothing
 LEAST_STEPS = 16  # rows are taken together only as long as a block still holds so many steps
@@ -25,7 +26,9 @@ def blocked_scan(
     u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, block: int | None = None
 ) -> Tensor:
     """selective_scan in plain torch; `block` is the number of elements of a working buffer."""
-    return _BlockedScan.apply(u, dt, A, B, C, D, bias, block or (BLOCK_ON_CPU if u.device.type == "cpu" else BLOCK_ELSEWHERE))
+    return _BlockedScan.apply(
+        u, dt, A, B, C, D, bias, block or (BLOCK_ON_CPU if u.device.type == "cpu" else BLOCK_ELSEWHERE)
+    )
 
 
 def softplus(x: Tensor) -> Tensor:
@@ -36,8 +39,8 @@ def softplus(x: Tensor) -> Tensor:
 def _softplus_in_place(x: Tensor, scratch: Tensor) -> Tensor:
     """softplus, written over x; scratch [3, as x].
 
-    Torch's own takes one scalar logarithm per element on a CPU, which costs as much as all 16 states of the scan; there it is
-    computed as max(x,0) + 2 atanh(s), s = y / (2 + y), y = e^-|x|, with s at most 1/3.
+    Torch's own takes one scalar logarithm per element on a CPU, which costs as much as all 16 states of the
+    scan; there it is computed as max(x,0) + 2 atanh(s), s = y / (2 + y), y = e^-|x|, with s at most 1/3.
     """
     if x.device.type != "cpu" or x.dtype != torch.float32:
         return x.copy_(F.softplus(x))
@@ -60,7 +63,11 @@ class _BlockedScan(torch.autograd.Function):
         skip = D.to(workspace.dtype).sum(0)
         out = torch.empty_like(u)
         for part in workspace.parts(len(u)):
-            total = out[part] if out.dtype == workspace.dtype else torch.empty_like(out[part], dtype=workspace.dtype)
+            total = (
+                out[part]
+                if out.dtype == workspace.dtype
+                else torch.empty_like(out[part], dtype=workspace.dtype)
+            )
             torch.mul(u[part], skip, out=total)
             _Rows(u[part], dt[:, part], B[:, part], C[:, part], workspace).scan(total.transpose(0, 1))
             if total.dtype != out.dtype:
@@ -73,7 +80,10 @@ class _BlockedScan(torch.autograd.Function):
         u, dt, A, B, C, D, bias = ctx.saved_tensors
         workspace = _Workspace(u, dt, A, bias, ctx.block)
         dy = dy.to(workspace.dtype)
-        found = _Gradients(dy * D.to(workspace.dtype).sum(0), *(torch.zeros_like(x, dtype=workspace.dtype) for x in (dt, A, B, C)))
+        found = _Gradients(
+            dy * D.to(workspace.dtype).sum(0),
+            *(torch.zeros_like(x, dtype=workspace.dtype) for x in (dt, A, B, C)),
+        )
         for part in workspace.parts(len(u)):
             rows = _Rows(u[part], dt[:, part], B[:, part], C[:, part], workspace)
             rows.add_gradients(dy[part].transpose(0, 1), found.of_rows(part), A.to(workspace.dtype).mT)
@@ -156,7 +166,11 @@ class _Rows:
             lowest = min(lowest, space.fastest * float(step.max())) if space.fastest else 0.0
             torch.mul(step, self.taken(self.u, k, start), out=drive)
             torch.mul(step[:, :, None], space.rates[k], out=decays[:, k])
-            torch.mul(self.taken(self.B[k], k, start).to(space.dtype)[..., None], drive[:, :, None], out=values[:, k])
+            torch.mul(
+                self.taken(self.B[k], k, start).to(space.dtype)[..., None],
+                drive[:, :, None],
+                out=values[:, k],
+            )
         if lowest < SMALLEST_EXPONENT:
             decays.clamp_(min=SMALLEST_EXPONENT)
         return decays.exp2_(), values
@@ -178,7 +192,8 @@ class _Rows:
     def add_gradients(self, dy: Tensor, found: _Gradients, A: Tensor) -> None:
         """Add these rows' share for the gradient dy [L,b,W] of the result; A [K,N,W].
 
-        With g_t the gradient of h_t: g_t = C_t dy_t + exp(dt_(t+1) A) g_(t+1), and that of dt_t A is g_t exp(dt_t A) h_(t-1).
+        With g_t the gradient of h_t: g_t = C_t dy_t + exp(dt_(t+1) A) g_(t+1), and that of dt_t A is g_t
+        exp(dt_t A) h_(t-1).
         """
         starts = range(0, self.length, self.space.steps)
         befores = self.states_before(starts)
@@ -208,14 +223,22 @@ class _Rows:
             befores.append(state.clone())
         return befores
 
-    def add_token_gradients(self, start: int, dh: Tensor, d_exponent: Tensor, found: _Gradients, A: Tensor) -> None:
+    def add_token_gradients(
+        self, start: int, dh: Tensor, d_exponent: Tensor, found: _Gradients, A: Tensor
+    ) -> None:
         """From the gradients of states and of dt A of the loaded block [T,K,b,N,W] to those of A, B, dt and u."""
         for k in range(self.directions):
-            step, drive = self.space.step[k, : len(dh), : self.rows], self.space.drive[k, : len(dh), : self.rows]
+            step, drive = (
+                self.space.step[k, : len(dh), : self.rows],
+                self.space.drive[k, : len(dh), : self.rows],
+            )
             B = self.taken(self.B[k], k, start).to(dh.dtype)
             self.add(found.B[k], k, start, (dh[:, k] @ drive[..., None])[..., 0])
             found.A[k] += torch.einsum("tbnw,tbw->wn", d_exponent[:, k], step)
             d_drive = (B[:, :, None] @ dh[:, k])[:, :, 0]
-            d_step = torch.einsum("tbnw,nw->tbw", d_exponent[:, k], A[k]) + d_drive * self.taken(self.u, k, start)
-            self.add(found.dt[k], k, start, d_step * -torch.expm1(-step))  # softplus' derivative, from its value
+            d_step = torch.einsum("tbnw,nw->tbw", d_exponent[:, k], A[k]) + d_drive * self.taken(
+                self.u, k, start
+            )
+            # softplus' derivative, from its value
+            self.add(found.dt[k], k, start, d_step * -torch.expm1(-step))
             self.add(found.u, k, start, d_drive * step)

@@ -1,8 +1,9 @@
 """The selective scan as one Triton kernel for GPUs: inference only, nothing larger than the result is ever stored.
 
-A program is one warp: CHANNELS channels of one row and direction over the whole sequence, channels on the lanes and all states
-in registers, so the sum over states needs no exchange between lanes and B and C are read once for all its channels. The
-tokens of the next step are requested before the arithmetic of the current one; the second direction is index arithmetic.
+A program is one warp: CHANNELS channels of one row and direction over the whole sequence, channels on the
+lanes and all states in registers, so the sum over states needs no exchange between lanes and B and C are read
+once for all its channels. The tokens of the next step are requested before the arithmetic of the current one;
+the second direction is index arithmetic.
 """
 
 import math
@@ -23,7 +24,9 @@ def _softplus(x):
     y = tl.exp2(-tl.abs(x) * LOG2_E)
     s = y / (2.0 + y)
     q = s * s
-    series = ((((((2.0 / 13 * q + 2.0 / 11) * q + 2.0 / 9) * q + 2.0 / 7) * q + 2.0 / 5) * q + 2.0 / 3) * q) + 2.0
+    series = (
+        (((((2.0 / 13 * q + 2.0 / 11) * q + 2.0 / 9) * q + 2.0 / 7) * q + 2.0 / 5) * q + 2.0 / 3) * q
+    ) + 2.0
     return tl.maximum(x, 0.0) + s * series
 
 
@@ -40,7 +43,11 @@ def _scan_kernel(
     at = direction * width + channel
     bias = tl.load(bias_start + at, mask=inside, other=0.0)
     skip = tl.load(D_start + at, mask=inside, other=0.0)
-    rates = tl.load(rates_start + (direction * STATES + n)[:, None] * width + channel[None, :], mask=inside[None, :], other=0.0)
+    rates = tl.load(
+        rates_start + (direction * STATES + n)[:, None] * width + channel[None, :],
+        mask=inside[None, :],
+        other=0.0,
+    )
     first = direction * (length - 1)  # token of the first step
     stride = 1 - 2 * direction
     row_token = (sequence % rows).to(tl.int64) * length + first
@@ -56,7 +63,12 @@ def _scan_kernel(
     C = tl.load(C_at)
     h = tl.zeros([STATES, CHANNELS], tl.float32)
     for i in range(length):
-        u_now, raw_now, B_now, C_now = u.to(tl.float32), raw.to(tl.float32), B.to(tl.float32), C.to(tl.float32)
+        u_now, raw_now, B_now, C_now = (
+            u.to(tl.float32),
+            raw.to(tl.float32),
+            B.to(tl.float32),
+            C.to(tl.float32),
+        )
         more = i + 1 < length
         u_at += stride * width
         dt_at += stride * width
@@ -78,7 +90,8 @@ def triton_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tenso
     directions, rows, length, width = dt.shape
     states = A.shape[-1]
     u, dt, B, C = (x.to(u.dtype).contiguous() for x in (u, dt, B, C))
-    rates = (A.float() * LOG2_E.value).transpose(1, 2).contiguous()  # [K,N,W]: of powers of two, channels next to each other
+    # [K,N,W]: of powers of two, channels next to each other
+    rates = (A.float() * LOG2_E.value).transpose(1, 2).contiguous()
     y = torch.empty_like(dt)
     channels = channels_per_program(width, directions * rows)
     with torch.cuda.device_of(u):  # triton launches on the current GPU, which need not be the tensors'

@@ -14,11 +14,13 @@ Progress = Callable[[int, int], None]
 FRAMES_TOGETHER = 8
 
 
-def speech_stream(encoder: WhisperTiny, projector: nn.Module, wave: Tensor, device: torch.device, progress: Progress) -> Stream:
+def speech_stream(
+    encoder: WhisperTiny, projector: nn.Module, wave: Tensor, device: torch.device, progress: Progress
+) -> Stream:
     """Mono speech [T] at 16 kHz -> tokens at 12.5 frames per second.
 
-    Each 30 s are heard alone, as published. Only the rows of hidden states that a seam needs are kept from piece to piece.
-    ValueError if the sound is shorter than one frame at 25 fps, 40 ms.
+    Each 30 s are heard alone, as published. Only the rows of hidden states that a seam needs are kept from
+    piece to piece. ValueError if the sound is shorter than one frame at 25 fps, 40 ms.
     """
     length = len(wave) // SAMPLES_PER_VIDEO_FRAME
     if length < 1:
@@ -29,7 +31,8 @@ def speech_stream(encoder: WhisperTiny, projector: nn.Module, wave: Tensor, devi
         heard = hidden_states(encoder, wave[start : start + PIECE].to(device)).cpu()
         rows = torch.cat([rows, heard]) if len(rows) else heard
         last = start + PIECE >= len(wave)
-        # Frame i reads rows 4i-4 to 4i+5: without the next piece, those of the last two frames are not there yet.
+        # Frame i reads rows 4i-4 to 4i+5: without the next piece, those of the last two frames are not there
+        # yet.
         ready = total if last else (first + len(rows)) // HOP - 2
         done = sum(map(len, tokens))
         keep = max(0, HOP * done - BEFORE - first)
@@ -41,7 +44,8 @@ def speech_stream(encoder: WhisperTiny, projector: nn.Module, wave: Tensor, devi
 
 
 def windows_between(rows: Tensor, first: int, begin: int, end: int, limit: int) -> Tensor:
-    """Windows [end-begin,10,5,384] of frames begin to end, from rows of which the first is row `first` of the film's `limit`."""
+    """Windows [end-begin,10,5,384] of frames begin to end, from rows of which the first is row `first` of the
+    film's `limit`."""
     index = HOP * torch.arange(begin, end)[:, None] + torch.arange(-BEFORE, WINDOW - BEFORE)
     inside = (index >= 0) & (index < limit)
     return rows[(index - first).clamp(0, len(rows) - 1)] * inside[..., None, None]
@@ -55,13 +59,16 @@ def project(projector: nn.Module, windows: Tensor, device: torch.device) -> Tens
 
 
 def motion_stream(
-    expression: nn.Module, head: nn.Module, projector: nn.Module, pictures: Iterator[tuple[Tensor, Tensor]], total: int,
+    expression: nn.Module, head: nn.Module, projector: nn.Module, pictures: Iterator[tuple[Tensor, Tensor]],
+    total: int,
     device: torch.device, progress: Progress,
 ) -> Stream:  # fmt: skip
     """Driving (face [1,3,256,256] in 0..1, head [1,3,256,256] in -1..1) of each of `total` frames -> motion tokens."""
     tokens = []
     for done in range(0, total, FRAMES_TOGETHER):
-        faces, heads = (torch.cat(part).to(device) for part in zip(*islice(pictures, FRAMES_TOGETHER), strict=True))
+        faces, heads = (
+            torch.cat(part).to(device) for part in zip(*islice(pictures, FRAMES_TOGETHER), strict=True)
+        )
         rotation, _ = head(heads)
         tokens.append(motion_tokens(projector, expression(faces), rotation).float().cpu())
         progress(min(done + FRAMES_TOGETHER, total), total)

@@ -19,10 +19,13 @@ from ..speech.silence import DOUBT, silence_gate, within
 from ..speech.speech_net import VISEMES, hear
 
 CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
-PARTIAL_CLOSURE = (0.4, 0.9)  # range of the network's own closure that is shown: less of it is a vowel next to a p
+# range of the network's own closure that is shown: less of it is a vowel next to a p
+PARTIAL_CLOSURE = (0.4, 0.9)
 SURE_OF_TUCK = 0.45
 FIRM = 0.9  # closure from which the lips are seen to touch
-BLINKING = 1  # which of a seed's random streams the blinks are drawn from, so that they do not hang on how long the head moves
+# which of a seed's random streams the blinks are drawn from, so that they do not hang on how long the head
+# moves
+BLINKING = 1
 
 
 class BuiltinMotionEngine:
@@ -30,7 +33,8 @@ class BuiltinMotionEngine:
 
     id = "built-in"
     native_fps: Fraction | None = None
-    reads = frozenset({"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold", "lip_lead",
+    reads = frozenset({"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold",
+        "lip_lead",
                        "blink_asymmetry"})  # fmt: skip
 
     def __init__(self, network: Callable[[], nn.Module], device: torch.device | None = None):
@@ -42,7 +46,9 @@ class BuiltinMotionEngine:
     ) -> FaceMotion:  # fmt: skip
         """See MotionEngine. All values are changes from the photo, whoever is on it."""
         frames = speech.checked(fps)
-        mel, loudness = speech_features(speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n))
+        mel, loudness = speech_features(
+            speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n)
+        )
         spoken = within(speech_presence(mel), *DOUBT)
         gate, level = silence_gate(loudness, settings.silence_threshold, spoken)
         visemes, moves = self._heard(mel, spoken, lambda d, n: progress(n + d, 2 * n))
@@ -50,11 +56,15 @@ class BuiltinMotionEngine:
         controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)
         random = np.random.default_rng(seed)
         pose, shift, brow = head_and_brows(level * gate, random)
-        blinks = blink_times(float(speech.seconds), settings.blink_rate, 1 - gate, np.random.default_rng([seed, BLINKING]))
+        blinks = blink_times(
+            float(speech.seconds), settings.blink_rate, 1 - gate, np.random.default_rng([seed, BLINKING])
+        )
         shut = blink_track(blinks, (np.arange(frames) + 0.5) / float(fps))
         controls[:, CONTROLS.index("eyeBlinkLeft")] = shut
         controls[:, CONTROLS.index("eyeBlinkRight")] = shut * (1 - settings.blink_asymmetry)
-        controls[:, CONTROLS.index("browInnerUp")] = settings.brow_amount * at_frames(brow[:, None], frames, fps)[:, 0]
+        controls[:, CONTROLS.index("browInnerUp")] = (
+            settings.brow_amount * at_frames(brow[:, None], frames, fps)[:, 0]
+        )
         translation = np.zeros((frames, 3), np.float32)
         translation[:, :2] = settings.head_amount * at_frames(shift, frames, fps)
         return FaceMotion.from_controls(
@@ -63,12 +73,19 @@ class BuiltinMotionEngine:
             torch.from_numpy(translation),
             torch.ones(frames),
             fps,
-            source={"producer": self.id, "seed": seed, "licence": "Apache-2.0", "blinks": blinks.round(3).tolist()},
+            source={
+                "producer": self.id,
+                "seed": seed,
+                "licence": "Apache-2.0",
+                "blinks": blinks.round(3).tolist(),
+            },
         )
 
-
-    def _heard(self, mel: np.ndarray, spoken: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-        """Visemes [T,14] and articulation [T,6] of log-mel [T,40], heard against the sound of what is spoken [T] alone."""
+    def _heard(
+        self, mel: np.ndarray, spoken: np.ndarray, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Visemes [T,14] and articulation [T,6] of log-mel [T,40], heard against the sound of what is spoken
+        [T] alone."""
         voice = mel[spoken > 0.5] if (spoken > 0.5).any() else mel
         return hear(self.network(), normalise(mel, voiced_mean(voice)), self.device, progress, spoken)
 

@@ -27,7 +27,8 @@ CONTOURS = ("face_oval", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow
 CANONICAL = ("canonical_vertices", "procrustes_indices", "procrustes_weights")
 BOX_SCALE = 1.5  # the mesh wants half as much again around a detector's box
 SIDE_LIMIT = 1e5
-# The mesh's logit of a face: 20 to 36 where it lies in its rectangle as it should, seldom above 10 where it is turned otherwise.
+# The mesh's logit of a face: 20 to 36 where it lies in its rectangle as it should, seldom above 10 where it
+# is turned otherwise.
 DOUBTFUL, CERTAIN = 10.0, 15.0
 
 
@@ -64,10 +65,12 @@ class BuiltinFaceLandmarker(FaceLandmarker):
         ]
 
     def looked_at_again(self, image: np.ndarray, rect: Rect, score: float, face: dict) -> dict:
-        """The face, or where it is doubtful what the mesh sees in its rectangle turned by quarters, if that certainly is one.
+        """The face, or where it is doubtful what the mesh sees in its rectangle turned by quarters, if that
+        certainly is one.
 
-        The detectors know upright faces; of one that lies or stands on its head they give a wrong turn, and the mesh then lays
-        upright points over it. Each quarter is looked at twice, the second time placed by the eyes found.
+        The detectors know upright faces; of one that lies or stands on its head they give a wrong turn, and
+        the mesh then lays upright points over it. Each quarter is looked at twice, the second time placed by
+        the eyes found.
         """
         if face["presence"] >= DOUBTFUL:
             return face
@@ -99,7 +102,8 @@ class BuiltinFaceLandmarker(FaceLandmarker):
 
 
 def managed(network: nn.Module) -> Any:
-    """A small network under ComfyUI's memory manager: the patcher by which it is loaded where it computes, and pushed out."""
+    """A small network under ComfyUI's memory manager: the patcher by which it is loaded where it computes,
+    and pushed out."""
     return comfy.model_patcher.CoreModelPatcher(
         network,
         load_device=comfy.model_management.text_encoder_device(),
@@ -116,7 +120,11 @@ def square_rect(detection: np.ndarray, width: int, height: int) -> Rect:
 def face_dict(points: np.ndarray, presence: float, rect: Rect, score: float) -> dict[str, Any]:
     """Core's face dict of mesh points [478,3] found in a rectangle of the picture."""
     cx, cy, side, angle = rect
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]) * side / INPUT_SIZE
+    turn = (
+        np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+        * side
+        / INPUT_SIZE
+    )
     xy = ((points[:, :2] - INPUT_SIZE / 2) @ turn + [cx, cy]).astype(np.float32)
     return {
         "bbox_xyxy": np.concatenate([xy.min(0), xy.max(0)]).astype(np.float32),
@@ -161,7 +169,9 @@ class FaceDetector:
     def _patcher(self, state: Mapping[str, Tensor], variant: str) -> Any:
         model = BuiltinFaceLandmarker(variant).eval()
         for part, name in ((model.detector, f"detector_{variant}."), (model.mesh, "mesh.")):
-            part.load_state_dict({k.removeprefix(name): v.float() for k, v in state.items() if k.startswith(name)})
+            part.load_state_dict(
+                {k.removeprefix(name): v.float() for k, v in state.items() if k.startswith(name)}
+            )
         return managed(model)
 
     def get_models(self) -> list[Any]:
@@ -189,7 +199,9 @@ class FaceDetector:
         model = self._loaded("short")
         first = [[(box_rect(box), 1.0) for box in group] for group in boxes]
         faces = model.landmarks_in(images, first)
-        second = model.landmarks_in(images, [[(rect_of_face(face), 1.0) for face in group] for group in faces])
+        second = model.landmarks_in(
+            images, [[(rect_of_face(face), 1.0) for face in group] for group in faces]
+        )
         return [
             [model.looked_at_again(image, *box, face) for box, face in zip(group, found, strict=True)]
             for image, group, found in zip(images, first, second, strict=True)

@@ -1,20 +1,22 @@
 """Following one face over the frames of a film by its place and its size.
 
-All faces are followed at once, so that another known person is never taken for the one that is missing. In each frame the
-pairs of a known face and a found one that fit best come first. A pair fits where
+All faces are followed at once, so that another known person is never taken for the one that is missing. In
+each frame the pairs of a known face and a found one that fit best come first. A pair fits where
 
-- the found face's middle lies within 1 face size (the longer side of its points' box) of where the known one was, or would be
+- the found face's middle lies within 1 face size (the longer side of its points' box) of where the known one
+  was, or would be
   had it moved on as it did; each frame in which it was not seen adds 0.1, up to 2 in all;
 - it is at most 1.5 times as large or as small, and up to 2.25 times after a long while.
 
-How well it fits is the distance of all its points from where they would be, so pose and features count too. A found face that
-fits nobody is a newcomer; somebody else who was not seen for 250 frames is forgotten. Where the followed face is not found the
-frame is missing; it is found again where it fits.
+How well it fits is the distance of all its points from where they would be, so pose and features count too. A
+found face that fits nobody is a newcomer; somebody else who was not seen for 250 frames is forgotten. Where
+the followed face is not found the frame is missing; it is found again where it fits.
 
-A cut is told from motion: the followed face is never seen again, and no face that was there before is either, but newcomers
-are in most of the frames that are left; or the points jump by 0.3 face sizes from one frame to the next in the midst of frames
-with less than a fifth of that, and no other face stays calm meanwhile. Then nobody knows whether it is the same person, and an
-error names the frame. What landmarks do not tell: another person in the same place, of the same size, after a cut.
+A cut is told from motion: the followed face is never seen again, and no face that was there before is either,
+but newcomers are in most of the frames that are left; or the points jump by 0.3 face sizes from one frame to
+the next in the midst of frames with less than a fifth of that, and no other face stays calm meanwhile. Then
+nobody knows whether it is the same person, and an error names the frame. What landmarks do not tell: another
+person in the same place, of the same size, after a cut.
 """
 
 from __future__ import annotations
@@ -31,17 +33,20 @@ NEAR, FARTHEST, PER_FRAME = 1.0, 2.0, 0.1  # face sizes
 SIZE_FACTOR = 1.5
 CARRIED = 5  # frames for which a face that is not seen is thought to move on
 FORGOTTEN = 250  # frames after which somebody else is forgotten
-GLIMPSE, DOUBT = 5, 0.2  # sightings up to which a face may be a mistake of the detector; what its fit costs more
+# sightings up to which a face may be a mistake of the detector; what its fit costs more
+GLIMPSE, DOUBT = 5, 0.2
 JUMP, CALM, AROUND = 0.3, 0.2, 3  # face sizes; part of them; frames on both sides
 WAY_OUT = (
-    "Give the frames before it and from it on apart. If it is the right face, say so: connect bboxes of Detect Face Landmarks "
+    "Give the frames before it and from it on apart. If it is the right face, say so: connect bboxes of "
+    "Detect Face Landmarks "
     "(num_faces 1) to face_box, which then chooses in every frame."
 )
 
 
 @dataclass(frozen=True)
 class Found:
-    """A found face: its points [478,2], the middle of the box around them, and the longer side of it, at least a pixel."""
+    """A found face: its points [478,2], the middle of the box around them, and the longer side of it, at
+    least a pixel."""
 
     face: Face
     points: np.ndarray
@@ -61,16 +66,19 @@ class Found:
 
 @dataclass
 class Track:
-    """One person: all sightings, and of the last that was not a copy of the one before, which frame it was in and how fast."""
+    """One person: all sightings, and of the last that was not a copy of the one before, which frame it was in
+    and how fast."""
 
     latest: Found
     number: int
     sightings: dict[int, Face] = field(default_factory=dict)
-    steps: dict[int, float] = field(default_factory=dict)  # how far the points moved since the frame before, in face sizes
+    # how far the points moved since the frame before, in face sizes
+    steps: dict[int, float] = field(default_factory=dict)
     velocity: complex = 0j  # pixels by frame
 
     def see(self, number: int, found: Found) -> None:
-        """Take a face of frame `number`. A copy of the last (a frozen film, a gap that core filled) tells of no motion."""
+        """Take a face of frame `number`. A copy of the last (a frozen film, a gap that core filled) tells of
+        no motion."""
         if not np.array_equal(found.points, self.latest.points):
             gap = number - self.number
             self.velocity = (self.velocity + (found.middle - self.latest.middle) / gap) / 2
@@ -84,7 +92,10 @@ class Track:
         gap, own = number - self.number, self.latest.size
         moved, away = self.velocity * min(gap, CARRIED), found.middle - self.latest.middle
         room = min(NEAR + PER_FRAME * (gap - 1), FARTHEST)
-        if min(abs(away), abs(away - moved)) > room * own or max(found.size / own, own / found.size) > SIZE_FACTOR**room:
+        if (
+            min(abs(away), abs(away - moved)) > room * own
+            or max(found.size / own, own / found.size) > SIZE_FACTOR**room
+        ):
             return np.inf
         doubt = DOUBT if len(self.sightings) <= GLIMPSE else 0.0
         return self.latest.away(found.points - [moved.real, moved.imag]) + doubt
@@ -93,14 +104,17 @@ class Track:
 def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> list[np.ndarray | None]:
     """Landmarks [478,2] of one face in every frame, None where it is not there.
 
-    It is the face number `index` of the first frame that has so many, or the one in a box, and is then followed by the rule
-    above. A box for each frame chooses in each of them instead, whoever it is. ValueError where no frame has the face (so one
-    at least is found), and where a cut leaves open who it is.
+    It is the face number `index` of the first frame that has so many, or the one in a box, and is then
+    followed by the rule above. A box for each frame chooses in each of them instead, whoever it is.
+    ValueError where no frame has the face (so one at least is found), and where a cut leaves open who it is.
     """
     frames = landmarks["frames"]
     boxes = boxes_per_frame(box, len(frames))
     if isinstance(box, (list, tuple)) and len(box) > 1:
-        chosen = [None if own is None else chosen_face(faces, index, own) for faces, own in zip(frames, boxes, strict=True)]
+        chosen = [
+            None if own is None else chosen_face(faces, index, own)
+            for faces, own in zip(frames, boxes, strict=True)
+        ]
     else:
         chosen = followed(frames, index, boxes[0] if boxes else None)
     if not any(frames):
@@ -110,7 +124,9 @@ def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> li
     return [None if face is None else np.asarray(face["landmarks_xy"], dtype=np.float64) for face in chosen]
 
 
-def followed(frames: Sequence[Sequence[Face]], index: int, box: Mapping[str, float] | None) -> list[Face | None]:
+def followed(
+    frames: Sequence[Sequence[Face]], index: int, box: Mapping[str, float] | None
+) -> list[Face | None]:
     """The sightings of the chosen face in every frame; ValueError at a cut."""
     everyone: list[Track] = []
     known: list[Track] = []
@@ -131,7 +147,9 @@ def followed(frames: Sequence[Sequence[Face]], index: int, box: Mapping[str, flo
 
 def tracks_of_faces(known: Sequence[Track], faces: Sequence[Found], number: int) -> list[Track]:
     """Whose each face of a frame is, with that sighting, the best fit first; a new track for a newcomer."""
-    fits = [(track.misfit(number, found), i, j) for i, track in enumerate(known) for j, found in enumerate(faces)]
+    fits = [
+        (track.misfit(number, found), i, j) for i, track in enumerate(known) for j, found in enumerate(faces)
+    ]
     owners: dict[int, Track] = {}
     taken: set[int] = set()
     for cost, i, j in sorted(fits):
@@ -149,7 +167,8 @@ def check_no_cut(own: Track, others: Sequence[Track], frames: Sequence[Sequence[
     if (number := jump(own, others)) is not None:
         before, after = (own.sightings[n]["bbox_xyxy"] for n in (number - 1, number))
         raise ValueError(
-            f"in frame {number} of face_landmarks the face jumps from {place(before)} to {place(after)} (pixels), while it is calm "
+            f"in frame {number} of face_landmarks the face jumps from {place(before)} to {place(after)} "
+            f"(pixels), while it is calm "
             f"before and after: a cut, or another person. {WAY_OUT}"
         )
     end = max(own.sightings)
@@ -169,12 +188,19 @@ def jump(own: Track, others: Sequence[Track]) -> int | None:
         near = [own.steps.get(number + i) for i in range(-AROUND, AROUND + 1) if i]
         known = near[AROUND - 1] is not None and near[AROUND] is not None
         calm = all(other < CALM * step for other in near if other is not None)
-        if step > JUMP and known and calm and not any(t.steps.get(number, step) < CALM * step for t in others):
+        if (
+            step > JUMP
+            and known
+            and calm
+            and not any(t.steps.get(number, step) < CALM * step for t in others)
+        ):
             return number
     return None
 
 
-def missing_text(found: Sequence[np.ndarray | None], landmarks: Mapping[str, Any], chosen: Sequence[int] | None = None) -> str:
+def missing_text(
+    found: Sequence[np.ndarray | None], landmarks: Mapping[str, Any], chosen: Sequence[int] | None = None
+) -> str:
     """In which of the frames (of those chosen) the face is missing, and whether others are there; empty if in none."""
     asked = range(len(found)) if chosen is None else chosen
     missed = [number for number in asked if found[number] is None]
@@ -182,4 +208,5 @@ def missing_text(found: Sequence[np.ndarray | None], landmarks: Mapping[str, Any
         return ""
     crowd = [number for number in missed if landmarks["frames"][number]]
     others = f", though other faces are there in {frame_numbers(crowd)}" if crowd else ""
-    return f"the face is missing in {len(missed)} of {len(asked)} frames: {frame_numbers(missed)} (the first is 0){others}"
+    missing = f"the face is missing in {len(missed)} of {len(asked)} frames"
+    return f"{missing}: {frame_numbers(missed)} (the first is 0){others}"

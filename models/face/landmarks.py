@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 NUM_LANDMARKS = 478
-LEAST_PRESENCE = 2.0  # the mesh's own logit: 24 to 36 from the front, 4 to 6 at 65 degrees, 2 at 70, below 0 at 75
+# the mesh's own logit: 24 to 36 from the front, 4 to 6 at 65 degrees, 2 at 70, below 0 at 75
+LEAST_PRESENCE = 2.0
 UPSIDE_DOWN = 120.0  # degrees of roll; less is a head that lies on its side
 OUTER_CORNERS = (33, 263)  # of the eyes, from the picture's left to its right where a face is upright
 ADVICE = (
@@ -33,7 +34,8 @@ def select_face(face_landmarks: Mapping[str, Any], index: int = 0, box: Any = No
     frames = face_landmarks["frames"]
     if len(frames) != 1:
         raise ValueError(
-            f"face_landmarks covers {len(frames)} frames, but one picture is wanted. Connect the landmarks of that picture."
+            f"face_landmarks covers {len(frames)} frames, but one picture is wanted. Connect the landmarks "
+            f"of that picture."
         )
     if not frames[0]:
         raise ValueError(f"face_landmarks holds no face. {ADVICE}")
@@ -87,7 +89,9 @@ def box_groups(box: Any, count: int) -> list[list[Box]]:
     if len(groups) == 1:
         groups = groups * count
     if len(groups) != count:
-        raise ValueError(f"face_box holds boxes of {len(groups)} frames for {count} frames; give 1 or {count}.")
+        raise ValueError(
+            f"face_box holds boxes of {len(groups)} frames for {count} frames; give 1 or {count}."
+        )
     return groups
 
 
@@ -99,28 +103,34 @@ def boxes_per_frame(box: Any, count: int) -> list[Box | None]:
     for number, group in enumerate(groups):
         if len(group) > 1:
             raise ValueError(
-                f"face_box holds {len(group)} boxes in frame {number}; it takes one, since one face is chosen. Set num_faces to "
+                f"face_box holds {len(group)} boxes in frame {number}; it takes one, since one face is "
+                f"chosen. Set num_faces to "
                 "1 in the node that made them, or draw a box."
             )
     return [group[0] if group else None for group in groups]
 
 
 def check_seen(face: Face) -> None:
-    """ValueError if the mesh hardly sees this face: its points lie beside the eyes and lips. A drawn box is the artist's word."""
+    """ValueError if the mesh hardly sees this face: its points lie beside the eyes and lips. A drawn box is
+    the artist's word."""
     if face.get("presence", LEAST_PRESENCE) < LEAST_PRESENCE and not face.get("from_box"):
         raise ValueError(
-            "the face in face_landmarks is turned too far aside (more than about 70 degrees), upside down or covered, so eyes and "
-            "lips cannot be placed. Turn the picture upright, or take one more from the front; Face Landmarks from Box with a low "
+            "the face in face_landmarks is turned too far aside (more than about 70 degrees), upside down or "
+            "covered, so eyes and "
+            "lips cannot be placed. Turn the picture upright, or take one more from the front; Face "
+            "Landmarks from Box with a low "
             "min_presence uses it anyway."
         )
 
 
 def check_upright(tracked: Sequence[np.ndarray | None]) -> None:
-    """ValueError if a face [478,2 or 3], or that of most frames, stands on its head: networks know upright faces alone."""
+    """ValueError if a face [478,2 or 3], or that of most frames, stands on its head: networks know upright
+    faces alone."""
     rolls = [abs(roll(points)) for points in tracked if points is not None]
     if rolls and float(np.median(rolls)) > UPSIDE_DOWN:
         raise ValueError(
-            f"the face in face_landmarks is upside down (rolled by {np.median(rolls):.0f} degrees). Turn the picture upright "
+            f"the face in face_landmarks is upside down (rolled by {np.median(rolls):.0f} degrees). Turn the "
+            f"picture upright "
             "(Rotate Image), then detect its landmarks again."
         )
 
@@ -155,7 +165,9 @@ def why_not_chosen(faces: Sequence[Face], index: int, box: Box | None) -> str:
 
 def place(corners: Sequence[float]) -> str:
     """A bounding box (x0, y0, x1, y1) in words."""
-    return "x {:.0f} to {:.0f}, y {:.0f} to {:.0f}".format(*(float(corners[corner]) for corner in (0, 2, 1, 3)))
+    return "x {:.0f} to {:.0f}, y {:.0f} to {:.0f}".format(
+        *(float(corners[corner]) for corner in (0, 2, 1, 3))
+    )
 
 
 def frame_numbers(numbers: Sequence[int]) -> str:

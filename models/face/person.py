@@ -27,7 +27,9 @@ class Gate(nn.Module):
 class Bottleneck(nn.Module):
     """Inverted residual of MobileNetV3."""
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, kernel: int, stride: int, gate: int, hard: bool):
+    def __init__(
+        self, inputs: int, hidden: int, outputs: int, kernel: int, stride: int, gate: int, hard: bool
+    ):
         super().__init__()
         self.kernel, self.stride, self.residual = kernel, stride, inputs == outputs and stride == 1
         self.act = F.hardswish if hard else F.relu

@@ -87,7 +87,8 @@ def _soften(inside: np.ndarray, feather: float, grow: float) -> np.ndarray:
     if not inside.any():
         return np.zeros(inside.shape, np.float32)
     depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] - distance_transform_edt(~inside)
-    depth = depth + grow - 0.5 * np.sign(depth)  # distances are between pixel centres, the edge lies between two
+    # distances are between pixel centres, the edge lies between two
+    depth = depth + grow - 0.5 * np.sign(depth)
     if feather <= 0:
         return (depth > 0).astype(np.float32)
     t = np.clip(depth / feather + 0.5, 0, 1)
@@ -110,7 +111,9 @@ def fill_missing(tracked: Sequence[np.ndarray | None], mode: str) -> list[np.nda
     return [_fill_one(tracked, number, found, mode) for number in range(len(tracked))]
 
 
-def _fill_one(tracked: Sequence[np.ndarray | None], number: int, found: Sequence[int], mode: str) -> np.ndarray:
+def _fill_one(
+    tracked: Sequence[np.ndarray | None], number: int, found: Sequence[int], mode: str
+) -> np.ndarray:
     place = bisect_right(found, number)
     before, after = found[max(place - 1, 0)], found[min(place, len(found) - 1)]
     if number <= before or number >= after or mode == "hold":

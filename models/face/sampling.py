@@ -47,7 +47,10 @@ def sample_square(
     pool = max(1, int(side / size * 2 / STEP_LIMIT)) if side > STEP_LIMIT * size else 1
     if pool > 1:
         part = F.avg_pool2d(part[None], pool, ceil_mode=True, count_include_pad=False)[0]
-    grid = torch.stack([(x + 0.5 - left) / pool / part.shape[2], (y + 0.5 - top) / pool / part.shape[1]], -1) * 2 - 1
+    grid = (
+        torch.stack([(x + 0.5 - left) / pool / part.shape[2], (y + 0.5 - top) / pool / part.shape[1]], -1) * 2
+        - 1
+    )
     return F.grid_sample(part[None], grid[None].to(device), "bilinear", "border", align_corners=False)[0]
 
 

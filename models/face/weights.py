@@ -22,7 +22,9 @@ def load_face_weights(prefix: str = "", path: Path = FACE_WEIGHTS) -> dict[str, 
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            found = {name[len(prefix) :]: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}
+            found = {
+                name[len(prefix) :]: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)
+            }
     except (OSError, SafetensorError) as error:
         raise ValueError(_damaged(path, str(error))) from error
     if not found:
@@ -32,7 +34,8 @@ def load_face_weights(prefix: str = "", path: Path = FACE_WEIGHTS) -> dict[str, 
 
 def _damaged(path: Path, reason: str) -> str:
     return (
-        f"{path} cannot be read ({reason}). It is part of this node pack (4 MB) and is never downloaded on its own: install or "
+        f"{path} cannot be read ({reason}). It is part of this node pack (4 MB) and is never downloaded on "
+        f"its own: install or "
         "clone the pack again."
     )
 
@@ -58,7 +61,8 @@ def load_face_detector() -> FaceDetector:
 
 
 def load_person_segmenter() -> PersonSegmenter:
-    """The built-in person segmenter, shared by everybody who holds it at the same time; ValueError if its file is damaged."""
+    """The built-in person segmenter, shared by everybody who holds it at the same time; ValueError if its
+    file is damaged."""
     return _shared("person", PersonSegmenter, "person.")
 
 

@@ -1,7 +1,8 @@
-"""When eyes blink: at random, but as people's do never for long not, and from a seed alone, so that a live voice needs no end.
+"""When eyes blink: at random, but as people's do never for long not, and from a seed alone, so that a live
+voice needs no end.
 
-Gaps between blinks are as irregular as can be with the wanted mean and no gap longer than LONGEST_GAP: of all distributions
-between two bounds with a given mean, the exponential cut at both has the most entropy.
+Gaps between blinks are as irregular as can be with the wanted mean and no gap longer than LONGEST_GAP: of all
+distributions between two bounds with a given mean, the exponential cut at both has the most entropy.
 """
 
 import numpy as np
@@ -16,13 +17,15 @@ USUAL_PAUSE, USUAL_TICKS = 0.25, 500  # share of pauses until a voice is known, 
 
 
 def gap_bounds(per_minute: float) -> tuple[float, float]:
-    """Shortest and longest gap in seconds; the longest is LONGEST_GAP, or 1.2 times the mean gap below 9 blinks per minute."""
+    """Shortest and longest gap in seconds; the longest is LONGEST_GAP, or 1.2 times the mean gap below 9
+    blinks per minute."""
     mean = 60 / per_minute
     return min(SHORTEST_GAP, mean / 2), max(LONGEST_GAP, 1.2 * mean)
 
 
 def cut_exponential(mean: float, span: float) -> float:
-    """The rate k for which the density exp(-k x) on 0..span has this mean; negative where the mean lies beyond the middle."""
+    """The rate k for which the density exp(-k x) on 0..span has this mean; negative where the mean lies
+    beyond the middle."""
     low, high = -700 / span, 700 / span
     for _ in range(60):
         k = (low + high) / 2
@@ -34,7 +37,8 @@ def cut_exponential(mean: float, span: float) -> float:
 class Blinks:
     """Start times of blinks, drawn as time goes on: the same ones however time is cut.
 
-    One starts within the first 1.15 s, none later than LONGEST_GAP (see `gap_bounds`) after the one before; 0 per minute: none.
+    One starts within the first 1.15 s, none later than LONGEST_GAP (see `gap_bounds`) after the one before; 0
+    per minute: none.
     """
 
     def __init__(self, per_minute: float, random: np.random.Generator):
@@ -47,13 +51,15 @@ class Blinks:
             self.last = FIRST_SECONDS[1] - self.longest  # as if: so that the first one is due by then
 
     def go_on(self, pause: np.ndarray) -> np.ndarray:
-        """The blinks that start in the next ticks, in seconds from the beginning; likelier where `pause` [ticks] is 1, than 0."""
+        """The blinks that start in the next ticks, in seconds from the beginning; likelier where `pause`
+        [ticks] is 1, than 0."""
         if self.per_minute <= 0:
             return np.zeros(0)
         return np.array([self.last for paused in pause.tolist() if self._tick(paused)])
 
     def _tick(self, paused: float) -> bool:
-        """Whether a blink starts at this tick. Its own time passes faster in pauses, and as fast as ours on average so far."""
+        """Whether a blink starts at this tick. Its own time passes faster in pauses, and as fast as ours on
+        average so far."""
         time, weight = self.ticks / CLOCK, 1 + (PAUSE_FACTOR - 1) * paused
         self.ticks, self.weights = self.ticks + 1, self.weights + weight
         usual = (1 + (PAUSE_FACTOR - 1) * USUAL_PAUSE) * USUAL_TICKS
@@ -71,8 +77,11 @@ class Blinks:
         return self.shortest - np.log1p(part * np.expm1(-self.rate * span)) / self.rate
 
 
-def blink_times(seconds: float, per_minute: float, pause: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Start times of the blinks that fit into `seconds`; `pause` [seconds*CLOCK] is 1 where nobody speaks. See Blinks."""
+def blink_times(
+    seconds: float, per_minute: float, pause: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Start times of the blinks that fit into `seconds`; `pause` [seconds*CLOCK] is 1 where nobody speaks.
+    See Blinks."""
     times = Blinks(per_minute, random).go_on(pause)
     return times[times + BLINK_SECONDS[-1] < seconds]
 

@@ -35,7 +35,9 @@ def check_tensor(name: str, value: Any, shape: tuple[int, ...], kind: torch.dtyp
     if tuple(value.shape) != shape:
         raise ValueError(f"face motion: {name} has shape {tuple(value.shape)}; {shape} is needed.")
     if value.dtype != kind or value.device.type != "cpu":
-        raise ValueError(f"face motion: {name} is {value.dtype} on {value.device}; {kind} on the CPU is needed.")
+        raise ValueError(
+            f"face motion: {name} is {value.dtype} on {value.device}; {kind} on the CPU is needed."
+        )
     if not torch.isfinite(value).all():
         raise ValueError(f"face motion: {name} has values that are not numbers (NaN or infinite).")
 
@@ -72,7 +74,9 @@ class FaceFrame:
         for name, shape in shapes.items():
             check_tensor(f"reference {name}", getattr(self, name), shape)
         if not math.isfinite(self.scale) or self.scale == 0:
-            raise ValueError(f"face motion: reference scale is {self.scale}; a finite number other than 0 is needed.")
+            raise ValueError(
+                f"face motion: reference scale is {self.scale}; a finite number other than 0 is needed."
+            )
         own(self, shapes)
 
     @classmethod
@@ -90,9 +94,9 @@ class FaceMotion:
     scale [N]: factor, for deltas a ratio. controls [N,12]: CONTROLS; a second view of `expression` through the rig.
     valid [N] bool: false where the face was not found. fps: frames per second. reference: what absolute values are
     relative to. absolute: the groups (GROUPS) whose values are absolute; all others are changes from the portrait.
-    source: JSON-able facts about the producer. absolute_share: of absolute groups that were blended with changes, how much
-    of them is absolute (0 to 1; 1 where a group is not named). Raises ValueError where shapes, numbers or names are wrong.
-    Every motion has its own memory, whatever it was made from.
+    source: JSON-able facts about the producer. absolute_share: of absolute groups that were blended with
+    changes, how much of them is absolute (0 to 1; 1 where a group is not named). Raises ValueError where
+    shapes, numbers or names are wrong. Every motion has its own memory, whatever it was made from.
     """
 
     expression: Tensor
@@ -113,16 +117,27 @@ class FaceMotion:
             raise ValueError(f"face motion: expression has shape {shape}; (frames, 21, 3) is needed.")
         count = len(self.expression)
         check_tensor("expression", self.expression, (count, 21, 3))
-        for name, rest in {"pose": (3,), "translation": (3,), "scale": (), "controls": (len(CONTROLS),)}.items():
+        for name, rest in {
+            "pose": (3,),
+            "translation": (3,),
+            "scale": (),
+            "controls": (len(CONTROLS),),
+        }.items():
             check_tensor(name, getattr(self, name), (count, *rest))
         check_tensor("valid", self.valid, (count,), torch.bool)
         if not isinstance(self.fps, Fraction) or self.fps <= 0:
             raise ValueError(f"face motion: fps is {self.fps!r}; a Fraction above 0 is needed.")
         if unknown := set(self.absolute) - set(GROUPS):
             raise ValueError(f"face motion: unknown groups {sorted(unknown)}; there are {', '.join(GROUPS)}.")
-        if wrong := [group for group, part in self.absolute_share.items() if group not in GROUPS or not 0 <= part <= 1]:
-            raise ValueError(f"face motion: absolute_share has {wrong}; it is from 0 to 1, for {', '.join(GROUPS)}.")
-        shares = {group: part for group, part in self.absolute_share.items() if group in self.absolute and part < 1}
+        if wrong := [
+            group for group, part in self.absolute_share.items() if group not in GROUPS or not 0 <= part <= 1
+        ]:
+            raise ValueError(
+                f"face motion: absolute_share has {wrong}; it is from 0 to 1, for {', '.join(GROUPS)}."
+            )
+        shares = {
+            group: part for group, part in self.absolute_share.items() if group in self.absolute and part < 1
+        }
         object.__setattr__(self, "absolute_share", shares)
         own(self, TRACKS)
         object.__setattr__(self, "reference", None if self.reference is None else replace(self.reference))
@@ -132,9 +147,9 @@ class FaceMotion:
     def of(cls, given: Mapping[str, Any]) -> "FaceMotion":
         """A motion of plain tensors, arrays or lists by the names above, as packs give it that do not import this one.
 
-        Needed are `fps` and `expression` or `controls`, of which the rig makes the other; controls may be some by name, such as
-        {"jawOpen": [N]}. What else is missing is neutral: no turn, no shift, scale 1, every frame valid, all of it changes.
-        ValueError says what is wrong.
+        Needed are `fps` and `expression` or `controls`, of which the rig makes the other; controls may be
+        some by name, such as {"jawOpen": [N]}. What else is missing is neutral: no turn, no shift, scale 1,
+        every frame valid, all of it changes. ValueError says what is wrong.
         """
         found = motion_fields(given, [entry.name for entry in fields(cls)])
         reference = found.pop("reference", None)
@@ -188,7 +203,11 @@ class FaceMotion:
     def frame(self, index: int) -> FaceFrame:
         """One frame of the motion."""
         return FaceFrame(
-            self.expression[index], self.pose[index], self.translation[index], float(self.scale[index]), self.controls[index]
+            self.expression[index],
+            self.pose[index],
+            self.translation[index],
+            float(self.scale[index]),
+            self.controls[index],
         )
 
     def median_frame(self) -> FaceFrame:
@@ -199,4 +218,6 @@ class FaceMotion:
         tracks = (self.expression, self.pose, self.translation, self.scale)
         expression, pose, translation, scale = (track[chosen].median(0).values for track in tracks)
         # The medians of both views would contradict each other, so the controls are read from the expression.
-        return FaceFrame(expression, pose, translation, float(scale), expression_to_controls(expression[None])[0])
+        return FaceFrame(
+            expression, pose, translation, float(scale), expression_to_controls(expression[None])[0]
+        )

@@ -1,7 +1,8 @@
 """Emotions laid on the motion of any engine, without touching what the speech needs of the lips.
 
-An emotion is a fixed offset in the rig's space (rig.py), so it reaches both views of a motion. What it adds is linear in its
-intensity, hence smooth and monotone. Each part then gets a weight per frame that depends on the motion alone:
+An emotion is a fixed offset in the rig's space (rig.py), so it reaches both views of a motion. What it adds
+is linear in its intensity, hence smooth and monotone. Each part then gets a weight per frame that depends on
+the motion alone:
 
 - room: a control that is already far out is pushed less, and a blink shuts whatever the emotion does to the lids;
 - parting the lips stops where speech shuts them, pressing them stops where speech opens them;
@@ -53,20 +54,23 @@ class Emotion:
 
     @classmethod
     def from_expression(cls, name: str, expression: Tensor, pose: Tensor, licence: str = "") -> "Emotion":
-        """From a difference of expressions [21,3] and of poses [3]: the rig's share by least squares, the rest as it is."""
+        """From a difference of expressions [21,3] and of poses [3]: the rig's share by least squares, the
+        rest as it is."""
         matrix = rig_matrix()
         rig = expression.reshape(63) @ torch.linalg.pinv(matrix.double()).float()
         return cls(name, rig, expression - (rig @ matrix).reshape(21, 3), pose, licence)
 
 
 def with_emotion(
-    motion: FaceMotion, weights: Mapping[str, Curve], emotions: Mapping[str, Emotion], intensity: Curve | None = None,
+    motion: FaceMotion, weights: Mapping[str, Curve], emotions: Mapping[str, Emotion],
+    intensity: Curve | None = None,
     lip_protection: float = 1.0, head: float = 1.0,
 ) -> FaceMotion:  # fmt: skip
     """The motion with emotions: `weights` are shares (made to sum to 1), `intensity` 0..1 says how much of them.
 
-    lip_protection 0..1: how far the speech's lips are kept; head: factor on the emotions' own tilt of the head. Frames where
-    the emotion is neutral or the intensity 0 stay exactly as they were. ValueError for unknown names and for wrong numbers.
+    lip_protection 0..1: how far the speech's lips are kept; head: factor on the emotions' own tilt of the
+    head. Frames where the emotion is neutral or the intensity 0 stay exactly as they were. ValueError for
+    unknown names and for wrong numbers.
     """
     for name, value in (("lip_protection", lip_protection), ("head", head)):
         if not 0 <= value <= 1:
@@ -79,7 +83,9 @@ def with_emotion(
     if not shares[:, [name != NEUTRAL for name in weights]].any():
         return replace(motion)
     chosen = [emotions[name] for name in weights]
-    rig, extra, pose = (mixed(shares, [getattr(emotion, part) for emotion in chosen]) for part in ("rig", "extra", "pose"))
+    rig, extra, pose = (
+        mixed(shares, [getattr(emotion, part) for emotion in chosen]) for part in ("rig", "extra", "pose")
+    )
     rig = rig * room(motion, rig)
     change = spoken_around(rig, extra, lip_state(motion), lip_protection)
     return on_top(motion, change, head * pose, {name: curve.points for name, curve in weights.items()})
@@ -88,7 +94,9 @@ def with_emotion(
 def simplex(weights: Mapping[str, Curve], emotions: Mapping[str, Emotion], seconds: Tensor) -> Tensor:
     """Shares [N,K] that sum to 1 in every frame; ValueError for unknown names, negative weights, or a sum of 0."""
     if unknown := [name for name in weights if name not in emotions]:
-        raise ValueError(f"there is no emotion {', '.join(map(repr, unknown))}; there are {', '.join(emotions)}.")
+        raise ValueError(
+            f"there is no emotion {', '.join(map(repr, unknown))}; there are {', '.join(emotions)}."
+        )
     if not weights:
         raise ValueError(f"no emotion is given; name one of {', '.join(emotions)}.")
     values = torch.stack([curve.at(seconds) for curve in weights.values()], 1)
@@ -109,7 +117,8 @@ def mixed(shares: Tensor, offsets: list[Tensor]) -> Tensor:
 
 
 def room(motion: FaceMotion, rig: Tensor) -> Tensor:
-    """[N,13] in 0..1: how far each offset can still go from where the control is, as a change from the motion's rest."""
+    """[N,13] in 0..1: how far each offset can still go from where the control is, as a change from the
+    motion's rest."""
     own = motion.controls - rest_frame(motion).controls
     own = torch.cat([own, -own[:, BROW : BROW + 1]], 1)
     inside = own.clamp(0, 1)
@@ -126,10 +135,14 @@ def spoken_around(rig: Tensor, extra: Tensor, lips: LipState, protection: float)
     effect = lip_gap(rows.reshape(-1, 21, 3))
     shape = 1 - (1 - SHAPE_KEPT) * protection * lips.speech
     rig, extra = rig.clone(), extra.clone()
-    parting = torch.where(rig * effect > 0, (1 - protection * lips.shut)[:, None], (1 - protection * lips.open)[:, None])
+    parting = torch.where(
+        rig * effect > 0, (1 - protection * lips.shut)[:, None], (1 - protection * lips.open)[:, None]
+    )
     rig[:, PARTING] *= parting[:, PARTING]
     rig[:, SHAPE] *= shape[:, None]
-    gap = lip_gap(extra) * torch.where(lip_gap(extra) > 0, 1 - protection * lips.shut, 1 - protection * lips.open)
+    gap = lip_gap(extra) * torch.where(
+        lip_gap(extra) > 0, 1 - protection * lips.shut, 1 - protection * lips.open
+    )
     extra[:, list(KEYPOINTS["lips"])] *= shape[:, None, None]
     spread = (gap - lip_gap(extra)) / 2
     extra[:, LOWER_LIP, Y] += spread
@@ -142,13 +155,22 @@ def spoken_around(rig: Tensor, extra: Tensor, lips: LipState, protection: float)
 
 
 def on_top(motion: FaceMotion, expression: Tensor, pose: Tensor, record: Mapping[str, object]) -> FaceMotion:
-    """The motion with changes [N,21,3] and turns [N,3] (degrees) added; frames without a turn keep their pose to the bit."""
+    """The motion with changes [N,21,3] and turns [N,3] (degrees) added; frames without a turn keep their pose
+    to the bit."""
     count = len(motion)
     change = FaceMotion.from_expression(
-        expression, pose, torch.zeros(count, 3), torch.ones(count), motion.fps, source={}, absolute=frozenset()
+        expression,
+        pose,
+        torch.zeros(count, 3),
+        torch.ones(count),
+        motion.fps,
+        source={},
+        absolute=frozenset(),
     )
     changed = add(motion, change)
     turned = pose.any(1, keepdim=True)
     return replace(
-        changed, pose=torch.where(turned, changed.pose, motion.pose), source={**motion.source, "emotion": dict(record)}
+        changed,
+        pose=torch.where(turned, changed.pose, motion.pose),
+        source={**motion.source, "emotion": dict(record)},
     )

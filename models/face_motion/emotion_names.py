@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised", "contemptuous")
 ALIASES = {
-    "calm": "neutral", "happiness": "happy", "joy": "happy", "joyful": "happy", "sadness": "sad", "anger": "angry",
-    "fear": "fearful", "afraid": "fearful", "disgust": "disgusted", "surprise": "surprised", "contempt": "contemptuous",
+    "calm": "neutral", "happiness": "happy", "joy": "happy", "joyful": "happy", "sadness": "sad",
+    "anger": "angry",
+    "fear": "fearful", "afraid": "fearful", "disgust": "disgusted", "surprise": "surprised",
+    "contempt": "contemptuous",
 }  # fmt: skip
 
 

@@ -6,8 +6,9 @@ import numpy as np
 def smooth(series: np.ndarray, process: float, observation: float) -> np.ndarray:
     """Rauch-Tung-Striebel smoothing over the first axis, every value on its own, in float64.
 
-    `process` and `observation` are variances. The walk starts at the first value with variance 1, and that value is observed
-    too (as pykalman does it). The gains do not depend on the data, so they are one number per frame.
+    `process` and `observation` are variances. The walk starts at the first value with variance 1, and that
+    value is observed too (as pykalman does it). The gains do not depend on the data, so they are one number
+    per frame.
     """
     values = np.asarray(series, np.float64)
     count = len(values)

@@ -1,7 +1,7 @@
 """What speech needs of the lips while something else moves them: p, b, m stay shut and vowels stay open.
 
-Everything is read from the gap between the lips' keypoints, so it holds for any engine. Closed and open are places in the
-motion's own range, because absolute motion does not say where a particular person's lips touch.
+Everything is read from the gap between the lips' keypoints, so it holds for any engine. Closed and open are
+places in the motion's own range, because absolute motion does not say where a particular person's lips touch.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,8 @@ SHUT_BELOW, OPEN_ABOVE = 0.1, 0.5  # of the way from the motion's closed lips to
 
 @dataclass(frozen=True)
 class LipState:
-    """Tracks [N] in 0..1: speech (slow), shut and open (lips of a speaker; both 0 where nobody speaks), and gap above closed lips.
+    """Tracks [N] in 0..1: speech (slow), shut and open (lips of a speaker; both 0 where nobody speaks), and
+    gap above closed lips.
 
     gap is in keypoint units and never below 0.
     """

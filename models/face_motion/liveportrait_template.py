@@ -1,7 +1,8 @@
 """LivePortrait's motion templates (.pkl): read without running what a pickle may hold, and written.
 
-Layout (LivePortrait `src/live_portrait_pipeline.py`): n_frames, output_fps, motion [{scale [1,1], R [1,3,3], exp [1,21,3],
-t [1,3]}], and per frame the ratios of eye opening c_eyes_lst [1,2] and lip opening c_lip_lst [1,1].
+Layout (LivePortrait `src/live_portrait_pipeline.py`): n_frames, output_fps, motion [{scale [1,1], R [1,3,3],
+exp [1,21,3], t [1,3]}], and per frame the ratios of eye opening c_eyes_lst [1,2] and lip opening c_lip_lst
+[1,1].
 """
 
 import pickle
@@ -25,20 +26,24 @@ OPEN_EYE, OPEN_LIPS = 0.4, 0.45  # LivePortrait's ratios of an open eye, and of 
 
 
 def load_template(path: Path) -> FaceMotion:
-    """Read a template as absolute motion; ValueError that names the file if it is missing, damaged, unsafe or another."""
+    """Read a template as absolute motion; ValueError that names the file if it is missing, damaged, unsafe or
+    another."""
     if not path.is_file():
         raise ValueError(f"there is no file {path}.")
     try:
         data = load_arrays(path)
     except Unreadable as error:
-        raise ValueError(f"{path.name} is no LivePortrait motion template that may be opened safely ({error.reason}).") from None
+        raise ValueError(
+            f"{path.name} is no LivePortrait motion template that may be opened safely ({error.reason})."
+        ) from None
     frames = data.get("motion") if isinstance(data, dict) else None
     if not isinstance(frames, list) or not frames:
         raise ValueError(f"{path.name} holds no list called motion; it is no LivePortrait motion template.")
     try:
         tracks = {key: stacked(frames, key) for key in SHAPES}
         return FaceMotion.from_expression(
-            tracks["exp"], pose_degrees(tracks["R"]), tracks["t"], tracks["scale"], rate_of(data.get("output_fps", 25)),
+            tracks["exp"], pose_degrees(tracks["R"]), tracks["t"], tracks["scale"],
+            rate_of(data.get("output_fps", 25)),
             source={"producer": "LivePortrait template"}, absolute=frozenset(GROUPS),
         )  # fmt: skip
     except ValueError as error:
@@ -66,7 +71,10 @@ def save_template(motion: FaceMotion, path: Path, face: FaceFrame | None = None)
     policy = {group: "absolute" for group in GROUPS}
     own = resolve(motion, face or FaceFrame(), policy)
     controls = motion.controls.clamp(0, 1).numpy()
-    blink, jaw = ([CONTROLS.index(name) for name in names] for names in (("eyeBlinkRight", "eyeBlinkLeft"), ("jawOpen",)))
+    blink, jaw = (
+        [CONTROLS.index(name) for name in names]
+        for names in (("eyeBlinkRight", "eyeBlinkLeft"), ("jawOpen",))
+    )
     frames = [
         {"scale": own.scale[i].reshape(1, 1).numpy(), "R": own.rotation[i][None].numpy(),
          "exp": own.expression[i][None].numpy(), "t": own.translation[i][None].numpy()}

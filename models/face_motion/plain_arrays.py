@@ -11,7 +11,11 @@ from torch import Tensor
 from .frame_rate import checked_rate, rate_of
 from .rig import CONTROLS, controls_to_expression, expression_to_controls
 
-FACTS = {"absolute": "a set of groups", "source": "a mapping", "absolute_share": "a mapping from groups to numbers"}
+FACTS = {
+    "absolute": "a set of groups",
+    "source": "a mapping",
+    "absolute_share": "a mapping from groups to numbers",
+}
 
 
 def frame_fields(given: Any, known: Collection[str]) -> dict[str, Any]:
@@ -21,7 +25,9 @@ def frame_fields(given: Any, known: Collection[str]) -> dict[str, Any]:
     found = {name: numbers(name, given[name]) for name in ("pose", "translation", "scale") if name in given}
     if "scale" in found:
         if found["scale"].numel() != 1:
-            raise ValueError(f"face motion: the scale of a face has shape {tuple(found['scale'].shape)}; one number is needed.")
+            raise ValueError(
+                f"face motion: the scale of a face has shape {tuple(found['scale'].shape)}; one number is needed."
+            )
         found["scale"] = float(found["scale"])
     return {**found, "expression": expression, "controls": controls}
 
@@ -33,22 +39,46 @@ def motion_fields(given: Any, known: Collection[str]) -> dict[str, Any]:
         raise ValueError("a face motion has no fps; frames per second are needed, best as a Fraction.")
     expression, controls = both_views(given)
     count = len(expression) if expression.ndim else 0
-    neutral = {"pose": torch.zeros(count, 3), "translation": torch.zeros(count, 3), "scale": torch.ones(count)}
+    neutral = {
+        "pose": torch.zeros(count, 3),
+        "translation": torch.zeros(count, 3),
+        "scale": torch.ones(count),
+    }
     tracks = {name: numbers(name, given[name]) if name in given else still for name, still in neutral.items()}
-    valid = numbers("valid", given["valid"], torch.bool) if "valid" in given else torch.ones(count, dtype=torch.bool)
+    valid = (
+        numbers("valid", given["valid"], torch.bool)
+        if "valid" in given
+        else torch.ones(count, dtype=torch.bool)
+    )
     fps = checked_rate(given["fps"]) if isinstance(given["fps"], Fraction) else rate_of(given["fps"])
     facts = {name: facts_of(name, given[name]) for name in FACTS if name in given}
     reference = {"reference": given["reference"]} if "reference" in given else {}
-    return {**tracks, **facts, **reference, "expression": expression, "controls": controls, "valid": valid, "fps": fps}
+    return {
+        **tracks,
+        **facts,
+        **reference,
+        "expression": expression,
+        "controls": controls,
+        "valid": valid,
+        "fps": fps,
+    }
 
 
 def facts_of(name: str, value: Any) -> Any:
     """A field that is no track; ValueError if it is of another kind."""
-    if name == "absolute" and isinstance(value, Collection) and all(isinstance(group, str) for group in value):
+    if (
+        name == "absolute"
+        and isinstance(value, Collection)
+        and all(isinstance(group, str) for group in value)
+    ):
         return frozenset([value] if isinstance(value, str) else value)
     if name == "source" and isinstance(value, Mapping):
         return dict(value)
-    if name == "absolute_share" and isinstance(value, Mapping) and all(isinstance(part, Real) for part in value.values()):
+    if (
+        name == "absolute_share"
+        and isinstance(value, Mapping)
+        and all(isinstance(part, Real) for part in value.values())
+    ):
         return dict(value)
     raise ValueError(f"face motion: {name} is {a_kind(value)}; {FACTS[name]} is needed.")
 
@@ -66,7 +96,9 @@ def check_fields(what: str, fields: Any, known: Collection[str]) -> None:
     if unknown := [str(name) for name in fields if name not in known]:
         raise ValueError(f"{what} has no field {', '.join(unknown)}; there are {', '.join(known)}.")
     if "expression" not in fields and "controls" not in fields:
-        raise ValueError(f"{what} has neither expression nor controls; one of them is needed, the other follows from it.")
+        raise ValueError(
+            f"{what} has neither expression nor controls; one of them is needed, the other follows from it."
+        )
 
 
 def numbers(name: str, value: Any, kind: torch.dtype = torch.float32) -> Tensor:
@@ -75,7 +107,11 @@ def numbers(name: str, value: Any, kind: torch.dtype = torch.float32) -> Tensor:
         tensor = torch.as_tensor(value).detach().cpu()
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(f"face motion: {name} is {a_kind(value)}; numbers are needed.") from None
-    if tensor.is_complex() or tensor.layout != torch.strided or (tensor.dtype == torch.bool) != (kind == torch.bool):
+    if (
+        tensor.is_complex()
+        or tensor.layout != torch.strided
+        or (tensor.dtype == torch.bool) != (kind == torch.bool)
+    ):
         raise ValueError(f"face motion: {name} holds {tensor.dtype} values; {kind} is needed.")
     return tensor.to(kind)
 
@@ -86,11 +122,17 @@ def both_views(fields: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     controls = all_controls(fields["controls"]) if "controls" in fields else None
     if expression is None:
         if controls.shape[-1:] != (len(CONTROLS),):
-            raise ValueError(f"face motion: controls has shape {tuple(controls.shape)}; (frames, {len(CONTROLS)}) is needed.")
-        return controls_to_expression(controls.reshape(-1, len(CONTROLS))).reshape(*controls.shape[:-1], 21, 3), controls
+            raise ValueError(
+                f"face motion: controls has shape {tuple(controls.shape)}; (frames, {len(CONTROLS)}) is needed."
+            )
+        return controls_to_expression(controls.reshape(-1, len(CONTROLS))).reshape(
+            *controls.shape[:-1], 21, 3
+        ), controls
     if controls is None:
         if expression.shape[-2:] != (21, 3):
-            raise ValueError(f"face motion: expression has shape {tuple(expression.shape)}; (frames, 21, 3) is needed.")
+            raise ValueError(
+                f"face motion: expression has shape {tuple(expression.shape)}; (frames, 21, 3) is needed."
+            )
         found = expression_to_controls(expression.reshape(-1, 21, 3))
         return expression, found.reshape(*expression.shape[:-2], len(CONTROLS))
     return expression, controls
@@ -101,7 +143,9 @@ def all_controls(value: Any) -> Tensor:
     if not isinstance(value, Mapping):
         return numbers("controls", value)
     if unknown := [str(name) for name in value if name not in CONTROLS]:
-        raise ValueError(f"face motion: there is no control {', '.join(unknown)}; there are {', '.join(CONTROLS)}.")
+        raise ValueError(
+            f"face motion: there is no control {', '.join(unknown)}; there are {', '.join(CONTROLS)}."
+        )
     tracks = {name: numbers(name, track) for name, track in value.items()}
     if len({track.shape for track in tracks.values()}) != 1:
         raise ValueError("face motion: controls by name need one track of numbers each, all of one length.")

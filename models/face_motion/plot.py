@@ -34,7 +34,8 @@ def envelope(waveform: Tensor, columns: int) -> np.ndarray:
 
 
 def plot_motion(motion: FaceMotion, waveform: Tensor | None = None, sample_rate: int = 0) -> Tensor:
-    """[720,1280,3] picture of a motion's curves; with a waveform [C,T] its outline lies behind the mouth at its own times.
+    """[720,1280,3] picture of a motion's curves; with a waveform [C,T] its outline lies behind the mouth at
+    its own times.
 
     Raises ValueError if the motion has no frames.
     """
@@ -53,7 +54,9 @@ def plot_motion(motion: FaceMotion, waveform: Tensor | None = None, sample_rate:
         top = MARGIN_TOP + index * (height + GAP)
         box = (MARGIN_LEFT, top, SIZE[0] - MARGIN_RIGHT, top + height)
         values = {track: values_of(motion, track) for track in tracks}
-        draw_panel(draw, box, f"{name} ({unit})", values, motion.seconds, small, waveform if index == 0 else None)
+        draw_panel(
+            draw, box, f"{name} ({unit})", values, motion.seconds, small, waveform if index == 0 else None
+        )
     draw.text(((MARGIN_LEFT + SIZE[0] - MARGIN_RIGHT) // 2 - 30, SIZE[1] - 20), "seconds", INK, small)
     return torch.from_numpy(np.asarray(picture, np.float32) / 255)
 
@@ -66,7 +69,8 @@ def values_of(motion: FaceMotion, track: str) -> np.ndarray:
 
 
 def draw_panel(
-    draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], title: str, values: dict[str, np.ndarray], seconds: float,
+    draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], title: str, values: dict[str, np.ndarray],
+    seconds: float,
     font: ImageFont.ImageFont, waveform: Tensor | None,
 ) -> None:  # fmt: skip
     """One set of axes with its curves and legend."""

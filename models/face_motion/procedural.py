@@ -28,14 +28,18 @@ def beats(level: np.ndarray) -> np.ndarray:
     return gaussian_filter1d(level, 0.12 * CLOCK) - gaussian_filter1d(level, 0.5 * CLOCK)
 
 
-def head_and_brows(level: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def head_and_brows(
+    level: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """From loudness [T] 0..1: pose [T,3] (pitch, yaw, roll; degrees), shift [T,2] (keypoint units), brow [T]."""
     count = len(level)
     beat = beats(level)
     yaw = 2.6 * noise(count, 0.22, random) + 0.5 * noise(count, 0.7, random)
     pitch = 1.3 * noise(count, 0.25, random) + 4.0 * beat
     roll = 0.9 * noise(count, 0.18, random) + 0.02 * yaw
-    shift = np.stack([0.008 * noise(count, 0.2, random), 0.005 * noise(count, 0.25, random) + 0.008 * beat], 1)
+    shift = np.stack(
+        [0.008 * noise(count, 0.2, random), 0.005 * noise(count, 0.25, random) + 0.008 * beat], 1
+    )
     brow = 1.5 * np.clip(beat, 0, None) + 0.1 * noise(count, 0.3, random)
     ramp = np.clip(np.arange(count) / (RAMP_SECONDS * CLOCK), 0, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)

@@ -12,9 +12,11 @@ from .rotation import pose_degrees, rotation_matrix, slerp
 
 RULES = ("relative", "absolute", "published", "still")
 DEFAULT_POLICY: Mapping[str, str] = {group: "absolute" if group == "lips" else "relative" for group in GROUPS}
-# Keypoints and axes that LivePortrait's absolute mode takes from the driver; the others shape the face and stay the portrait's.
+# Keypoints and axes that LivePortrait's absolute mode takes from the driver; the others shape the face and
+# stay the portrait's.
 PUBLISHED_ENTRIES: tuple[tuple[int, str], ...] = (
-    *((keypoint, "xyz") for keypoint in (1, 2, 6, *range(11, 21))), (3, "y"), (4, "y"), (5, "z"), (8, "z"), (9, "yz"),
+    *((keypoint, "xyz") for keypoint in (1, 2, 6, *range(11, 21))), (3, "y"), (4, "y"), (5, "z"), (8, "z"),
+    (9, "yz"),
 )  # fmt: skip
 
 
@@ -24,8 +26,8 @@ class ResolvedMotion:
 
     For renderers with implicit keypoints (absolute for this portrait): expression [N,21,3], rotation [N,3,3],
     translation [N,3], scale [N]. For renderers that bend the photo (change from the photo): controls [N,12],
-    pose_delta [N,3] degrees, translation_delta [N,3], scale_ratio [N]. `opening` is the whole motion's first frame, which
-    slices keep.
+    pose_delta [N,3] degrees, translation_delta [N,3], scale_ratio [N]. `opening` is the whole motion's first
+    frame, which slices keep.
     """
 
     expression: Tensor
@@ -45,7 +47,9 @@ class ResolvedMotion:
     def to(self, device: torch.device) -> "ResolvedMotion":
         """The same motion on another device."""
         fields = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return ResolvedMotion(**fields, fps=self.fps, opening=None if self.opening is None else self.opening.to(device))
+        return ResolvedMotion(
+            **fields, fps=self.fps, opening=None if self.opening is None else self.opening.to(device)
+        )
 
     def slice(self, start: int, stop: int) -> "ResolvedMotion":
         """Frames start to stop - 1."""
@@ -54,24 +58,30 @@ class ResolvedMotion:
         return ResolvedMotion(**fields, fps=self.fps, opening=opening)
 
 
-def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] | None = None) -> ResolvedMotion:
+def resolve(
+    motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] | None = None
+) -> ResolvedMotion:
     """Apply `motion` to a portrait whose own motion is `portrait`.
 
     Groups that the motion gives as changes are added to the portrait. Groups that it gives as absolute values follow
     `policy`: "relative" carries over the change from the motion's reference (its median frame when it has none),
     "absolute" takes the value as it is, "published" takes it where LivePortrait's absolute mode does. "still" keeps the
-    portrait's own, whatever the motion gives. By default lips are absolute and everything else is relative. Of a group that
-    is absolute in part, the rest is a change from the portrait.
-    Raises ValueError for unknown groups or rules.
+    portrait's own, whatever the motion gives. By default lips are absolute and everything else is relative.
+    Of a group that is absolute in part, the rest is a change from the portrait. Raises ValueError for unknown
+    groups or rules.
     """
     chosen = {**DEFAULT_POLICY, **(policy or {})}
     for group, rule in chosen.items():
         if group not in GROUPS or rule not in RULES:
-            raise ValueError(f"face motion: policy {group!r}: {rule!r}; groups are {', '.join(GROUPS)}, each {', '.join(RULES)}.")
+            raise ValueError(
+                f"face motion: policy {group!r}: {rule!r}; groups are {', '.join(GROUPS)}, each {', '.join(RULES)}."
+            )
     reference = motion.reference or motion.median_frame()
     expression, controls = _expression(motion, portrait, reference, chosen)
     rotation = _rotation(motion, portrait, reference, chosen["pose"])
-    translation = _shift(motion.translation, portrait.translation, reference.translation, motion, chosen, "translation")
+    translation = _shift(
+        motion.translation, portrait.translation, reference.translation, motion, chosen, "translation"
+    )
     scale = _scale(motion, portrait, reference, chosen["scale"])
     own_rotation = rotation_matrix(portrait.pose)
     return ResolvedMotion(
@@ -84,7 +94,9 @@ def resolve(motion: FaceMotion, portrait: FaceFrame, policy: Mapping[str, str] |
     )  # fmt: skip
 
 
-def _shift(value: Tensor, own: Tensor, reference: Tensor, motion: FaceMotion, policy: Mapping[str, str], group: str) -> Tensor:
+def _shift(
+    value: Tensor, own: Tensor, reference: Tensor, motion: FaceMotion, policy: Mapping[str, str], group: str
+) -> Tensor:
     if policy[group] == "still":
         return own.expand_as(value).clone()
     if group not in motion.absolute:
@@ -110,18 +122,32 @@ def _published(expression: Tensor, change: Tensor, portrait: FaceFrame) -> Tenso
     return torch.where(taken, expression, portrait.expression + change)
 
 
-def _expression(motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: Mapping[str, str]) -> tuple[Tensor, Tensor]:
+def _expression(
+    motion: FaceMotion, portrait: FaceFrame, reference: FaceFrame, policy: Mapping[str, str]
+) -> tuple[Tensor, Tensor]:
     expression, controls = torch.empty_like(motion.expression), torch.empty_like(motion.controls)
     for group, keypoints in KEYPOINTS.items():
         rows = list(keypoints)
         expression[:, rows] = _shift(
-            motion.expression[:, rows], portrait.expression[rows], reference.expression[rows], motion, policy, group
+            motion.expression[:, rows],
+            portrait.expression[rows],
+            reference.expression[rows],
+            motion,
+            policy,
+            group,
         )
         columns = list(CONTROL_GROUPS[group])
         if policy[group] == "published" and group in motion.absolute:
             change = (1 - motion.share(group)) * (motion.expression - reference.expression)
             expression[:, rows] = _published(expression, change, portrait)[:, rows]
-        value = _shift(motion.controls[:, columns], portrait.controls[columns], reference.controls[columns], motion, policy, group)
+        value = _shift(
+            motion.controls[:, columns],
+            portrait.controls[columns],
+            reference.controls[columns],
+            motion,
+            policy,
+            group,
+        )
         controls[:, columns] = value - portrait.controls[columns]
     return expression, controls
 

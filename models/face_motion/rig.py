@@ -1,19 +1,21 @@
 """The linear rig between named controls and LivePortrait's implicit-keypoint expression, in both directions.
 
 Directions of jaw, pucker, stretch, smile, brow, lids and gaze are the ones that LivePortrait publishes for its sliders
-(src/gradio_pipeline.py, MIT). `mouthClose`, `mouthRollLower` and `teethShow` are ours, since it has no slider for them: they
-move the lip keypoints that its jaw and smile sliders move, in ways that no sum of published directions gives.
+(src/gradio_pipeline.py, MIT). `mouthClose`, `mouthRollLower` and `teethShow` are ours, since it has no slider
+for them: they move the lip keypoints that its jaw and smile sliders move, in ways that no sum of published
+directions gives.
 
-The brow slider bends at zero, so browInnerUp has two rows: one for raising and one for the furrow. All 13 rows are linearly
-independent, so the least-squares inverse recovers every control exactly from an expression that the rig made, the brow's sign
-included. The inverse is linear as well: whatever sums, scales or averages expressions in time does the same to the controls
-that it finds, which is why operations can keep both views equal. Of an expression from elsewhere the rig shows only a part;
-there mouthClose, teethShow, gazeY and the blinks are the least certain, because they share keypoints: noise of 0.002 in the
-keypoints is 0.28 to 0.40 of these controls, and 0.09 of jawOpen.
+The brow slider bends at zero, so browInnerUp has two rows: one for raising and one for the furrow. All 13
+rows are linearly independent, so the least-squares inverse recovers every control exactly from an expression
+that the rig made, the brow's sign included. The inverse is linear as well: whatever sums, scales or averages
+expressions in time does the same to the controls that it finds, which is why operations can keep both views
+equal. Of an expression from elsewhere the rig shows only a part;
+there mouthClose, teethShow, gazeY and the blinks are the least certain, because they share keypoints: noise
+of 0.002 in the keypoints is 0.28 to 0.40 of these controls, and 0.09 of jawOpen.
 
 Eyes: keypoints 11 and 13 belong to one eye, 15 and 16 to the other. LivePortrait's wink slider moves 11 and 13, and the
-report of a user calls that "the left eye" (its issue 398), which we take as the left of the picture: the subject's right eye,
-hence eyeBlinkRight. Only a picture made with the published weights can prove it.
+report of a user calls that "the left eye" (its issue 398), which we take as the left of the picture: the
+subject's right eye, hence eyeBlinkRight. Only a picture made with the published weights can prove it.
 """
 
 import torch
@@ -85,4 +87,8 @@ def expression_to_controls(expression: Tensor) -> Tensor:
 
 def tied(expression: Tensor, controls: Tensor) -> Tensor:
     """`expression` [N,21,3] with the part that the rig sees replaced, so that its inverse gives `controls` [N,12]."""
-    return expression + controls_to_expression(controls) - controls_to_expression(expression_to_controls(expression))
+    return (
+        expression
+        + controls_to_expression(controls)
+        - controls_to_expression(expression_to_controls(expression))
+    )

@@ -32,7 +32,8 @@ def sample_motion(motion: FaceMotion, positions: Tensor) -> FaceMotion:
         return torch.lerp(track[low], track[high], part.reshape(-1, *[1] * (track.ndim - 1)))
 
     return replace(
-        pinned(motion), expression=lerp(motion.expression), pose=slerp(motion.pose[low], motion.pose[high], part),
+        pinned(motion), expression=lerp(motion.expression),
+            pose=slerp(motion.pose[low], motion.pose[high], part),
         translation=lerp(motion.translation), scale=lerp(motion.scale), controls=lerp(motion.controls),
         valid=motion.valid[low] & motion.valid[high],
     )  # fmt: skip

@@ -19,14 +19,16 @@ MARK = "talking_portrait_block"  # on a replaced forward: the number of its bloc
 
 @dataclass(frozen=True)
 class AudioContext:
-    """What a forward pass carries: numbers [B,F,W] of the tokens in every frame's window, 0 at the end of short windows (or
-    [B,L], heard by every place of every frame), their keys and values, and the scale of audio.
+    """What a forward pass carries: numbers [B,F,W] of the tokens in every frame's window, 0 at the end of
+    short windows (or [B,L], heard by every place of every frame), their keys and values, and the scale of
+    audio.
 
-    masked: places without a token are not attended to (as the weights were trained). face: image tokens [B,257,C] of a face
-    crop and their scale, or None. identity: likewise of the trained identity branch (section 3.3), seen by every place of every
-    frame. region: mask [H,W] of the picture, 0..1; places outside of it do not hear, so that one of several people speaks.
-    leading: pictures of the video's size that stand before its frames (a reference of Wan Fun). model: the diffusion model of
-    this very pass; each GPU has its own.
+    masked: places without a token are not attended to (as the weights were trained). face: image tokens
+    [B,257,C] of a face crop and their scale, or None. identity: likewise of the trained identity branch
+    (section 3.3), seen by every place of every frame. region: mask [H,W] of the picture, 0..1; places outside
+    of it do not hear, so that one of several people speaks.
+    leading: pictures of the video's size that stand before its frames (a reference of Wan Fun). model: the
+    diffusion model of this very pass; each GPU has its own.
     """
 
     numbers: Tensor | None
@@ -71,11 +73,13 @@ class IdentityContext:
         return tuple(value.to(dtype).expand(batch, -1, -1) for value in self.keys(block))
 
 
-def add_audio(total: Tensor, query: Tensor, audio: AudioContext, block: int, heads: int, options: dict) -> None:
+def add_audio(
+    total: Tensor, query: Tensor, audio: AudioContext, block: int, heads: int, options: dict
+) -> None:
     """total [B,P,C] += scale * what each place of query [B,P,C] hears in the window of its own frame.
 
-    In place, and frames of one length in a row are attended to together, so nothing is copied and nothing is as large as what
-    one attention returns. No mask: ComfyUI's CPU attention adds boolean masks as numbers.
+    In place, and frames of one length in a row are attended to together, so nothing is copied and nothing is
+    as large as what one attention returns. No mask: ComfyUI's CPU attention adds boolean masks as numbers.
     """
     grid = options.get("grid_sizes")
     here = video_places(grid, query.shape[1], audio.leading)
@@ -94,7 +98,8 @@ def add_audio(total: Tensor, query: Tensor, audio: AudioContext, block: int, hea
         for start, stop, length in runs(lengths):
             rows = slice(first + start, first + stop)
             heard = optimized_attention(
-                asked[film, start:stop], keys[rows, :length].contiguous(), values[rows, :length].contiguous(), heads=heads,
+                asked[film, start:stop], keys[rows, :length].contiguous(), values[rows, :length].contiguous(),
+                heads=heads,
                 transformer_options=options,
             )  # fmt: skip
             if share is not None:
@@ -119,7 +124,8 @@ def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -
     """
     if grid is None or places < prod(grid) + leading * prod(grid[1:]):
         raise ValueError(
-            "Apply FantasyTalking: this kind of Wan model arranges its frames in its own way, so audio cannot be put in their "
+            "Apply FantasyTalking: this kind of Wan model arranges its frames in its own way, so audio "
+            "cannot be put in their "
             "places. Load Wan2.1-I2V-14B."
         )
     first = leading * prod(grid[1:])
@@ -127,12 +133,16 @@ def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -
 
 
 def with_audio(attention: nn.Module, block: int):
-    """A replacement for the forward of one WanI2VCrossAttention; its own layers are still called, so LoRA and offloading work.
+    """A replacement for the forward of one WanI2VCrossAttention; its own layers are still called, so LoRA and
+    offloading work.
 
-    A clone for another GPU takes this replacement along, so the layers are those of the model that runs, where it is known.
+    A clone for another GPU takes this replacement along, so the layers are those of the model that runs,
+    where it is known.
     """
 
-    def forward(x: Tensor, context: Tensor, context_img_len: int, transformer_options: dict | None = None) -> Tensor:
+    def forward(
+        x: Tensor, context: Tensor, context_img_len: int, transformer_options: dict | None = None
+    ) -> Tensor:
         options = transformer_options or {}
         audio: AudioContext | None = options.get(OPTION)
         own = attention if audio is None or audio.model is None else audio.model.blocks[block].cross_attn
@@ -148,7 +158,9 @@ def with_audio(attention: nn.Module, block: int):
             face, strength = audio.face
             total.add_(attended(own.norm_k_img(own.k_img(face)), own.v_img(face)), alpha=strength)
         if audio is not None and audio.identity is not None:
-            total.add_(attended(*audio.identity.keys_and_values(block, len(q), q.dtype)), alpha=audio.identity.scale)
+            total.add_(
+                attended(*audio.identity.keys_and_values(block, len(q), q.dtype)), alpha=audio.identity.scale
+            )
         if audio is not None and audio.numbers is not None and audio.scale != 0:
             add_audio(total, q, audio, block, own.num_heads, options)
         return own.o(total)

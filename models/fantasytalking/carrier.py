@@ -26,11 +26,25 @@ class Identity:
 
 
 class AudioCarrier:
-    """Takes audio and face out of a call of the diffusion model and hands them to the blocks by a copy of the transformer's
-    options. While a sampler runs, the conditioning holds numbers of tokens, whose keys and values were computed before."""
+    """Takes audio and face out of a call of the diffusion model and hands them to the blocks by a copy of the
+    transformer's options. While a sampler runs, the conditioning holds numbers of tokens, whose keys and
+    values were computed before."""
 
-    def __init__(self, adapter: Any, scale: float, masked: bool, region: Tensor | None = None, identity: Identity | None = None):
-        self.adapter, self.scale, self.masked, self.region, self.identity = adapter, scale, masked, region, identity
+    def __init__(
+        self,
+        adapter: Any,
+        scale: float,
+        masked: bool,
+        region: Tensor | None = None,
+        identity: Identity | None = None,
+    ):
+        self.adapter, self.scale, self.masked, self.region, self.identity = (
+            adapter,
+            scale,
+            masked,
+            region,
+            identity,
+        )
         self.keys: KeptKeys | None = None
         self.identity_keys: KeptKeys | None = None
 
@@ -54,15 +68,20 @@ class AudioCarrier:
         if self.identity is not None:
             kept.append(kept_keys(self.identity.branch, self.identity.tokens.flatten(0, 1), dtype))
             self.identity_keys = kept[-1].model
-        conds = {name: [prepared(cond, numbers.get(id(cond)), kept) for cond in group] for name, group in conds.items()}
+        conds = {
+            name: [prepared(cond, numbers.get(id(cond)), kept) for cond in group]
+            for name, group in conds.items()
+        }
         return executor(model, noise_shape, conds, *arguments, **named)
 
     def check_heard(self, conds: dict[str, list[dict]], heard: list[dict]) -> None:
-        """ValueError if the patched model was given nothing to hear: the film would be made, and nobody would speak in it."""
+        """ValueError if the patched model was given nothing to hear: the film would be made, and nobody would
+        speak in it."""
         seen = self.identity is not None or any(FACE in cond["model_conds"] for cond in every(conds))
         if self.scale != 0 and not heard and not seen:
             raise ValueError(
-                f"{NODE}: no conditioning of the sampler carries audio, so nobody would speak. Put FantasyTalking Audio between "
+                f"{NODE}: no conditioning of the sampler carries audio, so nobody would speak. Put "
+                f"FantasyTalking Audio between "
                 "the positive prompt and the sampler, or set audio_scale to 0 to sample without audio."
             )
 
@@ -78,7 +97,8 @@ class AudioCarrier:
             face=None if face is None else (model.img_emb(face), float(strength.flatten()[0])),
             identity=self.identity_context(arguments[0]),
             region=self.region,
-            leading=int(getattr(model, "ref_conv", None) is not None and named.get("reference_latent") is not None),
+            leading=int(getattr(model, "ref_conv",
+            None) is not None and named.get("reference_latent") is not None),
             model=model,
         )  # fmt: skip
         position = next((i for i, value in enumerate(arguments) if isinstance(value, dict)), None)
@@ -125,11 +145,13 @@ def made_now(adapter: Any, tokens: Tensor, video: Tensor) -> KeptKeys:
 
 
 def check_still_patched(model: nn.Module) -> None:
-    """ValueError if another node has put its own cross-attention over this pack's: the video would silently hear nothing."""
+    """ValueError if another node has put its own cross-attention over this pack's: the video would silently
+    hear nothing."""
     for number, block in enumerate(model.blocks):
         if getattr(block.cross_attn.forward, MARK, None) != number:
             raise ValueError(
-                f"{NODE}: a node after it has replaced the cross-attention of block {number}, so the video would not hear the "
+                f"{NODE}: a node after it has replaced the cross-attention of block {number}, so the video "
+                f"would not hear the "
                 f"audio: {name_of(block.cross_attn.forward)}. Take that node out."
             )
 
@@ -137,4 +159,6 @@ def check_still_patched(model: nn.Module) -> None:
 def name_of(function: Any) -> str:
     """A function by its file and name, so that an artist can tell which pack it comes from."""
     function = getattr(function, "__func__", getattr(function, "func", function))
-    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__name__)}"
+    return (
+        f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', type(function).__name__)}"
+    )

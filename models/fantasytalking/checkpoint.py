@@ -36,12 +36,19 @@ def fantasytalking_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def check_complete(state: Mapping[str, Tensor], left_over: list[str]) -> None:
     """ValueError unless all keys and values of all blocks, and the projection, are there, and nothing else."""
-    pairs = {part: {int(key.split(".")[1]) for key in state if key.endswith(f".{part}_proj.weight")} for part in "kv"}
+    pairs = {
+        part: {int(key.split(".")[1]) for key in state if key.endswith(f".{part}_proj.weight")}
+        for part in "kv"
+    }
     missing = [key for key in PROJECTION if key not in state]
     count = max(len(pairs["k"]), len(pairs["v"]), 1)
-    missing += [f"blocks.{i}.{part}_proj.weight" for part in "kv" for i in range(count) if i not in pairs[part]]
+    missing += [
+        f"blocks.{i}.{part}_proj.weight" for part in "kv" for i in range(count) if i not in pairs[part]
+    ]
     if missing or left_over:
         raise ValueError(
-            f"it is not FantasyTalking's file: {len(pairs['k']) + len(pairs['v'])} attention tensors were found (80 in the "
-            f"published one), missing are {', '.join(missing[:3]) or 'none'}, left over are {', '.join(left_over[:3]) or 'none'}"
+            f"it is not FantasyTalking's file: {len(pairs['k']) + len(pairs['v'])} attention tensors were "
+            f"found (80 in the "
+            f"published one), missing are {', '.join(missing[:3]) or 'none'}, left over are "
+            f"{', '.join(left_over[:3]) or 'none'}"
         )

@@ -1,4 +1,5 @@
-"""Guidance of prompt and audio apart (FantasyTalking, section 3.2), over all steps or a share of them, and its sigmas."""
+"""Guidance of prompt and audio apart (FantasyTalking, section 3.2), over all steps or a share of them, and
+its sigmas."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class Share:
         first, last = ceil(self.start * steps - ROUNDING), ceil(self.end * steps - ROUNDING) - 1
         if last < first:
             raise ValueError(
-                f"{NODE}: between start_percent {self.start:g} and end_percent {self.end:g} lies none of the {steps} steps. Move "
+                f"{NODE}: between start_percent {self.start:g} and end_percent {self.end:g} lies none of the "
+                f"{steps} steps. Move "
                 "them apart."
             )
         return (step - first) / max(last - first, 1) if first <= step <= last else None
@@ -57,17 +59,24 @@ def step_of(options: Mapping[str, Any], sigma: Tensor) -> tuple[int, int]:
 
 
 def with_audio_guidance(model: Any, scale: Scale, share: Share = Share()) -> Any:
-    """A clone of a MODEL that is guided by audio in a share of the steps; in the others it hears nothing and saves that pass.
+    """A clone of a MODEL that is guided by audio in a share of the steps; in the others it hears nothing and
+    saves that pass.
 
     ValueError if audio could do nothing: the model does not hear, or the share holds no step.
     """
     carriers = model.get_wrappers(WrappersMP.DIFFUSION_MODEL, KEY)
     if not carriers:
-        raise ValueError("model does not come from Apply FantasyTalking, so it hears nothing. Connect it after that node.")
-    if any(getattr(function, MARK, False) for function in model.model_options.get("sampler_pre_cfg_function", ())):
+        raise ValueError(
+            "model does not come from Apply FantasyTalking, so it hears nothing. Connect it after that node."
+        )
+    if any(
+        getattr(function, MARK, False) for function in model.model_options.get("sampler_pre_cfg_function", ())
+    ):
         raise ValueError("another such node guides this model by audio already. Take one of them out.")
     if share.start >= share.end:
-        raise ValueError(f"start_percent is {share.start:g} and end_percent {share.end:g}; the start must come before the end.")
+        raise ValueError(
+            f"start_percent is {share.start:g} and end_percent {share.end:g}; the start must come before the end."
+        )
     clone = model.clone()
     clone.set_model_sampler_pre_cfg_function(audio_guidance(scale, share))
     if share != Share():
@@ -87,9 +96,11 @@ def silent_outside(share: Share) -> Callable[..., Any]:
 
 
 def audio_guidance(audio_scale: Scale, share: Share = Share()) -> Callable[[dict[str, Any]], list]:
-    """A pre-CFG function for core's samplers: v = v_neg + p (v_pos - v_neg) + a (v_pos+audio - v_pos), p being their cfg.
+    """A pre-CFG function for core's samplers: v = v_neg + p (v_pos - v_neg) + a (v_pos+audio - v_pos), p
+    being their cfg.
 
-    The positive condition carries audio; its pass without audio is made here. ValueError if it carries none, or if the negative
+    The positive condition carries audio; its pass without audio is made here. ValueError if it carries none,
+    or if the negative
     one carries some: the published guidance has none there (its plain guidance, without this function, has it in both).
     """
 
@@ -103,7 +114,8 @@ def audio_guidance(audio_scale: Scale, share: Share = Share()) -> Callable[[dict
         scale = audio_scale if isinstance(audio_scale, (int, float)) else audio_scale(progress)
         where = (arguments["input"], arguments["timestep"], options)
         (unheard,) = comfy.samplers.calc_cond_batch(arguments["model"], [without_audio(conds[0])], *where)
-        if prompt_scale == 0:  # the positive result counts for nothing, so audio goes where core takes the negative one
+        # the positive result counts for nothing, so audio goes where core takes the negative one
+        if prompt_scale == 0:
             return [outputs[0], outputs[1] + scale * (outputs[0] - unheard), *outputs[2:]]
         return [unheard + scale / prompt_scale * (outputs[0] - unheard), *outputs[1:]]
 
@@ -115,12 +127,15 @@ def check_audio(conds: list[list[dict] | None]) -> None:
     """ValueError unless the positive conditions carry audio, and no others."""
     if any(carries_audio(other) for other in conds[1:]):
         raise ValueError(
-            f"{NODE}: the negative conditioning carries audio, so the lips would be guided away from it. Connect the negative "
-            "prompt without FantasyTalking Audio, or take this node out to guide by the prompt alone with audio in both."
+            f"{NODE}: the negative conditioning carries audio, so the lips would be guided away from it. "
+            f"Connect the negative "
+            "prompt without FantasyTalking Audio, or take this node out to guide by the prompt alone with "
+            "audio in both."
         )
     if not carries_audio(conds[0]):
         raise ValueError(
-            f"{NODE}: the positive conditioning carries no audio, so audio_cfg would do nothing. Put FantasyTalking Audio between "
+            f"{NODE}: the positive conditioning carries no audio, so audio_cfg would do nothing. Put "
+            f"FantasyTalking Audio between "
             "the positive prompt and the sampler, or take this node out."
         )
 

@@ -1,7 +1,8 @@
-"""The identity branch (FantasyTalking, section 3.3): a face's identity vector, seen by every block beside text, picture and sound.
+"""The identity branch (FantasyTalking, section 3.3): a face's identity vector, seen by every block beside
+text, picture and sound.
 
-The paper names the parts (ArcFace, a Q-Former, a cross-attention in every block, scale 0.5) but no sizes, and published no weights;
-sizes here are read from the file, and the defaults are this pack's own.
+The paper names the parts (ArcFace, a Q-Former, a cross-attention in every block, scale 0.5) but no sizes, and
+published no weights; sizes here are read from the file, and the defaults are this pack's own.
 """
 
 import re
@@ -27,7 +28,9 @@ class PerceiverLayer(nn.Module):
         super().__init__()
         built = {"device": device, "dtype": dtype}
         self.heads = heads
-        self.norm_tokens, self.norm_queries, self.norm_forward = (operations.LayerNorm(width, **built) for _ in range(3))
+        self.norm_tokens, self.norm_queries, self.norm_forward = (
+            operations.LayerNorm(width, **built) for _ in range(3)
+        )
         self.to_q = operations.Linear(width, width, bias=False, **built)
         self.to_kv = operations.Linear(width, 2 * width, bias=False, **built)
         self.to_out = operations.Linear(width, width, bias=False, **built)
@@ -55,8 +58,12 @@ class IdentityProjection(nn.Module):
         super().__init__()
         built = {"device": device, "dtype": dtype, "operations": operations}
         self.proj = operations.Linear(vector, SEEDS * width, device=device, dtype=dtype)
-        self.queries = nn.Parameter(torch.empty(1, queries, width, device=device, dtype=dtype), requires_grad=False)
-        self.layers = nn.ModuleList(PerceiverLayer(width, max(1, width // HEAD_DIM), **built) for _ in range(layers))
+        self.queries = nn.Parameter(
+            torch.empty(1, queries, width, device=device, dtype=dtype), requires_grad=False
+        )
+        self.layers = nn.ModuleList(
+            PerceiverLayer(width, max(1, width // HEAD_DIM), **built) for _ in range(layers)
+        )
         self.norm = operations.LayerNorm(width, device=device, dtype=dtype)
 
     def forward(self, vector: Tensor) -> Tensor:
@@ -70,7 +77,8 @@ class IdentityProjection(nn.Module):
 class IdentityBranch(nn.Module):
     """The projection, and keys and values of identity tokens for every block; those are zero before training."""
 
-    def __init__(self, blocks: int, outputs: int, width: int = WIDTH, vector: int = VECTOR, queries: int = QUERIES,
+    def __init__(self, blocks: int, outputs: int, width: int = WIDTH, vector: int = VECTOR,
+        queries: int = QUERIES,
                  layers: int = LAYERS, device=None, dtype=None, operations=nn):  # fmt: skip
         super().__init__()
         built = {"device": device, "dtype": dtype, "operations": operations}
@@ -87,7 +95,9 @@ def identity_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
         elif key.startswith(PROJECTION):
             state[key] = value
     if "identity_proj.proj.weight" not in state or "blocks.0.k_proj.weight" not in state:
-        raise ValueError("it holds no identity_proj... and identity_processor..., so it has no identity branch")
+        raise ValueError(
+            "it holds no identity_proj... and identity_processor..., so it has no identity branch"
+        )
     return state
 
 
@@ -96,12 +106,18 @@ def published_names(branch: IdentityBranch) -> dict[str, Tensor]:
     names = {}
     for key, value in branch.state_dict().items():
         parts = key.split(".")
-        own = key if parts[0] == "identity_proj" else f"identity_processor.blocks.{parts[1]}.cross_attn.processor.{parts[2]}.weight"
+        own = (
+            key
+            if parts[0] == "identity_proj"
+            else f"identity_processor.blocks.{parts[1]}.cross_attn.processor.{parts[2]}.weight"
+        )
         names[own] = value
     return names
 
 
-def build_identity(state: Mapping[str, Tensor], metadata, device=None, dtype=None, operations=nn) -> IdentityBranch:
+def build_identity(
+    state: Mapping[str, Tensor], metadata, device=None, dtype=None, operations=nn
+) -> IdentityBranch:
     """For the loader: every size from the weights."""
     return IdentityBranch(
         blocks=sum(key.endswith(".k_proj.weight") for key in state),

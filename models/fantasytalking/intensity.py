@@ -1,7 +1,7 @@
 """The motion-intensity network (FantasyTalking, section 3.4).
 
-The paper says MLP layers, one residual layer, average pooling, added with the time steps; sizes and constants are this pack's own,
-and no weights were published.
+The paper says MLP layers, one residual layer, average pooling, added with the time steps; sizes and constants
+are this pack's own, and no weights were published.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ PREFIX = "motion_intensity."
 
 
 class MotionIntensity(nn.Module):
-    """Coefficients [B,2] of face and body, 0..1 -> what is added to Wan's time embedding [B,C]; exactly 0 at 0.5 and 0.5."""
+    """Coefficients [B,2] of face and body, 0..1 -> what is added to Wan's time embedding [B,C]; exactly 0 at
+    0.5 and 0.5."""
 
     def __init__(self, outputs: int, width: int = 512, device=None, dtype=None, operations=nn):
         super().__init__()
@@ -46,7 +47,9 @@ def intensity_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
     return state
 
 
-def build_intensity(state: Mapping[str, Tensor], metadata, device=None, dtype=None, operations=nn) -> MotionIntensity:
+def build_intensity(
+    state: Mapping[str, Tensor], metadata, device=None, dtype=None, operations=nn
+) -> MotionIntensity:
     """For the loader: sizes from the weights."""
     outputs, width = state["project.weight"].shape
     return MotionIntensity(outputs, width, device, dtype, operations)

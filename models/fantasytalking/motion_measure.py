@@ -1,10 +1,13 @@
-"""How strongly a face and a body move in a video (FantasyTalking, section 3.4), and what of that counts as calm and as lively.
+"""How strongly a face and a body move in a video (FantasyTalking, section 3.4), and what of that counts as
+calm and as lively.
 
-The paper takes the variance of landmarks and joints, normalised to 0..1 by ends that it does not give. The ends here are this
-pack's. 0.5 % is what the face detector's own tremble makes of stills (0.2 to 0.7 %), so less cannot be told from nothing. 0.5 is
-natural speech, of which the films of the built-in engine have 1.9 to 2.6 % (training/fantasytalking/measure_intensity_reference.py). The ends of
-the body are chosen likewise, without films of bodies to measure: 5 % of a shoulder's width is natural sway, half of it is arms
-that wave. Numbers of different videos can be compared; as a place between other people's videos they say nothing.
+The paper takes the variance of landmarks and joints, normalised to 0..1 by ends that it does not give. The
+ends here are this pack's. 0.5 % is what the face detector's own tremble makes of stills (0.2 to 0.7 %), so
+less cannot be told from nothing. 0.5 is natural speech, of which the films of the built-in engine have 1.9 to
+2.6 % (training/fantasytalking/measure_intensity_reference.py). The ends of
+the body are chosen likewise, without films of bodies to measure: 5 % of a shoulder's width is natural sway,
+half of it is arms that wave. Numbers of different videos can be compared; as a place between other people's
+videos they say nothing.
 """
 
 from collections.abc import Sequence
@@ -44,15 +47,19 @@ FACE, BODY = Reference(0.005**2, 0.08**2), Reference(0.005**2, 0.5**2)
 def face_intensity(frames: Sequence[np.ndarray | None]) -> float:
     """Landmarks [478,2] of every frame, None without a face -> mean over points of their variance over time.
 
-    Frames are aligned by the points that expression does not move, and measured in distances between the eyes, so neither the
-    face's place, roll nor size counts; turning and nodding do a little (about 1 % of that distance in natural speech).
-    ValueError with fewer than two faces.
+    Frames are aligned by the points that expression does not move, and measured in distances between the
+    eyes, so neither the face's place, roll nor size counts; turning and nodding do a little (about 1 % of
+    that distance in natural speech). ValueError with fewer than two faces.
     """
     found = [np.asarray(points[:, :2], np.float64) for points in frames if points is not None]
     if len(found) < 2:
-        raise ValueError(f"a face is needed in at least 2 frames; it was found in {len(found)} of {len(frames)} frames.")
+        raise ValueError(
+            f"a face is needed in at least 2 frames; it was found in {len(found)} of {len(frames)} frames."
+        )
     if (least := min(map(eye_distance, found))) < LEAST_PIXELS:
-        raise ValueError(f"the eyes in face_landmarks lie {least:.2f} pixels apart, so nothing can be measured by them.")
+        raise ValueError(
+            f"the eyes in face_landmarks lie {least:.2f} pixels apart, so nothing can be measured by them."
+        )
     target = found[len(found) // 2]
     aligned = np.stack([similarity(points, target) for points in found])
     return float((aligned / eye_distance(target)).var(0).sum(-1).mean())
@@ -74,20 +81,27 @@ def similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def body_intensity(frames: Sequence[np.ndarray | None]) -> float:
-    """Joints [18,3] (x, y, confidence) of one person in every frame -> mean over seen joints of their variance over time.
+    """Joints [18,3] (x, y, confidence) of one person in every frame -> mean over seen joints of their
+    variance over time.
 
-    Measured in shoulder widths of the middle frame, without alignment; a joint counts if it is seen in all frames. ValueError
-    with fewer than two bodies or no shoulders.
+    Measured in shoulder widths of the middle frame, without alignment; a joint counts if it is seen in all
+    frames. ValueError with fewer than two bodies or no shoulders.
     """
     found = [np.asarray(joints, np.float64) for joints in frames if joints is not None]
     if len(found) < 2:
-        raise ValueError(f"a body is needed in at least 2 frames; it was found in {len(found)} of {len(frames)} frames.")
+        raise ValueError(
+            f"a body is needed in at least 2 frames; it was found in {len(found)} of {len(frames)} frames."
+        )
     seen, middle = seen_joints(frames), found[len(found) // 2]
     if not seen[list(SHOULDERS)].all():
-        raise ValueError("both shoulders must be seen in all frames of keypoints, since motion is measured in their distance.")
+        raise ValueError(
+            "both shoulders must be seen in all frames of keypoints, since motion is measured in their distance."
+        )
     shoulders = np.linalg.norm(middle[SHOULDERS[0], :2] - middle[SHOULDERS[1], :2])
     if shoulders < LEAST_PIXELS:
-        raise ValueError(f"the shoulders in keypoints lie {shoulders:.2f} pixels apart, so nothing can be measured by them.")
+        raise ValueError(
+            f"the shoulders in keypoints lie {shoulders:.2f} pixels apart, so nothing can be measured by them."
+        )
     return float((np.stack(found)[:, seen, :2] / shoulders).var(0).sum(-1).mean())
 
 

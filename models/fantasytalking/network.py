@@ -1,4 +1,5 @@
-"""FantasyTalking's own weights: the audio projection, and keys and values of audio for every block of Wan2.1 (section 3.2)."""
+"""FantasyTalking's own weights: the audio projection, and keys and values of audio for every block of Wan2.1
+(section 3.2)."""
 
 from torch import Tensor, nn
 
@@ -31,15 +32,21 @@ class BlockAudio(nn.Module):
 class FantasyTalking(nn.Module):
     """All of one checkpoint."""
 
-    def __init__(self, inputs: int, width: int, outputs: int, blocks: int, device=None, dtype=None, operations=nn):
+    def __init__(
+        self, inputs: int, width: int, outputs: int, blocks: int, device=None, dtype=None, operations=nn
+    ):
         super().__init__()
         options = {"device": device, "dtype": dtype, "operations": operations}
         self.proj_model = AudioProjection(inputs, width, **options)
         self.blocks = nn.ModuleList(BlockAudio(width, outputs, **options) for _ in range(blocks))
 
 
-def build_fantasytalking(state: dict[str, Tensor], metadata, device=None, dtype=None, operations=nn) -> FantasyTalking:
+def build_fantasytalking(
+    state: dict[str, Tensor], metadata, device=None, dtype=None, operations=nn
+) -> FantasyTalking:
     """For the loader: every size comes from the weights."""
     width, inputs = state["proj_model.proj.weight"].shape
     blocks = sum(key.endswith(".k_proj.weight") for key in state)
-    return FantasyTalking(inputs, width, state["blocks.0.k_proj.weight"].shape[0], blocks, device, dtype, operations)
+    return FantasyTalking(
+        inputs, width, state["blocks.0.k_proj.weight"].shape[0], blocks, device, dtype, operations
+    )

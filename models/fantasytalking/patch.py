@@ -17,14 +17,17 @@ KEY, INTENSITY_KEY = "talking_portrait_fantasytalking", "talking_portrait_intens
 
 
 def patched(model: Any, adapter: Any, scale: float, masked: bool, region: Tensor | None = None) -> Any:
-    """A clone of a MODEL that hears `audio_embed`; `adapter` is the patcher of a FantasyTalking network, `region` a mask [H,W]
-    of the picture where it hears, None everywhere.
+    """A clone of a MODEL that hears `audio_embed`; `adapter` is the patcher of a FantasyTalking network,
+    `region` a mask [H,W] of the picture where it hears, None everywhere.
 
-    ValueError if the model is no Wan2.1 image-to-video model, has another size, or its cross-attention is patched already.
+    ValueError if the model is no Wan2.1 image-to-video model, has another size, or its cross-attention is
+    patched already.
     """
     diffusion = model.model.diffusion_model
     blocks = getattr(diffusion, "blocks", None)
-    if blocks is None or not all(isinstance(getattr(block, "cross_attn", None), WanI2VCrossAttention) for block in blocks):
+    if blocks is None or not all(
+        isinstance(getattr(block, "cross_attn", None), WanI2VCrossAttention) for block in blocks
+    ):
         raise ValueError(
             "model is not Wan2.1 image-to-video (its blocks have no image cross-attention). Load Wan2.1-I2V-14B."
         )
@@ -38,7 +41,9 @@ def patched(model: Any, adapter: Any, scale: float, masked: bool, region: Tensor
     clone = model.clone()
     for number, block in enumerate(blocks):
         check_unpatched(clone, number)
-        clone.add_object_patch(f"diffusion_model.blocks.{number}.cross_attn.forward", with_audio(block.cross_attn, number))
+        clone.add_object_patch(
+            f"diffusion_model.blocks.{number}.cross_attn.forward", with_audio(block.cross_attn, number)
+        )
     carry(clone, AudioCarrier(adapter, scale, masked, region))
     return clone
 
@@ -66,7 +71,8 @@ def carry(model: Any, carrier: AudioCarrier) -> None:
 
 
 def with_identity(model: Any, identity: Identity) -> Any:
-    """A clone of a patched MODEL whose blocks also see an identity; ValueError if it is not patched, or of another size."""
+    """A clone of a patched MODEL whose blocks also see an identity; ValueError if it is not patched, or of
+    another size."""
     carriers = model.get_wrappers(WrappersMP.DIFFUSION_MODEL, KEY)
     if not carriers:
         raise ValueError(f"model does not come from {NODE}. Connect it after that node.")
@@ -87,7 +93,8 @@ def with_identity(model: Any, identity: Identity) -> Any:
 
 
 def with_intensity(model: Any, change: Tensor) -> Any:
-    """A clone of a Wan MODEL to whose time embedding `change` [1,C] is added (section 3.4); zeros give the model itself.
+    """A clone of a Wan MODEL to whose time embedding `change` [1,C] is added (section 3.4); zeros give the
+    model itself.
 
     ValueError if the embedding has another width or is changed by this already.
     """
@@ -98,11 +105,15 @@ def with_intensity(model: Any, change: Tensor) -> Any:
     if not change.any():
         return model
     if model.get_wrappers(WrappersMP.DIFFUSION_MODEL, INTENSITY_KEY):
-        raise ValueError("another such node changes this model's time embedding already. Take one of them out.")
+        raise ValueError(
+            "another such node changes this model's time embedding already. Take one of them out."
+        )
 
     def moved(executor, *arguments, **named):
         # A hook on the model that runs, for this call alone: each GPU has a model of its own.
-        hook = executor.class_obj.time_embedding.register_forward_hook(lambda module, given, out: out + change.to(out))
+        hook = executor.class_obj.time_embedding.register_forward_hook(
+            lambda module, given, out: out + change.to(out)
+        )
         try:
             return executor(*arguments, **named)
         finally:
@@ -116,13 +127,19 @@ def with_intensity(model: Any, change: Tensor) -> Any:
 def with_audio_condition(conditioning: list, tokens: Tensor) -> list:
     """A CONDITIONING whose every entry carries audio tokens [1,F,W,C]; ValueError if one carries some already."""
     if any(CONDITION in extra.get("model_conds", {}) for _, extra in conditioning):
-        raise ValueError("positive carries audio already. Take one of the two FantasyTalking Audio nodes out.")
+        raise ValueError(
+            "positive carries audio already. Take one of the two FantasyTalking Audio nodes out."
+        )
     carried = {CONDITION: comfy.conds.CONDRegular(tokens)}
-    return [[text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}] for text, extra in conditioning]
+    return [
+        [text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}]
+        for text, extra in conditioning
+    ]
 
 
 def with_face_condition(conditioning: list, seen: Tensor, strength: float) -> list:
-    """A CONDITIONING whose every entry carries a face crop's CLIP vision tokens [1,257,1280] and how strongly they count.
+    """A CONDITIONING whose every entry carries a face crop's CLIP vision tokens [1,257,1280] and how strongly
+    they count.
 
     ValueError if the tokens are of several pictures, or of a CLIP that Wan was not trained with.
     """
@@ -130,16 +147,23 @@ def with_face_condition(conditioning: list, seen: Tensor, strength: float) -> li
         raise ValueError(f"face is of {len(seen)} pictures; it takes one.")
     if tuple(seen.shape[1:]) != CLIP_TOKENS:
         raise ValueError(
-            f"face has {seen.shape[1]} tokens of width {seen.shape[2]}, but Wan2.1 looks at 257 of 1280. Load clip_vision_h in "
+            f"face has {seen.shape[1]} tokens of width {seen.shape[2]}, but Wan2.1 looks at 257 of 1280. "
+            f"Load clip_vision_h in "
             "Load CLIP Vision."
         )
-    carried = {FACE: comfy.conds.CONDRegular(seen), FACE_SCALE: comfy.conds.CONDRegular(torch.full((1, 1), strength))}
-    return [[text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}] for text, extra in conditioning]
+    carried = {
+        FACE: comfy.conds.CONDRegular(seen),
+        FACE_SCALE: comfy.conds.CONDRegular(torch.full((1, 1), strength)),
+    }
+    return [
+        [text, {**extra, "model_conds": {**extra.get("model_conds", {}), **carried}}]
+        for text, extra in conditioning
+    ]
 
 
 def without_audio(conds: list[dict]) -> list[dict]:
-    """A sampler's prepared conditions without audio, under names of their own that stay the same from step to step: caches such as
-    EasyCache tell conditions apart by these."""
+    """A sampler's prepared conditions without audio, under names of their own that stay the same from step to
+    step: caches such as EasyCache tell conditions apart by these."""
     return [
         {
             **cond, "uuid": uuid.uuid5(cond["uuid"], "without audio"),

@@ -1,4 +1,5 @@
-"""How many frames, samples and audio tokens a film has (the official `infer.py` and `FantasyTalkingAudioConditionModel`)."""
+"""How many frames, samples and audio tokens a film has (the official `infer.py` and
+`FantasyTalkingAudioConditionModel`)."""
 
 import math
 
@@ -6,7 +7,8 @@ FPS = 23  # at which the published weights were trained
 RATE = 16000
 MAX_FRAMES = 81  # trained length
 SLACK = 0.01  # of a frame: less is the rounding of a sound to whole samples, not more sound
-CONVOLUTIONS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))  # wav2vec2's feature extractor: kernel, stride
+# wav2vec2's feature extractor: kernel, stride
+CONVOLUTIONS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
 
 
 def official_frames(seconds: float, longest: int = MAX_FRAMES, fps: float = FPS) -> int:

@@ -1,4 +1,5 @@
-"""The audio encoder inside JoyVASA's checkpoint: a HuBERT whose transformer was trained further, so no other HuBERT will do."""
+"""The audio encoder inside JoyVASA's checkpoint: a HuBERT whose transformer was trained further, so no other
+HuBERT will do."""
 
 from collections.abc import Mapping
 

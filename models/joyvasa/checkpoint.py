@@ -30,7 +30,11 @@ def generator_state(content: Mapping[str, Any]) -> State:
             check_table(key, table)
     check_schedule(state.get(f"{SCHEDULE}betas"))
     # The other tables of the schedule follow from its betas.
-    state = {key: value for key, value in state.items() if not key.startswith(SCHEDULE) or key == f"{SCHEDULE}betas"}
+    state = {
+        key: value
+        for key, value in state.items()
+        if not key.startswith(SCHEDULE) or key == f"{SCHEDULE}betas"
+    }
     return {NEW_NAMES.get(key, key): value for key, value in state.items()}
 
 
@@ -41,7 +45,8 @@ def check_schedule(betas: Tensor | None) -> None:
 
 
 def joyvasa_state(content: Mapping[str, Any]) -> State:
-    """The same with its audio encoder, which is not the HuBERT that others publish; ValueError if part of it is missing."""
+    """The same with its audio encoder, which is not the HuBERT that others publish; ValueError if part of it
+    is missing."""
     state = generator_state(content)
     try:
         JoyVASAConfig.from_state(state)
@@ -56,5 +61,7 @@ def joyvasa_state(content: Mapping[str, Any]) -> State:
 def check_table(key: str, table: Tensor) -> None:
     """ValueError unless [1,N,C] holds sines and cosines of 0 to N - 1."""
     right = table.ndim == 3 and len(table) == 1 and table.numel() > 0
-    if not right or not torch.allclose(table[0].float(), sinusoids(torch.arange(table.shape[1]), table.shape[2]), atol=1e-3):
+    if not right or not torch.allclose(
+        table[0].float(), sinusoids(torch.arange(table.shape[1]), table.shape[2]), atol=1e-3
+    ):
         raise ValueError(f"its {key} is no table of sinusoids, so it is another edition of JoyVASA")

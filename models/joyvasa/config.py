@@ -35,7 +35,9 @@ class JoyVASAConfig:
         layers = "denoising_net.transformer.layers."
         hidden = state[f"{layers}0.linear1.weight"].shape[0]
         return cls(
-            motion=motion, context=context, window=state["denoising_net.alignment_mask"].shape[0] - context, width=width,
-            layers=layer_total(state, layers), hidden=hidden, speech=state["audio_feature_map.weight"].shape[1],
+            motion=motion, context=context, window=state["denoising_net.alignment_mask"].shape[0] - context,
+            width=width,
+            layers=layer_total(state, layers), hidden=hidden,
+            speech=state["audio_feature_map.weight"].shape[1],
             steps=len(state["diffusion_sched.betas"]) - 1,
         )  # fmt: skip

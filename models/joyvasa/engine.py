@@ -22,8 +22,9 @@ LICENCE = "MIT (verify on the model card)"
 
 @dataclass(frozen=True)
 class JoyVASAOptions:
-    """steps: of the diffusion, 0 for all that the file was trained with. guidance: 1 follows the speech as learned, more
-    exaggerates it. head_smoothing: share of the frame before that the head keeps, 0 none, 0.99 as published.
+    """steps: of the diffusion, 0 for all that the file was trained with. guidance: 1 follows the speech as
+    learned, more exaggerates it. head_smoothing: share of the frame before that the head keeps, 0 none, 0.99
+    as published.
     official_timing: leave the motion 80 ms late against the sound, as the published code does."""
 
     steps: int = 0
@@ -40,7 +41,8 @@ class JoyVASAEngine:
     reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
 
     def __init__(
-        self, network: Callable[[], nn.Module], template: MotionTemplate, options: JoyVASAOptions = JoyVASAOptions(),
+        self, network: Callable[[], nn.Module], template: MotionTemplate,
+        options: JoyVASAOptions = JoyVASAOptions(),
         device: torch.device | None = None,
     ):  # fmt: skip
         self.network, self.template, self.options = network, template, options
@@ -60,7 +62,8 @@ class JoyVASAEngine:
         vectors = self._sample(wave, seed, progress)
         parts = smooth_head(self.template.parts(vectors), self.options.head_smoothing)
         parts = {name: value[late : late + frames] for name, value in parts.items()}
-        source = {"producer": self.id, "seed": seed, "steps": self.options.steps, "guidance": self.options.guidance,
+        source = {"producer": self.id, "seed": seed, "steps": self.options.steps,
+            "guidance": self.options.guidance,
                   "licence": LICENCE}  # fmt: skip
         return with_amounts(face_motion(parts, source), settings)
 
@@ -89,7 +92,9 @@ class JoyVASAEngine:
         return torch.cat(parts)
 
 
-def encoded(network: JoyVASA, wave: np.ndarray, device: torch.device, each: Callable[[], None] = lambda: None) -> Iterator[Tensor]:
+def encoded(
+    network: JoyVASA, wave: np.ndarray, device: torch.device, each: Callable[[], None] = lambda: None
+) -> Iterator[Tensor]:
     """Speech features [1,T,256] of one window after another, so that memory does not grow with the sound."""
     for window in sound_windows(wave, network.config.window):
         each()

@@ -14,13 +14,17 @@ from torch import Tensor
 from ..face_motion import GROUPS, FaceMotion
 from ..weights.safe_files import Damaged, Unreadable, load_arrays, load_json, numbers
 
-ORDER = (("exp", 63), ("scale", 1), ("t", 3), ("pitch", 1), ("yaw", 1), ("roll", 1))  # what comes after them is not used
+# what comes after them is not used
+ORDER = (("exp", 63), ("scale", 1), ("t", 3), ("pitch", 1), ("yaw", 1), ("roll", 1))
 HEAD = ("scale", "t", "pitch", "yaw", "roll")
-STATISTICS = {"mean_exp": 63, "std_exp": 63} | {f"{kind}_{name}": size for name, size in ORDER[1:] for kind in ("min", "max")}
+STATISTICS = {"mean_exp": 63, "std_exp": 63} | {
+    f"{kind}_{name}": size for name, size in ORDER[1:] for kind in ("min", "max")
+}
 LARGEST_JSON = 1_000_000  # bytes
 RELATIVE = dict.fromkeys(GROUPS, "relative")
 STILL_HEAD, STILL_FACE = {"pose": "still"}, dict.fromkeys(("lips", "eyes", "rest"), "still")
-PUBLISHED_RULES: dict[str, dict[str, str]] = {  # animation region -> rules for `resolve`; size and place move in all of them
+# animation region -> rules for `resolve`; size and place move in all of them
+PUBLISHED_RULES: dict[str, dict[str, str]] = {
     "all": {**RELATIVE, "lips": "absolute"},
     "exp": {**RELATIVE, "lips": "absolute", **STILL_HEAD},
     "pose": {**RELATIVE, **STILL_FACE},
@@ -30,7 +34,8 @@ PUBLISHED_RULES: dict[str, dict[str, str]] = {  # animation region -> rules for 
 
 @dataclass(frozen=True)
 class MotionTemplate:
-    """Mean and deviation of the expression, limits of the head: [n] float32 each, under the names of the motion template."""
+    """Mean and deviation of the expression, limits of the head: [n] float32 each, under the names of the
+    motion template."""
 
     values: Mapping[str, Tensor]
 
@@ -48,9 +53,12 @@ class MotionTemplate:
 
 
 def smooth_head(parts: Mapping[str, Tensor], kept: float) -> dict[str, Tensor]:
-    """Exponential smoothing of the head: `kept` of the frame before, the rest of the frame itself (the authors keep 0.99)."""
+    """Exponential smoothing of the head: `kept` of the frame before, the rest of the frame itself (the
+    authors keep 0.99)."""
     if not 0 <= kept < 1:
-        raise ValueError(f"Load Motion Engine: head_smoothing is {kept:g}; from 0 (none) to below 1 is possible.")
+        raise ValueError(
+            f"Load Motion Engine: head_smoothing is {kept:g}; from 0 (none) to below 1 is possible."
+        )
     result = dict(parts)
     for name in HEAD if kept else ():
         track = parts[name].double().numpy()
@@ -60,10 +68,12 @@ def smooth_head(parts: Mapping[str, Tensor], kept: float) -> dict[str, Tensor]:
 
 
 def face_motion(parts: Mapping[str, Tensor], source: Mapping[str, Any]) -> FaceMotion:
-    """Absolute motion at 25 fps about its own first frame, as its authors render it: lips as they are, the rest as a change."""
+    """Absolute motion at 25 fps about its own first frame, as its authors render it: lips as they are, the
+    rest as a change."""
     pose = torch.cat([parts["pitch"], parts["yaw"], parts["roll"]], 1)
     motion = FaceMotion.from_expression(
-        parts["exp"].unflatten(1, (21, 3)), pose, parts["t"], parts["scale"][:, 0], Fraction(25), source=source,
+        parts["exp"].unflatten(1, (21, 3)), pose, parts["t"], parts["scale"][:, 0], Fraction(25),
+        source=source,
         absolute=frozenset(GROUPS),
     )  # fmt: skip
     return FaceMotion(**{**vars(motion), "reference": motion.frame(0)})
@@ -80,16 +90,23 @@ def statistic(content: Any, name: str) -> np.ndarray:
 
 
 def read_template(path: Path, node: str) -> MotionTemplate:
-    """motion_template.pkl, or the .json that tools/convert_joyvasa.py makes of it; ValueError in `node`'s name if it is damaged."""
+    """motion_template.pkl, or the .json that tools/convert_joyvasa.py makes of it; ValueError in `node`'s
+    name if it is damaged."""
     try:
         content = load_json(path, LARGEST_JSON) if path.suffix.lower() == ".json" else load_arrays(path)
         values = {name: statistic(content, name) for name in STATISTICS}
     except (Unreadable, Damaged) as error:
         reason = error.reason if isinstance(error, Unreadable) else error
-        raise ValueError(f"{node}: {path} is not JoyVASA's motion template ({reason}). Get it again.") from None
+        raise ValueError(
+            f"{node}: {path} is not JoyVASA's motion template ({reason}). Get it again."
+        ) from None
     for name, value in values.items():
         if value.size != STATISTICS[name]:
             raise ValueError(f"{node}: {path}: {name} must be {STATISTICS[name]} finite numbers.")
-    if (values["std_exp"] < 0).any() or any((values[f"max_{name}"] < values[f"min_{name}"]).any() for name in HEAD):
-        raise ValueError(f"{node}: {path}: a deviation is negative or a limit is crossed, so it is no motion template.")
+    if (values["std_exp"] < 0).any() or any(
+        (values[f"max_{name}"] < values[f"min_{name}"]).any() for name in HEAD
+    ):
+        raise ValueError(
+            f"{node}: {path}: a deviation is negative or a limit is crossed, so it is no motion template."
+        )
     return MotionTemplate({name: torch.from_numpy(value) for name, value in values.items()})

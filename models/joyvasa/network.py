@@ -1,4 +1,5 @@
-"""JoyVASA's motion generator: speech, the frames before and a noisy motion -> the clean motion (JoyVASA, section 3.2)."""
+"""JoyVASA's motion generator: speech, the frames before and a noisy motion -> the clean motion (JoyVASA,
+section 3.2)."""
 
 import math
 
@@ -13,7 +14,9 @@ from .config import HEADS, JoyVASAConfig
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
     """[N] whole numbers -> [N,width], sine and cosine in turn."""
-    frequencies = torch.exp(torch.arange(0, width, 2, device=positions.device).float() * (-math.log(10000.0) / width))
+    frequencies = torch.exp(
+        torch.arange(0, width, 2, device=positions.device).float() * (-math.log(10000.0) / width)
+    )
     angles = positions.float()[:, None] * frequencies
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
 
@@ -34,7 +37,9 @@ class Attention(nn.Module):
             F.linear(source, weight, bias).unflatten(-1, (HEADS, -1)).transpose(1, 2)
             for source, weight, bias in zip((x, memory, memory), weights, biases, strict=True)
         )
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=None if blocked is None else ~blocked.to(x.device))
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=None if blocked is None else ~blocked.to(x.device)
+        )
         return self.out_proj(y.transpose(1, 2).flatten(2))
 
 
@@ -61,16 +66,24 @@ class DenoisingNetwork(nn.Module):
 
     def __init__(self, config: JoyVASAConfig, device=None, dtype=None, operations=nn):
         super().__init__()
-        empty, width, frames = {"device": device, "dtype": dtype}, config.width, config.context + config.window
+        empty, width, frames = (
+            {"device": device, "dtype": dtype},
+            config.width,
+            config.context + config.window,
+        )
         self.register_buffer("alignment_mask", torch.empty(frames, frames, dtype=torch.bool, device=device))
         self.diff_step_map = nn.Sequential(
             operations.Linear(width, width, **empty), nn.GELU(), operations.Linear(width, width, **empty)
         )
         self.feature_proj = operations.Linear(config.motion, width, **empty)
-        layers = (DecoderLayer(width, config.hidden, **empty, operations=operations) for _ in range(config.layers))
+        layers = (
+            DecoderLayer(width, config.hidden, **empty, operations=operations) for _ in range(config.layers)
+        )
         self.transformer = nn.ModuleDict({"layers": nn.ModuleList(layers)})
         self.motion_dec = nn.Sequential(
-            operations.Linear(width, width // 2, **empty), nn.GELU(), operations.Linear(width // 2, config.motion, **empty)
+            operations.Linear(width, width // 2, **empty),
+            nn.GELU(),
+            operations.Linear(width // 2, config.motion, **empty),
         )
         self.width = width
 
@@ -103,10 +116,13 @@ class NoiseSchedule(nn.Module):
 class JoyVASA(nn.Module):
     """The published checkpoint's tree. `audio_encoder` may be None where speech features are given."""
 
-    def __init__(self, config: JoyVASAConfig, audio_encoder: nn.Module | None, device=None, dtype=None, operations=nn):
+    def __init__(
+        self, config: JoyVASAConfig, audio_encoder: nn.Module | None, device=None, dtype=None, operations=nn
+    ):
         super().__init__()
         empty, self.config = {"device": device, "dtype": dtype}, config
-        shapes = {"start_audio_feat": (config.context, config.width), "start_motion_feat": (config.context, config.motion),
+        shapes = {"start_audio_feat": (config.context, config.width),
+            "start_motion_feat": (config.context, config.motion),
                   "null_audio_feat": (1, config.width)}  # fmt: skip
         for name, shape in shapes.items():
             setattr(self, name, nn.Parameter(torch.empty(1, *shape, **empty), requires_grad=False))
@@ -121,7 +137,9 @@ class JoyVASA(nn.Module):
 
     def halved(self, hidden: Tensor) -> Tensor:
         """From HuBERT's 50 to 25 frames per second, [B,2T,C] -> [B,T,C]."""
-        return F.interpolate(hidden.transpose(1, 2), scale_factor=0.5, mode="linear", align_corners=False).transpose(1, 2)
+        return F.interpolate(
+            hidden.transpose(1, 2), scale_factor=0.5, mode="linear", align_corners=False
+        ).transpose(1, 2)
 
     def start(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """What stands before the first window: learned motion [1,P,73] and speech [1,P,256]."""
@@ -132,10 +150,13 @@ class JoyVASA(nn.Module):
         return self.null_audio_feat.to(like).expand(-1, self.config.window, -1)
 
     def forward(self, motion: Tensor, speech: Tensor, before: tuple[Tensor, Tensor], steps: Tensor) -> Tensor:
-        """Noisy motion [B,T,73], speech [B,T,256], motion and speech before them, steps [B] -> clean motion [B,P+T,73]."""
+        """Noisy motion [B,T,73], speech [B,T,256], motion and speech before them, steps [B] -> clean motion
+        [B,P+T,73]."""
         batch = len(motion)
         past_motion, past_speech = (value.expand(batch, -1, -1) for value in before)
-        return self.denoising_net(torch.cat([past_motion, motion], 1), torch.cat([past_speech, speech], 1), steps)
+        return self.denoising_net(
+            torch.cat([past_motion, motion], 1), torch.cat([past_speech, speech], 1), steps
+        )
 
 
 def build_joyvasa(state, metadata, device=None, dtype=torch.float32, operations=nn) -> JoyVASA:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from .network import JoyVASA
 
-Noise = Callable[[int, int], Tensor]  # noise(window number, step) -> [1,T,73], what is added on the way from that step
+# noise(window number, step) -> [1,T,73], what is added on the way from that step
+Noise = Callable[[int, int], Tensor]
 Predict = Callable[[Tensor, int], Tensor]  # predict(latent, step) -> clean motion
 
 
@@ -25,7 +26,8 @@ def alpha_bars(betas: Tensor) -> Tensor:
 
 
 def chosen_steps(trained: int, steps: int) -> list[int]:
-    """Which of the trained steps a run of `steps` visits, from noisy to clean; 0 means all. ValueError if there are not so many."""
+    """Which of the trained steps a run of `steps` visits, from noisy to clean; 0 means all. ValueError if
+    there are not so many."""
     if not 0 <= steps <= trained:
         raise ValueError(
             f"steps is {steps}, but this JoyVASA file was trained with {trained}: give 1 to {trained}, or 0 for all."
@@ -76,8 +78,8 @@ def sample_windows(
 ) -> Iterator[Tensor]:  # fmt: skip
     """Normalised motion [1,T,73] of each window of speech features [1,T,256].
 
-    All windows start from the same noise `first`; each knows the last frames of the one before, the first one the learned
-    start. `steps` as in `chosen_steps`; `betas` other than the file's are for comparisons.
+    All windows start from the same noise `first`; each knows the last frames of the one before, the first one
+    the learned start. `steps` as in `chosen_steps`; `betas` other than the file's are for comparisons.
     """
     betas = network.diffusion_sched.betas if betas is None else betas
     products, chosen = alpha_bars(betas.float().cpu()), chosen_steps(len(betas) - 1, steps)
@@ -86,7 +88,8 @@ def sample_windows(
         before = network.start(features) if before is None else before
         predict = guided(network, features, before, guidance)
         motion = ddpm(
-            predict, first.to(features), products, chosen, lambda step, n=number, like=features: noise(n, step).to(like),
+            predict, first.to(features), products, chosen, lambda step, n=number,
+            like=features: noise(n, step).to(like),
             lambda step, latent, n=number: each(n, step, latent),
         )  # fmt: skip
         before = tuple(value[:, -network.config.context :] for value in (motion, features))

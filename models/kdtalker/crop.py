@@ -60,8 +60,8 @@ def network_input(crop: Tensor) -> Tensor:
 
 
 def framing(image: Tensor, points: np.ndarray) -> tuple[np.ndarray, Tensor]:
-    """What KDTalker draws of a picture [H,W,3] in bytes, around MediaPipe's [478,2]: matrix [3,3] from the picture to 512x512
-    (which may change the aspect), and the networks' input [256,256,3]."""
+    """What KDTalker draws of a picture [H,W,3] in bytes, around MediaPipe's [478,2]: matrix [3,3] from the
+    picture to 512x512 (which may change the aspect), and the networks' input [256,256,3]."""
     crop, boxes = face_crop(image, dlib_points(points))
     height, width = image.shape[:2]
     scale_x, scale_y = width / boxes["size"][0], height / boxes["size"][1]

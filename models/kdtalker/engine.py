@@ -50,13 +50,18 @@ class KDTalkerEngine:
     ) -> FaceMotion:  # fmt: skip
         """See MotionEngine. Absolute values in keypoint units, whose reference is the portrait's own motion.
 
-        Blinks, brows and silence are KDTalker's own, so the settings for them do nothing. ValueError without a portrait.
+        Blinks, brows and silence are KDTalker's own, so the settings for them do nothing. ValueError without
+        a portrait.
         """
         frames = speech.checked(fps)
         if portrait is None:
-            raise ValueError("portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait.")
+            raise ValueError(
+                "portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait."
+            )
         found = self._own_motion(portrait)
-        sampled = self._sample(mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME), frames, found, seed, progress)
+        sampled = self._sample(
+            mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME), frames, found, seed, progress
+        )
         own = face_frame(found)
         source = {"producer": self.id, "seed": seed, "steps": self.steps, "licence": LICENCE}
         motion = face_motion(smoothed(self.statistics.parts(sampled)), own, Fraction(FPS), source)
@@ -67,11 +72,16 @@ class KDTalkerEngine:
         found = self.motion_extractor()(picture_tensor(network_input(crop)).to(self.device))
         return KeypointMotion(**{name: value.cpu() for name, value in vars(found).items()})
 
-    def _sample(self, wave: np.ndarray, frames: int, found: KeypointMotion, seed: int, progress: Progress) -> Tensor:
+    def _sample(
+        self, wave: np.ndarray, frames: int, found: KeypointMotion, seed: int, progress: Progress
+    ) -> Tensor:
         windows = -(-frames // WINDOW) * self.steps
         total = round(windows / (1 - ENCODING_SHARE))
         speech = encode_speech(
-            self.audio_encoder(), wave, self.device, lambda done, n: progress((total - windows) * done // n, total)
+            self.audio_encoder(),
+            wave,
+            self.device,
+            lambda done, n: progress((total - windows) * done // n, total),
         )
         network, device = self.denoiser(), self.device
         random = torch.Generator().manual_seed(seed)
@@ -79,7 +89,8 @@ class KDTalkerEngine:
         canonical = self.statistics.normalise("kp", found.canonical.flatten(1)).to(device)
         sampled = sample_motion(
             network, speech.to(device), reference, canonical,
-            lambda _: torch.randn(1, WINDOW, 70, 3, generator=random)[..., 0],  # the published call draws three and uses one
+            # the published call draws three and uses one
+            lambda _: torch.randn(1, WINDOW, 70, 3, generator=random)[..., 0],
             self.steps, lambda done, _: progress(total - windows + done, total),
         )  # fmt: skip
         progress(total, total)
@@ -103,12 +114,15 @@ def encode_speech(
 def motion_vector(found: KeypointMotion, statistics: MotionStatistics) -> Tensor:
     """The normalised 70 numbers of a picture's own motion, [1,70]: the reference of the first window."""
     return statistics.vector(
-        {"scale": found.scale, "yaw": found.yaw, "pitch": found.pitch, "roll": found.roll, "t": found.translation,
+        {"scale": found.scale, "yaw": found.yaw, "pitch": found.pitch, "roll": found.roll,
+        "t": found.translation,
          "exp": found.expression.flatten(1)}
     )  # fmt: skip
 
 
-def face_motion(parts: Mapping[str, Tensor], own: FaceFrame, fps: Fraction, source: Mapping[str, Any]) -> FaceMotion:
+def face_motion(
+    parts: Mapping[str, Tensor], own: FaceFrame, fps: Fraction, source: Mapping[str, Any]
+) -> FaceMotion:
     """KDTalker's values [n,...] as absolute motion about the portrait's own; as published, the face keeps its size."""
     pose = torch.cat([parts["pitch"], parts["yaw"], parts["roll"]], 1)
     return FaceMotion.from_expression(

@@ -60,5 +60,7 @@ def read_statistics(path: Path, node: str) -> MotionStatistics:
     for name, value in values.items():
         size = sizes[name.rsplit("_", 1)[0]]
         if value.numel() != size or (name.endswith("_std") and not (value > 0).all()):
-            raise ValueError(f"{node}: {path}: {name} must be {size} finite numbers, standard deviations above 0.")
+            raise ValueError(
+                f"{node}: {path}: {name} must be {size} finite numbers, standard deviations above 0."
+            )
     return MotionStatistics(values)

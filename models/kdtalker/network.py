@@ -1,4 +1,5 @@
-"""The reference-guided denoiser: speech and a reference motion -> the noise in a noisy motion (KDTalker, section 3.3; 42.9 M)."""
+"""The reference-guided denoiser: speech and a reference motion -> the noise in a noisy motion (KDTalker,
+section 3.3; 42.9 M)."""
 
 import math
 
@@ -20,7 +21,8 @@ def time_embedding(steps: Tensor) -> Tensor:
 
 
 def position_buckets(tokens: int, device=None) -> Tensor:
-    """[T,T] bucket of each query-key distance: exact up to 7, then logarithmic up to 128 (T5), apart for either side."""
+    """[T,T] bucket of each query-key distance: exact up to 7, then logarithmic up to 128 (T5), apart for
+    either side."""
     index = torch.arange(tokens, device=device)
     distance = index[:, None] - index[None]
     far = distance.abs().clamp(min=1).float()
@@ -35,7 +37,11 @@ class Norm(nn.Module):
     def __init__(self, device=None, dtype=None):
         super().__init__()
         for name in ("gamma", "beta"):
-            setattr(self, name, nn.Parameter(torch.empty(1, 1, WIDTH, device=device, dtype=dtype), requires_grad=False))
+            setattr(
+                self,
+                name,
+                nn.Parameter(torch.empty(1, 1, WIDTH, device=device, dtype=dtype), requires_grad=False),
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         return F.layer_norm(x, (WIDTH,), self.gamma.to(x).flatten(), self.beta.to(x).flatten(), 1e-5)
@@ -67,7 +73,8 @@ class ConditionedMLP(nn.Module):
 
 
 class RotaryFrequencies(nn.Module):
-    """Six frequencies; x [B,H,T,64] -> the same with its first twelve dimensions turned, neighbouring pairs together."""
+    """Six frequencies; x [B,H,T,64] -> the same with its first twelve dimensions turned, neighbouring pairs
+    together."""
 
     def __init__(self, device=None, dtype=None):
         super().__init__()
@@ -92,7 +99,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         q, k, v = self.to_qkv(x).unflatten(-1, (3, HEADS, WIDTH // HEADS)).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(self.rotary_emb(q), self.rotary_emb(k), v, attn_mask=bias.to(q)[None])
+        y = F.scaled_dot_product_attention(
+            self.rotary_emb(q), self.rotary_emb(k), v, attn_mask=bias.to(q)[None]
+        )
         return self.proj(y.transpose(1, 2).flatten(2))
 
 
@@ -134,13 +143,17 @@ class UnusedFrequencies(nn.Module):
 
 
 class DenoisingTransformer(nn.Module):
-    """tokens [B,2+N,70] = canonical keypoints, reference motion, N noisy frames; steps [B]; speech [B,2+N,512] -> [B,2+N,70]."""
+    """tokens [B,2+N,70] = canonical keypoints, reference motion, N noisy frames; steps [B]; speech
+    [B,2+N,512] -> [B,2+N,70]."""
 
     def __init__(self, device=None, dtype=None, operations=nn):
         super().__init__()
         options = {"device": device, "dtype": dtype}
         self.time_mlp = nn.Sequential(
-            nn.Identity(), operations.Linear(WIDTH, TIME, **options), nn.SiLU(), operations.Linear(TIME, TIME, **options)
+            nn.Identity(),
+            operations.Linear(WIDTH, TIME, **options),
+            nn.SiLU(),
+            operations.Linear(TIME, TIME, **options),
         )
         self.positional_encoding = UnusedFrequencies(**options)
         self.input_projection = operations.Linear(MOTION, WIDTH, **options)
@@ -148,7 +161,11 @@ class DenoisingTransformer(nn.Module):
         blocks = {**options, "operations": operations}
         self.layers = nn.ModuleList(
             nn.ModuleList(
-                [ConditionedMLP(**blocks), ConditionedMLP(**blocks), Residual(PreNorm(Attention(**blocks), **options))]
+                [
+                    ConditionedMLP(**blocks),
+                    ConditionedMLP(**blocks),
+                    Residual(PreNorm(Attention(**blocks), **options)),
+                ]
             )
             for _ in range(LAYERS)
         )
@@ -171,7 +188,9 @@ class KDTalkerDenoiser(nn.Module):
         super().__init__()
         self.point_model = nn.ModuleDict({"model": DenoisingTransformer(device, dtype, operations)})
 
-    def forward(self, noisy: Tensor, step: int, reference: Tensor, canonical: Tensor, speech: Tensor) -> Tensor:
+    def forward(
+        self, noisy: Tensor, step: int, reference: Tensor, canonical: Tensor, speech: Tensor
+    ) -> Tensor:
         """noisy [B,N,70], reference [B,70], canonical [B,63], all normalised; speech [B,N,512] -> noise [B,N,70]."""
         tokens = torch.cat([F.pad(canonical, (7, 0))[:, None], reference[:, None], noisy], 1)
         steps = torch.full((len(noisy),), step, device=noisy.device)

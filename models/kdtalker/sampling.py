@@ -25,9 +25,13 @@ def timesteps(steps: int) -> list[int]:
 
 
 def ddim(
-    predict: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, each: Callable[[Tensor], None] | None = None
+    predict: Callable[[Tensor, int], Tensor],
+    latent: Tensor,
+    steps: int,
+    each: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
-    """Deterministic DDIM (eta 0) from `latent`; predict(latent, t) gives the noise. `each` sees the latent after every step."""
+    """Deterministic DDIM (eta 0) from `latent`; predict(latent, t) gives the noise. `each` sees the latent
+    after every step."""
     products = alphas_cumprod()
     for t in timesteps(steps):
         before = t - TRAINED_STEPS // steps

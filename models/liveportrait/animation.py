@@ -20,20 +20,27 @@ MOUTH_OPEN = 0.03  # lip ratio of a picture from which lip normalisation closes 
 
 
 def motion_policy(relative: bool, region: str = "all") -> dict[str, str]:
-    """LivePortrait's relative or absolute mode for a region, as rules for `resolve`. ValueError for an unknown region."""
+    """LivePortrait's relative or absolute mode for a region, as rules for `resolve`. ValueError for an
+    unknown region."""
     if region not in REGIONS:
         raise ValueError(f"LivePortrait: region is {region!r}; there are {', '.join(REGIONS)}.")
     if relative:
         rules = dict.fromkeys(REGIONS["all"], "relative")
     else:
         whole = "published" if region in ("all", "exp") else "absolute"
-        rules = {**dict.fromkeys(("lips", "eyes", "rest"), whole), "pose": "absolute", "translation": "absolute", "scale": "still"}
+        rules = {
+            **dict.fromkeys(("lips", "eyes", "rest"), whole),
+            "pose": "absolute",
+            "translation": "absolute",
+            "scale": "still",
+        }
     return {group: rule if group in REGIONS[region] else "still" for group, rule in rules.items()}
 
 
 @dataclass(frozen=True)
 class Source:
-    """The portrait's canonical keypoints [1,21,3], its own motion, and its openings: eyes [1,2] and lips [1,1] over their width."""
+    """The portrait's canonical keypoints [1,21,3], its own motion, and its openings: eyes [1,2] and lips
+    [1,1] over their width."""
 
     canonical: Tensor
     motion: FaceFrame
@@ -44,7 +51,12 @@ class Source:
     def keypoints(self) -> Tensor:
         """x_s [1,21,3]."""
         own, device = self.motion, self.canonical.device
-        values = (rotation_matrix(own.pose[None]), own.expression[None], torch.tensor([own.scale]), own.translation[None])
+        values = (
+            rotation_matrix(own.pose[None]),
+            own.expression[None],
+            torch.tensor([own.scale]),
+            own.translation[None],
+        )
         return transform_keypoints(self.canonical, *(value.to(device) for value in values))
 
     def to(self, device: torch.device) -> "Source":
@@ -54,17 +66,20 @@ class Source:
     def driven(self, motion: ResolvedMotion) -> Tensor:
         """x_d [N,21,3] of a motion that is resolved for this portrait, on the same device."""
         canonical = self.canonical.expand(len(motion), -1, -1)
-        return transform_keypoints(canonical, motion.rotation, motion.expression, motion.scale, motion.translation)
+        return transform_keypoints(
+            canonical, motion.rotation, motion.expression, motion.scale, motion.translation
+        )
 
 
 @dataclass(frozen=True)
 class AnimationOptions:
     """How keypoints are fitted to the picture.
 
-    stitching: shoulders and neck stay. multiplier: factor on the keypoints' way from the picture. expression_friendly: all
-    frames start from the picture, sized by the ratio of the two faces' hulls. close_lips: a picture with an open mouth speaks
-    from a closed one. eyes, lips: wanted opening over width, for all frames or [N]; None leaves them as driven. official: the
-    published script retargets the still picture, and so throws the driver's relative motion away; else the driven keypoints.
+    stitching: shoulders and neck stay. multiplier: factor on the keypoints' way from the picture.
+    expression_friendly: all frames start from the picture, sized by the ratio of the two faces' hulls.
+    close_lips: a picture with an open mouth speaks from a closed one. eyes, lips: wanted opening over width,
+    for all frames or [N]; None leaves them as driven. official: the published script retargets the still
+    picture, and so throws the driver's relative motion away; else the driven keypoints.
     """
 
     stitching: bool = True
@@ -76,15 +91,20 @@ class AnimationOptions:
     official: bool = False
 
 
-def driven_keypoints(source: Source, motion: ResolvedMotion, options: AnimationOptions, network: Retargeting | None) -> Tensor:
-    """x_d [N,21,3] for the warp; `network` may be None when neither stitching nor retargeting nor lip closing is asked for."""
+def driven_keypoints(
+    source: Source, motion: ResolvedMotion, options: AnimationOptions, network: Retargeting | None
+) -> Tensor:
+    """x_d [N,21,3] for the warp; `network` may be None when neither stitching nor retargeting nor lip closing
+    is asked for."""
     still, x = source.keypoints, source.driven(motion)
     if options.expression_friendly and len(x):
         first = source.driven(motion.opening or motion)[:1]
         x = still + (x - first) * hull_multiplier(still, first)
     retargets = options.eyes is not None or options.lips is not None
     if retargets:
-        x = (still.expand_as(x) if options.official else x) + retargeting_offsets(source, options, network, len(x))
+        x = (still.expand_as(x) if options.official else x) + retargeting_offsets(
+            source, options, network, len(x)
+        )
     if options.stitching:
         x = network.stitch(still, x)
     if options.close_lips and not retargets and float(source.lips) >= MOUTH_OPEN:
@@ -92,7 +112,9 @@ def driven_keypoints(source: Source, motion: ResolvedMotion, options: AnimationO
     return still + (x - still) * options.multiplier
 
 
-def retargeting_offsets(source: Source, options: AnimationOptions, network: Retargeting, frames: int) -> Tensor:
+def retargeting_offsets(
+    source: Source, options: AnimationOptions, network: Retargeting, frames: int
+) -> Tensor:
     """[N,21,3] offsets that bring eyes and lips to the wanted openings."""
     still = source.keypoints.expand(frames, -1, -1)
     offset = torch.zeros_like(still)

@@ -56,6 +56,8 @@ class AppearanceExtractor(nn.Module):
         return x
 
 
-def build_appearance(state: dict[str, Tensor], metadata, device=None, dtype=torch.float32, operations=nn) -> AppearanceExtractor:
+def build_appearance(
+    state: dict[str, Tensor], metadata, device=None, dtype=torch.float32, operations=nn
+) -> AppearanceExtractor:
     """For the loader: the published sizes are the only ones."""
     return AppearanceExtractor(device, dtype, operations)

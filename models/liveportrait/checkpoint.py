@@ -39,7 +39,9 @@ class PublishedFile:
         flat = flattened(state)
         found = looks_like(flat)
         if found != self.name:
-            raise ValueError(f"it is not the {self.name}" + (f", but looks like the {found}" if found else ""))
+            raise ValueError(
+                f"it is not the {self.name}" + (f", but looks like the {found}" if found else "")
+            )
         return fold_spectral_norm(flat) if self.name == "SPADE generator" else flat
 
 
@@ -58,14 +60,19 @@ def looks_like(state: Mapping[str, Any]) -> str | None:
 
 FILES: dict[str, PublishedFile] = {
     "appearance": PublishedFile(
-        "appearance feature extractor", "appearance_feature_extractor.safetensors", "appearance_feature_extractor.pth",
+        "appearance feature extractor", "appearance_feature_extractor.safetensors",
+        "appearance_feature_extractor.pth",
         build_appearance,
     ),
-    "motion": PublishedFile("motion extractor", "motion_extractor.safetensors", "motion_extractor.pth", build_motion_extractor),
-    "warping": PublishedFile("warping module", "warping_module.safetensors", "warping_module.pth", build_warping),
-    "generator": PublishedFile("SPADE generator", "spade_generator.safetensors", "spade_generator.pth", build_generator),
+    "motion": PublishedFile("motion extractor", "motion_extractor.safetensors", "motion_extractor.pth",
+    build_motion_extractor),
+    "warping": PublishedFile("warping module", "warping_module.safetensors", "warping_module.pth",
+    build_warping),
+    "generator": PublishedFile("SPADE generator", "spade_generator.safetensors", "spade_generator.pth",
+    build_generator),
     "stitching": PublishedFile(
-        "stitching and retargeting", "stitching_retargeting_module.safetensors", "stitching_retargeting_module.pth",
+        "stitching and retargeting", "stitching_retargeting_module.safetensors",
+        "stitching_retargeting_module.pth",
         build_retargeting,
     ),
 }  # fmt: skip

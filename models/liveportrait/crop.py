@@ -9,9 +9,11 @@ from torch import Tensor
 from ..media.pixels import halve, warp_affine
 
 SIZE, INPUT = 512, 256  # of the crop that is drawn, and of the networks' input
-# Of MediaPipe's points the box takes jaw and brows, as far as the published landmarks reach; its forehead would widen the crop.
+# Of MediaPipe's points the box takes jaw and brows, as far as the published landmarks reach; its forehead
+# would widen the crop.
 BOX_478 = (
-    127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356,
+    127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323,
+    454, 356,
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300,
 )  # fmt: skip
 # scale, vx and vy of the published crops: face sizes, and shifts in parts of the square's side
@@ -50,8 +52,11 @@ def anchor_points(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (left + right) / 2, lips
 
 
-def face_box(points: np.ndarray, scale: float, shift_x: float, shift_y: float, rotate: bool = True) -> FaceBox:
-    """The square around landmarks [N,2], upright with the face; without `rotate` upright with the picture, at the same place."""
+def face_box(
+    points: np.ndarray, scale: float, shift_x: float, shift_y: float, rotate: bool = True
+) -> FaceBox:
+    """The square around landmarks [N,2], upright with the face; without `rotate` upright with the picture, at
+    the same place."""
     points = np.asarray(points, np.float32)
     eyes, lips = anchor_points(points)
     down = lips - eyes
@@ -74,7 +79,10 @@ def crop_matrix(box: FaceBox, size: int = SIZE) -> np.ndarray:
     """[3,3] float32 from picture pixels to pixels of a size x size crop."""
     scale, cos, sin = size / box.side, math.cos(box.angle), math.sin(box.angle)
     x, y = box.centre
-    rows = [[cos, sin, size / 2 - scale * (cos * x + sin * y)], [-sin, cos, size / 2 - scale * (-sin * x + cos * y)]]
+    rows = [
+        [cos, sin, size / 2 - scale * (cos * x + sin * y)],
+        [-sin, cos, size / 2 - scale * (-sin * x + cos * y)],
+    ]
     matrix = np.array([*rows, [0, 0, 1]], np.float32)
     matrix[:2, :2] *= scale
     return matrix
@@ -91,7 +99,8 @@ def network_input(crop: Tensor) -> Tensor:
 
 
 def driving_box(points: list[np.ndarray]) -> np.ndarray:
-    """One upright box [4,2] (corners clockwise from top left) for a whole driving video: the mean over its frames' points."""
+    """One upright box [4,2] (corners clockwise from top left) for a whole driving video: the mean over its
+    frames' points."""
     boxes = [face_box(frame, *DRIVING_CROP, rotate=False) for frame in points]
     return np.mean([corners(box) for box in boxes], 0)
 

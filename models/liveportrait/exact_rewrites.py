@@ -1,7 +1,8 @@
 """Convolutions in cheaper forms that give the same numbers (up to rounding).
 
-A nearest-upsampled picture holds every value several times, so a 3x3 kernel sees only two different rows at a time: its taps
-are summed first and the convolution runs at the low resolution, once for each phase of the fine grid.
+A nearest-upsampled picture holds every value several times, so a 3x3 kernel sees only two different rows at a
+time: its taps are summed first and the convolution runs at the low resolution, once for each phase of the
+fine grid.
 """
 
 import torch
@@ -27,7 +28,8 @@ def joined(modules: list[nn.Module], x: Tensor) -> tuple[Tensor, Tensor]:
 
 def merged_taps(weight: Tensor, dim: int, groups: tuple[tuple[int, ...], ...]) -> Tensor:
     """Kernel whose taps along `dim` are the sums of `groups` of taps."""
-    return torch.cat([weight.index_select(dim, torch.tensor(group, device=weight.device)).sum(dim, keepdim=True)
+    return torch.cat([weight.index_select(dim, torch.tensor(group, device=weight.device)).sum(dim,
+        keepdim=True)
                       for group in groups], dim)  # fmt: skip
 
 
@@ -52,19 +54,23 @@ def conv_of_upsampled(x: Tensor, weight: Tensor, bias: Tensor, factor: int) -> T
 
 
 def fine_grid(like: Tensor, factor: int) -> Tensor:
-    """Room for a picture or volume `factor` times as high and wide, [...,H,factor,W,factor], in the memory format of `like`."""
+    """Room for a picture or volume `factor` times as high and wide, [...,H,factor,W,factor], in the memory
+    format of `like`."""
     height, width = like.shape[-2:]
     options = {"dtype": like.dtype, "device": like.device}
     if like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last):
         batch, channels = like.shape[:2]
-        return torch.empty(batch, height, factor, width, factor, channels, **options).permute(0, 5, 1, 2, 3, 4)
+        return torch.empty(batch, height, factor, width, factor, channels, **options).permute(
+            0, 5, 1, 2, 3, 4
+        )
     return torch.empty(*like.shape[:-2], height, factor, width, factor, **options)
 
 
 def conv_by_slices(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """A large 3D convolution, padding (k-1)/2, as one 2D convolution of every depth slice and a sum of shifted slices.
 
-    x [B,C,D,H,W], weight [O,C,k,k,k] -> [B,O,D,H,W]. Few output channels become k times as many, which processors like better.
+    x [B,C,D,H,W], weight [O,C,k,k,k] -> [B,O,D,H,W]. Few output channels become k times as many, which
+    processors like better.
     """
     outputs, size, depth = weight.shape[0], weight.shape[2], x.shape[2]
     reach = (size - 1) // 2
@@ -77,7 +83,8 @@ def conv_by_slices(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class SpectralKernel:
-    """A large 3D convolution with padding (k-1)/2, in float32, through overlapping tiles and their Fourier transforms."""
+    """A large 3D convolution with padding (k-1)/2, in float32, through overlapping tiles and their Fourier
+    transforms."""
 
     TILE = 16
 
@@ -99,6 +106,8 @@ class SpectralKernel:
         flat = spectrum.reshape(batch, channels, -1, frequencies.numel()).permute(3, 0, 2, 1).flatten(1, 2)
         flat = torch.bmm(flat, self.spectrum)  # correlation: the kernel's spectrum is conjugated
         spectrum = flat.permute(1, 2, 0).reshape(batch, tiles.numel(), -1, *frequencies)
-        out = torch.fft.irfftn(spectrum, s=(self.span,) * 3, dim=(-3, -2, -1))[..., : self.TILE, : self.TILE, : self.TILE]
+        out = torch.fft.irfftn(spectrum, s=(self.span,) * 3, dim=(-3, -2, -1))[
+            ..., : self.TILE, : self.TILE, : self.TILE
+        ]
         out = out.reshape(batch, *tiles, -1, *(self.TILE,) * 3).permute(0, 4, 1, 5, 2, 6, 3, 7)
         return out.reshape(batch, -1, *shape) + self.bias[:, None, None, None]

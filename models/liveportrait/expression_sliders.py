@@ -36,8 +36,11 @@ SLIDERS: dict[str, Slider] = {
 FURROW_UNIT = 8.0  # of the brow slider below zero
 
 
-def slider_motion(values: Mapping[str, float], pose: tuple[float, float, float], shift: tuple[float, float, float]) -> FaceMotion:
-    """One frame of changes: slider values in their published units, pitch, yaw and roll in degrees, shift x, y and zoom."""
+def slider_motion(
+    values: Mapping[str, float], pose: tuple[float, float, float], shift: tuple[float, float, float]
+) -> FaceMotion:
+    """One frame of changes: slider values in their published units, pitch, yaw and roll in degrees, shift x,
+    y and zoom."""
     controls = torch.zeros(1, len(CONTROLS))
     for name, value in values.items():
         slider = SLIDERS[name]
@@ -45,7 +48,8 @@ def slider_motion(values: Mapping[str, float], pose: tuple[float, float, float],
         controls[0, CONTROLS.index(slider.control)] += value / unit
     x, y, zoom = shift
     return FaceMotion.from_controls(
-        controls, torch.tensor([pose], dtype=torch.float32), torch.tensor([[x, y, 0.0]]), torch.tensor([1.0 + zoom]), LEAST_RATE,
+        controls, torch.tensor([pose], dtype=torch.float32), torch.tensor([[x, y, 0.0]]),
+        torch.tensor([1.0 + zoom]), LEAST_RATE,
         source={"producer": "expression editor"},
     )  # fmt: skip
 
@@ -53,4 +57,6 @@ def slider_motion(values: Mapping[str, float], pose: tuple[float, float, float],
 def repeated(motion: FaceMotion, frames: int, fps: Fraction) -> FaceMotion:
     """One frame, held."""
     tracks = ("expression", "pose", "translation", "scale", "controls", "valid")
-    return replace(motion, fps=fps, **{name: getattr(motion, name)[:1].repeat_interleave(frames, 0) for name in tracks})
+    return replace(
+        motion, fps=fps, **{name: getattr(motion, name)[:1].repeat_interleave(frames, 0) for name in tracks}
+    )

@@ -27,7 +27,11 @@ class Spade(nn.Module):
     def forward(self, normalised: Tensor, layout: Tensor, factor: int) -> Tensor:
         """normalised [B,C,h,w], layout [B,256,h/factor,w/factor] -> [B,C,h,w]."""
         first = self.mlp_shared[0]
-        shared = first(layout) if factor == 1 else conv_of_upsampled(layout, *parameters_for(first, layout), factor)
+        shared = (
+            first(layout)
+            if factor == 1
+            else conv_of_upsampled(layout, *parameters_for(first, layout), factor)
+        )
         shared = F.relu_(shared)
         weight, bias = joined([self.mlp_gamma, self.mlp_beta], shared)
         gamma, beta = F.conv2d(shared, weight, bias, padding=1).unsafe_chunk(2, 1)
@@ -59,7 +63,8 @@ class SpadeBlock(nn.Module):
 
 
 class SpadeGenerator(nn.Module):
-    """Features [B,256,64,64] -> picture [B,3,512,512] in 0..1. Spectral norms are folded into the weights when they load."""
+    """Features [B,256,64,64] -> picture [B,3,512,512] in 0..1. Spectral norms are folded into the weights
+    when they load."""
 
     def __init__(self, device=None, dtype=None, operations=nn):
         super().__init__()
@@ -72,7 +77,8 @@ class SpadeGenerator(nn.Module):
         self.conv_img = nn.Sequential(operations.Conv2d(64, 12, 3, padding=1, device=device, dtype=dtype))
 
     def forward(self, features: Tensor) -> Tensor:
-        if features.dtype != torch.float32:  # half precision convolutions want the channels last, several times as fast on a CPU
+        # half precision convolutions want the channels last, several times as fast on a CPU
+        if features.dtype != torch.float32:
             features = features.contiguous(memory_format=torch.channels_last)
         x = self.fc(features)
         for i in range(6):
@@ -83,8 +89,13 @@ class SpadeGenerator(nn.Module):
 
 
 def fold_spectral_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Published keys with `weight_orig`, `weight_u`, `weight_v` -> plain weights, W / (u . W v); folded files pass unchanged."""
-    folded = {key: value for key, value in state.items() if not key.endswith(("weight_orig", "weight_u", "weight_v"))}
+    """Published keys with `weight_orig`, `weight_u`, `weight_v` -> plain weights, W / (u . W v); folded files
+    pass unchanged."""
+    folded = {
+        key: value
+        for key, value in state.items()
+        if not key.endswith(("weight_orig", "weight_u", "weight_v"))
+    }
     for key in [key for key in state if key.endswith("weight_orig")]:
         base = key.removesuffix("weight_orig")
         missing = [base + part for part in ("weight_u", "weight_v") if base + part not in state]

@@ -10,7 +10,8 @@ BINS = 66
 
 
 def head_pose_degrees(logits: Tensor) -> Tensor:
-    """[B,66] bin logits -> [B] degrees: 3 x the expected bin - 97.5. Anything narrower is degrees already and passes."""
+    """[B,66] bin logits -> [B] degrees: 3 x the expected bin - 97.5. Anything narrower is degrees already and
+    passes."""
     if logits.shape[-1] != BINS:
         return logits
     bins = torch.arange(BINS, device=logits.device, dtype=logits.dtype)
@@ -28,7 +29,9 @@ def rotation_from_degrees(pitch: Tensor, yaw: Tensor, roll: Tensor) -> Tensor:
     return (turn_z @ turn_y @ turn_x).transpose(1, 2)
 
 
-def transform_keypoints(canonical: Tensor, rotation: Tensor, expression: Tensor, scale: Tensor, translation: Tensor) -> Tensor:
+def transform_keypoints(
+    canonical: Tensor, rotation: Tensor, expression: Tensor, scale: Tensor, translation: Tensor
+) -> Tensor:
     """x = scale (kp R + exp) + t without t's z (LivePortrait eq. 2).
 
     canonical, expression [B,21,3], rotation [B,3,3], scale [B] or [B,1], translation [B,3] -> [B,21,3].
@@ -38,7 +41,8 @@ def transform_keypoints(canonical: Tensor, rotation: Tensor, expression: Tensor,
 
 
 def hull_multiplier(source: Tensor, driving: Tensor) -> float:
-    """Ratio of the square roots of the volumes of two keypoint hulls, [1,21,3] each: LivePortrait's "expression-friendly"."""
+    """Ratio of the square roots of the volumes of two keypoint hulls, [1,21,3] each: LivePortrait's
+    "expression-friendly"."""
     volumes = [ConvexHull(points[0].double().cpu().numpy()).volume for points in (source, driving)]
     return math.sqrt(volumes[0]) / math.sqrt(volumes[1])
 

@@ -1,8 +1,9 @@
-"""M: canonical keypoints, head pose, expression deformation, translation and scale of a picture (LivePortrait, section 3.1).
+"""M: canonical keypoints, head pose, expression deformation, translation and scale of a picture
+(LivePortrait, section 3.1).
 
-A ConvNeXt-V2 tiny with seven linear heads (28.1 M parameters); other sizes are read from a file's tensors. Keep it in float32:
-seventeen of the expression's 63 values vary so little over speech (standard deviation from 6e-7) that half precision is larger
-than what they say.
+A ConvNeXt-V2 tiny with seven linear heads (28.1 M parameters); other sizes are read from a file's tensors.
+Keep it in float32: seventeen of the expression's 63 values vary so little over speech (standard deviation
+from 6e-7) that half precision is larger than what they say.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,10 @@ def read_sizes(state: Mapping[str, Tensor]) -> Sizes:
     convolutions = [f"{stem}.{level}.{0 if level == 0 else 1}.weight" for level in range(levels)]
     if not levels or any(key not in state for key in convolutions):
         return PUBLISHED
-    blocks = [{key.split(".")[3] for key in state if key.startswith(f"detector.stages.{level}.")} for level in range(levels)]
+    blocks = [
+        {key.split(".")[3] for key in state if key.startswith(f"detector.stages.{level}.")}
+        for level in range(levels)
+    ]
     return Sizes(tuple(len(state[key]) for key in convolutions), tuple(map(len, blocks)))
 
 
@@ -54,7 +58,8 @@ class KeypointMotion:
 
 
 class GlobalResponseNorm(nn.Module):
-    """[B,H,W,C] -> the same: y = gamma * x * n + beta + x, n the channel's L2 norm over its mean (ConvNeXt-V2, eq. 1-3)."""
+    """[B,H,W,C] -> the same: y = gamma * x * n + beta + x, n the channel's L2 norm over its mean
+    (ConvNeXt-V2, eq. 1-3)."""
 
     def __init__(self, channels: int, device=None, dtype=None):
         super().__init__()
@@ -144,6 +149,8 @@ class MotionExtractor(nn.Module):
         )
 
 
-def build_motion_extractor(state, metadata, device=None, dtype=torch.float32, operations=nn) -> MotionExtractor:
+def build_motion_extractor(
+    state, metadata, device=None, dtype=torch.float32, operations=nn
+) -> MotionExtractor:
     """For the loader: a network of the sizes that the weights have."""
     return MotionExtractor(device, dtype, operations, read_sizes(state))

@@ -23,7 +23,8 @@ def paste_mask() -> Tensor:
 
 @dataclass(frozen=True)
 class PastePlan:
-    """Where a crop lies in its picture: box (left, top, right, bottom), sampling grid [1,h,w,2], mask [h,w,1] in 0..1."""
+    """Where a crop lies in its picture: box (left, top, right, bottom), sampling grid [1,h,w,2], mask [h,w,1]
+    in 0..1."""
 
     box: tuple[int, int, int, int]
     grid: Tensor
@@ -33,10 +34,13 @@ class PastePlan:
 def plan_paste(to_picture: np.ndarray, width: int, height: int, keep_edges: bool = True) -> PastePlan:
     """Once per portrait; to_picture [3,3] maps pixels of the crop to those of a width x height picture.
 
-    Where a crop reaches beyond its picture it is black there, and the drawn face is darker beside it. `keep_edges` lets the
-    drawn face fade out towards those edges of the picture; off, it is pasted as published.
+    Where a crop reaches beyond its picture it is black there, and the drawn face is darker beside it.
+    `keep_edges` lets the drawn face fade out towards those edges of the picture; off, it is pasted as
+    published.
     """
-    corners = np.array([[0, 0, 1], [SIZE - 1, 0, 1], [SIZE - 1, SIZE - 1, 1], [0, SIZE - 1, 1]]) @ to_picture[:2].T
+    corners = (
+        np.array([[0, 0, 1], [SIZE - 1, 0, 1], [SIZE - 1, SIZE - 1, 1], [0, SIZE - 1, 1]]) @ to_picture[:2].T
+    )
     low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
     left, top = (int(np.clip(value, 0, side)) for value, side in zip(low, (width, height), strict=True))
     right, bottom = (int(np.clip(value, 0, side)) for value, side in zip(high, (width, height), strict=True))
@@ -66,7 +70,11 @@ def paste(faces: Tensor, picture: Tensor, plan: PastePlan) -> Tensor:
     """Faces [n,3,512,512] over picture [H,W,3], both in the same range -> [n,H,W,3]."""
     left, top, right, bottom = plan.box
     frames = picture.expand(len(faces), *picture.shape).clone()
-    drawn = F.grid_sample(faces.float(), plan.grid.to(faces.device).expand(len(faces), -1, -1, -1), align_corners=True)
+    drawn = F.grid_sample(
+        faces.float(), plan.grid.to(faces.device).expand(len(faces), -1, -1, -1), align_corners=True
+    )
     part = frames[:, top:bottom, left:right]
-    frames[:, top:bottom, left:right] = torch.lerp(part, drawn.permute(0, 2, 3, 1).to(part), plan.mask.to(part))
+    frames[:, top:bottom, left:right] = torch.lerp(
+        part, drawn.permute(0, 2, 3, 1).to(part), plan.mask.to(part)
+    )
     return frames

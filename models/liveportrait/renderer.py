@@ -20,12 +20,13 @@ from .warping import WarpSource
 LEAST_FACE = 32  # pixels of the crop's side: below it 512 drawn pixels would come from almost none
 LARGEST_BATCH = {"cpu": 1}  # two frames leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 8
-FRAME_BYTES = {torch.float32: 900_000_000, torch.float16: 500_000_000, torch.bfloat16: 500_000_000}  # activations of one frame
+# activations of one frame
+FRAME_BYTES = {torch.float32: 900_000_000, torch.float16: 500_000_000, torch.bfloat16: 500_000_000}
 
 
 class Networks(Protocol):
-    """The five networks, loaded when they are asked for; `dtype` is the type that F, W and G compute in, on `device` (where
-    their weights lie is the memory manager's business)."""
+    """The five networks, loaded when they are asked for; `dtype` is the type that F, W and G compute in, on
+    `device` (where their weights lie is the memory manager's business)."""
 
     dtype: torch.dtype
     device: torch.device
@@ -45,7 +46,8 @@ class Networks(Protocol):
 
 @dataclass(frozen=True)
 class LivePortraitFeatures:
-    """What is known of one face: its warp source and keypoints, its place in the picture (None: the crop is the picture)."""
+    """What is known of one face: its warp source and keypoints, its place in the picture (None: the crop is
+    the picture)."""
 
     warp: WarpSource
     source: Source
@@ -56,7 +58,8 @@ class LivePortraitFeatures:
 
 @dataclass(frozen=True)
 class Framing:
-    """The part of a picture that is drawn: matrix [3,3] from the picture to 512x512, and the networks' input [256,256,3] bytes."""
+    """The part of a picture that is drawn: matrix [3,3] from the picture to 512x512, and the networks' input
+    [256,256,3] bytes."""
 
     matrix: np.ndarray
     pixels: Tensor
@@ -72,7 +75,10 @@ class LivePortraitRenderer:
     """Draws 512x512 around the face and pastes it back into the whole picture."""
 
     def __init__(
-        self, networks: Networks, name: str = "LivePortrait", frame: Callable[[Tensor, np.ndarray], Framing] = upright_square
+        self,
+        networks: Networks,
+        name: str = "LivePortrait",
+        frame: Callable[[Tensor, np.ndarray], Framing] = upright_square,
     ):
         self.networks, self.id, self.frame = networks, name, frame
 
@@ -83,7 +89,8 @@ class LivePortraitRenderer:
         if box.side < LEAST_FACE:
             raise ValueError(
                 f"the face in image is about {box.side / SOURCE_CROP[0]:.0f} pixels wide; LivePortrait needs "
-                f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose a larger face."
+                f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose "
+                f"a larger face."
             )
         framing = self.frame(to_bytes(image), points)
         pixels = picture_tensor(framing.pixels)
@@ -96,7 +103,9 @@ class LivePortraitRenderer:
         warp = moved(warping.prepare(volume, source.keypoints.to(device)), torch.device("cpu"))
         height, width = image.shape[:2]
         to_picture = np.linalg.inv(framing.matrix)
-        features = LivePortraitFeatures(warp, source, to_picture, plan_paste(to_picture, width, height), AnimationOptions())
+        features = LivePortraitFeatures(
+            warp, source, to_picture, plan_paste(to_picture, width, height), AnimationOptions()
+        )
         return Portrait(image, face, source.motion, self.id, features)
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
@@ -112,7 +121,8 @@ class LivePortraitRenderer:
         faces = self._draw(features, self._keypoints(features, motion)).float().cpu()
         if not torch.isfinite(faces).all():
             raise ValueError(
-                f"{self.id}: the drawn face has values that are not numbers in {str(self.networks.dtype).removeprefix('torch.')}. "
+                f"{self.id}: the drawn face has values that are not numbers in "
+                f"{str(self.networks.dtype).removeprefix('torch.')}. "
                 "Choose precision fp32 in Load Portrait Renderer; some older GPUs need it."
             )
         if features.plan is None:
@@ -121,7 +131,9 @@ class LivePortraitRenderer:
 
     def _keypoints(self, features: LivePortraitFeatures, motion: ResolvedMotion) -> Tensor:
         options = features.options
-        needed = options.stitching or options.close_lips or options.eyes is not None or options.lips is not None
+        needed = (
+            options.stitching or options.close_lips or options.eyes is not None or options.lips is not None
+        )
         network = self.networks.retargeting() if needed else None
         device = self.networks.device
         return driven_keypoints(features.source.to(device), motion.to(device), options, network)

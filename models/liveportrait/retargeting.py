@@ -1,4 +1,5 @@
-"""S, R_eye, R_lip: small networks that fit driven keypoints to the picture around the face (LivePortrait, section 3.2)."""
+"""S, R_eye, R_lip: small networks that fit driven keypoints to the picture around the face (LivePortrait,
+section 3.2)."""
 
 import torch
 from torch import Tensor, nn

@@ -28,10 +28,13 @@ def picture_tensor(crop: Tensor) -> Tensor:
 
 
 def openings(points: np.ndarray) -> tuple[Tensor, Tensor]:
-    """MediaPipe's 478 points [478,2 or 3] -> openings over width: eyes [1,2] (left in the picture first), lips [1,1]."""
+    """MediaPipe's 478 points [478,2 or 3] -> openings over width: eyes [1,2] (left in the picture first),
+    lips [1,1]."""
 
     def ratio(upper: int, lower: int, left: int, right: int) -> float:
-        gap, width = (np.linalg.norm(points[a, :2] - points[b, :2]) for a, b in ((upper, lower), (left, right)))
+        gap, width = (
+            np.linalg.norm(points[a, :2] - points[b, :2]) for a, b in ((upper, lower), (left, right))
+        )
         return float(gap / (width + 1e-6))
 
     return torch.tensor([[ratio(*eye) for eye in EYES_478]]), torch.tensor([[ratio(*LIPS_478)]])

@@ -1,4 +1,5 @@
-"""W: dense motion from two sets of keypoints, and the appearance volume warped by it (LivePortrait, section 3.1; 45.5 M)."""
+"""W: dense motion from two sets of keypoints, and the appearance volume warped by it (LivePortrait, section
+3.1; 45.5 M)."""
 
 from dataclasses import dataclass
 
@@ -14,13 +15,15 @@ KEYPOINTS, COMPRESSED = 21, 4
 LEVELS = (110, 64, 128, 256, 512, 1024)  # channels down the hourglass
 ASCENT = ((1024, 512), (1024, 256), (512, 128), (256, 64), (128, 32))
 HEATMAP_VARIANCE = 0.01
-LEAST_HEAT = 1e-30  # below it a Gaussian's tail consists of denormal numbers, which make a CPU's convolution three times as slow
+# below it a Gaussian's tail consists of denormal numbers, which make a CPU's convolution three times as slow
+LEAST_HEAT = 1e-30
 PHASES_FROM = 16  # width from which summing the taps of an upsampled convolution is cheaper than upsampling
 
 
 @dataclass(frozen=True)
 class WarpSource:
-    """What does not change over a film: volume [1,32,16,64,64], its compressed form [4,16,64,64], keypoints [1,21,3]."""
+    """What does not change over a film: volume [1,32,16,64,64], its compressed form [4,16,64,64], keypoints
+    [1,21,3]."""
 
     volume: Tensor
     compressed: Tensor
@@ -29,7 +32,8 @@ class WarpSource:
 
 @dataclass(frozen=True)
 class DenseMotionField:
-    """deformation [B,16,64,64,3] float32: where each voxel comes from, x, y, z in -1..1; occlusion [B,1,64,64] in 0..1."""
+    """deformation [B,16,64,64,3] float32: where each voxel comes from, x, y, z in -1..1; occlusion
+    [B,1,64,64] in 0..1."""
 
     deformation: Tensor
     occlusion: Tensor
@@ -53,8 +57,8 @@ def heatmaps(keypoints: Tensor, shape: tuple[int, int, int]) -> Tensor:
 def shifted_volumes(volume: Tensor, shifts: Tensor) -> Tensor:
     """[C,D,H,W] sampled at grid + shift, trilinear, zero outside: shifts [B,K,3] (x, y, z) -> [B,K,C,D,H,W].
 
-    The same as grid_sample with align_corners=False on a grid with inclusive corners, as the published network was trained;
-    a shift is the same for all voxels, so each axis is one small banded matrix.
+    The same as grid_sample with align_corners=False on a grid with inclusive corners, as the published
+    network was trained; a shift is the same for all voxels, so each axis is one small banded matrix.
     """
     matrices = []
     for i, axis in enumerate(axes(tuple(volume.shape[-3:]), shifts)):
@@ -100,7 +104,9 @@ class Up(Level):
 class Encoder(nn.Module):
     def __init__(self, options: dict):
         super().__init__()
-        self.down_blocks = nn.ModuleList(Down(a, b, **options) for a, b in zip(LEVELS, LEVELS[1:], strict=False))
+        self.down_blocks = nn.ModuleList(
+            Down(a, b, **options) for a, b in zip(LEVELS, LEVELS[1:], strict=False)
+        )
 
 
 class Decoder(Level):
@@ -166,7 +172,8 @@ class DenseMotion(nn.Module):
     def mask_logits(self, features: Tensor) -> Tensor:
         """[B,142,16,64,64] -> [B,22,16,64,64]; on a CPU in float32 the 7x7x7 kernel goes through its spectrum."""
         weight, bias = parameters_for(self.mask, features)
-        trained = torch.is_grad_enabled() and weight.requires_grad  # then every step needs the path back to the weights
+        # then every step needs the path back to the weights
+        trained = torch.is_grad_enabled() and weight.requires_grad
         if features.device.type != "cpu" or features.dtype != torch.float32 or trained:
             return conv_by_slices(features, weight, bias)
         if self._mask_kernel is None or not self._mask_kernel.is_of(weight, bias):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 
 def frame_times(source: object, start: float = 0.0, length: float = 0.0) -> np.ndarray:
-    """[N] seconds at which the frames of a film file are shown, in order; those from `start` on, `length` seconds of them (0: all).
+    """[N] seconds at which the frames of a film file are shown, in order; those from `start` on, `length`
+    seconds of them (0: all).
 
     Nothing is decoded. ValueError if the file says no times.
     """
@@ -20,7 +21,9 @@ def frame_times(source: object, start: float = 0.0, length: float = 0.0) -> np.n
             raise ValueError("video has frames without a time; save it again as mp4.")
         base = stream.time_base
     first = int(start / base)
-    kept = sorted(stamp for stamp in stamps if stamp >= first and (not length or stamp < int((start + length) / base)))
+    kept = sorted(
+        stamp for stamp in stamps if stamp >= first and (not length or stamp < int((start + length) / base))
+    )
     return np.array([float(stamp * base) for stamp in kept])
 
 

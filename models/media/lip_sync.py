@@ -1,7 +1,7 @@
 """Do the lips follow the sound? A measure that needs no network: mouth opening against loudness.
 
-This is not LSE-C or LSE-D: those come from a trained network. It is the correlation over time of how far the mouth is open
-with how loud the sound is, at the shift between them where it is highest.
+This is not LSE-C or LSE-D: those come from a trained network. It is the correlation over time of how far the
+mouth is open with how loud the sound is, at the shift between them where it is highest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ FLOOR_DB = 45.0  # below the loudest moment, quieter is silence
 
 @dataclass(frozen=True)
 class LipSync:
-    """lag in frames and parts of them (positive: the lips are late), correlation there and at lag 0, frames compared."""
+    """lag in frames and parts of them (positive: the lips are late), correlation there and at lag 0, frames
+    compared."""
 
     lag: float
     correlation: float
@@ -29,11 +30,16 @@ class LipSync:
 
     def report(self, fps: Fraction) -> str:
         """Sentences for the artist."""
-        when = "in time" if abs(self.lag) < 0.5 else f"{abs(self.lag):.1f} frames {'late' if self.lag > 0 else 'early'}"
+        when = (
+            "in time"
+            if abs(self.lag) < 0.5
+            else f"{abs(self.lag):.1f} frames {'late' if self.lag > 0 else 'early'}"
+        )
         return (
             f"Lips {when} ({1000 * self.lag / float(fps):+.0f} ms), correlation {self.correlation:.2f} there and "
             f"{self.at_zero:.2f} without shift, over {self.frames} frames. Measured: mouth opening against loudness. "
-            "Speech that fits mostly gives 0.4 to 0.8 at a lag of -1 to 1; a film with another sound mostly less than 0.4. "
+            "Speech that fits mostly gives 0.4 to 0.8 at a lag of -1 to 1; a film with another sound mostly "
+            "less than 0.4. "
             "This is not LSE."
         )
 
@@ -48,8 +54,8 @@ def loudness_per_frame(waveform: np.ndarray, sample_rate: int, fps: Fraction, fr
 
 
 def opening_of_landmarks(tracked: Sequence[np.ndarray | None]) -> np.ndarray:
-    """One face's points [478,2] by frame -> [N] distance of the inner lips (13, 14) in distances of the outer eye corners
-    (33, 263); NaN without the face, or where its eyes fall together."""
+    """One face's points [478,2] by frame -> [N] distance of the inner lips (13, 14) in distances of the outer
+    eye corners (33, 263); NaN without the face, or where its eyes fall together."""
     openings = []
     for xy in tracked:
         eyes = 0.0 if xy is None else np.linalg.norm(xy[33] - xy[263])
@@ -59,7 +65,10 @@ def opening_of_landmarks(tracked: Sequence[np.ndarray | None]) -> np.ndarray:
 
 def opening_of_motion(motion: FaceMotion) -> np.ndarray:
     """[N] driven opening of the jaw, less where the lips are pressed together."""
-    jaw, close = motion.controls[:, CONTROLS.index("jawOpen")], motion.controls[:, CONTROLS.index("mouthClose")]
+    jaw, close = (
+        motion.controls[:, CONTROLS.index("jawOpen")],
+        motion.controls[:, CONTROLS.index("mouthClose")],
+    )
     return (jaw * (1 - close.clamp(0, 1))).numpy()
 
 
@@ -70,7 +79,9 @@ def lip_sync(opening: np.ndarray, loudness: np.ndarray) -> LipSync:
         raise ValueError(f"there are {count} frames to compare; at least {LEAST_FRAMES} are needed.")
     opening, loudness = opening[:count], loudness[:count]
     if np.isfinite(opening).sum() < LEAST_FRAMES:
-        raise ValueError(f"face_landmarks has a face in {np.isfinite(opening).sum()} frames; {LEAST_FRAMES} are needed.")
+        raise ValueError(
+            f"face_landmarks has a face in {np.isfinite(opening).sum()} frames; {LEAST_FRAMES} are needed."
+        )
     if np.nanstd(opening) < 1e-6 or loudness.std() < 1e-6:
         what = "the mouth never moves" if np.nanstd(opening) < 1e-6 else "the audio never changes in loudness"
         raise ValueError(f"{what}, so there is nothing to compare.")

@@ -1,4 +1,5 @@
-"""Pictures through affine maps and at other sizes, with OpenCV's conventions: pixel centres at whole numbers, black outside.
+"""Pictures through affine maps and at other sizes, with OpenCV's conventions: pixel centres at whole numbers,
+black outside.
 
 Pictures are [H,W,C], bytes or float; bytes are rounded to the nearest as OpenCV does.
 """
@@ -15,7 +16,9 @@ def _as_planes(image: Tensor) -> Tensor:
 
 def _as_picture(planes: Tensor, like: Tensor) -> Tensor:
     picture = planes[0].permute(1, 2, 0)
-    return picture.round().clamp(0, 255).to(torch.uint8) if like.dtype == torch.uint8 else picture.to(like.dtype)
+    return (
+        picture.round().clamp(0, 255).to(torch.uint8) if like.dtype == torch.uint8 else picture.to(like.dtype)
+    )
 
 
 def source_grid(matrix: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int]) -> Tensor:
@@ -45,7 +48,9 @@ def halve(image: Tensor) -> Tensor:
 
 def resize(image: Tensor, width: int, height: int) -> Tensor:
     """Bilinear, from the four nearest pixels (OpenCV's INTER_LINEAR)."""
-    return _as_picture(F.interpolate(_as_planes(image), (height, width), mode="bilinear", align_corners=False), image)
+    return _as_picture(
+        F.interpolate(_as_planes(image), (height, width), mode="bilinear", align_corners=False), image
+    )
 
 
 def shrink(image: Tensor, width: int, height: int) -> Tensor:

@@ -22,11 +22,14 @@ class VideoStreamWriter:
 
     Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1;
     an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only. `waveform` is [C,T] at
-    `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame ends. `crf` is x264's constant
-    quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not take it.
+    `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame ends. `crf` is
+    x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not
+    take it.
     """
 
-    def __init__(self, path: Path, fps: Fraction, waveform: Tensor | None, sample_rate: int, crf: float = 18.0):
+    def __init__(
+        self, path: Path, fps: Fraction, waveform: Tensor | None, sample_rate: int, crf: float = 18.0
+    ):
         self.path = Path(path)
         self._whole = atomic_file(self.path)
         self.fps, self.waveform, self.sample_rate, self.crf = fps, waveform, int(sample_rate), crf
@@ -92,12 +95,16 @@ class VideoStreamWriter:
             self._container = None
 
     def _open(self, width: int, height: int) -> None:
-        self._container = av.open(str(self._hidden), "w", format="mp4", options={"movflags": "use_metadata_tags"})
+        self._container = av.open(
+            str(self._hidden), "w", format="mp4", options={"movflags": "use_metadata_tags"}
+        )
         self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": str(self.crf)})
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
         self._audio = None
         if self.waveform is not None:
-            self.waveform = self.waveform if self.waveform.shape[0] in LAYOUTS else self.waveform.mean(0, keepdim=True)
+            self.waveform = (
+                self.waveform if self.waveform.shape[0] in LAYOUTS else self.waveform.mean(0, keepdim=True)
+            )
             self._layout = LAYOUTS[self.waveform.shape[0]]
             rate = self.sample_rate if self.sample_rate in AAC_RATES else 48000
             self._audio = self._container.add_stream("aac", rate=rate, layout=self._layout)
@@ -110,7 +117,9 @@ class VideoStreamWriter:
         block = max(1, int(AUDIO_BLOCK_SECONDS * self.sample_rate))
         while self._samples_written < end:
             stop = min(self._samples_written + block, end)
-            samples = self.waveform[:, self._samples_written : stop].float().clamp(-1, 1).cpu().contiguous().numpy()
+            samples = (
+                self.waveform[:, self._samples_written : stop].float().clamp(-1, 1).cpu().contiguous().numpy()
+            )
             frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
             frame.sample_rate, frame.pts = self.sample_rate, self._samples_written
             frame.time_base = Fraction(1, self.sample_rate)

@@ -25,7 +25,9 @@ class FeatureStream:
         """The next samples [n] -> the features that are ready; ValueError unless it is one row of finite numbers."""
         wave = np.asarray(wave, np.float32)
         if wave.ndim != 1 or not np.isfinite(wave).all():
-            raise ValueError(f"live sound has shape {wave.shape}; one row of finite samples at 16 kHz is needed.")
+            raise ValueError(
+                f"live sound has shape {wave.shape}; one row of finite samples at 16 kHz is needed."
+            )
         self.wave = np.concatenate([self.wave, wave])
         return self._features((len(self.wave) - self._lead() - EDGE) // HOP)
 

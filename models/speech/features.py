@@ -18,6 +18,7 @@ VOICED_REACH, VOICED_RANGE = 9.0, 6.0  # natural logarithm of power: below the p
 
 def mel_filters() -> np.ndarray:
     """[BANDS, FFT/2+1] triangular filters, equally spaced on the mel scale 2595 log10(1 + f/700)."""
+
     def to_mel(hz: float) -> float:
         return 2595 * np.log10(1 + hz / 700)
 
@@ -91,11 +92,15 @@ def loudest(energy: np.ndarray, reach: float) -> float:
 
 
 def voiced_mean(mel: np.ndarray) -> np.ndarray:
-    """[40] mean of each band over the voiced part: every frame whose mean log energy is within 6 (26 dB) of the loudest."""
+    """[40] mean of each band over the voiced part: every frame whose mean log energy is within 6 (26 dB) of
+    the loudest."""
     energy = mel.mean(1)
     return mel[energy > loudest(energy, VOICED_REACH) - VOICED_RANGE].mean(0)
 
 
 def normalise(mel: np.ndarray, mean: np.ndarray | None = None) -> np.ndarray:
-    """Remove what is constant in a recording: each band minus its voiced mean (or a known one), in units of 3, -4..3."""
-    return np.clip((mel - (voiced_mean(mel) if mean is None else mean)) / 3, SOFTEST, LOUDEST).astype(np.float32)
+    """Remove what is constant in a recording: each band minus its voiced mean (or a known one), in units of
+    3, -4..3."""
+    return np.clip((mel - (voiced_mean(mel) if mean is None else mean)) / 3, SOFTEST, LOUDEST).astype(
+        np.float32
+    )

@@ -28,20 +28,29 @@ def layer_total(state: Mapping[str, Any], prefix: str) -> int:
 def hubert_config(state: Mapping[str, Tensor], prefix: str = "") -> HubertConfig:
     """Sizes of the encoder whose tensors' names start with `prefix`; KeyError where a tensor is missing.
 
-    Large HuBERTs have a layer norm behind every convolution, and their transformer's norms come first; base ones have neither.
+    Large HuBERTs have a layer norm behind every convolution, and their transformer's norms come first; base
+    ones have neither.
     """
-    convolutions = [state[f"{prefix}feature_extractor.conv_layers.{i}.conv.weight"] for i in range(len(STRIDES))]
+    convolutions = [
+        state[f"{prefix}feature_extractor.conv_layers.{i}.conv.weight"] for i in range(len(STRIDES))
+    ]
     positions = state[f"{prefix}{POSITIONS}parametrizations.weight.original1"]
     layers = f"{prefix}encoder.layers."
     width, large = len(positions), f"{prefix}feature_extractor.conv_layers.1.layer_norm.weight" in state
-    masked = {} if f"{prefix}masked_spec_embed" in state else {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    masked = (
+        {} if f"{prefix}masked_spec_embed" in state else {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    )
     return HubertConfig(
-        hidden_size=width, num_attention_heads=max(1, width // HEAD_WIDTH), num_hidden_layers=layer_total(state, layers),
+        hidden_size=width, num_attention_heads=max(1, width // HEAD_WIDTH),
+        num_hidden_layers=layer_total(state, layers),
         intermediate_size=len(state[f"{layers}0.feed_forward.intermediate_dense.weight"]),
-        conv_dim=tuple(len(weight) for weight in convolutions), conv_kernel=tuple(weight.shape[-1] for weight in convolutions),
+        conv_dim=tuple(len(weight) for weight in convolutions),
+        conv_kernel=tuple(weight.shape[-1] for weight in convolutions),
         conv_stride=STRIDES, num_conv_pos_embeddings=positions.shape[-1],
-        num_conv_pos_embedding_groups=width // positions.shape[1], feat_extract_norm="layer" if large else "group",
-        conv_bias=f"{prefix}feature_extractor.conv_layers.0.conv.bias" in state, do_stable_layer_norm=large, **masked,
+        num_conv_pos_embedding_groups=width // positions.shape[1],
+        feat_extract_norm="layer" if large else "group",
+        conv_bias=f"{prefix}feature_extractor.conv_layers.0.conv.bias" in state, do_stable_layer_norm=large,
+        **masked,
     )  # fmt: skip
 
 

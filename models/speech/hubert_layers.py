@@ -13,7 +13,8 @@ from .hubert import NEW_NAMES, build_hubert, hubert_config
 
 FEATURE_RATE = 50  # frames per second
 HOP, REACH = 320, 400  # samples at 16 kHz from one frame to the next, and that a frame hears
-BLOCK, CONTEXT = 20 * FEATURE_RATE, FEATURE_RATE  # frames that are heard at once, and around them: attention sees all of these
+# frames that are heard at once, and around them: attention sees all of these
+BLOCK, CONTEXT = 20 * FEATURE_RATE, FEATURE_RATE
 SHORTEST = REACH
 SIGNATURE = "feature_projection.projection.weight"
 OWN = "hubert."  # in front of the names here, and in editions with a head
@@ -25,14 +26,20 @@ def hubert_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
     A head for recognising words, which some editions have, is left out.
     """
-    state = {key: value for key, value in content.items() if isinstance(value, Tensor) and not key.startswith("lm_head.")}
+    state = {
+        key: value
+        for key, value in content.items()
+        if isinstance(value, Tensor) and not key.startswith("lm_head.")
+    }
     prefix = next((prefix for prefix in PREFIXES if f"{prefix}{SIGNATURE}" in state), "")
     state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     state = {OWN + NEW_NAMES.get(key, key): value for key, value in state.items()}
     try:
         hubert_config(state, OWN)
     except KeyError as error:
-        raise ValueError(f"it is no HuBERT speech encoder in transformers' layout: {error} is not in it") from None
+        raise ValueError(
+            f"it is no HuBERT speech encoder in transformers' layout: {error} is not in it"
+        ) from None
     except (ValueError, IndexError, ArithmeticError):
         raise ValueError("it is no HuBERT speech encoder: its tensors have other sizes") from None
     return state
@@ -98,9 +105,17 @@ class HubertHearing:
         if self.block is None or self.block[0] != number:
             left = max(0, number * BLOCK - CONTEXT)
             right = min(self.total, (number + 1) * BLOCK + CONTEXT)
-            piece = self.wave[left * HOP : len(self.wave) if right == self.total else (right - 1) * HOP + REACH]
-            if self.network.hears_normalised:  # a block by itself: how loud the rest of the clip is, is not known yet
+            piece = self.wave[
+                left * HOP : len(self.wave) if right == self.total else (right - 1) * HOP + REACH
+            ]
+            # a block by itself: how loud the rest of the clip is, is not known yet
+            if self.network.hears_normalised:
                 piece = (piece - piece.mean()) / np.sqrt(piece.var() + 1e-7)
             lead = number * BLOCK - left
-            self.block = number, self.network(torch.from_numpy(piece)[None].to(self.device))[:, lead : lead + BLOCK].float().cpu()
+            self.block = (
+                number,
+                self.network(torch.from_numpy(piece)[None].to(self.device))[:, lead : lead + BLOCK]
+                .float()
+                .cpu(),
+            )
         return self.block[1]

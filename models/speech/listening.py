@@ -1,6 +1,8 @@
-"""Hear a recording as it comes: what is usual for the voice is taken from what was heard so far, never from what is still to come.
+"""Hear a recording as it comes: what is usual for the voice is taken from what was heard so far, never from
+what is still to come.
 
-However the sound is cut, the same is heard: everything happens in blocks, each as soon as the network's reach behind it is there.
+However the sound is cut, the same is heard: everything happens in blocks, each as soon as the network's reach
+behind it is there.
 """
 
 from dataclasses import dataclass
@@ -30,17 +32,22 @@ class Heard:
 
 
 class Listener:
-    """Push log-mel and loudness, get blocks to hear. `look_ahead` is what must have come behind a block's start, in frames.
+    """Push log-mel and loudness, get blocks to hear. `look_ahead` is what must have come behind a block's
+    start, in frames.
 
-    threshold: MotionSettings.silence_threshold. block: frames that are heard at once. warm_up: frames at the start over which the
-    voice is measured before anything is heard. mean [40]: the voiced mean of the recording, where it is known beforehand.
+    threshold: MotionSettings.silence_threshold. block: frames that are heard at once. warm_up: frames at the
+    start over which the voice is measured before anything is heard. mean [40]: the voiced mean of the
+    recording, where it is known beforehand.
     """
 
-    def __init__(self, threshold: float, block: int = LIVE_BLOCK, warm_up: int = 0, mean: np.ndarray | None = None):
+    def __init__(
+        self, threshold: float, block: int = LIVE_BLOCK, warm_up: int = 0, mean: np.ndarray | None = None
+    ):
         self.threshold, self.block, self.warm_up, self.known = threshold, block, warm_up, mean
         self.voice = RunningVoice()
         self.mel = np.zeros((0, BANDS), np.float32)  # from frame `first` on, as the next three
-        self.loudness = self.spoken = np.zeros(0, np.float32)  # spoken: how much is speech, 0..1, as far as it is told
+        # spoken: how much is speech, 0..1, as far as it is told
+        self.loudness = self.spoken = np.zeros(0, np.float32)
         self.first = self.given = self.measured = 0
 
     @property
@@ -54,10 +61,15 @@ class Listener:
         return self.first + len(self.mel)
 
     def push(self, mel: np.ndarray, loudness: np.ndarray, last: bool = False) -> list[Heard]:
-        """The next log-mel [n,40] and loudness [n] in dB of full scale -> the blocks that are ready; `last`: all that are left."""
+        """The next log-mel [n,40] and loudness [n] in dB of full scale -> the blocks that are ready; `last`:
+        all that are left."""
         self.mel, self.loudness = np.concatenate([self.mel, mel]), np.concatenate([self.loudness, loudness])
         found = []
-        while self.given < self.heard if last else max(self.given + self.block + REACH, self.warm_up + AHEAD) <= self.heard:
+        while (
+            self.given < self.heard
+            if last
+            else max(self.given + self.block + REACH, self.warm_up + AHEAD) <= self.heard
+        ):
             found.append(self._block(min(self.given + self.block, self.heard), last))
         return found
 
@@ -95,5 +107,9 @@ class Listener:
         told = self.first + len(self.spoken)
         spare = min(self.given - REACH, self.measured, told - BEFORE) - self.first
         if spare > 0:
-            self.mel, self.loudness, self.spoken = self.mel[spare:], self.loudness[spare:], self.spoken[spare:]
+            self.mel, self.loudness, self.spoken = (
+                self.mel[spare:],
+                self.loudness[spare:],
+                self.spoken[spare:],
+            )
             self.first += spare

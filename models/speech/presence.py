@@ -15,8 +15,10 @@ from torch.nn import functional as F
 from ..weights.published import WEIGHTS, weight_path
 from .features import BANDS
 
-LAYERS = ((5, 1, 2), (5, 2, 4), (5, 4, 8), (3, 8, 8), (5, 16, 0), (5, 16, 0))  # kernel, dilation, frames of it that lie ahead
-LEVEL_BEFORE, LEVEL_AHEAD = 120, 10  # frames around a moment whose mean is the level against which it is heard
+# kernel, dilation, frames of it that lie ahead
+LAYERS = ((5, 1, 2), (5, 2, 4), (5, 4, 8), (3, 8, 8), (5, 16, 0), (5, 16, 0))
+# frames around a moment whose mean is the level against which it is heard
+LEVEL_BEFORE, LEVEL_AHEAD = 120, 10
 AHEAD = LEVEL_AHEAD + sum(ahead for _, _, ahead in LAYERS)
 BEFORE = LEVEL_BEFORE + sum((kernel - 1) * dilation - ahead for kernel, dilation, ahead in LAYERS)
 RANGE, UNIT = 4.0, 4.0  # of what it hears: natural logarithm of power in this unit, clipped
@@ -30,7 +32,8 @@ class PresenceNet(nn.Module):
         super().__init__()
         sizes = [BANDS, *[width] * (len(LAYERS) - 1)]
         self.layers = nn.ModuleList(
-            nn.Conv1d(size, width, kernel, dilation=dilation) for size, (kernel, dilation, _) in zip(sizes, LAYERS, strict=True)
+            nn.Conv1d(size, width, kernel, dilation=dilation)
+            for size, (kernel, dilation, _) in zip(sizes, LAYERS, strict=True)
         )
         self.leave = nn.Conv1d(width, 1, 1)
 
@@ -60,7 +63,9 @@ def presence_net() -> PresenceNet:
         network = PresenceNet(len(state["leave.weight"][0]))
         network.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}). It ships with the pack: install the pack again.") from None
+        raise ValueError(
+            f"{path} is missing or damaged ({error}). It ships with the pack: install the pack again."
+        ) from None
     return network.eval()
 
 

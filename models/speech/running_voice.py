@@ -1,7 +1,8 @@
-"""What is usual for a voice so far, kept in a fixed amount of memory: its mean spectrum, and how loud its loud moments are.
+"""What is usual for a voice so far, kept in a fixed amount of memory: its mean spectrum, and how loud its
+loud moments are.
 
-The running form of `voiced_mean` and `loudest` (speech_features.py): counts by energy stand for the frames themselves, so that what
-counts as loud is decided anew as more is heard.
+The running form of `voiced_mean` and `loudest` (speech_features.py): counts by energy stand for the frames
+themselves, so that what counts as loud is decided anew as more is heard.
 """
 
 import numpy as np
@@ -14,10 +15,13 @@ LOUDNESS_FLOOR, LOUDNESS_STEP, LOUDNESS_BINS = -101.0, 0.5, 220  # dB of full sc
 HALF_LIFE = 30.0  # seconds of speech after which what was heard counts half
 TRUST_LEVEL, TRUST_SHAPE = 3.0, 15.0  # frames of speech that the usual level and spectrum below count for
 USUAL_LEVEL = -5.5  # mean of the log-mel of ordinary speech whose loud moments are at -23 dB of full scale
-# Mean log-mel of the loud moments of 280 clips of the training voices (training/speech_net/corpus.py), band by band, less its own mean.
+# Mean log-mel of the loud moments of 280 clips of the training voices (training/speech_net/corpus.py), band
+# by band, less its own mean.
 USUAL_SHAPE = np.array([
-    -1.3, 0.1, 0.6, 0.7, 0.9, 1.2, 1.2, 1.0, 0.4, -0.2, -0.6, -0.9, -1.1, -1.0, -0.8, -0.8, -0.6, -0.5, -0.5, -0.5,
-    -0.5, -0.3, 0.2, 0.8, 1.1, 1.0, 1.1, 1.4, 1.5, 1.4, 1.0, 0.4, -0.2, -0.6, -0.8, -1.1, -1.1, -0.8, -0.7, -1.0,
+    -1.3, 0.1, 0.6, 0.7, 0.9, 1.2, 1.2, 1.0, 0.4, -0.2, -0.6, -0.9, -1.1, -1.0, -0.8, -0.8, -0.6, -0.5, -0.5,
+    -0.5,
+    -0.5, -0.3, 0.2, 0.8, 1.1, 1.0, 1.1, 1.4, 1.5, 1.4, 1.0, 0.4, -0.2, -0.6, -0.8, -1.1, -1.1, -0.8, -0.7,
+    -1.0,
 ])  # fmt: skip
 
 
@@ -38,7 +42,8 @@ class RunningVoice:
     """Tell it what was heard, ask what is usual. What is old counts less; what is no speech does not count."""
 
     def __init__(self) -> None:
-        self.bands = np.zeros((ENERGY_BINS, BANDS + 1))  # by mean log energy: sum of log-mel, number of frames
+        # by mean log energy: sum of log-mel, number of frames
+        self.bands = np.zeros((ENERGY_BINS, BANDS + 1))
         self.levels = np.zeros(LOUDNESS_BINS)
 
     def hear(self, mel: np.ndarray, loudness: np.ndarray, spoken: np.ndarray) -> None:

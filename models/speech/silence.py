@@ -1,4 +1,5 @@
-"""When the mouth rests: where nobody speaks, and where speech is so much quieter than its loud moments that it is none."""
+"""When the mouth rests: where nobody speaks, and where speech is so much quieter than its loud moments that
+it is none."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, grey_closing
@@ -8,7 +9,8 @@ from .features import FRAME_RATE, loudest
 SILENCE_FLOOR_DB = -62.0  # of full scale: quieter than this is silence whatever the setting says
 LOUD_REACH_DB = 39.0  # what is quieter than the peaks by more than this does not count as speech
 GATE_SOFTNESS_DB = 6.0
-BRIDGED = int(0.2 * FRAME_RATE)  # frames: a shorter silence is part of a word, such as the one inside p, t and k
+# frames: a shorter silence is part of a word, such as the one inside p, t and k
+BRIDGED = int(0.2 * FRAME_RATE)
 SMOOTHING = 0.03 * FRAME_RATE
 GATE_REACH = BRIDGED + int(4 * SMOOTHING)  # frames on both sides that the gate of a moment depends on
 DOUBT = (0.2, 0.6)  # probability of speech from which it may be some, and from which it is
@@ -20,7 +22,8 @@ def within(track: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def speech_gate(loudness: np.ndarray, loud: float, threshold: float, spoken: np.ndarray) -> np.ndarray:
-    """Gate [T] (0 silent, 1 speech) from loudness [T] and its loud moments (dB of full scale), and from `spoken` [T] 0..1."""
+    """Gate [T] (0 silent, 1 speech) from loudness [T] and its loud moments (dB of full scale), and from
+    `spoken` [T] 0..1."""
     edge = max(loud + threshold, SILENCE_FLOOR_DB)
     heard = spoken * np.clip((loudness - edge) / GATE_SOFTNESS_DB + 0.5, 0, 1)
     bridged = grey_closing(heard, BRIDGED, mode="nearest")

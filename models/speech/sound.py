@@ -20,12 +20,15 @@ def mono(waveform: Tensor, sample_rate: int, rate: int = RATE) -> np.ndarray:
 def librosa() -> ModuleType:
     """The package of that name, which the built-in stages do not need; ValueError that says how to install it."""
     try:
-        for part in ("soxr", "librosa.core", "librosa.filters"):  # librosa imports its parts when they are first used
+        # librosa imports its parts when they are first used
+        for part in ("soxr", "librosa.core", "librosa.filters"):
             importlib.import_module(part)
         return importlib.import_module("librosa")
     except ImportError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0][:150]
         raise ValueError(
-            f"this needs the Python package librosa, which cannot be imported ({reason}). Run: pip install -r requirements.txt "
-            "in this pack's folder, with ComfyUI's Python, and restart ComfyUI. Sound at 16 kHz needs it for KDTalker only."
+            f"this needs the Python package librosa, which cannot be imported ({reason}). Run: pip install "
+            f"-r requirements.txt "
+            "in this pack's folder, with ComfyUI's Python, and restart ComfyUI. Sound at 16 kHz needs it for "
+            "KDTalker only."
         ) from None

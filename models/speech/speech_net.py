@@ -28,7 +28,9 @@ class SpeechNet(nn.Module):
         super().__init__()
         options = {"padding": "same", "device": device, "dtype": dtype}
         self.enter = operations.Conv1d(BANDS, width, KERNEL, **options)
-        self.blocks = nn.ModuleList(operations.Conv1d(width, width, KERNEL, dilation=d, **options) for d in DILATIONS)
+        self.blocks = nn.ModuleList(
+            operations.Conv1d(width, width, KERNEL, dilation=d, **options) for d in DILATIONS
+        )
         self.leave = operations.Conv1d(width, len(VISEMES) + len(ARTICULATION), 1, **options)
 
     def hidden(self, mel: Tensor) -> list[Tensor]:
@@ -58,8 +60,8 @@ def hear(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6].
 
-    The speaker is heard under the band shifts that fit best (see vocal_tract), and what they say is averaged. spoken [T]: 0 where
-    nobody speaks; without it all counts as speech.
+    The speaker is heard under the band shifts that fit best (see vocal_tract), and what they say is averaged.
+    spoken [T]: 0 where nobody speaks; without it all counts as speech.
     """
     warps = fitting_warps(network, mel, np.ones(len(mel)) if spoken is None else spoken, len(VISEMES), device)
     visemes, articulation = [], []
@@ -67,7 +69,11 @@ def hear(
         left = max(0, start - CONTEXT)
         block = mel[left : start + BLOCK + CONTEXT]
         heard = np.stack([warp_bands(block, *warp).T for warp in warps])
-        raw = network(torch.from_numpy(heard).to(device))[..., start - left : start - left + BLOCK].float().cpu()
+        raw = (
+            network(torch.from_numpy(heard).to(device))[..., start - left : start - left + BLOCK]
+            .float()
+            .cpu()
+        )
         logits, moves = raw.split([len(VISEMES), len(ARTICULATION)], 1)
         visemes.append(logits.softmax(1).mean(0).T.numpy())
         articulation.append(moves.sigmoid().mean(0).T.numpy())

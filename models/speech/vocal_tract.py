@@ -27,7 +27,8 @@ def warp_bands(mel: np.ndarray, stretch: float, shift: float) -> np.ndarray:
 
 
 def loudest_excerpt(mel: np.ndarray, spoken: np.ndarray) -> slice:
-    """The 30 s of a normalised log-mel [T,40] with the most energy where `spoken` [T] is 1; all of it where it is shorter."""
+    """The 30 s of a normalised log-mel [T,40] with the most energy where `spoken` [T] is 1; all of it where
+    it is shorter."""
     if len(mel) <= EXCERPT:
         return slice(0, len(mel))
     energy = (mel.mean(1) - SOFTEST) * spoken
@@ -42,7 +43,10 @@ def fitting_warps(
     """The three (stretch, shift) under which the network, whose first channels are `classes` logits, is surest of
     what is spoken."""
     excerpt = loudest_excerpt(mel, spoken)
-    mel, spoken = mel[excerpt], torch.from_numpy(spoken[excerpt] > 0) if spoken[excerpt].any() else slice(None)
+    mel, spoken = (
+        mel[excerpt],
+        torch.from_numpy(spoken[excerpt] > 0) if spoken[excerpt].any() else slice(None),
+    )
     sureness = [
         network(torch.from_numpy(warp_bands(mel, *warp).T[None]).to(device))[0, :classes]
         .float().log_softmax(0).amax(0).cpu()[spoken].mean().item()

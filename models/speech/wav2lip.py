@@ -8,7 +8,8 @@ from ..frozen_batch_norm import FrozenBatchNorm
 
 # outputs, kernel, stride (mel, time), padding; a layer that keeps its width and size adds its input
 LAYERS = (
-    (32, 3, 1, 1), (32, 3, 1, 1), (32, 3, 1, 1), (64, 3, (3, 1), 1), (64, 3, 1, 1), (64, 3, 1, 1), (128, 3, 3, 1),
+    (32, 3, 1, 1), (32, 3, 1, 1), (32, 3, 1, 1), (64, 3, (3, 1), 1), (64, 3, 1, 1), (64, 3, 1, 1),
+    (128, 3, 3, 1),
     (128, 3, 1, 1), (128, 3, 1, 1), (256, 3, (3, 2), 1), (256, 3, 1, 1), (512, 3, 1, 0), (512, 1, 1, 0),
 )  # fmt: skip
 PLAIN = (0, 3, 6, 9, 11, 12)
@@ -18,7 +19,9 @@ FEATURES = 512
 class Conv(nn.Module):
     """Convolution, batch norm, its input where `residual`, ReLU."""
 
-    def __init__(self, inputs, outputs, kernel, stride, padding, residual, device=None, dtype=None, operations=nn):
+    def __init__(
+        self, inputs, outputs, kernel, stride, padding, residual, device=None, dtype=None, operations=nn
+    ):
         super().__init__()
         conv = operations.Conv2d(inputs, outputs, kernel, stride, padding, device=device, dtype=dtype)
         self.conv_block = nn.ModuleList([conv, FrozenBatchNorm(outputs, device, dtype)])
@@ -38,7 +41,9 @@ class AudioEncoder(nn.Module):
         widths = [1] + [layer[0] for layer in LAYERS]
         self.audio_encoder = nn.Sequential(
             *(
-                Conv(inputs, *layer, residual=i not in PLAIN, device=device, dtype=dtype, operations=operations)
+                Conv(
+                    inputs, *layer, residual=i not in PLAIN, device=device, dtype=dtype, operations=operations
+                )
                 for i, (inputs, layer) in enumerate(zip(widths, LAYERS, strict=False))
             )
         )

@@ -34,8 +34,11 @@ def mel_frames(wave: np.ndarray, first: int, last: int) -> np.ndarray:
     part = wave[max(start, 0) : max(stop, 0)].astype(np.float64)
     part = np.pad(part, (max(-start, 0), max(stop - len(wave), 0)))
     emphasised = part[1:] - 0.97 * part[:-1]
-    emphasised[max(len(wave) - start - 1, 0) :] = 0  # the filter's tail beyond the last sample is not part of the sound
-    magnitude = np.abs(librosa().stft(emphasised, n_fft=WINDOW, hop_length=HOP, win_length=WINDOW, center=False))
+    # the filter's tail beyond the last sample is not part of the sound
+    emphasised[max(len(wave) - start - 1, 0) :] = 0
+    magnitude = np.abs(
+        librosa().stft(emphasised, n_fft=WINDOW, hop_length=HOP, win_length=WINDOW, center=False)
+    )
     decibels = 20 * np.log10(np.maximum(1e-5, mel_basis() @ magnitude)) - 20
     return np.clip(8 * (decibels + 100) / 100 - 4, -4, 4).astype(np.float32)
 
@@ -51,7 +54,8 @@ def window_start(frame: int) -> int:
 
 
 def mel_windows(wave: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Windows [stop-start,80,16] of video frames start to stop - 1 of a wave at 16 kHz; the first and last mel frames repeat."""
+    """Windows [stop-start,80,16] of video frames start to stop - 1 of a wave at 16 kHz; the first and last
+    mel frames repeat."""
     first = np.array([window_start(frame) for frame in range(start, stop)], int)
     index = np.clip(first[:, None] + np.arange(STEPS), 0, mel_total(len(wave)) - 1)
     low = int(index.min())

@@ -1,4 +1,5 @@
-"""wav2vec2-base-960h in core's audio encoder, in float32 throughout, and told apart from encoders of the same shapes."""
+"""wav2vec2-base-960h in core's audio encoder, in float32 throughout, and told apart from encoders of the same
+shapes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,24 +10,33 @@ import torch
 from torch import Tensor
 
 WIDTH = 768
-CTC_HEAD, CTC_LETTERS = "lm_head.weight", 32  # of the English recogniser; pre-trained encoders have a quantizer instead
+# of the English recogniser; pre-trained encoders have a quantizer instead
+CTC_HEAD, CTC_LETTERS = "lm_head.weight", 32
 MARK = "talking_portrait_encoder"
 
 
 def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
-    """Core's AudioEncoderModel with weights in float32. ValueError if the weights are of another size, or some are missing."""
+    """Core's AudioEncoderModel with weights in float32. ValueError if the weights are of another size, or
+    some are missing."""
     inner = {key.removeprefix("wav2vec2."): value for key, value in state.items()}
     if tuple(inner.get("encoder.layer_norm.bias", torch.empty(0)).shape) != (WIDTH,):
         raise ValueError(f"it is no wav2vec2 base model (its width is not {WIDTH})")
     try:
         encoder = core.load_audio_encoder_from_sd(dict(state))
-        # Core keeps half precision, which is 6e-3 from the published features; the file's own numbers are put back.
+        # Core keeps half precision, which is 6e-3 from the published features; the file's own numbers are put
+        # back.
         encoder.model.float()
-        missing, _ = encoder.model.load_state_dict({key: value.float() for key, value in inner.items()}, strict=False)
+        missing, _ = encoder.model.load_state_dict(
+            {key: value.float() for key, value in inner.items()}, strict=False
+        )
     except RuntimeError as problem:
-        raise ValueError(f"it does not fit wav2vec2's base size: {str(problem).splitlines()[-1].strip()}") from None
+        raise ValueError(
+            f"it does not fit wav2vec2's base size: {str(problem).splitlines()[-1].strip()}"
+        ) from None
     if missing:
-        raise ValueError(f"{len(missing)} of its encoder's tensors are missing, such as {', '.join(missing[:3])}")
+        raise ValueError(
+            f"{len(missing)} of its encoder's tensors are missing, such as {', '.join(missing[:3])}"
+        )
     encoder.dtype = torch.float32
     comfy.model_management.archive_model_dtypes(encoder.model)
     setattr(encoder, MARK, "wav2vec2-base")
@@ -34,16 +44,19 @@ def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
 
 
 def check_is_960h(state: Mapping[str, Tensor]) -> None:
-    """ValueError unless a file is the English recogniser: another wav2vec2 base has the same shapes, and makes wrong lips."""
+    """ValueError unless a file is the English recogniser: another wav2vec2 base has the same shapes, and
+    makes wrong lips."""
     head = state.get(CTC_HEAD)
     if head is None or tuple(head.shape) != (CTC_LETTERS, WIDTH):
-        kind = "it is a pre-trained encoder, such as chinese-wav2vec2-base" if any("quantizer" in key for key in state) else (
-            "its letter head lm_head.weight [32,768] is not in it")  # fmt: skip
+        kind = "its letter head lm_head.weight [32,768] is not in it"
+        if any("quantizer" in key for key in state):
+            kind = "it is a pre-trained encoder, such as chinese-wav2vec2-base"
         raise ValueError(f"it is not facebook/wav2vec2-base-960h: {kind}")
 
 
 def encode_float32(encoder: Any, wave: Tensor) -> Tensor:
-    """Normalised wave [1,T] at 16 kHz -> last hidden state [1,L,768] on the CPU. ValueError if it is too long for the memory."""
+    """Normalised wave [1,T] at 16 kHz -> last hidden state [1,L,768] on the CPU. ValueError if it is too long
+    for the memory."""
     check_length(wave.shape[-1], comfy.model_management.get_free_memory(encoder.load_device))
     comfy.model_management.load_model_gpu(encoder.patcher)
     features, _ = encoder.model(wave[:, None].float().to(encoder.load_device))
@@ -56,6 +69,7 @@ def check_length(samples: int, free: int) -> None:
     if needed > free:
         minutes = free * samples / needed / 16000 / 60
         raise ValueError(
-            f"audio of {samples / 16000 / 60:.0f} min needs {needed / 1e9:.1f} GB to be heard at once, but {free / 1e9:.1f} GB are "
+            f"audio of {samples / 16000 / 60:.0f} min needs {needed / 1e9:.1f} GB to be heard at once, but "
+            f"{free / 1e9:.1f} GB are "
             f"free. Set frames to at most {minutes:.0f} min of the film, and make the rest by start_frame."
         )

@@ -1,4 +1,5 @@
-"""Speech as ACTalker hears it: the hidden states of Whisper-tiny's encoder at 50 Hz, cut into windows at 12.5 frames/s."""
+"""Speech as ACTalker hears it: the hidden states of Whisper-tiny's encoder at 50 Hz, cut into windows at 12.5
+frames/s."""
 
 import comfy.ops
 import torch
@@ -17,11 +18,13 @@ class WhisperTiny(nn.Module):
 
     def __init__(self, device=None, dtype=None, operations=comfy.ops.disable_weight_init):
         super().__init__()
-        self.encoder = AudioEncoder(MELS, POSITIONS, WIDTH, HEADS, LAYERS, dtype=dtype, device=device, operations=operations)
+        self.encoder = AudioEncoder(
+            MELS, POSITIONS, WIDTH, HEADS, LAYERS, dtype=dtype, device=device, operations=operations
+        )
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Log-mel [n,80,3000] -> [n,1500,5,384]: what enters the first layer, what leaves each but the last, and the last
-        one's result after the final norm."""
+        """Log-mel [n,80,3000] -> [n,1500,5,384]: what enters the first layer, what leaves each but the last,
+        and the last one's result after the final norm."""
         return torch.stack(self.encoder(mel)[1], dim=2)
 
 
@@ -35,5 +38,7 @@ def log_mel(wave: Tensor) -> Tensor:
 def hidden_states(encoder: WhisperTiny, wave: Tensor) -> Tensor:
     """Mono sound [T] at 16 kHz -> [1500 k,5,384] at 50 Hz. ValueError if there is no sound."""
     if wave.ndim != 1 or wave.numel() == 0:
-        raise ValueError(f"the sound has the shape {list(wave.shape)}; it must be one channel that is not empty")
+        raise ValueError(
+            f"the sound has the shape {list(wave.shape)}; it must be one channel that is not empty"
+        )
     return torch.cat([encoder(mel[None])[0] for mel in log_mel(wave)])

@@ -14,7 +14,8 @@ FEATURE_RATE = 50  # speech feature frames per second, two for every video frame
 EXPRESSION, POSE = 63, 7  # 21 keypoints x 3; scale, translation x y z, pitch, yaw, roll (degrees)
 MOTION = EXPRESSION + POSE
 SCALE, TRANSLATION, ANGLES = 63, slice(64, 67), slice(67, 70)  # where they lie in the 70
-COMMANDS = POSE + 1  # what can be commanded frame by frame: the pose and the closure of the lids, each with a mask bit
+# what can be commanded frame by frame: the pose and the closure of the lids, each with a mask bit
+COMMANDS = POSE + 1
 EMOTIONS = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised", "contemptuous")
 LIMITS = {"previous": 1000, "exemplar_frames": 1000, "diffusion_steps": 10_000}  # a header may claim anything
 LARGEST_HEADER = 10_000  # characters
@@ -49,7 +50,10 @@ class TakinConfig:
                 raise ValueError(f"Takin-ADA's {name} is {shown(value)}; 1 to {most} is possible.")
         if self.width % self.heads:
             raise ValueError(f"Takin-ADA's width {self.width} is no multiple of its {self.heads} heads.")
-        for name, value, known in (("prediction", self.prediction, PREDICTIONS), ("schedule", self.schedule, SCHEDULES)):
+        for name, value, known in (
+            ("prediction", self.prediction, PREDICTIONS),
+            ("schedule", self.schedule, SCHEDULES),
+        ):
             if value not in known:
                 raise ValueError(f"Takin-ADA's {name} is {shown(value)}; {' or '.join(known)} is needed.")
 
@@ -60,7 +64,8 @@ class TakinConfig:
 
 FULL = TakinConfig("hubert-large", 25, 1024, width=512, heads=8, feed_forward=4, kernel=13)
 TINY = TakinConfig("builtin-speech-1", 8, 112, width=96, heads=4, feed_forward=2, kernel=13)
-WORDS = ("encoder", "exemplar_frames", "prediction", "schedule", "diffusion_steps", "previous")  # not to be seen in any tensor
+# not to be seen in any tensor
+WORDS = ("encoder", "exemplar_frames", "prediction", "schedule", "diffusion_steps", "previous")
 
 
 def count_blocks(state: Mapping[str, Tensor], prefix: str) -> int:
@@ -76,19 +81,28 @@ def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Tak
         heads, _ = state["motion_blocks.0.attention.content_bias"].shape
         inner, width = state["motion_blocks.0.enter.up.weight"].shape
         sizes = {
-            "encoder_layers": len(state["layer_logits"]), "encoder_width": len(state["stack_norm.weight"]), "width": width,
+            "encoder_layers": len(state["layer_logits"]), "encoder_width": len(state["stack_norm.weight"]),
+            "width": width,
             "heads": heads, "feed_forward": inner // width,
             "kernel": state["motion_blocks.0.convolution.depthwise.weight"].shape[-1],
-            "speech_layers": count_blocks(state, "speech_blocks."), "motion_layers": count_blocks(state, "motion_blocks."),
+            "speech_layers": count_blocks(state, "speech_blocks."),
+            "motion_layers": count_blocks(state, "motion_blocks."),
         }  # fmt: skip
     except BAD_CONTENT as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error if isinstance(error, Damaged) else "other sizes"
+        reason = (
+            f"{error} is missing"
+            if isinstance(error, KeyError)
+            else error
+            if isinstance(error, Damaged)
+            else "other sizes"
+        )
         raise ValueError(f"the file is no Takin-ADA network of this pack ({reason}).") from None
     wrong = {name: (written.get(name), size) for name, size in sizes.items() if written.get(name) != size}
     if wrong:
         name, (header, found) = next(iter(wrong.items()))
         raise ValueError(
-            f"the Takin-ADA file says {name} {shown(header)}, but its tensors have {found}: its header and its weights are of "
+            f"the Takin-ADA file says {name} {shown(header)}, but its tensors have {found}: its header and "
+            f"its weights are of "
             "different networks. Take a file as training/takin/train.py wrote it."
         )
     return TakinConfig(**sizes, **words)

@@ -1,8 +1,8 @@
 """Conformer blocks with relative positions (Gulati et al. 2020, section 2; attention after Transformer-XL, appendix B).
 
-Pre-norm, two half feed-forwards around attention and convolution. The convolution has a layer norm where the paper has a batch
-norm, so that a sequence does not depend on its neighbours in the batch. With a condition, each of the four branches is scaled
-and shifted by it (FiLM).
+Pre-norm, two half feed-forwards around attention and convolution. The convolution has a layer norm where the
+paper has a batch norm, so that a sequence does not depend on its neighbours in the batch. With a condition,
+each of the four branches is scaled and shifted by it (FiLM).
 """
 
 import math
@@ -47,7 +47,9 @@ class RelativeAttention(nn.Module):
         distance = self.position(positions.to(x)).unflatten(-1, (heads, size)).permute(1, 2, 0)
         by_distance = (query + self.position_bias.to(x)[:, None]) @ distance
         bias = relative_shift(by_distance) / math.sqrt(size)
-        y = F.scaled_dot_product_attention(query + self.content_bias.to(x)[:, None], key, value, attn_mask=bias)
+        y = F.scaled_dot_product_attention(
+            query + self.content_bias.to(x)[:, None], key, value, attn_mask=bias
+        )
         return self.leave(y.transpose(1, 2).flatten(2))
 
 
@@ -80,7 +82,8 @@ class Convolution(nn.Module):
 
 
 class ConformerBlock(nn.Module):
-    """x [B,T,D] -> [B,T,D]; `film` [B,8,1,D] holds scale and shift of the four branches, if the block was made `conditioned`."""
+    """x [B,T,D] -> [B,T,D]; `film` [B,8,1,D] holds scale and shift of the four branches, if the block was
+    made `conditioned`."""
 
     def __init__(
         self, width: int, heads: int, feed_forward: int, kernel: int, conditioned: bool = False,
@@ -95,7 +98,9 @@ class ConformerBlock(nn.Module):
         self.norms = nn.ModuleList(operations.LayerNorm(width, device=device, dtype=dtype) for _ in range(5))
         self.film = operations.Linear(width, 8 * width, device=device, dtype=dtype) if conditioned else None
 
-    def forward(self, x: Tensor, positions: Tensor, condition: Tensor | None = None, dropout: float = 0.0) -> Tensor:
+    def forward(
+        self, x: Tensor, positions: Tensor, condition: Tensor | None = None, dropout: float = 0.0
+    ) -> Tensor:
         """`condition` [B,D] for a conditioned block; `dropout` of each branch's output, in training."""
         film = None if self.film is None else self.film(condition).unflatten(-1, (4, 2, -1))
 

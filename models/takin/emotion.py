@@ -1,6 +1,8 @@
-"""Emotions: how they are asked for, what an example of one is, and what each does to a face in LivePortrait's keypoints.
+"""Emotions: how they are asked for, what an example of one is, and what each does to a face in LivePortrait's
+keypoints.
 
-The table of faces is ours, made of the directions that LivePortrait publishes for its sliders; the tiny network was trained on it.
+The table of faces is ours, made of the directions that LivePortrait publishes for its sliders; the tiny
+network was trained on it.
 """
 
 import math
@@ -41,7 +43,8 @@ def _row(direction: Mapping[tuple[int, int], float]) -> Tensor:
 
 
 def emotion_faces() -> tuple[Tensor, Tensor]:
-    """Of every emotion at intensity 1: change of the expression [8,63] in keypoint units, of the pitch [8] in degrees."""
+    """Of every emotion at intensity 1: change of the expression [8,63] in keypoint units, of the pitch [8] in
+    degrees."""
     rig = rig_matrix()
     rows = {name: rig[k] for k, name in enumerate(CONTROLS)}
     rows |= {"furrow": rig[FURROW], "frown": _row(FROWN), "smirk": _row(SMIRK)}
@@ -55,27 +58,35 @@ def emotion_faces() -> tuple[Tensor, Tensor]:
 
 
 def emotion_weights(asked: str, name: str = "emotion") -> dict[str, float]:
-    """"happy", or a mixture such as "happy 2, surprised 1" -> weight of each; ValueError says what is wrong with input `name`."""
+    """ "happy", or a mixture such as "happy 2, surprised 1" -> weight of each; ValueError says what is wrong
+    with input `name`."""
     weights: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in asked.split(","))):
         found = re.fullmatch(r"([^\d\s:]+)[\s:]*(\S+)?", part)
         word = found.group(1) if found else part
         emotion = emotion_name(word, EMOTIONS)
         if emotion is None:
-            raise ValueError(f"{name} has {word.lower()!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+            raise ValueError(
+                f"{name} has {word.lower()!r}, which is unknown; there are {', '.join(EMOTIONS)}."
+            )
         if emotion in weights:
             raise ValueError(f"{name} has {emotion} twice; write each emotion once.")
         try:
             weights[emotion] = float(found.group(2) or 1)
         except ValueError:
-            raise ValueError(f"{name} has {part!r}; a name and a number are needed, such as \"happy 2, sad 1\".") from None
+            raise ValueError(
+                f'{name} has {part!r}; a name and a number are needed, such as "happy 2, sad 1".'
+            ) from None
     return weights
 
 
 def emotion_label(weights: Mapping[str, float], intensity: float, name: str = "emotion") -> Tensor:
-    """[8] shares of EMOTIONS (they sum to 1) times intensity 0..1; ValueError that says what is wrong with input `name`."""
+    """[8] shares of EMOTIONS (they sum to 1) times intensity 0..1; ValueError that says what is wrong with
+    input `name`."""
     if unknown := set(weights) - set(EMOTIONS):
-        raise ValueError(f"{name} has {sorted(unknown)[0]!r}, which is unknown; there are {', '.join(EMOTIONS)}.")
+        raise ValueError(
+            f"{name} has {sorted(unknown)[0]!r}, which is unknown; there are {', '.join(EMOTIONS)}."
+        )
     if not (math.isfinite(intensity) and 0 <= intensity <= 1):
         raise ValueError(f"emotion_intensity is {intensity:g}; it must be between 0 (none) and 1 (full).")
     label = torch.tensor([float(weights.get(emotion, 0.0)) for emotion in EMOTIONS])

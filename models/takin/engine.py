@@ -29,7 +29,8 @@ from .performance import TICKS, Performance
 from .sampling import Guidance, timesteps
 
 BLOCK = FRAME_RATE  # frames of sound that are heard at once where nobody waits
-WARM_UP = 5 * FRAME_RATE  # frames of sound over which a voice is measured before the first frame: a window, which waits anyway
+# frames of sound over which a voice is measured before the first frame: a window, which waits anyway
+WARM_UP = 5 * FRAME_RATE
 LICENCE = "Apache-2.0"
 
 
@@ -37,9 +38,11 @@ LICENCE = "Apache-2.0"
 class TakinOptions:
     """What the artist chooses beside MotionSettings. emotion: a name, or a mixture such as "happy 2, surprised 1".
 
-    intensity: 0 to 1. steps: of DDIM. exemplar: [63] mean expression of a face in that mood, as a change from neutral, or None.
-    named: the input that the emotion came from, for messages. head: a motion whose head the network is told to follow, as changes
-    from its rest, from the photo's pose on; behind its end, and where its face was not found, the head is the network's own.
+    intensity: 0 to 1. steps: of DDIM. exemplar: [63] mean expression of a face in that mood, as a change from
+    neutral, or None.
+    named: the input that the emotion came from, for messages. head: a motion whose head the network is told
+    to follow, as changes from its rest, from the photo's pose on; behind its end, and where its face was not
+    found, the head is the network's own.
     """
 
     emotion: str = "neutral"
@@ -56,11 +59,14 @@ class TakinOptions:
 
 
 class TakinEngine:
-    """Lips, expression, blinks and head from speech. The networks are called when they are needed, and compute on `device`."""
+    """Lips, expression, blinks and head from speech. The networks are called when they are needed, and
+    compute on `device`."""
 
     id = "Takin-ADA"
     native_fps: Fraction | None = Fraction(FPS)
-    reads = frozenset({"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold", "blink_asymmetry"})
+    reads = frozenset(
+        {"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold", "blink_asymmetry"}
+    )
     licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
 
@@ -85,13 +91,15 @@ class TakinEngine:
         return LiveMotion(self, seed, settings)
 
     def stream(
-        self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress = lambda done, total: None
+        self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress = lambda done,
+        total: None
     ) -> Iterator[FaceMotion]:  # fmt: skip
         """See StreamingEngine; no frame hears further than `look_ahead` seconds behind it."""
         frames = speech.checked(Fraction(FPS))
         sampling = self.sampling(Sampling(), seed)
         performance = Performance(
-            self, sampling, settings, self.hearing(speech), Listener(settings.silence_threshold, BLOCK, WARM_UP),
+            self, sampling, settings, self.hearing(speech),
+            Listener(settings.silence_threshold, BLOCK, WARM_UP),
             seconds=float(speech.seconds), each=drawing_progress(sampling, frames, progress),
         )  # fmt: skip
         for mel, loudness, last in sound_pieces(speech, sampling):
@@ -107,7 +115,9 @@ class TakinEngine:
 
     def sampling(self, how: Sampling, seed: int) -> Sampling:
         """How the two motions are drawn, with the artist's options: see Performance."""
-        return replace(how, steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed)
+        return replace(
+            how, steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed
+        )
 
     def hearing(self, speech: Speech | None = None) -> Hear:
         """What the network is told of each block of sound; `speech` is the whole clip, None a live voice."""
@@ -130,7 +140,11 @@ class TakinEngine:
 
 def sound_pieces(speech: Speech, sampling: Sampling) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
     """Log-mel, loudness, and whether it is the end: as much at once as makes one more window of motion."""
-    size, start, total = TICKS * (sampling.window - sampling.overlap), 0, frame_total(speech.waveform.shape[1], speech.sample_rate)
+    size, start, total = (
+        TICKS * (sampling.window - sampling.overlap),
+        0,
+        frame_total(speech.waveform.shape[1], speech.sample_rate),
+    )
     for mel, loudness in feature_blocks(speech.waveform.numpy(), speech.sample_rate):
         for first in range(0, len(mel), size):
             piece = mel[first : first + size]

@@ -31,7 +31,8 @@ class SpeechLayers:
         wanted = (config.encoder_layers, config.encoder_width)
         if self.layers.ndim != 3 or (self.layers.shape[0], self.layers.shape[2]) != wanted:
             raise ValueError(
-                f"the speech features have shape {tuple(self.layers.shape)}; [{wanted[0]}, frames, {wanted[1]}] is needed."
+                f"the speech features have shape {tuple(self.layers.shape)}; [{wanted[0]}, frames, "
+                f"{wanted[1]}] is needed."
             )
         return self.layers
 
@@ -42,9 +43,11 @@ def builtin_encoder_name(weights: Path) -> str:
 
 
 def builtin_layers(network: SpeechNet, mel: Tensor) -> Tensor:
-    """Normalised log-mel [T,40] at 100 Hz, T even -> [8,T/2,112]: the log-mel itself, two frames side by side, and 7 hidden layers.
+    """Normalised log-mel [T,40] at 100 Hz, T even -> [8,T/2,112]: the log-mel itself, two frames side by
+    side, and 7 hidden layers.
 
-    The log-mel stands where an encoder's embedding is in a transformer's stack; it is filled up with zeros to their width.
+    The log-mel stands where an encoder's embedding is in a transformer's stack; it is filled up with zeros to
+    their width.
     """
     hidden = network.hidden(mel.T[None])
     pairs = mel.reshape(len(mel) // 2, -1)
@@ -52,7 +55,9 @@ def builtin_layers(network: SpeechNet, mel: Tensor) -> Tensor:
     return torch.stack([F.pad(pairs, (0, layers[0].shape[1] - pairs.shape[1])), *layers])
 
 
-def builtin_layers_between(network: SpeechNet, mel: np.ndarray, start: int, stop: int, device: torch.device) -> Tensor:
+def builtin_layers_between(
+    network: SpeechNet, mel: np.ndarray, start: int, stop: int, device: torch.device
+) -> Tensor:
     """Layers of frames start to stop - 1 (50 Hz) of a whole clip's normalised log-mel, as if computed from all of it.
 
     Behind the clip's end the last frame is repeated.
@@ -67,7 +72,8 @@ def builtin_layers_between(network: SpeechNet, mel: np.ndarray, start: int, stop
 
 
 def heard_layers(network: SpeechNet, heard: Heard, device: torch.device) -> Tensor:
-    """[8,n,112] layers at 50 Hz of a block of a recording; an odd number of frames is made even by repeating the last."""
+    """[8,n,112] layers at 50 Hz of a block of a recording; an odd number of frames is made even by repeating
+    the last."""
     count = len(heard.gate) + len(heard.gate) % 2
     mel = heard.mel
     if len(mel) < heard.before + count:

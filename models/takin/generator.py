@@ -1,7 +1,7 @@
 """Motion from speech features as they come: windows that overlap, each continuing the frames before it (section 3.2).
 
-However the features are cut into pushes, the windows are the same, so a whole clip in one push and a live stream give the same
-motion. Inside a window the network looks both ways; across windows it looks back only.
+However the features are cut into pushes, the windows are the same, so a whole clip in one push and a live
+stream give the same motion. Inside a window the network looks both ways; across windows it looks back only.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,16 @@ from .sampling import Guidance, ddim, guided_clean, remaining_signal
 
 SHORTEST = 25  # frames of a window: the shortest that the network was trained on
 PER_FRAME = FEATURE_RATE // FPS
-Command = Callable[[int, int], Tensor]  # command(start, stop) -> [takes or 1, stop - start, 16], see Conditions
+# command(start, stop) -> [takes or 1, stop - start, 16], see Conditions
+Command = Callable[[int, int], Tensor]
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How motion is drawn. window, overlap: frames. temperatures: of the noise, one motion ("take") is made for each.
 
-    A temperature of 0 gives the one motion that the network finds likeliest, whatever the seed; 1 what it was trained to draw.
+    A temperature of 0 gives the one motion that the network finds likeliest, whatever the seed; 1 what it was
+    trained to draw.
     """
 
     window: int = 125
@@ -44,7 +46,8 @@ LIVE = Sampling(window=25, overlap=8)
 
 @dataclass(frozen=True)
 class Feeling:
-    """What is asked of a face: label [8] (`emotion_label`), exemplar [63] in units or None, reference pose [7] in units."""
+    """What is asked of a face: label [8] (`emotion_label`), exemplar [63] in units or None, reference pose
+    [7] in units."""
 
     label: Tensor = field(default_factory=lambda: torch.zeros(len(EMOTIONS)))
     exemplar: Tensor | None = None
@@ -52,8 +55,11 @@ class Feeling:
 
 
 def pose_command(network: TakinNet, pose: Tensor, mask: Tensor, lids: Tensor | None = None) -> Tensor:
-    """Conditions.command [N,16] from pose [N,7] in units with mask [7] or [N,7], and perhaps the closure of the lids [N]."""
-    mean, deviation = (track[EXPRESSION:].to(pose) for track in (network.motion_mean, network.motion_deviation))
+    """Conditions.command [N,16] from pose [N,7] in units with mask [7] or [N,7], and perhaps the closure of
+    the lids [N]."""
+    mean, deviation = (
+        track[EXPRESSION:].to(pose) for track in (network.motion_mean, network.motion_deviation)
+    )
     values, masks = pose.new_zeros(len(pose), COMMANDS), pose.new_zeros(len(pose), COMMANDS)
     values[:, :POSE], masks[:, :POSE] = (pose - mean) / deviation, mask
     if lids is not None:
@@ -62,13 +68,16 @@ def pose_command(network: TakinNet, pose: Tensor, mask: Tensor, lids: Tensor | N
 
 
 class MotionGenerator:
-    """Push speech features, get the frames that are final. `latency` is the wait for a frame, without computing, in seconds.
+    """Push speech features, get the frames that are final. `latency` is the wait for a frame, without
+    computing, in seconds.
 
-    The network shall stay where it is (its device is where this computes) until `finish`. `each` is called after every DDIM step.
+    The network shall stay where it is (its device is where this computes) until `finish`. `each` is called
+    after every DDIM step.
     """
 
     def __init__(
-        self, network: TakinNet, sampling: Sampling | None = None, feeling: Feeling | None = None, command: Command | None = None,
+        self, network: TakinNet, sampling: Sampling | None = None, feeling: Feeling | None = None,
+        command: Command | None = None,
         each: Callable[[], None] = lambda: None, device: torch.device | None = None,
     ):  # fmt: skip
         self.network, self.sampling, self.command, self.each = network, sampling or Sampling(), command, each
@@ -79,7 +88,11 @@ class MotionGenerator:
         self.random = torch.Generator().manual_seed(self.sampling.seed % 2**63)
         self.temperatures = torch.tensor(self.sampling.temperatures)[:, None, None]
         mean, deviation = network.motion_mean.float().cpu(), network.motion_deviation.float().cpu()
-        self.reference = ((feeling.reference - mean[EXPRESSION:]) / deviation[EXPRESSION:]).expand(takes, -1).to(self.device)
+        self.reference = (
+            ((feeling.reference - mean[EXPRESSION:]) / deviation[EXPRESSION:])
+            .expand(takes, -1)
+            .to(self.device)
+        )
         self.label = feeling.label.expand(takes, 1, -1).to(self.device)
         self.exemplar = torch.zeros(takes, 1, EXPRESSION + 1, device=self.device)
         if feeling.exemplar is not None:
@@ -103,7 +116,8 @@ class MotionGenerator:
         return -(-self.layers.shape[1] // PER_FRAME) - self.network.config.previous
 
     def push(self, speech: SpeechLayers) -> Tensor:
-        """The next features -> final frames [takes,n,70] in units; n may be 0. ValueError for features of another encoder."""
+        """The next features -> final frames [takes,n,70] in units; n may be 0. ValueError for features of
+        another encoder."""
         self.layers = torch.cat([self.layers, speech.checked(self.network.config)], 1)
         found, stride = [self.nothing], self.sampling.window - self.sampling.overlap
         while self.layers.shape[1] >= PER_FRAME * (self.network.config.previous + self.sampling.window):
@@ -133,15 +147,23 @@ class MotionGenerator:
         stack = self.layers[None, :, : PER_FRAME * (before + length)].to(self.device)
         speech = self.network.encode_speech(stack).expand(self.takes, -1, -1)
         given = Conditions(
-            speech, self.previous, self.reference, self.label, self.exemplar, self._command(self.start, self.start + length)
+            speech,
+            self.previous,
+            self.reference,
+            self.label,
+            self.exemplar,
+            self._command(self.start, self.start + length),
         )
         motion = ddim(
-            lambda latent, step: guided_clean(self.network, latent, step, given, self.sampling.guidance, self.signal),
+            lambda latent, step: guided_clean(self.network, latent, step, given, self.sampling.guidance,
+            self.signal),
             self._noise(length).to(self.device), self.sampling.steps, self.signal, self.each,
         )  # fmt: skip
         shared = min(self.tail.shape[1], length)
         rise = (torch.arange(shared, device=self.device) + 1.0)[:, None] / (shared + 1)
-        motion = torch.cat([self.tail[:, :shared] * (1 - rise) + motion[:, :shared] * rise, motion[:, shared:]], 1)
+        motion = torch.cat(
+            [self.tail[:, :shared] * (1 - rise) + motion[:, :shared] * rise, motion[:, shared:]], 1
+        )
         self.tail = motion[:, final:]
         self._advance(final, motion[:, :final])
         return self._in_units(motion[:, :final])

@@ -1,4 +1,5 @@
-"""Takin-ADA on a HuBERT, as the paper has it: a network trained by training/takin/train_films.py and the encoder it was trained on."""
+"""Takin-ADA on a HuBERT, as the paper has it: a network trained by training/takin/train_films.py and the
+encoder it was trained on."""
 
 from collections.abc import Callable
 
@@ -33,7 +34,9 @@ class HubertTakinEngine(TakinEngine):
 
     def hearing(self, speech: Speech | None = None) -> Hear:
         """See TakinEngine; the encoder hears blocks of 20 s as they are needed."""
-        layers = HubertHearing(self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device)
+        layers = HubertHearing(
+            self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device
+        )
 
         def hear(heard: Heard) -> SpeechLayers:
             first = heard.start // 2
@@ -43,9 +46,11 @@ class HubertTakinEngine(TakinEngine):
 
 
 def check_encoder(file: str, wanted: str, chosen: str, name: str) -> None:
-    """ValueError unless the speech encoder's weights (`name`, from the input's choice `chosen`) are those that `file` needs."""
+    """ValueError unless the speech encoder's weights (`name`, from the input's choice `chosen`) are those
+    that `file` needs."""
     if name != wanted:
         raise ValueError(
-            f"{file} was trained on the speech encoder {wanted}, but speech_encoder {chosen} is {name}. Choose the encoder "
+            f"{file} was trained on the speech encoder {wanted}, but speech_encoder {chosen} is {name}. "
+            f"Choose the encoder "
             "that it was trained on; an encoder that was trained further is another one."
         )

@@ -1,4 +1,5 @@
-"""From features of sound, as they come, to motion, as it is final: a listener, a speech network and a generator in a row."""
+"""From features of sound, as they come, to motion, as it is final: a listener, a speech network and a
+generator in a row."""
 
 from collections.abc import Callable
 
@@ -30,7 +31,8 @@ class LiveTakin:
         return self.listener.look_ahead / FRAME_RATE + self.generator.latency
 
     def push(self, mel: np.ndarray, loudness: np.ndarray, last: bool = False) -> Tensor:
-        """The next features [n,40], [n] -> the frames that are final; `last`: all that are left, half a frame counts."""
+        """The next features [n,40], [n] -> the frames that are final; `last`: all that are left, half a frame
+        counts."""
         heard = self.listener.push(mel, loudness, last)
         self.gate = np.concatenate([self.gate, *(block.gate for block in heard)])
         found = [self.generator.push(self.hear(block)) for block in heard]

@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
 
 class LiveMotion:
-    """One voice from its first sound on, however long. A copy made by `branch` goes on by itself, so a state can be used twice."""
+    """One voice from its first sound on, however long. A copy made by `branch` goes on by itself, so a state
+    can be used twice."""
 
     def __init__(self, engine: "TakinEngine", seed: int, settings: MotionSettings):
         if not engine.hears_live:
             raise ValueError(
-                f"motion_engine hears by {engine.encoder}, which needs the whole sound. Choose the built-in speech_encoder in Load "
+                f"motion_engine hears by {engine.encoder}, which needs the whole sound. Choose the built-in "
+                f"speech_encoder in Load "
                 "Motion Engine, or take Stream Talking Portrait."
             )
         self.engine, self.samples, self.features = engine, 0, FeatureStream()
         listener = Listener(settings.silence_threshold)
-        self.performance = Performance(engine, engine.sampling(LIVE, seed), settings, engine.hearing(), listener)
+        self.performance = Performance(
+            engine, engine.sampling(LIVE, seed), settings, engine.hearing(), listener
+        )
 
     @property
     def latency(self) -> float:
@@ -42,9 +46,11 @@ class LiveMotion:
         return copy.deepcopy(self, {id(part): part for part in shared})
 
     def push(self, speech: Speech, last: bool = False) -> FaceMotion | None:
-        """The next sound -> the frames at 25 fps that are final, or None if there are none yet; `last`: all that are left."""
+        """The next sound -> the frames at 25 fps that are final, or None if there are none yet; `last`: all
+        that are left."""
         wave = mono(speech.waveform, speech.sample_rate)
-        self.engine.network(), self.engine.speech_network()  # back to where they compute, if they were moved since
+        # back to where they compute, if they were moved since
+        self.engine.network(), self.engine.speech_network()
         self.samples += len(wave)
         mel, loudness = self.features.push(wave)
         if not last:

@@ -1,4 +1,5 @@
-"""Takin-ADA's audio-to-motion network: speech, emotion, context and commands -> a cleaner motion (section 3.2, figure 3)."""
+"""Takin-ADA's audio-to-motion network: speech, emotion, context and commands -> a cleaner motion (section
+3.2, figure 3)."""
 
 import math
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ from .conformer import ConformerBlock, relative_positions
 class Conditions:
     """What a window of T frames is made from; motion values are normalised.
 
-    speech [B,P+T,D]: codes of `encode_speech`. previous [B,P,71]: the frames before, and 1 where they are known (else all 0).
-    reference [B,7]: pose of the source. label [B,1 or T,8]: weights of EMOTIONS times intensity, 0 where none is given.
-    exemplar [B,1 or T,64]: mean expression of K frames and 1 where it is given (else all 0). command [B,T,16]: 8 values
-    (pose, closure of the lids) times their masks, then the 8 masks.
+    speech [B,P+T,D]: codes of `encode_speech`. previous [B,P,71]: the frames before, and 1 where they are
+    known (else all 0). reference [B,7]: pose of the source. label [B,1 or T,8]: weights of EMOTIONS times
+    intensity, 0 where none is given. exemplar [B,1 or T,64]: mean expression of K frames and 1 where it is
+    given (else all 0). command [B,T,16]: 8 values (pose, closure of the lids) times their masks, then the 8
+    masks.
     """
 
     speech: Tensor
@@ -32,7 +34,9 @@ class Conditions:
 
     def repeated(self, times: int) -> "Conditions":
         """The same conditions `times` over, one batch after another."""
-        return Conditions(**{name: value.repeat(times, *[1] * (value.ndim - 1)) for name, value in vars(self).items()})
+        return Conditions(
+            **{name: value.repeat(times, *[1] * (value.ndim - 1)) for name, value in vars(self).items()}
+        )
 
 
 def step_embedding(steps: Tensor, width: int) -> Tensor:
@@ -67,10 +71,14 @@ class TakinNet(nn.Module):
         self.exemplar_in = operations.Linear(EXPRESSION + 1, width, **options)
         self.emotion_in = operations.Linear(width, width, **options)
         self.step_in = nn.Sequential(
-            operations.Linear(width, width, **options), nn.SiLU(), operations.Linear(width, width, **options), nn.SiLU()
+            operations.Linear(width, width, **options),
+            nn.SiLU(),
+            operations.Linear(width, width, **options),
+            nn.SiLU(),
         )
         self.motion_blocks = nn.ModuleList(
-            ConformerBlock(*block, conditioned=True, **options, operations=operations) for _ in range(config.motion_layers)
+            ConformerBlock(*block, conditioned=True, **options, operations=operations)
+            for _ in range(config.motion_layers)
         )
         self.motion_out = operations.Linear(width, MOTION, **options)
         self.register_buffer("motion_mean", torch.zeros(MOTION, device=device))
@@ -87,7 +95,8 @@ class TakinNet(nn.Module):
         return x
 
     def forward(
-        self, noisy: Tensor, steps: Tensor, given: Conditions, hear: Tensor | None = None, feel: Tensor | None = None,
+        self, noisy: Tensor, steps: Tensor, given: Conditions, hear: Tensor | None = None,
+        feel: Tensor | None = None,
         dropout: float = 0.0,
     ) -> Tensor:  # fmt: skip
         """noisy [B,T,70] at diffusion steps [B] -> x0 or noise [B,T,70], as the config says.
@@ -119,7 +128,12 @@ class TakinNet(nn.Module):
 
 
 def build_takin(
-    state: Mapping[str, Tensor], metadata: Mapping[str, str], *, device: Any = None, dtype: Any = None, operations: Any = nn
+    state: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    *,
+    device: Any = None,
+    dtype: Any = None,
+    operations: Any = nn,
 ) -> TakinNet:
     """A network of the size that the weights have; ValueError if they are of another network."""
     return TakinNet(read_config(state, metadata), device=device, dtype=dtype, operations=operations)

@@ -1,4 +1,5 @@
-"""One voice from its first sound on: speech as it is heard becomes the motion of a whole face, as far as it is final."""
+"""One voice from its first sound on: speech as it is heard becomes the motion of a whole face, as far as it
+is final."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -27,12 +28,13 @@ LIP_LEAD = 2  # ticks by which the learnt lips move before their sound
 class Performance:
     """Push log-mel and loudness, get frames at 25 fps: the same ones however the sound is cut.
 
-    Two motions are drawn side by side: the likeliest one, whose lips are shown, and one of the seed, which has the rest and is
-    told when to blink and where to turn. So lips never depend on the seed.
+    Two motions are drawn side by side: the likeliest one, whose lips are shown, and one of the seed, which
+    has the rest and is told when to blink and where to turn. So lips never depend on the seed.
     """
 
     def __init__(
-        self, engine: "TakinEngine", sampling: Sampling, settings: MotionSettings, hear: Hear, listener: Listener, *,
+        self, engine: "TakinEngine", sampling: Sampling, settings: MotionSettings, hear: Hear,
+        listener: Listener, *,
         seconds: float = np.inf, each: Callable[[], None] = lambda: None,
     ):  # fmt: skip
         """seconds: of the recording, if they are known. each: called after every step of the diffusion."""
@@ -40,7 +42,12 @@ class Performance:
         self.settings, self.face, self.facts = settings, engine.face_change(), engine.facts(sampling.seed)
         self.commands = Commands(settings.blink_rate, sampling.seed, options.head, seconds)
         generator = MotionGenerator(
-            self.network, sampling, Feeling(engine.label, options.exemplar), self._command, each, engine.device
+            self.network,
+            sampling,
+            Feeling(engine.label, options.exemplar),
+            self._command,
+            each,
+            engine.device,
         )
         self.live = LiveTakin(listener, hear, generator)
         self.frames = 0
@@ -59,9 +66,13 @@ class Performance:
         first, self.frames = self.frames, self.frames + len(free)
         around = near_blinks(self.commands.lids(max(first - 1, 0), self.frames + 1))
         blinking = around[min(first, 1) :][: len(free)]
-        starts = self.commands.starts[(self.commands.starts * FPS >= first) & (self.commands.starts * FPS < self.frames)]
+        starts = self.commands.starts[
+            (self.commands.starts * FPS >= first) & (self.commands.starts * FPS < self.frames)
+        ]
         facts = self.facts | {"blinks": starts.round(3).tolist()}
-        motion = spoken_motion(steady, free, self.face, self._speaking(len(free)), blinking, self.settings, facts, first)
+        motion = spoken_motion(
+            steady, free, self.face, self._speaking(len(free)), blinking, self.settings, facts, first
+        )
         self.live.gate = self.live.gate[TICKS * len(free) :]
         self.commands.forget(self.frames)
         return motion

@@ -13,7 +13,8 @@ LIMIT = 6.0  # standard deviations: no motion is further from its mean
 
 
 def remaining_signal(schedule: str, steps: int) -> Tensor:
-    """[steps] alpha-bar, float64: cosine after Nichol and Dhariwal (2021, equation 17), linear betas from 1e-4 to 2e-2."""
+    """[steps] alpha-bar, float64: cosine after Nichol and Dhariwal (2021, equation 17), linear betas from
+    1e-4 to 2e-2."""
     if schedule == "linear":
         return torch.cumprod(1 - torch.linspace(1e-4, 2e-2, steps, dtype=torch.float64), 0)
     angle = (torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008 * math.pi / 2
@@ -38,7 +39,8 @@ def noise_of(clean: Tensor, noisy: Tensor, signal: Tensor) -> Tensor:
 
 
 def timesteps(steps: int, trained: int) -> list[int]:
-    """`steps` diffusion steps from the noisiest to the cleanest, evenly spread; ValueError if there are not that many."""
+    """`steps` diffusion steps from the noisiest to the cleanest, evenly spread; ValueError if there are not
+    that many."""
     if not 1 <= steps <= trained:
         raise ValueError(f"steps is {steps}; between 1 and {trained} are possible, 10 are usual.")
     return [round(trained - 1 - k * trained / steps) for k in range(steps)]
@@ -48,7 +50,8 @@ def ddim(
     predict_clean: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, signal: Tensor,
     each: Callable[[], None] = lambda: None,
 ) -> Tensor:  # fmt: skip
-    """Deterministic DDIM (eta 0) from noise `latent`; predict_clean(latent, step) gives x0. `each` is called after every step."""
+    """Deterministic DDIM (eta 0) from noise `latent`; predict_clean(latent, step) gives x0. `each` is called
+    after every step."""
     times = timesteps(steps, len(signal))
     signal = signal.to(latent)
     for time, after in zip(times, [*times[1:], None], strict=True):
@@ -67,13 +70,16 @@ class Guidance:
     emotion: float = 1.0
 
 
-def guided_clean(network: TakinNet, latent: Tensor, step: int, given: Conditions, guidance: Guidance, signal: Tensor) -> Tensor:
+def guided_clean(
+    network: TakinNet, latent: Tensor, step: int, given: Conditions, guidance: Guidance, signal: Tensor
+) -> Tensor:
     """x0 with incremental classifier-free guidance: n + s (a - n) + e (b - a); n none, a with speech, b with both.
 
     The evaluations that a factor of 0 or 1 makes needless are left out; all others run as one batch.
     """
     share = {
-        (False, False): 1 - guidance.speech, (True, False): guidance.speech - guidance.emotion, (True, True): guidance.emotion,
+        (False, False): 1 - guidance.speech, (True, False): guidance.speech - guidance.emotion,
+        (True, True): guidance.emotion,
     }  # fmt: skip
     share = {kind: factor for kind, factor in share.items() if abs(factor) > 1e-6}
     count, size = len(share), len(latent)

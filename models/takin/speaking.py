@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from ..engine import MotionSettings
-from ..face_motion import CONTROL_GROUPS, CONTROLS, KEYPOINTS, FaceMotion, controls_to_expression, expression_to_controls
+from ..face_motion import (
+    CONTROL_GROUPS,
+    CONTROLS,
+    KEYPOINTS,
+    FaceMotion,
+    controls_to_expression,
+    expression_to_controls,
+)
 from ..face_motion.procedural import RAMP_SECONDS, REST_CLOSURE
 from ..face_motion.rig import tied
 from .config import ANGLES, EXPRESSION, FPS, SCALE, TRANSLATION
@@ -32,13 +39,14 @@ def near_blinks(closure: Tensor) -> Tensor:
 
 
 def spoken_motion(
-    steady: Tensor, free: Tensor, face: Tensor, gate: np.ndarray, blinking: Tensor, settings: MotionSettings, source: dict,
+    steady: Tensor, free: Tensor, face: Tensor, gate: np.ndarray, blinking: Tensor, settings: MotionSettings,
+    source: dict,
     first: int = 0,
 ) -> FaceMotion:  # fmt: skip
     """Changes from the photo: lips of `steady` [N,70], everything else of `free` [N,70], both in units.
 
-    face [63]: change that the emotion makes. gate [N]: 0 silence, 1 speech. blinking [N]: see `near_blinks`. The first of these
-    frames is the film's frame `first`.
+    face [63]: change that the emotion makes. gate [N]: 0 silence, 1 speech. blinking [N]: see `near_blinks`.
+    The first of these frames is the film's frame `first`.
     """
     rest, speaking = resting_controls(face), torch.from_numpy(gate)[:, None]
     expressions = [motion[:, :EXPRESSION].unflatten(1, (21, 3)) for motion in (steady, free)]
@@ -55,9 +63,12 @@ def spoken_motion(
     keypoints = list(KEYPOINTS["lips"])
     extra = beyond[1].clone()
     extra[:, keypoints] = beyond[0][:, keypoints] * settings.mouth_amount
-    ramp = (torch.arange(first, first + len(free)) / (RAMP_SECONDS * FPS)).clamp(max=1)[:, None]  # from the photo's own pose
+    # from the photo's own pose
+    ramp = (torch.arange(first, first + len(free)) / (RAMP_SECONDS * FPS)).clamp(max=1)[:, None]
     head = settings.head_amount * ramp * ramp * (3 - 2 * ramp)
     return FaceMotion(
-        tied(controls_to_expression(controls) + extra, controls), head * free[:, ANGLES], head * free[:, TRANSLATION],
-        1 + head[:, 0] * (free[:, SCALE] - 1), controls, torch.ones(len(free), dtype=torch.bool), Fraction(FPS), source=source,
+        tied(controls_to_expression(controls) + extra, controls), head * free[:, ANGLES],
+            head * free[:, TRANSLATION],
+        1 + head[:, 0] * (free[:, SCALE] - 1), controls, torch.ones(len(free), dtype=torch.bool),
+        Fraction(FPS), source=source,
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Every weight file of the pack, in one table: what it is called, where it goes, where it comes from, who may use it."""
+"""Every weight file of the pack, in one table: what it is called, where it goes, where it comes from, who may
+use it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ class Weight:
     size: str
     licence: str
     used_by: str
-    other_names: tuple[str, ...] = ()  # further places in the same folder where the file, or its original edition, may lie
+    # further places in the same folder where the file, or its original edition, may lie
+    other_names: tuple[str, ...] = ()
 
     @property
     def in_pack(self) -> bool:
@@ -32,7 +34,8 @@ ACTALKER = "https://github.com/harlanhong/ACTalker (link in its README)"
 
 WEIGHTS: dict[str, Weight] = {
     "face": Weight(
-        "face_nets.safetensors", IN_PACK, "ships with the pack; tools/convert_face_nets.py makes it from mediapipe 0.10.21",
+        "face_nets.safetensors", IN_PACK, "ships with the pack; tools/convert_face_nets.py makes it from "
+            "mediapipe 0.10.21",
         "3.9", "Apache-2.0 (MediaPipe)", "Load Face Detector (built-in), Prepare Portrait",
     ),
     "speech": Weight(
@@ -40,11 +43,13 @@ WEIGHTS: dict[str, Weight] = {
         "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
     ),
     "presence": Weight(
-        "presence.safetensors", IN_PACK, "ships with the pack; training/speech_net/train_presence.py makes it",
+        "presence.safetensors", IN_PACK,
+        "ships with the pack; training/speech_net/train_presence.py makes it",
         "0.06", "Apache-2.0 (this pack)", "Load Motion Engine: built-in, Takin-ADA",
     ),
     "liveportrait.appearance": Weight(
-        "appearance_feature_extractor.safetensors", "liveportrait", LIVEPORTRAIT + "appearance_feature_extractor.safetensors",
+        "appearance_feature_extractor.safetensors", "liveportrait",
+        LIVEPORTRAIT + "appearance_feature_extractor.safetensors",
         "~3.4", "MIT", "LivePortrait renderer",
         ("base_models/appearance_feature_extractor.pth", "appearance_feature_extractor.pth"),
     ),
@@ -54,15 +59,18 @@ WEIGHTS: dict[str, Weight] = {
         ("base_models/motion_extractor.pth", "motion_extractor.pth"),
     ),
     "liveportrait.warping": Weight(
-        "warping_module.safetensors", "liveportrait", LIVEPORTRAIT + "warping_module.safetensors", "~182", "MIT",
+        "warping_module.safetensors", "liveportrait", LIVEPORTRAIT + "warping_module.safetensors", "~182",
+        "MIT",
         "LivePortrait renderer", ("base_models/warping_module.pth", "warping_module.pth"),
     ),
     "liveportrait.generator": Weight(
-        "spade_generator.safetensors", "liveportrait", LIVEPORTRAIT + "spade_generator.safetensors", "~222", "MIT",
+        "spade_generator.safetensors", "liveportrait", LIVEPORTRAIT + "spade_generator.safetensors", "~222",
+        "MIT",
         "LivePortrait renderer", ("base_models/spade_generator.pth", "spade_generator.pth"),
     ),
     "liveportrait.stitching": Weight(
-        "stitching_retargeting_module.safetensors", "liveportrait", LIVEPORTRAIT + "stitching_retargeting_module.safetensors",
+        "stitching_retargeting_module.safetensors", "liveportrait",
+        LIVEPORTRAIT + "stitching_retargeting_module.safetensors",
         "~0.9", "MIT", "LivePortrait renderer: stitching, eyes and lips",
         ("retargeting_models/stitching_retargeting_module.pth", "stitching_retargeting_module.pth"),
     ),
@@ -71,7 +79,8 @@ WEIGHTS: dict[str, Weight] = {
         "CC BY-NC 4.0", "KDTalker engine",
     ),
     "kdtalker.audio": Weight(
-        "wav2lip.pth", "kdtalker", "https://huggingface.co/ChaolongYang/KDTalker", "~11 (the part that is used)",
+        "wav2lip.pth", "kdtalker", "https://huggingface.co/ChaolongYang/KDTalker",
+        "~11 (the part that is used)",
         "non-commercial research (Wav2Lip)", "KDTalker engine",
     ),
     "kdtalker.norm": Weight(
@@ -85,32 +94,39 @@ WEIGHTS: dict[str, Weight] = {
     "joyvasa.motion": Weight(
         "motion_generator_hubert_chinese.pt", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~414",
         "MIT (verify on the model card)", "JoyVASA engine",
-        ("motion_generator/motion_generator_hubert_chinese.pt", "motion_generator_hubert_chinese.safetensors"),
+        ("motion_generator/motion_generator_hubert_chinese.pt",
+        "motion_generator_hubert_chinese.safetensors"),
     ),
     "joyvasa.template": Weight(
         "motion_template.pkl", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~0.003",
-        "MIT (verify on the model card)", "JoyVASA engine", ("motion_template/motion_template.pkl", "motion_template.json"),
+        "MIT (verify on the model "
+        "card)", "JoyVASA engine", ("motion_template/motion_template.pkl", "motion_template.json"),
     ),
     "fantasytalking.audio": Weight(
         "fantasytalking_model.ckpt", "model_patches", "https://huggingface.co/acvlab/FantasyTalking", "3362",
         "Apache-2.0", "Load FantasyTalking",
     ),
     "fantasytalking.wav2vec2": Weight(
-        "wav2vec2-base-960h.safetensors", "audio_encoders", "https://huggingface.co/facebook/wav2vec2-base-960h", "~378",
+        "wav2vec2-base-960h.safetensors", "audio_encoders",
+        "https://huggingface.co/facebook/wav2vec2-base-960h", "~378",
         "Apache-2.0", "FantasyTalking",
     ),
     "fantasytalking.wan": Weight(
-        "Wan2.1-I2V-14B-720P (any form that core loads)", "diffusion_models", "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-720P",
+        "Wan2.1-I2V-14B-720P (any form that core "
+        "loads)", "diffusion_models", "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-720P",
         "~32790 in fp16", "Apache-2.0", "FantasyTalking",
     ),
     "actalker.unet": Weight(
-        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102 in fp32", "none stated (all rights reserved)", "Load ACTalker",
+        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102 in "
+            "fp32", "none stated (all rights reserved)", "Load ACTalker",
     ),
     "actalker.audio": Weight(
-        "audio_linear-136000.pth", "actalker", ACTALKER, "~217", "none stated (all rights reserved)", "ACTalker Audio",
+        "audio_linear-136000.pth", "actalker", ACTALKER, "~217", "none stated (all rights reserved)",
+        "ACTalker Audio",
     ),
     "actalker.whisper": Weight(
-        "whisper-tiny.safetensors", "audio_encoders", "https://huggingface.co/openai/whisper-tiny (model.safetensors)",
+        "whisper-tiny.safetensors", "audio_encoders",
+        "https://huggingface.co/openai/whisper-tiny (model.safetensors)",
         "151", "Apache-2.0", "ACTalker Audio", ("whisper-tiny/model.safetensors",),
     ),
     "actalker.motion": Weight(
@@ -118,21 +134,26 @@ WEIGHTS: dict[str, Weight] = {
         "ACTalker Motion from Video",
     ),
     "actalker.driver": Weight(
-        "MX31c_32k.ckpt", "actalker", ACTALKER, "~143 (the parts that are used)", "none stated (all rights reserved)",
+        "MX31c_32k.ckpt", "actalker", ACTALKER, "~143 (the parts that are used)",
+        "none stated (all rights reserved)",
         "ACTalker Motion from Video", ("vasa_feat/MX31c_32k.ckpt",),
     ),
     "actalker.identity": Weight(
-        "id_proj_model-136000.pth", "actalker", ACTALKER, "~10.5", "none stated (all rights reserved)", "ACTalker Conditioning",
+        "id_proj_model-136000.pth", "actalker", ACTALKER, "~10.5", "none stated (all rights "
+            "reserved)", "ACTalker Conditioning",
     ),
     "actalker.pose": Weight(
-        "pose_guider-136000.pth", "actalker", ACTALKER, "~4.3", "none stated (all rights reserved)", "ACTalker Conditioning",
+        "pose_guider-136000.pth", "actalker", ACTALKER, "~4.3", "none stated (all rights "
+            "reserved)", "ACTalker Conditioning",
     ),
     "actalker.arcface": Weight(
         "backbone.pth", "actalker", "https://github.com/deepinsight/insightface (ArcFace R50)", "~175",
-        "non-commercial research (insightface)", "ACTalker Conditioning", ("arcface_torch_models/backbone.pth",),
+        "non-commercial research (insightface)", "ACTalker Conditioning",
+        ("arcface_torch_models/backbone.pth",),
     ),
     "actalker.svd": Weight(
-        "svd_xt_1_1.safetensors", "checkpoints", "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1",
+        "svd_xt_1_1.safetensors", "checkpoints",
+        "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1",
         "4780", "Stability AI Community License", "ACTalker (its VAE)",
     ),
 }  # fmt: skip
@@ -149,7 +170,8 @@ def weight_path(weight: Weight) -> Path:
 
 
 def page_models(keys: list[str]) -> list[dict[str, str]]:
-    """Entries for a workflow node's `properties.models`, from which the page offers downloads; only what it may fetch."""
+    """Entries for a workflow node's `properties.models`, from which the page offers downloads; only what it
+    may fetch."""
     entries = []
     for key in keys:
         weight = WEIGHTS[key]
@@ -162,7 +184,9 @@ def markdown_table() -> str:
     """The table as the README shows it."""
     rows = ["| file | folder | size, MB | licence | used by |", "|---|---|---|---|---|"]
     for weight in WEIGHTS.values():
-        name = f"[{weight.file}]({weight.url.split(' ')[0]})" if weight.url.startswith("https") else weight.file
+        name = (
+            f"[{weight.file}]({weight.url.split(' ')[0]})" if weight.url.startswith("https") else weight.file
+        )
         folder = f"{weight.folder}/ in the pack" if weight.in_pack else f"models/{weight.folder}/"
         rows.append(f"| {name} | {folder} | {weight.size} | {weight.licence} | {weight.used_by} |")
     return "\n".join(rows)

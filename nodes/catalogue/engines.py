@@ -33,10 +33,16 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
 
     paths = {part: find_weight(f"kdtalker.{part}", NODE) for part in ("denoiser", "audio", "norm")}
     motion = liveportrait_model("motion", torch.float32, NODE)
-    denoiser = load_shared("kdtalker denoiser", paths["denoiser"], torch.float32, build_denoiser, NODE, denoiser_state)
-    encoder = load_shared("wav2lip", paths["audio"], torch.float32, build_audio_encoder, NODE, audio_encoder_state)
+    denoiser = load_shared(
+        "kdtalker denoiser", paths["denoiser"], torch.float32, build_denoiser, NODE, denoiser_state
+    )
+    encoder = load_shared(
+        "wav2lip", paths["audio"], torch.float32, build_audio_encoder, NODE, audio_encoder_state
+    )
     statistics = read_statistics(paths["norm"], NODE)
-    return KDTalkerEngine(denoiser.ready, encoder.ready, motion.ready, statistics, options["steps"], denoiser.device)
+    return KDTalkerEngine(
+        denoiser.ready, encoder.ready, motion.ready, statistics, options["steps"], denoiser.device
+    )
 
 
 def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
@@ -47,20 +53,25 @@ def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
 
     paths = {part: find_weight(f"joyvasa.{part}", NODE) for part in ("motion", "template")}
     network = load_shared("joyvasa", paths["motion"], torch.float32, build_joyvasa, NODE, joyvasa_state)
-    return JoyVASAEngine(network.ready, read_template(paths["template"], NODE), JoyVASAOptions(**options), network.device)
+    return JoyVASAEngine(
+        network.ready, read_template(paths["template"], NODE), JoyVASAOptions(**options), network.device
+    )
 
 
 OWN = (
     Entry(
-        "built-in", "A small network for the mouth, rules for blinks, brows and head; works on any machine.", _builtin,
+        "built-in", "A small network for the mouth, rules for blinks, brows and head; works on any machine.",
+        _builtin,
         files=("speech", "presence"), licence="Apache-2.0",
     ),
     Entry(
-        "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a portrait.", _kdtalker,
+        "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a "
+            "portrait.", _kdtalker,
         options=(
             Whole(
                 id="steps", default=10, low=1, high=1000,
-                tooltip="Diffusion steps: 10 are as good as the 50 of its authors by their own measure; below 5 the lips suffer.",
+                tooltip="Diffusion steps: 10 are as good as the 50 of its authors by their own measure; "
+                    "below 5 the lips suffer.",
             ),
         ),
         files=(*KDTALKER_KEYS, "liveportrait.motion"), licence="CC BY-NC 4.0, non-commercial research",
@@ -74,12 +85,14 @@ OWN = (
             ),
             Number(
                 id="guidance", default=2.0, low=1.0, high=5.0, step=0.1,
-                tooltip="How strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as its authors use; more "
+                tooltip="How strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as "
+                    "its authors use; more "
                 "exaggerates.",
             ),
             Number(
                 id="head_smoothing", default=0.0, low=0.0, high=0.99, step=0.01,
-                tooltip="Share of the frame before that the head keeps. 0 none; 0.99 as its authors do, which leaves the head "
+                tooltip="Share of the frame before that the head keeps. 0 none; 0.99 as its authors do, "
+                    "which leaves the head "
                 "nearly still.",
             ),
             Switch(

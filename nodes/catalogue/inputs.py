@@ -16,13 +16,19 @@ Common = dict[str, Any]  # what every input has
 
 def menu_of(entries: Mapping[str, Entry], name: str) -> io.DynamicCombo.Input:
     """The menu of all entries, with what each asks for."""
-    options = [io.DynamicCombo.Option(entry.id, [input_of(option) for option in entry.options]) for entry in entries.values()]
+    options = [
+        io.DynamicCombo.Option(entry.id, [input_of(option) for option in entry.options])
+        for entry in entries.values()
+    ]
     return io.DynamicCombo.Input(name, options=options, tooltip=about(entries))
 
 
 def about(entries: Mapping[str, Entry]) -> str:
     """What each entry is, and what its licence is."""
-    return " ".join(f"{entry.id}: {entry.about}" + (f" ({entry.licence})" if entry.licence else "") for entry in entries.values())
+    return " ".join(
+        f"{entry.id}: {entry.about}" + (f" ({entry.licence})" if entry.licence else "")
+        for entry in entries.values()
+    )
 
 
 def input_of(option: Option) -> Any:

@@ -27,12 +27,15 @@ from ...models.weights.safe_files import (
     weight_kind,
 )
 
-Builder = Callable[..., nn.Module]  # build(state_dict, metadata, device=, dtype=, operations=) -> module without weights
-Converter = Callable[[Any], dict[str, Tensor]]  # a file's content -> the network's state dict; ValueError says why it cannot
+# build(state_dict, metadata, device=, dtype=, operations=) -> module without weights
+Builder = Callable[..., nn.Module]
+# a file's content -> the network's state dict; ValueError says why it cannot
+Converter = Callable[[Any], dict[str, Tensor]]
 
 FOR_COMFYUI = (".safetensors", ".sft")  # what ComfyUI's own loader takes for safetensors
 
-# Weak: the cache keeps nothing alive. Keyed patchers live as long as some node output, or ComfyUI, holds them.
+# Weak: the cache keeps nothing alive. Keyed patchers live as long as some node output, or ComfyUI, holds
+# them.
 _alive: "weakref.WeakValueDictionary[tuple, Any]" = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
@@ -58,19 +61,23 @@ class LoadedModel:
 
 def ready_together(models: list[LoadedModel], memory_required: int = 0) -> list[nn.Module]:
     """Ask ComfyUI to have all of these loaded at the same time."""
-    comfy.model_management.load_models_gpu([model.patcher for model in models], memory_required=memory_required)
+    comfy.model_management.load_models_gpu(
+        [model.patcher for model in models], memory_required=memory_required
+    )
     return [model.patcher.model for model in models]
 
 
 def load_shared(
-    kind: str, path: Path, dtype: torch.dtype | None, build: Builder, node: str, convert: Converter | None = None,
+    kind: str, path: Path, dtype: torch.dtype | None, build: Builder, node: str,
+    convert: Converter | None = None,
     exact: bool = False,
 ) -> LoadedModel:  # fmt: skip
     """Load `path` once per (kind, file version, dtype, device); a file changed on disk is read again.
 
-    `dtype` None: half precision where most of the file is, else float32. `convert` makes the file's content the network's state
-    dict. `exact`: compute in `dtype` even where ComfyUI would rather not, such as bfloat16 on a CPU. Raises ValueError in `node`'s
-    name when the file is missing, damaged or does not fit the network that `build` makes.
+    `dtype` None: half precision where most of the file is, else float32. `convert` makes the file's content
+    the network's state dict. `exact`: compute in `dtype` even where ComfyUI would rather not, such as
+    bfloat16 on a CPU. Raises ValueError in `node`'s name when the file is missing, damaged or does not fit
+    the network that `build` makes.
     """
     device = comfy.model_management.get_torch_device()
     offload = comfy.model_management.unet_offload_device()
@@ -87,17 +94,29 @@ def load_shared(
             dtype = dtype or kept_dtype(state)
             compute = compute_dtype(dtype, exact)
             operations = comfy.ops.pick_operations(dtype, compute, load_device=device)
-            check_sizes(lambda: build(state, metadata, device="meta", dtype=dtype, operations=operations), state, path, node)
+            check_sizes(
+                lambda: build(state, metadata, device="meta", dtype=dtype, operations=operations),
+                state,
+                path,
+                node,
+            )
             model = build(state, metadata, device=offload, dtype=dtype, operations=operations).eval()
             comfy.model_management.archive_model_dtypes(model)
             patcher = comfy.model_patcher.CoreModelPatcher(model, load_device=device, offload_device=offload)
             if patcher.is_dynamic():  # then the file's own tensors become the weights, whatever their type
-                state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+                state = {
+                    key: value.to(dtype) if value.is_floating_point() else value
+                    for key, value in state.items()
+                }
             load_strictly(model, state, patcher.is_dynamic(), path, node)
             patcher.talking_portrait_metadata, patcher.talking_portrait_dtype = dict(metadata), dtype
             _alive[key] = patcher
-            logging.info("Talking Portrait: loaded %s (%s, %s)", path.name, kind, str(dtype).removeprefix("torch."))
-    return LoadedModel(patcher, patcher.talking_portrait_metadata, compute_dtype(patcher.talking_portrait_dtype, exact))
+            logging.info(
+                "Talking Portrait: loaded %s (%s, %s)", path.name, kind, str(dtype).removeprefix("torch.")
+            )
+    return LoadedModel(
+        patcher, patcher.talking_portrait_metadata, compute_dtype(patcher.talking_portrait_dtype, exact)
+    )
 
 
 def kept_dtype(state: Mapping[str, Tensor]) -> torch.dtype:
@@ -113,7 +132,8 @@ def compute_dtype(kept: torch.dtype, exact: bool) -> torch.dtype:
 
 
 def read_weights(path: Path, node: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and header of a weight file, whatever its ending, without running anything in it; ValueError if it is damaged."""
+    """Tensors and header of a weight file, whatever its ending, without running anything in it; ValueError if
+    it is damaged."""
     try:
         if weight_kind(path) != "safetensors":
             return load_tensors(path), {}
@@ -139,18 +159,27 @@ def converted(content: Any, convert: Converter | None, path: Path, node: str) ->
     except BAD_CONTENT as error:
         if is_out_of_memory(error):
             raise
-        reason = error if isinstance(error, ValueError) else "its parts have not the names and sizes of this network's"
-        raise ValueError(f"{node}: {path} cannot be used: {reason}. Put the right file in its place.") from error
+        reason = (
+            error
+            if isinstance(error, ValueError)
+            else "its parts have not the names and sizes of this network's"
+        )
+        raise ValueError(
+            f"{node}: {path} cannot be used: {reason}. Put the right file in its place."
+        ) from error
 
 
 def check_sizes(build: Callable[[], nn.Module], state: dict[str, Tensor], path: Path, node: str) -> None:
-    """ValueError, before any memory is taken, unless the network of the sizes that `state` tells is the one it fills."""
+    """ValueError, before any memory is taken, unless the network of the sizes that `state` tells is the one
+    it fills."""
     try:
         blank = build().requires_grad_(False)
     except BAD_CONTENT as error:
         if is_out_of_memory(error):
             raise
-        reason = str(error).removesuffix(".") if isinstance(error, ValueError) else "its tensors have other sizes"
+        reason = (
+            str(error).removesuffix(".") if isinstance(error, ValueError) else "its tensors have other sizes"
+        )
         raise ValueError(f"{node}: {path.name} does not fit this network: {reason}.") from error
     load_strictly(blank, state, True, path, node)
 
@@ -160,11 +189,14 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], assign: bool, path
     try:
         missing, unexpected = model.load_state_dict(state, strict=False, assign=assign)
     except RuntimeError as error:
-        raise ValueError(f"{node}: {path.name} does not fit this network: {str(error).splitlines()[-1].strip()}") from None
+        raise ValueError(
+            f"{node}: {path.name} does not fit this network: {str(error).splitlines()[-1].strip()}"
+        ) from None
     if missing or unexpected:
         raise ValueError(
             f"{node}: {path.name} does not fit this network: {len(missing)} tensors are missing (such as "
-            f"{', '.join(missing[:3]) or 'none'}), {len(unexpected)} are left over (such as {', '.join(unexpected[:3]) or 'none'})."
+            f"{', '.join(missing[:3]) or 'none'}), {len(unexpected)} are left over (such as "
+            f"{', '.join(unexpected[:3]) or 'none'})."
         )
 
 

@@ -19,13 +19,16 @@ def put_first(menu: dict[str, Entry], own: Sequence[Entry], register: Callable[[
         register(entry)
     for entry in others.values():
         if entry.id in menu:
-            logging.warning("Talking Portrait: another pack's %s is left out; the pack's own is called so too.", entry.id)
+            logging.warning(
+                "Talking Portrait: another pack's %s is left out; the pack's own is called so too.", entry.id
+            )
         else:
             register(entry)
 
 
 def load_entry(entry: Entry, contract: type, given: Mapping[str, Any]) -> Any:
-    """What an entry loads, with the default of each option that is not given. ValueError names all files that are missing."""
+    """What an entry loads, with the default of each option that is not given. ValueError names all files that
+    are missing."""
     check_files(entry)
     part = entry.load({option.id: given.get(option.id, option.default) for option in entry.options})
     if lacking := [name for name in members(contract) if not hasattr(part, name)]:
@@ -54,15 +57,24 @@ def missing_text(file: str | tuple[str, str]) -> str:
         return ""
     folder, name = file
     found = folder_paths.get_full_path(folder, name)
-    return "" if found else f"{name} was not found. Put it into ComfyUI/models/{folder}/ and press R in the page."
+    return (
+        ""
+        if found
+        else f"{name} was not found. Put it into ComfyUI/models/{folder}/ and press R in the page."
+    )
 
 
 def files_fingerprint(entry: Entry, given: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Where an entry's files lie and when they were written, so that it is loaded again after one was put in its place."""
+    """Where an entry's files lie and when they were written, so that it is loaded again after one was put in
+    its place."""
     found = []
     for file in (file for file in entry.files if isinstance(file, str)):
         key, _, variant = file.partition("/")
         found += weights_fingerprint([key], variant)
     others = [file for file in entry.files if not isinstance(file, str)]
-    menus = [(option.folder, given.get(option.id)) for option in entry.options if isinstance(option, Choice) and option.folder]
+    menus = [
+        (option.folder, given.get(option.id))
+        for option in entry.options
+        if isinstance(option, Choice) and option.folder
+    ]
     return found + chosen_fingerprint([(folder, file) for folder, file in (*others, *menus) if file])

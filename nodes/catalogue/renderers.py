@@ -21,12 +21,14 @@ FRAMINGS = ("LivePortrait", "KDTalker")
 OPTIONS = (
     Choice(
         id="precision", choices=tuple(PRECISIONS),
-        tooltip="LivePortrait's arithmetic. auto: fp16 on a GPU that is fast at it, else fp32. bf16 is twice as fast as fp32 on a "
+        tooltip="LivePortrait's arithmetic. auto: fp16 on a GPU that is fast at it, else fp32. bf16 is twice "
+            "as fast as fp32 on a "
         "recent CPU and a little coarser.",
     ),
     Choice(
         id="framing", choices=FRAMINGS,
-        tooltip="What LivePortrait sees of the picture. LivePortrait: an upright square around head and shoulders. KDTalker: the "
+        tooltip="What LivePortrait sees of the picture. LivePortrait: an upright square around head and "
+            "shoulders. KDTalker: the "
         "tighter, unturned crop of its authors, whose films are this crop alone.",
     ),
 )  # fmt: skip
@@ -56,7 +58,9 @@ def half_or_full(precision: str) -> torch.dtype:
     chosen = PRECISIONS[precision]
     if chosen is not None:
         return chosen
-    fast = comfy.model_management.should_use_fp16(comfy.model_management.get_torch_device(), prioritize_performance=True)
+    fast = comfy.model_management.should_use_fp16(
+        comfy.model_management.get_torch_device(), prioritize_performance=True
+    )
     return torch.float16 if fast else torch.float32
 
 
@@ -70,7 +74,8 @@ def liveportrait_model(part: str, dtype: torch.dtype, node: str, variant: str = 
 
 
 class LoadedNetworks:
-    """LivePortrait's networks for the renderer. All files are looked for at once, so that a missing one is said before the work."""
+    """LivePortrait's networks for the renderer. All files are looked for at once, so that a missing one is
+    said before the work."""
 
     def __init__(self, dtype: torch.dtype, variant: str):
         self.dtype, self.device = dtype, comfy.model_management.get_torch_device()
@@ -95,13 +100,18 @@ class LoadedNetworks:
 
 ANIMALS = [key if key.endswith("stitching") else f"{key}/animal" for key in LIVEPORTRAIT_KEYS]
 OWN = (
-    Entry("built-in warp", "Bends the photo itself, on any machine, with nothing to download.", _builtin, licence="Apache-2.0"),
+    Entry("built-in "
+        "warp", "Bends the photo itself, on any machine, with nothing to download.", _builtin,
+        licence="Apache-2.0"),
     Entry(
-        "LivePortrait", "Draws the face anew, with wrinkles and teeth; needs its files and, for a film, a GPU.", _liveportrait(""),
+        "LivePortrait", "Draws the face anew, with wrinkles and teeth; needs its files and, for a film, a "
+            "GPU.", _liveportrait(""),
         OPTIONS, tuple(LIVEPORTRAIT_KEYS), "MIT",
     ),
     Entry(
-        "LivePortrait (animals)", "The same with the files for cats and dogs, in its folder animal/.", _liveportrait("animal"),
+        "LivePortrait "
+        "(animals)", "The same with the files for cats and dogs, in its folder animal/.",
+        _liveportrait("animal"),
         OPTIONS, tuple(ANIMALS), "MIT",
     ),
 )  # fmt: skip

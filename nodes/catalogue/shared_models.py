@@ -1,7 +1,7 @@
 """Core's own kinds of models (MODEL, AUDIO_ENCODER), made once for each file and its options, whichever nodes ask.
 
-`loading.load_shared` does the same for this pack's networks. The cache keeps nothing alive: a model lives as long as some
-node's output, or ComfyUI, holds it.
+`loading.load_shared` does the same for this pack's networks. The cache keeps nothing alive: a model lives as
+long as some node's output, or ComfyUI, holds it.
 """
 
 import threading

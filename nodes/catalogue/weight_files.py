@@ -6,7 +6,8 @@ import folder_paths
 
 from ...models.weights.published import WEIGHTS, weight_path
 
-OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")  # of the models folder, unknown to ComfyUI
+# of the models folder, unknown to ComfyUI
+OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")
 # variant -> folders within the model folder where its files may lie
 PLACES = {"": ("",), "animal": ("animal/", "animals/", "liveportrait_animals/", "base_models_v1.1/")}
 
@@ -37,12 +38,15 @@ def chosen_file(folder: str, file: str, name: str, node: str) -> Path:
     """Path of a file that input `name` has from a model folder's menu; ValueError if it is not there any more."""
     found = folder_paths.get_full_path(folder, file)
     if found is None:
-        raise ValueError(f"{node}: {name} is {file}, which is not in ComfyUI/models/{folder}/. Put it there, press R in the page.")
+        raise ValueError(
+            f"{node}: {name} is {file}, which is not in ComfyUI/models/{folder}/. Put it there, press R in the page."
+        )
     return Path(found)
 
 
 def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, float]]:
-    """Where these weights lie and when they were written, so that a node runs again after a file was put in its place."""
+    """Where these weights lie and when they were written, so that a node runs again after a file was put in
+    its place."""
     found = []
     for key in keys:
         try:

@@ -1,8 +1,8 @@
 """What every node of the pack does before it runs and when it fails.
 
-The schema says what each input may be, so one place checks them all: numbers (also those that come through a link, where
-ComfyUI looks at no limits), choices, and one gate for each type of socket. What still fails inside names its cause; the
-node's name is put before it here.
+The schema says what each input may be, so one place checks them all: numbers (also those that come through a
+link, where ComfyUI looks at no limits), choices, and one gate for each type of socket. What still fails
+inside names its cause; the node's name is put before it here.
 """
 
 import errno
@@ -33,7 +33,8 @@ class Node(io.ComfyNode):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = cls.__dict__.get("execute")
-        if isinstance(own, classmethod) and not hasattr(own.__func__, "__wrapped__"):  # ComfyUI clones classes
+        # ComfyUI clones classes
+        if isinstance(own, classmethod) and not hasattr(own.__func__, "__wrapped__"):
             cls.execute = classmethod(gated(own.__func__))  # type: ignore[assignment]
 
 
@@ -45,7 +46,9 @@ def gated(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]
     def run(cls: type[Node], *values: Any, **inputs: Any) -> io.NodeOutput:
         schema = cls.define_schema()
         with named(schema.display_name):
-            return execute(cls, **checked_inputs(schema, dict(zip(names, values, strict=False)) | inputs, cls.older))
+            return execute(
+                cls, **checked_inputs(schema, dict(zip(names, values, strict=False)) | inputs, cls.older)
+            )
 
     return run
 
@@ -55,7 +58,9 @@ def checked_inputs(schema: io.Schema, given: dict[str, Any], older: dict[str, st
     known = {entry.id: entry for entry in schema.inputs}
     given = folded(given, known, older)
     if unknown := sorted(set(given) - set(known)):
-        raise ValueError(f"there is no input called {', '.join(unknown)}; there are {', '.join(known) or 'none'}.")
+        raise ValueError(
+            f"there is no input called {', '.join(unknown)}; there are {', '.join(known) or 'none'}."
+        )
     result = {}
     for name, entry in known.items():
         if name in given or not entry.optional:

@@ -35,14 +35,19 @@ def numeric(entry: Any, tensor: Any, what: str) -> Tensor:
     if not isinstance(tensor, Tensor) or tensor.layout != torch.strided:
         raise ValueError(f"{entry.id} has {shown(tensor)} where {what} are needed. {entry.tooltip}")
     if not tensor.is_floating_point():
-        raise ValueError(f"{entry.id} holds {tensor.dtype} values; floating point is needed, as ComfyUI's own nodes give it.")
+        raise ValueError(
+            f"{entry.id} holds {tensor.dtype} values; floating point is needed, as ComfyUI's own nodes give it."
+        )
     if not all(map(math.isfinite, ends(tensor))):
-        raise ValueError(f"{entry.id} has {what} that are not numbers (NaN or infinite); look at the node that made it.")
+        raise ValueError(
+            f"{entry.id} has {what} that are not numbers (NaN or infinite); look at the node that made it."
+        )
     return tensor
 
 
 def ends(tensor: Tensor) -> tuple[float, float]:
-    """Lowest and highest value, NaN where there is one; no copy is made, for an hour of sound is large. 0 and 0 of nothing."""
+    """Lowest and highest value, NaN where there is one; no copy is made, for an hour of sound is large. 0 and
+    0 of nothing."""
     low, high = tensor.aminmax() if tensor.numel() else (0.0, 0.0)
     return float(low), float(high)
 
@@ -55,10 +60,14 @@ def gate_audio(entry: Any, value: Any) -> dict[str, Any]:
         raise needed(entry, value)
     rate = value["sample_rate"]
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not RATES[0] <= rate <= RATES[1]:
-        raise ValueError(f"{entry.id} has a sample rate of {shown_number(rate)} Hz; {RATES[0]} to {RATES[1]} are possible.")
+        raise ValueError(
+            f"{entry.id} has a sample rate of {shown_number(rate)} Hz; {RATES[0]} to {RATES[1]} are possible."
+        )
     wave = value["waveform"]
     if not isinstance(wave, Tensor) or wave.ndim != 3 or wave.shape[1] == 0:
-        raise ValueError(f"{entry.id} has a waveform of shape {shape(wave)}; [clips, channels, samples] is needed.")
+        raise ValueError(
+            f"{entry.id} has a waveform of shape {shape(wave)}; [clips, channels, samples] is needed."
+        )
     if wave.shape[0] != 1:
         raise ValueError(f"{entry.id} holds {wave.shape[0]} clips; it takes one. Split the batch first.")
     numeric(entry, wave, "samples")
@@ -70,15 +79,21 @@ def gate_image(entry: Any, value: Any) -> Tensor:
     if value is None or not isinstance(value, Tensor):
         raise needed(entry, value)
     if value.ndim != 4 or value.shape[-1] not in (1, 3, 4) or 0 in value.shape[1:3]:
-        raise ValueError(f"{entry.id} has shape {shape(value)}; [pictures, height, width, 1, 3 or 4 channels] is needed.")
+        raise ValueError(
+            f"{entry.id} has shape {shape(value)}; [pictures, height, width, 1, 3 or 4 channels] is needed."
+        )
     if len(value) == 0:
         raise ValueError(f"{entry.id} holds 0 pictures, so there is nothing to see. {entry.tooltip}")
     if max(value.shape[1:3]) > SIDE:
-        raise ValueError(f"{entry.id} is {value.shape[2]}x{value.shape[1]} pixels; at most {SIDE} a side are taken.")
+        raise ValueError(
+            f"{entry.id} is {value.shape[2]}x{value.shape[1]} pixels; at most {SIDE} a side are taken."
+        )
     numeric(entry, value, "pixels")
     low, high = ends(value)
     if high > BRIGHTEST or low < 1 - BRIGHTEST:
-        raise ValueError(f"{entry.id} has values from {low:g} to {high:g}; pictures in ComfyUI go from 0 to 1. Divide by 255.")
+        raise ValueError(
+            f"{entry.id} has values from {low:g} to {high:g}; pictures in ComfyUI go from 0 to 1. Divide by 255."
+        )
     return value
 
 
@@ -104,12 +119,18 @@ def gate_landmarks(entry: Any, value: Any) -> Mapping[str, Any]:
         raise needed(entry, value)
     size = value["image_size"]
     if not listed(size, 2) or not all(whole(side) and 0 < side <= SIDE for side in size):
-        raise ValueError(f"{entry.id} has an image_size of {str(size)[:60]}; (height, width) in pixels is needed. {entry.tooltip}")
+        raise ValueError(
+            f"{entry.id} has an image_size of {str(size)[:60]}; (height, width) in pixels is needed. {entry.tooltip}"
+        )
     if not isinstance(value["frames"], (list, tuple)):
-        raise ValueError(f"{entry.id} has {shown(value['frames'])} as its frames; a list is needed. {entry.tooltip}")
+        raise ValueError(
+            f"{entry.id} has {shown(value['frames'])} as its frames; a list is needed. {entry.tooltip}"
+        )
     for number, faces in enumerate(value["frames"]):
         if not isinstance(faces, (list, tuple)):
-            raise ValueError(f"{entry.id} has {shown(faces)} in frame {number}; a list of faces is needed. {entry.tooltip}")
+            raise ValueError(
+                f"{entry.id} has {shown(faces)} in frame {number}; a list of faces is needed. {entry.tooltip}"
+            )
         for face in faces:
             check_face(entry, number, face)
     return value
@@ -124,26 +145,35 @@ def check_face(entry: Any, number: int, face: Any) -> None:
             points = torch.as_tensor(track, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError, OverflowError):
             points = torch.zeros(0, 0, 0)
-        if points.ndim != len(wanted) or any(need not in (-1, have) for need, have in zip(wanted, points.shape, strict=True)):
+        if points.ndim != len(wanted) or any(
+            need not in (-1, have) for need, have in zip(wanted, points.shape, strict=True)
+        ):
             raise ValueError(f"{entry.id}: a face in frame {number} has no usable {name}. {entry.tooltip}")
         if len(wanted) == 2 and len(points) < NUM_LANDMARKS:
             found = f"{entry.id}: a face in frame {number} has {len(points)} points"
             raise ValueError(f"{found}; MediaPipe's {NUM_LANDMARKS} are needed. {entry.tooltip}")
         if not torch.isfinite(points).all() or points.abs().max() > LARGEST:
-            raise ValueError(f"{entry.id}: a face in frame {number} has {name} that are not numbers, or far outside the picture.")
+            raise ValueError(
+                f"{entry.id}: a face in frame {number} has {name} that are not numbers, or far outside the picture."
+            )
 
 
 def gate_box(entry: Any, value: Any) -> Any:
-    """Core's BOUNDING_BOX in any of its shapes: a box, boxes, or a list of boxes for each frame; each of finite numbers."""
+    """Core's BOUNDING_BOX in any of its shapes: a box, boxes, or a list of boxes for each frame; each of
+    finite numbers."""
     if value is None:
         raise needed(entry, value)
     for box in boxes(entry, value):
         for side in ("x", "y", "width", "height"):
             number = box.get(side)
             if isinstance(number, bool) or not isinstance(number, numbers.Real) or not abs(number) <= LARGEST:
-                raise ValueError(f"{entry.id} has {side} {shown_number(number)}; a number of pixels is needed.")
+                raise ValueError(
+                    f"{entry.id} has {side} {shown_number(number)}; a number of pixels is needed."
+                )
         if box["width"] <= 0 or box["height"] <= 0:
-            raise ValueError(f"{entry.id} is {box['width']:g}x{box['height']:g} pixels; width and height must be above 0.")
+            raise ValueError(
+                f"{entry.id} is {box['width']:g}x{box['height']:g} pixels; width and height must be above 0."
+            )
     return value
 
 
@@ -187,7 +217,9 @@ def gate_latent(entry: Any, value: Any) -> Mapping[str, Any]:
     if not isinstance(samples, Tensor):
         raise needed(entry, value)
     if samples.ndim != 4 or samples.shape[1] != 4 or 0 in samples.shape[2:]:
-        raise ValueError(f"{entry.id} has samples of shape {shape(samples)}; [frames, 4, height, width] is needed. {entry.tooltip}")
+        raise ValueError(
+            f"{entry.id} has samples of shape {shape(samples)}; [frames, 4, height, width] is needed. {entry.tooltip}"
+        )
     numeric(entry, samples, "values")
     return value
 
@@ -201,7 +233,9 @@ def gate_poses(entry: Any, value: Any) -> list:
     for number, frame in enumerate(value):
         people = frame.get("people") or []
         if not isinstance(people, (list, tuple)):
-            raise ValueError(f"{entry.id}: frame {number} has {shown(people)} as its people; a list is needed. {entry.tooltip}")
+            raise ValueError(
+                f"{entry.id}: frame {number} has {shown(people)} as its people; a list is needed. {entry.tooltip}"
+            )
         for person in people:
             joints = person.get("pose_keypoints_2d") if isinstance(person, Mapping) else None
             right = isinstance(joints, (list, tuple)) and len(joints) >= 54 and len(joints) % 3 == 0
@@ -243,7 +277,13 @@ def shape(value: Any) -> str:
 
 def shown_number(value: Any) -> str:
     """A number that is wrong, or what was there instead of one."""
-    return f"{value:g}" if isinstance(value, float) else str(value)[:30] if isinstance(value, int) else shown(value)
+    return (
+        f"{value:g}"
+        if isinstance(value, float)
+        else str(value)[:30]
+        if isinstance(value, int)
+        else shown(value)
+    )
 
 
 SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {

@@ -1,4 +1,5 @@
-"""Gates for what an artist types or chooses: numbers, switches, texts and menus. Each gives the value or raises ValueError."""
+"""Gates for what an artist types or chooses: numbers, switches, texts and menus. Each gives the value or
+raises ValueError."""
 
 import math
 import numbers
@@ -41,7 +42,8 @@ def within_range(entry: Any, number: Any) -> Any:
     """The number, if it lies within the input's range."""
     low, high = entry.min, entry.max
     if (low is not None and number < low) or (high is not None and number > high):
-        text = f"{float(number):g}" if abs(number) < 1e300 else "far out of range"  # of longer ints there is no float
+        # of longer ints there is no float
+        text = f"{float(number):g}" if abs(number) < 1e300 else "far out of range"
         raise ValueError(f"{entry.id} is {text}; it must be {span(entry)}.")
     return number
 
@@ -49,7 +51,13 @@ def within_range(entry: Any, number: Any) -> Any:
 def span(entry: Any) -> str:
     """The range of an input in words."""
     if entry.min is None or entry.max is None:
-        return "of any size" if entry.min is entry.max else f"from {entry.min}" if entry.max is None else f"up to {entry.max}"
+        return (
+            "of any size"
+            if entry.min is entry.max
+            else f"from {entry.min}"
+            if entry.max is None
+            else f"up to {entry.max}"
+        )
     return f"from {entry.min:g} to {entry.max:g}"
 
 
@@ -95,4 +103,10 @@ def shown(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-VALUE_GATES = {"FLOAT": gate_float, "INT": gate_int, "BOOLEAN": gate_boolean, "STRING": gate_string, "COMBO": gate_combo}
+VALUE_GATES = {
+    "FLOAT": gate_float,
+    "INT": gate_int,
+    "BOOLEAN": gate_boolean,
+    "STRING": gate_string,
+    "COMBO": gate_combo,
+}

@@ -39,7 +39,9 @@ class Extractor(nn.Module):
     def forward(self, image):
         assert image.shape == (1, 3, 256, 256)
         zero = torch.zeros(1, 1)
-        return KeypointMotion(torch.zeros(1, 21, 3), zero + 1.4, zero + 3, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3))
+        return KeypointMotion(
+            torch.zeros(1, 21, 3), zero + 1.4, zero + 3, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3)
+        )
 
 
 class Denoiser(nn.Module):
@@ -115,7 +117,12 @@ def joyvasa(**options) -> JoyVASAEngine:
 
 
 HEARING = {"built-in": builtin, "Takin-ADA": takin}  # those whose networks here have learnt to speak
-ENGINES = {**HEARING, "KDTalker": kdtalker, "JoyVASA": joyvasa, "example": lambda: engine_pack().LoudnessJaw()}
+ENGINES = {
+    **HEARING,
+    "KDTalker": kdtalker,
+    "JoyVASA": joyvasa,
+    "example": lambda: engine_pack().LoudnessJaw(),
+}
 
 
 def somebody() -> Portrait:

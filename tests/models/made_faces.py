@@ -6,9 +6,11 @@ from talking_portrait.models.face.regions import FACE_OVAL, MOUTH_AREA
 HEIGHT, WIDTH = 120, 200
 
 
-def make_face(x: float, y: float = 60.0, radius: float = 25.0, degrees: float = 0.0, presence: float = 9.0) -> dict:
-    """A round face: the outline on a circle, the mouth's points in the lower third, corners of the eyes above, all others
-    in the middle; turned clockwise by degrees."""
+def make_face(
+    x: float, y: float = 60.0, radius: float = 25.0, degrees: float = 0.0, presence: float = 9.0
+) -> dict:
+    """A round face: the outline on a circle, the mouth's points in the lower third, corners of the eyes
+    above, all others in the middle; turned clockwise by degrees."""
     around = np.linspace(0, 2 * np.pi, len(FACE_OVAL), endpoint=False) - np.pi / 2
     some = around[: len(MOUTH_AREA)]
     points = np.zeros((478, 2))

@@ -37,7 +37,8 @@ def absolute(count: int = 50, seed: int = 0) -> FaceMotion:
     base = change(count, seed)
     beyond = 0.004 * torch.randn(21, 3, generator=torch.Generator().manual_seed(seed + 200))
     return FaceMotion.from_expression(
-        base.expression + 0.01 + beyond, base.pose + torch.tensor([3.0, 10.0, -2.0]), base.translation + 0.1, base.scale + 0.6, FPS,
+        base.expression + 0.01 + beyond, base.pose + torch.tensor([3.0, 10.0, -2.0]), base.translation + 0.1,
+        base.scale + 0.6, FPS,
         source={"producer": "driver"},
     )  # fmt: skip
 

@@ -31,7 +31,9 @@ class Appearance(StandIn):
 class Motion(StandIn):
     def forward(self, image):
         zero = torch.zeros(1, 1)
-        return KeypointMotion(torch.zeros(1, 21, 3), zero + 1.5, zero, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3))
+        return KeypointMotion(
+            torch.zeros(1, 21, 3), zero + 1.5, zero, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3)
+        )
 
 
 class Warp(StandIn):
@@ -86,7 +88,8 @@ def kdtalker_framing() -> LivePortraitRenderer:
 
 
 RENDERERS: dict[str, Callable[[], PortraitRenderer]] = {
-    "built-in warp": WarpRenderer, "LivePortrait": liveportrait, "LivePortrait, KDTalker's framing": kdtalker_framing,
+    "built-in warp": WarpRenderer, "LivePortrait": liveportrait,
+    "LivePortrait, KDTalker's framing": kdtalker_framing,
     "example": lambda: engine_pack().PuppetJaw(),
 }  # fmt: skip
 EXACT = ("built-in warp", "example")  # they bend the photo's own pixels; the others draw it anew

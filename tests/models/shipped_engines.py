@@ -44,7 +44,12 @@ def shipped_takin(**options) -> TakinEngine:
     state = {key: value.float() for key, value in load_file(TAKIN).items()}
     network, hearing = build_takin(state, metadata).eval(), shipped_hearing()
     network.load_state_dict(state)
-    return TakinEngine(lambda: network, lambda: hearing, builtin_encoder_name(HEARING), TakinOptions(**({"steps": 2} | options)))
+    return TakinEngine(
+        lambda: network,
+        lambda: hearing,
+        builtin_encoder_name(HEARING),
+        TakinOptions(**({"steps": 2} | options)),
+    )
 
 
 def speech(sound: np.ndarray) -> Speech:
@@ -90,7 +95,9 @@ def noise(seconds: float, level: float, tilt: float = 0.5, seed: int = 0) -> np.
     """Steady noise at `level` dB of full scale; tilt 0 is white, 0.5 pink, 1 brown."""
     count, random = round(seconds * RATE), np.random.default_rng(seed)
     hertz = np.fft.rfftfreq(count, 1 / RATE)
-    spectrum = (random.normal(size=len(hertz)) + 1j * random.normal(size=len(hertz))) / np.maximum(hertz, 40) ** tilt
+    spectrum = (random.normal(size=len(hertz)) + 1j * random.normal(size=len(hertz))) / np.maximum(
+        hertz, 40
+    ) ** tilt
     sound = np.fft.irfft(spectrum, count)
     return (sound / sound.std() * decibels(level)).astype(np.float32)
 
@@ -107,6 +114,8 @@ def chords_and_drums(seconds: float, level: float, seed: int = 0) -> np.ndarray:
             sound[start : start + beat] += overtones * np.exp(-2 * time)
         kick = 2 * np.sin(2 * np.pi * (55 * time + 3 * (1 - np.exp(-30 * time)))) * np.exp(-15 * time)
         sound[start : start + beat] += kick
-        sound[start + beat // 2 : start + beat // 2 + beat] += 0.7 * random.normal(size=beat) * np.exp(-25 * time)
+        sound[start + beat // 2 : start + beat // 2 + beat] += (
+            0.7 * random.normal(size=beat) * np.exp(-25 * time)
+        )
     sound = sound[: round(seconds * RATE)]
     return (sound / sound.std() * decibels(level)).astype(np.float32)

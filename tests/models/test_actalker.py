@@ -39,13 +39,20 @@ def filled(network: torch.nn.Module) -> torch.nn.Module:
     """Weights by name, as in the goldens, with a long memory."""
     state = FILL.state_dict({key: value.shape for key, value in network.state_dict().items()}, "any")
     for key, value in state.items():
-        state[key] = value - 4 if key.endswith("A_logs") else 6 * value if key.endswith("x_proj_weight") else value
+        state[key] = (
+            value - 4 if key.endswith("A_logs") else 6 * value if key.endswith("x_proj_weight") else value
+        )
     network.load_state_dict(state)
     return network.eval()
 
 
 def tokens(rows: int = 2, length: int = 40):
-    return torch.randn(rows, length, 32), torch.randn(rows, 1, 48), torch.randn(rows, 32, 48), torch.randn(rows, 1, 48)
+    return (
+        torch.randn(rows, length, 32),
+        torch.randn(rows, 1, 48),
+        torch.randn(rows, 32, 48),
+        torch.randn(rows, 1, 48),
+    )
 
 
 def test_a_closed_gate_is_an_empty_mask_and_changes_nothing():
@@ -62,7 +69,9 @@ def test_sound_reaches_only_the_tokens_of_its_mask():
     layer = filled(ParallelControlMamba(32, 48))
     x, identity, audio, motion = tokens()
     mouth = torch.arange(20, 35)
-    change = layer(x, identity, audio, motion, mouth, None) - layer(x, identity, audio + 1, motion, mouth, None)
+    change = layer(x, identity, audio, motion, mouth, None) - layer(
+        x, identity, audio + 1, motion, mouth, None
+    )
     moved = change.abs().amax((0, 2)) > 0
     assert moved[20:35].all() and not moved[:20].any() and not moved[35:].any()
 
@@ -105,7 +114,9 @@ def test_time_attention_takes_its_context_from_the_whole_clip():
     swapped = audio[[1, 0, 2, 3, 4, 5]]
     change = (mixed(audio, motion) - mixed(swapped, motion)).abs().amax((1, 2, 3))
     assert (change[:2] > 1e-4).all() and (change[3:] == 0).all()
-    assert torch.allclose(mixed(torch.zeros_like(audio), torch.zeros_like(motion)), mixed(None, None), atol=1e-5)
+    assert torch.allclose(
+        mixed(torch.zeros_like(audio), torch.zeros_like(motion)), mixed(None, None), atol=1e-5
+    )
 
 
 def test_a_mask_selects_only_what_reaches_one():
@@ -148,7 +159,9 @@ def test_epsilons_are_those_of_the_published_network():
     found = {}
     for name, module in network.named_modules():
         if isinstance(module, torch.nn.GroupNorm):
-            found.setdefault(module.eps, set()).add(name.rsplit(".in_layers", 1)[0].rsplit(".out_layers", 1)[0])
+            found.setdefault(module.eps, set()).add(
+                name.rsplit(".in_layers", 1)[0].rsplit(".out_layers", 1)[0]
+            )
     assert found[1e-5] == {
         *(f"input_blocks.{i}.0{part}" for i in (10, 11) for part in ("", ".time_stack")),
         *(f"middle_block.{i}{part}" for i in (0, 2) for part in ("", ".time_stack")), "out.0",
@@ -158,11 +171,20 @@ def test_epsilons_are_those_of_the_published_network():
 def tiny_call(network: ACTalkerUNet, **options) -> torch.Tensor:
     make = torch.Generator().manual_seed(1)
     x, pose, *streams = (
-        torch.randn(shape, generator=make) for shape in ((4, 8, 16, 16), (1, 32, 16, 16), (4, 1, 48), (4, 32, 48), (4, 1, 48))
+        torch.randn(shape, generator=make)
+        for shape in ((4, 8, 16, 16), (1, 32, 16, 16), (4, 1, 48), (4, 32, 48), (4, 1, 48))
     )
     y = time_id_embedding(32).expand(4, -1)
     return network(
-        x, torch.full((4,), 0.3), streams[0], y, audio=streams[1], motion=streams[2], pose=pose, num_video_frames=2, **options
+        x,
+        torch.full((4,), 0.3),
+        streams[0],
+        y,
+        audio=streams[1],
+        motion=streams[2],
+        pose=pose,
+        num_video_frames=2,
+        **options,
     )
 
 
@@ -186,7 +208,10 @@ def test_the_unet_runs_with_comfyui_casting_and_its_patches():
 def test_wrapped_names_are_understood():
     empty = torch.empty(0)
     names = list(shapes("unet"))
-    assert unet_state({f"module.{key}": empty for key in names}).keys() == unet_state({key: empty for key in names}).keys()
+    assert (
+        unet_state({f"module.{key}": empty for key in names}).keys()
+        == unet_state({key: empty for key in names}).keys()
+    )
     with pytest.raises(KeyError, match="no tensor of ACTalker"):
         unet_state({"text_model.embeddings.weight": empty})
 
@@ -199,7 +224,9 @@ def test_the_convolution_after_the_vae_encoder_is_folded_into_it():
     folded = encoder(picture)
     state["quant_conv.weight"], state["quant_conv.bias"] = torch.eye(8)[:, :, None, None], torch.zeros(8)
     plain, _ = tiny_vae(state)
-    again = goldens.GoldenCase(FOLDER / "pipeline_tiny.public.golden.json").weights(case.data["weights"]["vae"])
+    again = goldens.GoldenCase(FOLDER / "pipeline_tiny.public.golden.json").weights(
+        case.data["weights"]["vae"]
+    )
     wanted = torch.nn.functional.conv2d(plain(picture), again["quant_conv.weight"], again["quant_conv.bias"])
     assert torch.allclose(folded, wanted, atol=1e-4)
     assert not any("quant_conv" in key for key in vae_state(state))
@@ -228,7 +255,12 @@ def test_dropping_equal_branches_is_exact():
             return x[:, :4] * 2 + x[:, 4:] + seen[:, None, None, None]
 
     audio, none = torch.randn(3, 32, 8), torch.randn(32, 8)
-    same = {"picture": torch.randn(1, 4, 2, 2), "identity": torch.randn(1, 8), "audio": audio, "audio_none": none}
+    same = {
+        "picture": torch.randn(1, 4, 2, 2),
+        "identity": torch.randn(1, 8),
+        "audio": audio,
+        "audio_none": none,
+    }
     silent = {"motion": torch.zeros(3, 1, 8), "motion_none": torch.zeros(1, 8)}
     latents, sigma, frames = torch.randn(4, 4, 2, 2), torch.tensor(2.0), [1, 2, 3, 0]
     three = published.predict(Linear(), published.Conditions(**same), latents, sigma, frames)
@@ -237,7 +269,9 @@ def test_dropping_equal_branches_is_exact():
     assert not torch.allclose(three[0], three[2])  # frame 3 is padding: it hears nothing
 
 
-@pytest.mark.parametrize(("total", "length", "overlap", "shift"), [(60, 25, 0, 7), (26, 25, 6, 7), (7, 4, 1, 3), (25, 25, 24, 1)])
+@pytest.mark.parametrize(
+    ("total", "length", "overlap", "shift"), [(60, 25, 0, 7), (26, 25, 6, 7), (7, 4, 1, 3), (25, 25, 24, 1)]
+)
 def test_windows_visit_every_frame_at_every_step(total, length, overlap, shift):
     for step in range(30):
         found = list(sampling.windows(total, step, length, overlap, shift))
@@ -267,7 +301,9 @@ def test_time_ids_are_said_as_they_are():
     said = time_id_embedding(256)
     assert said.shape == (1, 768)
     first = torch.tensor([12.5, 12.0, 20.0])
-    assert torch.allclose(said.reshape(3, 256)[:, 0], first.cos()) and torch.allclose(said.reshape(3, 256)[:, 128], first.sin())
+    assert torch.allclose(said.reshape(3, 256)[:, 0], first.cos()) and torch.allclose(
+        said.reshape(3, 256)[:, 128], first.sin()
+    )
 
 
 def test_speech_windows_are_centred_on_their_frame():
@@ -284,7 +320,9 @@ def test_speech_windows_are_centred_on_their_frame():
 def test_log_mel_is_that_of_whisper():
     transformers = pytest.importorskip("transformers")
     wave = torch.randn(50_000) * torch.linspace(0, 1, 50_000)
-    wanted = transformers.WhisperFeatureExtractor(feature_size=80)(wave.numpy(), sampling_rate=16000, return_tensors="pt")
+    wanted = transformers.WhisperFeatureExtractor(feature_size=80)(
+        wave.numpy(), sampling_rate=16000, return_tensors="pt"
+    )
     got = log_mel(wave)
     assert got.shape == (1, 80, 3000)
     assert (got - wanted.input_features).abs().max() < 1e-3
@@ -292,9 +330,12 @@ def test_log_mel_is_that_of_whisper():
 
 
 def test_driving_frames_come_at_their_own_times():
-    """A film whose second half has half the frames: by its mean rate the lips would be late by up to a quarter of it."""
+    """A film whose second half has half the frames: by its mean rate the lips would be late by up to a
+    quarter of it."""
     for count, fps in ((75, 25), (76, 25), (40, 12.5), (100, 50)):
-        assert pictures.frames_shown(np.arange(count) / fps) == pytest.approx(pictures.frames_at(count, Fraction(fps)), abs=1)
+        assert pictures.frames_shown(np.arange(count) / fps) == pytest.approx(
+            pictures.frames_at(count, Fraction(fps)), abs=1
+        )
     times = np.concatenate([np.arange(50) / 25, 2 + np.arange(25) / 12.5])
     chosen = pictures.frames_shown(times)
     assert len(chosen) == 50 and all(abs(times[index] - k / 12.5) < 0.05 for k, index in enumerate(chosen))

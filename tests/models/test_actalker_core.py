@@ -11,7 +11,14 @@ import torch
 from comfy.cli_args import LatentPreviewMethod, args
 from talking_portrait.models.actalker import sampling
 from talking_portrait.models.actalker.checkpoint import unet_state
-from talking_portrait.models.actalker.conditioning import Gate, Scene, Stream, conditioning, film_frames, padded
+from talking_portrait.models.actalker.conditioning import (
+    Gate,
+    Scene,
+    Stream,
+    conditioning,
+    film_frames,
+    padded,
+)
 from talking_portrait.models.actalker.context import ShiftedWindows, with_windows
 from talking_portrait.models.actalker.core_model import AS_TRAINED, Liveliness, core_state, load_core_model
 from talking_portrait.models.actalker.guidance import ACTalkerGuider, with_guidance
@@ -43,7 +50,9 @@ def model(case):
     config = case.data["config"]["unet"]
     with torch.inference_mode():
         return load_core_model(
-            unet_state(weights(case, "unet")), torch.float32, config["block_out_channels"][0] // config["num_attention_heads"][0]
+            unet_state(weights(case, "unet")),
+            torch.float32,
+            config["block_out_channels"][0] // config["num_attention_heads"][0],
         )
 
 
@@ -53,7 +62,9 @@ def scene(case):
     with torch.inference_mode():
         encoder, _ = tiny_vae(weights(case, "vae"))
         identity, guider = weights(case, "id_proj_model"), weights(case, "pose_guider")
-        projector = loaded(IdentityProjector(512, identity["proj1.bias"].numel(), identity["proj3.bias"].numel()), identity)
+        projector = loaded(
+            IdentityProjector(512, identity["proj1.bias"].numel(), identity["proj3.bias"].numel()), identity
+        )
         pose = loaded(PoseGuider(guider["conv_out.bias"].numel()), guider)(given["pose"][None])
         return Scene(encoder(2 * given["ref_img"] - 1)[:, :4], projector(given["id_embed"])[0], pose)
 
@@ -62,7 +73,10 @@ def film(case, scene, mode: str, liveliness: Liveliness = AS_TRAINED):
     """Positive, negative and latent of one mode of the golden."""
     padding = case.data["config"]["frames_per_batch"]
     given, count = case.inputs, case.data["config"]["num_frames"]
-    heard, seen = Stream(given["audio"], given["audio_uncond"]), Stream(given["motion"], given["motion_uncond"])
+    heard, seen = (
+        Stream(given["audio"], given["audio_uncond"]),
+        Stream(given["motion"], given["motion_uncond"]),
+    )
     face, nothing = given["pose"][None, :1], torch.zeros_like(given["pose"][None, :1])
     gates = Gate(), Gate()
     if mode == "mode0_audio":
@@ -93,14 +107,27 @@ def test_core_samples_the_official_film(case, model, scene, mode, way):
     else:
         guided = with_guidance(windowed, config["guidance"])
         result = comfy.sample.sample(
-            guided, noise, steps, 1.0, "euler", "karras", positive, negative, latent, seed=0, disable_pbar=True
+            guided,
+            noise,
+            steps,
+            1.0,
+            "euler",
+            "karras",
+            positive,
+            negative,
+            latent,
+            seed=0,
+            disable_pbar=True,
         )
     check(case, mode, result)
 
 
-@pytest.mark.parametrize("name, value", [("motion_bucket", 30), ("expression_bucket", 40), ("adapter_scale", 0.0)])
+@pytest.mark.parametrize(
+    "name, value", [("motion_bucket", 30), ("expression_bucket", 40), ("adapter_scale", 0.0)]
+)
 def test_liveliness_reaches_the_network(case, model, scene, name, value):
-    """The trained numbers give the golden's film; each other number gives another, in both branches of plain guidance."""
+    """The trained numbers give the golden's film; each other number gives another, in both branches of plain
+    guidance."""
 
     def sampled(liveliness: Liveliness) -> torch.Tensor:
         positive, negative, latent = film(case, scene, "mode2_both", liveliness)
@@ -118,9 +145,13 @@ def test_liveliness_reaches_the_network(case, model, scene, name, value):
 def test_without_adapters_sound_acts_through_the_mamba_layers_alone(model, case):
     """Scale 0 equals streams that the attention does not hear, while the mamba layers still do."""
     given = small_call(case.data["config"]["unet"])
-    plain, halved, none = (model.model.apply_model(**given, adapter_scale=scale) for scale in (1.25, 0.6, 0.0))
+    plain, halved, none = (
+        model.model.apply_model(**given, adapter_scale=scale) for scale in (1.25, 0.6, 0.0)
+    )
     assert (plain - halved).abs().max() > 1e-4 and (halved - none).abs().max() > 1e-4
-    closed = model.model.apply_model(**{key: value for key, value in given.items() if key not in ("audio", "motion")})
+    closed = model.model.apply_model(
+        **{key: value for key, value in given.items() if key not in ("audio", "motion")}
+    )
     assert (none - closed).abs().max() > 1e-4
 
 
@@ -139,7 +170,17 @@ def test_a_latent_of_another_film_is_refused(case, model, scene):
 
     def sample(given, condition=positive):
         comfy.sample.sample(
-            guided, torch.zeros_like(given), 1, 1.0, "euler", "karras", condition, negative, given, seed=0, disable_pbar=True
+            guided,
+            torch.zeros_like(given),
+            1,
+            1.0,
+            "euler",
+            "karras",
+            condition,
+            negative,
+            given,
+            seed=0,
+            disable_pbar=True,
         )
 
     with pytest.raises(ValueError, match="holds 5 frames of 64x64 pixels, but the conditioning 7 of 64x64"):
@@ -150,7 +191,8 @@ def test_a_latent_of_another_film_is_refused(case, model, scene):
 
 LORA_KEYS = (  # Stable Video Diffusion's own, and ACTalker's
     "input_blocks.1.1.transformer_blocks.0.attn1.to_q", "output_blocks.5.1.time_stack.0.attn2.to_v",
-    "input_blocks.4.1.mamba_blocks.0.in_proj1", "input_blocks.2.1.transformer_blocks.0.attn2.processor.to_v_ip.0",
+    "input_blocks.4.1.mamba_blocks.0.in_proj1",
+    "input_blocks.2.1.transformer_blocks.0.attn2.processor.to_v_ip.0",
 )  # fmt: skip
 
 
@@ -169,7 +211,8 @@ def small_call(config: dict) -> dict[str, torch.Tensor]:
     make = torch.Generator().manual_seed(1)
     context, width = config["cross_attention_dim"], config["block_out_channels"][0]
     shapes = {
-        "x": (3, 4, 8, 8), "c_crossattn": (3, 1, context), "c_concat": (3, 4, 8, 8), "audio": (3, 32, context),
+        "x": (3, 4, 8, 8), "c_crossattn": (3, 1, context), "c_concat": (3, 4, 8, 8),
+        "audio": (3, 32, context),
         "motion": (3, 1, context), "pose": (1, width, 8, 8),
     }  # fmt: skip
     given = {name: torch.randn(shape, generator=make) for name, shape in shapes.items()}
@@ -178,14 +221,19 @@ def small_call(config: dict) -> dict[str, torch.Tensor]:
 
 
 def test_offloading_changes_nothing_and_a_lora_acts_on_every_part(case):
-    """All in memory, or every layer that core can offload brought in when it is needed: with a LoRA on top, the same numbers."""
+    """All in memory, or every layer that core can offload brought in when it is needed: with a LoRA on top,
+    the same numbers."""
     state = unet_state(weights(case, "unet"))
     config = case.data["config"]["unet"]
 
     def denoised(loras: dict, memory: int) -> torch.Tensor:
-        model = load_core_model(dict(state), torch.float32, config["block_out_channels"][0] // config["num_attention_heads"][0])
+        model = load_core_model(
+            dict(state), torch.float32, config["block_out_channels"][0] // config["num_attention_heads"][0]
+        )
         patched, _ = comfy.sd.load_lora_for_models(model, None, loras, 0.1, 0.0)
-        assert set(patched.patches) == ({f"diffusion_model.{key}.weight" for key in LORA_KEYS} if loras else set())
+        assert set(patched.patches) == (
+            {f"diffusion_model.{key}.weight" for key in LORA_KEYS} if loras else set()
+        )
         patched.load(patched.load_device, lowvram_model_memory=memory)
         assert patched.model.model_lowvram == (memory == 1)
         assert patched.model.lowvram_patch_counter == (len(loras) // 2 if memory == 1 else 0)
@@ -196,7 +244,9 @@ def test_offloading_changes_nothing_and_a_lora_acts_on_every_part(case):
     assert torch.allclose(offloaded, whole, atol=1e-5 * float(whole.abs().max()))
 
 
-@pytest.mark.parametrize(("dtype", "limit"), [(torch.float16, 3e-3), (torch.bfloat16, 3e-2), (torch.float8_e4m3fn, 0.3)])
+@pytest.mark.parametrize(
+    ("dtype", "limit"), [(torch.float16, 3e-3), (torch.bfloat16, 3e-2), (torch.float8_e4m3fn, 0.3)]
+)
 def test_every_precision_of_the_loader_runs(case, model, dtype, limit):
     config = case.data["config"]["unet"]
     state = unet_state(weights(case, "unet"))
@@ -212,7 +262,8 @@ def test_core_s_sampler_can_show_previews(case, model, scene, monkeypatch):
     monkeypatch.setattr(args, "preview_method", LatentPreviewMethod.Latent2RGB)
     previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
     comfy.sample.sample(
-        model, case.inputs["latents"][0], 2, 1.0, "euler", "karras", positive, negative, latent, seed=0, disable_pbar=True,
+        model, case.inputs["latents"][0], 2, 1.0, "euler", "karras", positive, negative, latent, seed=0,
+        disable_pbar=True,
         callback=lambda step, x0, x, steps: shown.append(previewer.decode_latent_to_preview(x0)),
     )  # fmt: skip
     assert [picture.size for picture in shown] == [tuple(latent.shape[-2:])] * 2
@@ -229,12 +280,19 @@ def test_gates_change_over_the_film_and_close():
 def test_a_gate_follows_a_curve_over_seconds_and_the_padding_its_end():
     opened = Gate(0.5, 0.5, Curve(((0.08, 0.0), (0.16, 1.0))))
     moved, none = padded(Stream(torch.ones(4, 2, 3), torch.ones(2, 3)), opened, 4, 25)
-    assert moved[:4, 0, 0].tolist() == pytest.approx([0, 0, 0.5, 0.5]) and (moved[4:] == 0.5).all() and (none == moved).all()
+    assert (
+        moved[:4, 0, 0].tolist() == pytest.approx([0, 0, 0.5, 0.5])
+        and (moved[4:] == 0.5).all()
+        and (none == moved).all()
+    )
     assert Gate(1, 1, Curve.constant(0)).closed and not opened.closed
 
 
 def test_the_film_is_as_long_as_all_that_drives_it():
-    long, short = Stream(torch.zeros(9, 1, 2), torch.zeros(1, 2)), Stream(torch.zeros(4, 1, 2), torch.zeros(1, 2))
+    long, short = (
+        Stream(torch.zeros(9, 1, 2), torch.zeros(1, 2)),
+        Stream(torch.zeros(4, 1, 2), torch.zeros(1, 2)),
+    )
     assert film_frames([long, short], 0) == 4 and film_frames([long], 3) == 3 and film_frames([], 6) == 6
     with pytest.raises(ValueError, match="frames is 5, but audio and motion last 9 and 4 frames"):
         film_frames([long, short], 5)

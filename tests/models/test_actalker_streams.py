@@ -31,7 +31,8 @@ def inference():
 
 
 def hears(wave, begin=0):
-    """In the encoder's place: rows of 50 per second that say where in the whole sound they are; 1500 for every piece."""
+    """In the encoder's place: rows of 50 per second that say where in the whole sound they are; 1500 for
+    every piece."""
     return (float(wave[0]) / 320 + torch.arange(1500.0))[:, None, None].expand(-1, 5, 2)
 
 
@@ -70,7 +71,8 @@ def test_silence_has_tokens_of_its_own():
 
 
 @pytest.mark.parametrize(("fps", "count", "wanted"), [
-    (25, 7, [0, 2, 4, 6]), (Fraction(25, 2), 3, [0, 1, 2]), (Fraction(30000, 1001), 8, [0, 2, 5, 7]), (60, 1, [0]),
+    (25, 7, [0, 2, 4, 6]), (Fraction(25, 2), 3, [0, 1, 2]), (Fraction(30000, 1001), 8, [0, 2, 5, 7]),
+    (60, 1, [0]),
     (10, 3, [0, 1, 2, 2]),
 ])  # fmt: skip
 def test_driving_frames_are_taken_by_time(fps, count, wanted):
@@ -88,7 +90,9 @@ def points(x=40.0, y=30.0, size=50.0):
 
 def test_pictures_have_the_networks_sizes_and_ranges():
     image, face = picture(), points()
-    assert portrait_picture(image, 64).shape == (1, 3, 64, 64) and portrait_picture(picture(90, 200), 128).shape == (1, 3, 128, 256)
+    assert portrait_picture(image, 64).shape == (1, 3, 64, 64) and portrait_picture(
+        picture(90, 200), 128
+    ).shape == (1, 3, 128, 256)
     identity = identity_picture(image, face_box(face))
     assert identity.shape == (1, 3, 112, 112) and identity.min() < -0.5 and identity.max() > 0.5
     expression, head = expression_picture(image, face), head_picture(image, head_box(face, 120, 160))

@@ -41,6 +41,8 @@ def test_the_loss_has_a_gradient_in_every_part_of_the_mamba_layer(world, monkeyp
     for parameter in network.parameters():  # nothing stays at the zeros that training starts from
         parameter.data.add_(0.01 * torch.randn_like(parameter))
     world.loss(network, np.random.default_rng(0), 2, True).backward()
-    found = {name: parameter.grad for name, parameter in network.named_parameters() if ".mamba_blocks." in name}
+    found = {
+        name: parameter.grad for name, parameter in network.named_parameters() if ".mamba_blocks." in name
+    }
     without = {name for name, value in found.items() if value is None or not value.abs().max() > 0}
     assert len(found) == 15 * 18 and not {name for name in without if "id_proj" not in name}

@@ -13,7 +13,11 @@ HOUR = 3600 * CLOCK
 
 def speaking(count: int, kind: str) -> np.ndarray:
     """1 in pauses: never, always, or by turns of five seconds."""
-    return {"speech": np.zeros(count), "silence": np.ones(count), "turns": (np.arange(count) // 500 % 2).astype(float)}[kind]
+    return {
+        "speech": np.zeros(count),
+        "silence": np.ones(count),
+        "turns": (np.arange(count) // 500 % 2).astype(float),
+    }[kind]
 
 
 @pytest.mark.parametrize("kind", ["speech", "silence", "turns"])
@@ -21,7 +25,9 @@ def speaking(count: int, kind: str) -> np.ndarray:
 def test_one_comes_within_three_seconds_and_none_later_than_eight_after_the_last(per_minute, kind):
     for seed in range(20):
         times = blink_times(120.0, per_minute, speaking(120 * CLOCK, kind), np.random.default_rng(seed))
-        assert times[0] + BLINK_SECONDS[-1] < 3 and np.diff(times).max() <= 8.0 + 1e-6 and 120 - times[-1] < 8.4
+        assert (
+            times[0] + BLINK_SECONDS[-1] < 3 and np.diff(times).max() <= 8.0 + 1e-6 and 120 - times[-1] < 8.4
+        )
 
 
 def test_a_film_of_a_second_and_a_half_has_one():

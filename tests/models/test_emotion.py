@@ -24,19 +24,25 @@ from talking_portrait.nodes.emotion import mixture
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRESETS = load_presets()
 MOODS = [name for name in PRESETS if name != "neutral"]
-JAW, CLOSE, SMILE, BROW = (CONTROLS.index(name) for name in ("jawOpen", "mouthClose", "mouthSmile", "browInnerUp"))
+JAW, CLOSE, SMILE, BROW = (
+    CONTROLS.index(name) for name in ("jawOpen", "mouthClose", "mouthSmile", "browInnerUp")
+)
 
 
 @pytest.fixture(scope="module")
 def spoken():
     """The shipped speech as the built-in engine moves it."""
     with torch.inference_mode():
-        state = {k: v.float() for k, v in load_file(ROOT / "models/builtin/weights/speech.safetensors").items()}
+        state = {
+            k: v.float() for k, v in load_file(ROOT / "models/builtin/weights/speech.safetensors").items()
+        }
         network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
         network.load_state_dict(state)
         wave = librosa.load(ROOT / "samples" / "talking_portrait_speech.wav", sr=16000)[0]
         engine = BuiltinMotionEngine(lambda: network.eval())
-        return engine.generate(Speech(torch.from_numpy(wave)[None], 16000), Fraction(25), 1, MotionSettings(), lambda a, b: None)
+        return engine.generate(
+            Speech(torch.from_numpy(wave)[None], 16000), Fraction(25), 1, MotionSettings(), lambda a, b: None
+        )
 
 
 def felt(motion, name: str, amount: float = 1.0, **options):
@@ -94,7 +100,9 @@ def test_an_exemplar_gives_its_own_mood(spoken):
     pair = slice_motion(felt(spoken, "angry"), 0, 2)
     calm = slice_motion(spoken, 0, 1)
     fields = ("expression", "controls", "pose")
-    joined = replace(pair, **{name: torch.cat([getattr(calm, name), getattr(pair, name)[:1]]) for name in fields})
+    joined = replace(
+        pair, **{name: torch.cat([getattr(calm, name), getattr(pair, name)[:1]]) for name in fields}
+    )
     found = exemplar_emotion(joined)
     assert found.rig[ROWS.index("browFurrow")] > 0.5
     with pytest.raises(ValueError, match="exemplar has 1 frame"):
@@ -116,8 +124,10 @@ def test_what_cannot_be_is_said(spoken, call, words):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"controls": {"jawOpen": float("nan")}}, "NaN is no number"), ({"controls": {"wings": 1}}, "must be numbers by name"),
-    ({"licence": ""}, "licence is missing"), ({"name": "other"}, "it must be the file's"), ({"controls": {"jawOpen": 9}}, "within"),
+    ({"controls": {"jawOpen": float("nan")}}, "NaN is no "
+        "number"), ({"controls": {"wings": 1}}, "must be numbers by name"),
+    ({"licence": ""}, "licence is "
+        "missing"), ({"name": "other"}, "it must be the file's"), ({"controls": {"jawOpen": 9}}, "within"),
 ])  # fmt: skip
 def test_a_wrong_preset_is_named(tmp_path, change, words):
     data = json.loads((ROOT / "models/face_motion/emotions/happy.json").read_text()) | change

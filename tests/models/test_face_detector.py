@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 import torch
 from comfy_extras.mediapipe.face_landmarker import BLENDSHAPE_NAMES
-from comfy_extras.nodes_mediapipe import MediaPipeFaceLandmarker, MediaPipeFaceMask, MediaPipeFaceMeshVisualize
+from comfy_extras.nodes_mediapipe import (
+    MediaPipeFaceLandmarker,
+    MediaPipeFaceMask,
+    MediaPipeFaceMeshVisualize,
+)
 from PIL import Image
 from safetensors.torch import save_file
 from talking_portrait.models.face import weights
-from talking_portrait.models.face.weights import FACE_WEIGHTS, load_face_detector, load_face_weights, load_person_segmenter
+from talking_portrait.models.face.weights import (
+    FACE_WEIGHTS,
+    load_face_detector,
+    load_face_weights,
+    load_person_segmenter,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT / "tests" / "data"
@@ -35,7 +44,9 @@ def picture(name: str) -> np.ndarray:
     if name == "full":
         return np.array(Image.open(DATA / "face_full.png").convert("RGB"))
     portrait = Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB")
-    return np.array(portrait.rotate(17, Image.BICUBIC, fillcolor=(120, 120, 120)) if name == "rotated" else portrait)
+    return np.array(
+        portrait.rotate(17, Image.BICUBIC, fillcolor=(120, 120, 120)) if name == "rotated" else portrait
+    )
 
 
 def as_image(array: np.ndarray) -> torch.Tensor:
@@ -79,7 +90,9 @@ def test_a_face_on_its_head_is_found_as_it_lies(detector, degrees):
     (face,) = detector.detect_batch([turned], 1, 0.3, "short")[0]
     turn = np.deg2rad(-degrees)
     middle = np.array([scene.width / 2 - 0.5, scene.height / 2 - 0.5])
-    wanted = (plain - middle) @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + middle
+    wanted = (plain - middle) @ np.array(
+        [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
+    ) + middle
     assert face["presence"] > 15
     assert np.linalg.norm(face["landmarks_xy"] - wanted, axis=1).mean() < 0.02 * np.ptp(plain, axis=0).max()
     x0, y0, x1, y1 = (float(value) for value in face["bbox_xyxy"])
@@ -90,9 +103,9 @@ def test_a_face_on_its_head_is_found_as_it_lies(detector, degrees):
 
 def test_head_turn_shows_in_the_matrix(detector):
     def roll(name: str) -> float:
-        matrix = MediaPipeFaceLandmarker.execute(detector, as_image(picture(name)), "short", 1, 0.5, "empty").result[0][
-            "frames"
-        ][0][0]["transformation_matrix"]
+        matrix = MediaPipeFaceLandmarker.execute(
+            detector, as_image(picture(name)), "short", 1, 0.5, "empty"
+        ).result[0]["frames"][0][0]["transformation_matrix"]
         return float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
 
     assert roll("rotated") - roll("crop") == pytest.approx(17, abs=2)
@@ -107,7 +120,9 @@ def test_box_finds_what_the_detector_finds(detector):
 
 
 def test_presence_is_low_where_there_is_no_face(detector):
-    (face,) = detector.landmarks_from_boxes([picture("crop")], [[{"x": 0, "y": 0, "width": 90, "height": 90}]])[0]
+    (face,) = detector.landmarks_from_boxes(
+        [picture("crop")], [[{"x": 0, "y": 0, "width": 90, "height": 90}]]
+    )[0]
     assert face["presence"] < 0
 
 
@@ -162,7 +177,12 @@ def test_blendshapes_claim_only_what_is_measured(detector):
     (face,) = detector.detect_batch([picture("crop")], 1, 0.5, "short")[0]
     shapes = face["blendshapes"]
     assert tuple(shapes) == BLENDSHAPE_NAMES and all(0 <= v <= 1 for v in shapes.values())
-    assert {name for name, v in shapes.items() if v} <= {"jawOpen", "mouthPucker", "eyeBlinkLeft", "eyeBlinkRight"}
+    assert {name for name, v in shapes.items() if v} <= {
+        "jawOpen",
+        "mouthPucker",
+        "eyeBlinkLeft",
+        "eyeBlinkRight",
+    }
     assert shapes["jawOpen"] > 0.1, "the example smiles with parted lips"
 
 
@@ -179,7 +199,9 @@ def test_the_segmenter_is_loaded_and_pushed_out_by_comfyui():
     segmenter.mask(as_image(picture("crop"))[0])
     assert any(loaded.model is segmenter.patcher for loaded in comfy.model_management.current_loaded_models)
     comfy.model_management.unload_all_models()
-    assert not any(loaded.model is segmenter.patcher for loaded in comfy.model_management.current_loaded_models)
+    assert not any(
+        loaded.model is segmenter.patcher for loaded in comfy.model_management.current_loaded_models
+    )
     assert load_person_segmenter() is segmenter
 
 
@@ -206,7 +228,9 @@ def test_a_whole_file_of_other_tensors_is_explained(tmp_path, monkeypatch):
     monkeypatch.setattr(weights.load_face_weights, "__defaults__", ("", tmp_path / "face_nets.safetensors"))
     monkeypatch.setattr(weights, "_alive", {})
     for load in (load_face_detector, load_person_segmenter):
-        with pytest.raises(ValueError, match="^/.*face_nets.safetensors cannot be read .*install or clone the pack again"):
+        with pytest.raises(
+            ValueError, match="^/.*face_nets.safetensors cannot be read .*install or clone the pack again"
+        ):
             load()
 
 

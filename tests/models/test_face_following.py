@@ -11,13 +11,19 @@ from .made_faces import make_face, make_landmarks
 
 def places(landmarks: dict, index: int = 0, box=None) -> list[int | None]:
     """x of the followed face's middle in every frame, None where it is missing."""
-    return [None if p is None else round(float(p[:, 0].min() + p[:, 0].max()) / 2) for p in follow_face(landmarks, index, box)]
+    return [
+        None if p is None else round(float(p[:, 0].min() + p[:, 0].max()) / 2)
+        for p in follow_face(landmarks, index, box)
+    ]
 
 
 def film(*paths, trembling: float = 0.01) -> dict:
-    """Landmarks of faces that move along paths (x by frame, None: not seen), listed in this order; a real one is never still."""
+    """Landmarks of faces that move along paths (x by frame, None: not seen), listed in this order; a real one
+    is never still."""
     rows = enumerate(zip(*paths, strict=True))
-    frames = [[make_face(x + trembling * (-1) ** number) for x in row if x is not None] for number, row in rows]
+    frames = [
+        [make_face(x + trembling * (-1) ** number) for x in row if x is not None] for number, row in rows
+    ]
     return make_landmarks(*frames, size=(120, 2000))
 
 
@@ -41,7 +47,9 @@ def test_a_newcomer_beside_the_missing_face_is_somebody_else():
 def test_the_detector_s_order_does_not_matter():
     left, right = [100 + 2 * i for i in range(10)], [300 - 2 * i for i in range(10)]
     landmarks = film(left, right)
-    landmarks["frames"] = [faces[:: -1 if number % 3 == 1 else 1] for number, faces in enumerate(landmarks["frames"])]
+    landmarks["frames"] = [
+        faces[:: -1 if number % 3 == 1 else 1] for number, faces in enumerate(landmarks["frames"])
+    ]
     assert places(landmarks) == left
     assert places(landmarks, index=1) == right
 
@@ -69,7 +77,10 @@ def test_a_shaken_head_is_followed():
 
 
 def test_a_zoom_is_followed_past_another_face():
-    frames = [[make_face(300, 300, 20 * 1.06**i), make_face(300 + 120 * 1.06**i, 300, 20 * 1.06**i)] for i in range(40)]
+    frames = [
+        [make_face(300, 300, 20 * 1.06**i), make_face(300 + 120 * 1.06**i, 300, 20 * 1.06**i)]
+        for i in range(40)
+    ]
     assert places(make_landmarks(*frames)) == [300] * 40
 
 
@@ -100,12 +111,16 @@ def test_a_slow_walk_out_and_in_again():
 def test_a_cut_to_another_place_is_named(there):
     """The same person after a cut and another one look alike to landmarks: an error says so, far away and near."""
     calm = [100 + (i % 2) for i in range(12)] + [there + (i % 2) for i in range(12)]
-    with pytest.raises(ValueError, match=r"frame 12 of face_landmarks.*: a cut, or another person.*bboxes.*face_box"):
+    with pytest.raises(
+        ValueError, match=r"frame 12 of face_landmarks.*: a cut, or another person.*bboxes.*face_box"
+    ):
         follow_face(film(calm), 0)
 
 
 def test_a_cut_for_all_faces_is_named():
-    with pytest.raises(ValueError, match="from frame 9 of face_landmarks on there are only faces that were not there before"):
+    with pytest.raises(
+        ValueError, match="from frame 9 of face_landmarks on there are only faces that were not there before"
+    ):
         follow_face(film([100] * 9 + [600] * 9, [300] * 9 + [800] * 9), 0)
 
 
@@ -138,7 +153,11 @@ def test_two_stills_of_one_framing_are_no_cut():
 def test_a_box_for_every_frame_chooses_whoever_it_is():
     landmarks = film([100] * 6, [400] * 6)
     boxes = [{"x": x - 20, "y": 40, "width": 40, "height": 40} for x in (100, 100, 400, 400, 100, 100)]
-    assert places(landmarks, box=[[box] for box in boxes]) == places(landmarks, box=boxes) == [100, 100, 400, 400, 100, 100]
+    assert (
+        places(landmarks, box=[[box] for box in boxes])
+        == places(landmarks, box=boxes)
+        == [100, 100, 400, 400, 100, 100]
+    )
     holes = [[box] if number != 3 else [] for number, box in enumerate(boxes)]
     assert places(landmarks, box=holes) == [100, 100, 400, None, 100, 100]
 

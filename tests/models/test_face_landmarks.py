@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from talking_portrait.models.face.landmarks import box_groups, boxes_per_frame, check_upright, frame_numbers, roll, select_face
+from talking_portrait.models.face.landmarks import (
+    box_groups,
+    boxes_per_frame,
+    check_upright,
+    frame_numbers,
+    roll,
+    select_face,
+)
 
 from .made_faces import make_face, make_landmarks
 
@@ -28,7 +35,9 @@ def test_selected_face_has_depth_in_pixels():
 
 
 def test_what_is_not_there_is_explained():
-    with pytest.raises(ValueError, match="^face_landmarks holds no face.*detector_variant.*turn the picture upright"):
+    with pytest.raises(
+        ValueError, match="^face_landmarks holds no face.*detector_variant.*turn the picture upright"
+    ):
         select_face(make_landmarks([]))
     with pytest.raises(ValueError, match=r"face_index is 2, but 2 face\(s\) were found"):
         select_face(make_landmarks(PAIR), index=2)
@@ -36,7 +45,8 @@ def test_what_is_not_there_is_explained():
 
 @pytest.mark.parametrize("box", [
     {"x": 0, "y": 0, "width": 20, "height": 20},
-    {"x": 60, "y": 30, "width": 70, "height": 60},  # takes in a sliver of both faces: chosen before, without a word
+    # takes in a sliver of both faces: chosen before, without a word
+    {"x": 60, "y": 30, "width": 70, "height": 60},
 ])  # fmt: skip
 def test_a_box_beside_every_face_says_where_they_are(box):
     with pytest.raises(ValueError, match="no face lies in face_box.*x 125 to 175.*x 15 to 65"):
@@ -71,7 +81,9 @@ def test_box_count_must_fit():
 
 @pytest.mark.parametrize("degrees", [180, -150, 130])
 def test_an_upside_down_face_is_told_to_be_turned(degrees):
-    with pytest.raises(ValueError, match="upside down .rolled by 1.0 degrees.. Turn the picture upright") as problem:
+    with pytest.raises(
+        ValueError, match="upside down .rolled by 1.0 degrees.. Turn the picture upright"
+    ) as problem:
         select_face(make_landmarks([make_face(80, degrees=degrees)]))
     assert "turned too far aside" not in str(problem.value)
 
@@ -92,7 +104,9 @@ def test_a_film_is_upside_down_where_most_of_it_is():
 
 def test_a_face_that_the_mesh_hardly_sees_is_refused_but_for_a_drawn_box():
     hidden = make_face(80, presence=1.0)
-    with pytest.raises(ValueError, match="turned too far aside .*, upside down or covered.*Turn the picture upright"):
+    with pytest.raises(
+        ValueError, match="turned too far aside .*, upside down or covered.*Turn the picture upright"
+    ):
         select_face(make_landmarks([hidden]))
     select_face(make_landmarks([hidden | {"from_box": True}]))
 

@@ -58,13 +58,21 @@ def test_each_control_moves_keypoints_of_its_own(name):
     controls[0, CONTROLS.index(name)] = 1
     expression = controls_to_expression(controls)
     assert 0.005 < expression.norm() < 0.1
-    back = expression_to_controls(expression + 0.0005 * torch.randn(1, 21, 3, generator=torch.Generator().manual_seed(1)))[0]
+    back = expression_to_controls(
+        expression + 0.0005 * torch.randn(1, 21, 3, generator=torch.Generator().manual_seed(1))
+    )[0]
     assert back.abs().argmax() == CONTROLS.index(name)
 
 
 def test_an_engine_with_expression_alone_drives_controls():
     motion = FaceMotion.from_expression(
-        change().expression, torch.zeros(50, 3), torch.zeros(50, 3), torch.ones(50), FPS, source={}, absolute=frozenset()
+        change().expression,
+        torch.zeros(50, 3),
+        torch.zeros(50, 3),
+        torch.ones(50),
+        FPS,
+        source={},
+        absolute=frozenset(),
     )
     assert (motion.controls - change().controls).abs().max() < 1e-3
 
@@ -85,11 +93,15 @@ def test_pose_convention_is_liveportraits():
 
 
 def test_no_change_gives_the_portrait():
-    still = FaceMotion.from_controls(torch.zeros(3, 12), torch.zeros(3, 3), torch.zeros(3, 3), torch.ones(3), FPS, source={})
+    still = FaceMotion.from_controls(
+        torch.zeros(3, 12), torch.zeros(3, 3), torch.zeros(3, 3), torch.ones(3), FPS, source={}
+    )
     resolved = resolve(still, OWN)
     assert torch.allclose(resolved.expression, OWN.expression.expand(3, 21, 3))
     assert torch.allclose(resolved.rotation, rotation_matrix(OWN.pose).expand(3, 3, 3), atol=1e-6)
-    assert torch.allclose(resolved.translation, OWN.translation.expand(3, 3)) and torch.allclose(resolved.scale, torch.tensor(1.5))
+    assert torch.allclose(resolved.translation, OWN.translation.expand(3, 3)) and torch.allclose(
+        resolved.scale, torch.tensor(1.5)
+    )
     assert resolved.controls.abs().max() < 1e-6 and resolved.pose_delta.abs().max() < 1e-3
     assert torch.allclose(resolved.scale_ratio, torch.ones(3))
 
@@ -99,7 +111,9 @@ def test_changes_are_added():
     resolved = resolve(motion, OWN)
     assert torch.allclose(resolved.expression, OWN.expression + motion.expression)
     assert torch.allclose(resolved.controls, motion.controls, atol=1e-6)
-    assert torch.allclose(resolved.rotation, rotation_matrix(motion.pose) @ rotation_matrix(OWN.pose), atol=1e-6)
+    assert torch.allclose(
+        resolved.rotation, rotation_matrix(motion.pose) @ rotation_matrix(OWN.pose), atol=1e-6
+    )
     assert torch.allclose(resolved.pose_delta, motion.pose, atol=1e-3)
     assert torch.allclose(resolved.scale, motion.scale * 1.5)
 
@@ -120,7 +134,9 @@ def test_absolute_motion_is_relative_but_for_the_lips():
 def test_policy_takes_values_as_they_are():
     motion = absolute()
     resolved = resolve(motion, OWN, {group: "absolute" for group in GROUPS})
-    assert torch.allclose(resolved.expression, motion.expression) and torch.allclose(resolved.scale, motion.scale)
+    assert torch.allclose(resolved.expression, motion.expression) and torch.allclose(
+        resolved.scale, motion.scale
+    )
     assert torch.allclose(resolved.rotation, rotation_matrix(motion.pose), atol=1e-6)
 
 
@@ -171,7 +187,11 @@ def test_the_head_is_held_while_the_face_goes_on():
 
 def test_the_head_follows_another_motion():
     led = follow_head(change(50), retime(change(80, 5), Fraction(50)))
-    assert len(led) == 50 and torch.equal(led.controls, change(50).controls) and not torch.equal(led.pose, change(50).pose)
+    assert (
+        len(led) == 50
+        and torch.equal(led.controls, change(50).controls)
+        and not torch.equal(led.pose, change(50).pose)
+    )
     mixed = follow_head(change(50), absolute(50, 3))
     assert "pose" not in mixed.absolute and mixed.pose.median(0).values.abs().max() < 1.5
 
@@ -179,7 +199,9 @@ def test_the_head_follows_another_motion():
 def test_smoothing_calms_the_head_only():
     motion = change()
     calm = smooth_head(motion, 0.2)
-    assert calm.pose.diff(dim=0).norm() < 0.6 * motion.pose.diff(dim=0).norm() and torch.equal(calm.controls, motion.controls)
+    assert calm.pose.diff(dim=0).norm() < 0.6 * motion.pose.diff(dim=0).norm() and torch.equal(
+        calm.controls, motion.controls
+    )
 
 
 def test_both_views_stay_one_under_every_operation():
@@ -189,11 +211,15 @@ def test_both_views_stay_one_under_every_operation():
         scale_blinks(motion, 0.0), retime(motion, Fraction(50)),
     ]  # fmt: skip
     for result in changed:
-        # Where regions or signs of the brow are mixed, keypoints that two controls share leave a small difference.
+        # Where regions or signs of the brow are mixed, keypoints that two controls share leave a small
+        # difference.
         again = expression_to_controls(result.expression)
         for name in ("jawOpen", "mouthPucker", "eyeBlinkLeft"):
             column = CONTROLS.index(name)
-            assert np.corrcoef(again[:, column], result.controls[:, column])[0, 1] > 0.8 or result.controls[:, column].std() < 1e-6
+            assert (
+                np.corrcoef(again[:, column], result.controls[:, column])[0, 1] > 0.8
+                or result.controls[:, column].std() < 1e-6
+            )
 
 
 # ------------------------------------------------------------ files
@@ -203,7 +229,11 @@ def test_both_views_stay_one_under_every_operation():
 def test_a_saved_motion_comes_back_exactly(tmp_path, motion):
     save_motion(motion, tmp_path / "m.safetensors")
     loaded = load_motion(tmp_path / "m.safetensors")
-    assert same(loaded, motion, 0) and (loaded.fps, loaded.absolute, loaded.source) == (motion.fps, motion.absolute, motion.source)
+    assert same(loaded, motion, 0) and (loaded.fps, loaded.absolute, loaded.source) == (
+        motion.fps,
+        motion.absolute,
+        motion.source,
+    )
     assert (loaded.reference is None) == (motion.reference is None)
 
 
@@ -227,7 +257,9 @@ def test_templates_go_out_and_come_in(tmp_path):
     back = load_template(tmp_path / "t.pkl")
     assert same(back, absolute(), 1e-3) and back.absolute == frozenset(GROUPS)
     save_template(change(), tmp_path / "u.pkl")
-    assert same(load_template(tmp_path / "u.pkl"), change(), 1e-3), "changes of a neutral face that looks ahead"
+    assert same(load_template(tmp_path / "u.pkl"), change(), 1e-3), (
+        "changes of a neutral face that looks ahead"
+    )
 
 
 class Evil:

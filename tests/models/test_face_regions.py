@@ -60,18 +60,23 @@ def test_face_is_followed_when_the_order_changes():
 
 def test_missing_frames_are_named():
     landmarks = make_landmarks([make_face(50)], [], [], [make_face(80)], [])
-    with pytest.raises(ValueError, match=r"the face is missing in 3 of 5 frames: 1-2, 4 .*hold or interpolate"):
+    with pytest.raises(
+        ValueError, match=r"the face is missing in 3 of 5 frames: 1-2, 4 .*hold or interpolate"
+    ):
         masks(landmarks)
 
 
 def test_another_face_is_never_masked_instead():
     """In two frames only somebody else is there: they are missing, and filled from the followed face's own."""
-    film = make_landmarks(*([make_face(40 + 0.01 * i), make_face(150)] for i in range(3)), [make_face(150)], [make_face(151)],
+    film = make_landmarks(*([make_face(40 + 0.01 * i), make_face(150)] for i in range(3)), [make_face(150)],
+        [make_face(151)],
                           [make_face(44), make_face(150)])  # fmt: skip
     result = masks(film, missing="hold")
     assert result.missed == (3, 4)
     assert [centre(mask)[0] for mask in result.face] == pytest.approx([40, 40, 40, 40, 40, 44], abs=1)
-    with pytest.raises(ValueError, match="missing in 2 of 6 frames: 3-4 .*though other faces are there in 3-4"):
+    with pytest.raises(
+        ValueError, match="missing in 2 of 6 frames: 3-4 .*though other faces are there in 3-4"
+    ):
         masks(film)
 
 
@@ -84,7 +89,9 @@ def test_missing_frames_are_held_or_blended():
 
 
 def test_no_face_at_all_says_what_to_try():
-    with pytest.raises(ValueError, match="no face in any of 2 frames.*min_confidence.*Face Landmarks from Box"):
+    with pytest.raises(
+        ValueError, match="no face in any of 2 frames.*min_confidence.*Face Landmarks from Box"
+    ):
         masks(make_landmarks([], []), missing="hold")
 
 

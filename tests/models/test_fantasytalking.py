@@ -64,7 +64,10 @@ def test_every_edition_of_the_file_loads(edition):
         content = {f"{outer}.{key}": value for outer, part in content.items() for key, value in part.items()}
     if edition in ("kijai", "prefixed"):
         start = "" if edition == "kijai" else "diffusion_model."
-        content = {key.replace("audio_processor.", start).replace(".processor", ""): value for key, value in content.items()}
+        content = {
+            key.replace("audio_processor.", start).replace(".processor", ""): value
+            for key, value in content.items()
+        }
     state = fantasytalking_state(content)
     assert state.keys() == wanted.keys()
     loaded = build_fantasytalking(state, {})
@@ -79,7 +82,9 @@ def test_an_incomplete_file_is_counted(spoil):
     elif spoil == "left over":
         content["identity"] = {"weight": torch.ones(1)}
     else:
-        content["audio_processor"] = {f"wrong.{key}": value for key, value in content["audio_processor"].items()}
+        content["audio_processor"] = {
+            f"wrong.{key}": value for key, value in content["audio_processor"].items()
+        }
     with pytest.raises(ValueError, match="attention tensors were found"):
         fantasytalking_state(content)
 
@@ -90,8 +95,13 @@ def test_another_encoder_of_the_same_shapes_is_refused():
         check_is_960h({"quantizer.codevectors": torch.zeros(1)})
     with pytest.raises(ValueError, match="lm_head.weight"):
         check_is_960h({})
-    other, sound = SimpleNamespace(encode_audio=None), {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000}
-    with pytest.raises(ValueError, match="^FantasyTalking Audio: audio_encoder was not loaded by Load Speech Encoder"):
+    other, sound = (
+        SimpleNamespace(encode_audio=None),
+        {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000},
+    )
+    with pytest.raises(
+        ValueError, match="^FantasyTalking Audio: audio_encoder was not loaded by Load Speech Encoder"
+    ):
         FantasyTalkingAudio.execute(ADAPTER, other, sound, PROMPT, 0, 23.0, audio.FITS[0])
 
 
@@ -116,7 +126,9 @@ def test_what_would_do_nothing_is_said():
         with_audio_condition(once, torch.randn(1, 2, 3, 4))
 
 
-@pytest.mark.parametrize("shape, words", [((2, 257, 1280), "of 2 pictures"), ((1, 257, 1024), "257 tokens of width 1024")])
+@pytest.mark.parametrize(
+    "shape, words", [((2, 257, 1280), "of 2 pictures"), ((1, 257, 1024), "257 tokens of width 1024")]
+)
 def test_a_face_of_another_clip_is_refused(shape, words):
     face = SimpleNamespace(penultimate_hidden_states=torch.zeros(shape))
     with pytest.raises(ValueError, match=f"^FantasyTalking Face Focus .experimental.: face .*{words}"):
@@ -133,7 +145,9 @@ def test_every_kind_of_picture_is_brought_to_size(shape):
 def menus(tmp_path, monkeypatch):
     """Folders of the loaders' menus."""
     for folder in ("model_patches", "audio_encoders"):
-        monkeypatch.setitem(folder_paths.folder_names_and_paths, folder, ([str(tmp_path)], {".safetensors", ".ckpt", ".pt"}))
+        monkeypatch.setitem(
+            folder_paths.folder_names_and_paths, folder, ([str(tmp_path)], {".safetensors", ".ckpt", ".pt"})
+        )
     folder_paths.filename_list_cache.clear()
     yield tmp_path
     folder_paths.filename_list_cache.clear()
@@ -149,7 +163,13 @@ def test_the_precision_is_that_of_the_file_not_of_its_name(menus, name, content,
     if name.endswith(".ckpt"):
         torch.save(published(state), menus / name)
     else:
-        save_file({key.replace("blocks", "audio_processor.blocks"): value for key, value in unnested(state).items()}, menus / name)
+        save_file(
+            {
+                key.replace("blocks", "audio_processor.blocks"): value
+                for key, value in unnested(state).items()
+            },
+            menus / name,
+        )
     model = LoadFantasyTalking.execute(name).result[0]
     assert {parameter.dtype for parameter in model.patcher.model.parameters()} == {kept}
     assert LoadFantasyTalking.execute(name).result[0].patcher is model.patcher
@@ -163,14 +183,23 @@ def unnested(state: dict) -> dict:
 
 def test_a_speech_encoder_is_loaded_once_and_whole(menus):
     """A file that lacked tensors was taken with random ones in their place."""
-    manifest = GoldenCase(COPIES / "fantasytalking" / "ft_wav2vec2.public.golden.json").manifest("wav2vec2_base_960h")
-    state = {key: torch.zeros(shape) for key, shape in manifest["keys"].items()} | {"lm_head.weight": torch.zeros(32, 768)}
+    manifest = GoldenCase(COPIES / "fantasytalking" / "ft_wav2vec2.public.golden.json").manifest(
+        "wav2vec2_base_960h"
+    )
+    state = {key: torch.zeros(shape) for key, shape in manifest["keys"].items()} | {
+        "lm_head.weight": torch.zeros(32, 768)
+    }
     save_file(state, menus / "wav2vec2.safetensors")
     first, second = (LoadSpeechEncoder.execute("wav2vec2.safetensors").result[0] for _ in range(2))
     assert first is second and getattr(first, MARK) == "wav2vec2-base"
-    save_file({key: value for key, value in state.items() if ".layers.7." not in key}, menus / "cut.safetensors")
+    save_file(
+        {key: value for key, value in state.items() if ".layers.7." not in key}, menus / "cut.safetensors"
+    )
     folder_paths.filename_list_cache.clear()
-    with pytest.raises(ValueError, match="^Load Speech Encoder .float32.: .*cut.safetensors cannot be used: 16 of its .*missing"):
+    with pytest.raises(
+        ValueError,
+        match="^Load Speech Encoder .float32.: .*cut.safetensors cannot be used: 16 of its .*missing",
+    ):
         LoadSpeechEncoder.execute("cut.safetensors")
     (menus / "bad.safetensors").write_bytes(b"nothing")
     folder_paths.filename_list_cache.clear()
@@ -181,7 +210,9 @@ def test_a_speech_encoder_is_loaded_once_and_whole(menus):
 def test_sound_longer_than_the_film_is_cut_and_shorter_is_filled_or_stretched():
     wave, samples = np.arange(1, 16001, dtype=np.float32), timing.samples_of(9)
     cut = audio.segment(wave, 9, 23.0, audio.FITS[0])
-    assert np.array_equal(cut, wave[:samples]) and np.array_equal(cut, audio.segment(wave, 9, 23.0, audio.FITS[1]))
+    assert np.array_equal(cut, wave[:samples]) and np.array_equal(
+        cut, audio.segment(wave, 9, 23.0, audio.FITS[1])
+    )
     filled, left = (audio.segment(wave[:4000], 9, 23.0, fit) for fit in audio.FITS)
     assert len(filled) == samples and np.array_equal(filled[:4000], wave[:4000]) and not filled[4000:].any()
     assert np.array_equal(left, wave[:4000])
@@ -214,7 +245,8 @@ def test_padded_timing_is_exact_everywhere(seconds, fps):
 
 @pytest.mark.parametrize("fps", [23.0, 25.0])
 def test_every_seam_of_a_continued_film_is_in_time(fps):
-    """Parts of 81 frames, each from the last frame of the one before: all latent frames hear their own time in the whole film."""
+    """Parts of 81 frames, each from the last frame of the one before: all latent frames hear their own time
+    in the whole film."""
     wave, start = np.arange(round(20 * 16000), dtype=np.float32), 0
     for _ in range(4):
         part = audio.segment(wave, 81, fps, audio.FITS[0], start)
@@ -240,7 +272,9 @@ def test_sound_lasts_as_long_as_the_film():
 
 
 def test_preparation_averages_channels_and_normalises():
-    stereo = torch.stack([torch.ones(44100), -torch.ones(44100)]) * torch.randn(44100) + torch.randn(44100) * 0.01
+    stereo = (
+        torch.stack([torch.ones(44100), -torch.ones(44100)]) * torch.randn(44100) + torch.randn(44100) * 0.01
+    )
     wave = mono(stereo, 44100)
     ready = audio.normalised(wave)
     assert len(wave) == 16000 and abs(float(ready.mean())) < 1e-5 and abs(float(ready.std()) - 1) < 0.01
@@ -266,6 +300,8 @@ def test_two_editions_in_one_file_are_an_error():
 
 
 def test_speech_too_long_for_the_memory_is_refused_with_what_would_fit():
-    with pytest.raises(ValueError, match=r"audio of 60 min needs 47.2 GB.*but 8.0 GB are free. Set frames to at most 10 min"):
+    with pytest.raises(
+        ValueError, match=r"audio of 60 min needs 47.2 GB.*but 8.0 GB are free. Set frames to at most 10 min"
+    ):
         check_length(3600 * 16000, 8_000_000_000)
     check_length(300 * 16000, 8_000_000_000)

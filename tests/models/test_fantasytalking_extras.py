@@ -14,7 +14,12 @@ from talking_portrait.models.fantasytalking.identity import (
     identity_state,
     published_names,
 )  # fmt: skip
-from talking_portrait.models.fantasytalking.intensity import PREFIX, MotionIntensity, build_intensity, intensity_state
+from talking_portrait.models.fantasytalking.intensity import (
+    PREFIX,
+    MotionIntensity,
+    build_intensity,
+    intensity_state,
+)
 from talking_portrait.models.fantasytalking.patch import patched, with_identity, with_intensity
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import COPIES, GoldenCase
@@ -127,11 +132,14 @@ def test_files_hold_both_under_the_names_of_the_paper_s_parts(tiny):
 def test_training_changes_the_two_modules_alone(tiny):
     torch.manual_seed(0)
     wan = tiny.patcher.model.diffusion_model
-    extras = Extras(IdentityBranch(len(wan.blocks), wan.dim, 64, queries=2, layers=1), MotionIntensity(wan.dim, 16))
+    extras = Extras(
+        IdentityBranch(len(wan.blocks), wan.dim, 64, queries=2, layers=1), MotionIntensity(wan.dim, 16)
+    )
     channels, text = wan.patch_embedding.weight.shape[1], wan.text_embedding[0].weight.shape[1]
     wide = wan.head.head.weight.shape[0] // 4
     films = Films(
-        torch.randn(2, wide, 2, 4, 4), torch.randn(2, channels - wide, 2, 4, 4), torch.zeros(2, 257, 1280), torch.zeros(2, 1, text),
+        torch.randn(2, wide, 2, 4, 4), torch.randn(2, channels - wide, 2, 4, 4), torch.zeros(2, 257, 1280),
+        torch.zeros(2, 1, text),
         torch.randn(2, 512), torch.rand(2, 2),
     )  # fmt: skip
     before = {key: value.clone() for key, value in wan.state_dict().items()}
@@ -151,7 +159,10 @@ def test_training_changes_the_two_modules_alone(tiny):
     finally:
         comfy.model_management.in_training = False
     assert losses[1] < losses[0]
-    assert extras.identity.blocks[0].v_proj.weight.abs().max() > 0 and extras.intensity.project.weight.abs().max() > 0
+    assert (
+        extras.identity.blocks[0].v_proj.weight.abs().max() > 0
+        and extras.intensity.project.weight.abs().max() > 0
+    )
     assert all(torch.equal(before[key], value) for key, value in wan.state_dict().items()) and own
     assert "forward" not in vars(wan.blocks[0].cross_attn)
 

@@ -1,4 +1,5 @@
-"""FantasyTalking's guidance through core's samplers: both ways, curves over the steps, and what else keeps passes apart."""
+"""FantasyTalking's guidance through core's samplers: both ways, curves over the steps, and what else keeps
+passes apart."""
 
 import math
 
@@ -42,7 +43,8 @@ def wanted(case, name: str, got: torch.Tensor) -> float:
 def test_core_dual_guider_gives_the_official_result(case, tiny):
     model = patched(tiny.patcher, tiny.adapter, 1.0, True)
     guider = DualCFGGuider.execute(
-        model, conditions(case, tiny, True), conditions(case, tiny, False), conditions(case, tiny, False, "context_neg"), 5.0, 5.0,
+        model, conditions(case, tiny, True), conditions(case, tiny, False),
+        conditions(case, tiny, False, "context_neg"), 5.0, 5.0,
         "regular",
     ).result[0]  # fmt: skip
     assert wanted(case, "p5_a5", run(case, tiny, guider)) < 5e-5
@@ -75,13 +77,17 @@ def test_a_guidance_curve_acts_step_by_step(case, tiny):
         return guider.sample(start, latent, comfy.samplers.sampler_object("euler"), part, disable_pbar=True)
 
     model = patched(tiny.patcher, tiny.adapter, 1.0, True)
-    whole = steps(FantasyTalkingGuidance.execute(model, 2.0, 8.0).result[0], levels, noise, torch.zeros_like(noise))
+    whole = steps(
+        FantasyTalkingGuidance.execute(model, 2.0, 8.0).result[0], levels, noise, torch.zeros_like(noise)
+    )
     latent, start = torch.zeros_like(noise), noise
     for number, scale in enumerate((2.0, 4.0, 6.0, 8.0)):
         constant = FantasyTalkingGuidance.execute(model, scale, scale).result[0]
         latent, start = steps(constant, levels[number : number + 2], start, latent), torch.zeros_like(noise)
     assert torch.allclose(latent, whole, atol=1e-3)
-    other = steps(FantasyTalkingGuidance.execute(model, 5.0, 5.0).result[0], levels, noise, torch.zeros_like(noise))
+    other = steps(
+        FantasyTalkingGuidance.execute(model, 5.0, 5.0).result[0], levels, noise, torch.zeros_like(noise)
+    )
     assert (other - whole).abs().max() > 0.1
 
 
@@ -95,9 +101,12 @@ def heard_steps(tiny, model, watch_into: list) -> None:
     model.wrappers["diffusion_model"] = {"watch": [watch], **model.wrappers["diffusion_model"]}
 
 
-@pytest.mark.parametrize("start, end, guided", [(0, 0.5, [0, 1]), (0.5, 1, [2, 3]), (0.25, 0.75, [1, 2]), (0, 1, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    "start, end, guided", [(0, 0.5, [0, 1]), (0.5, 1, [2, 3]), (0.25, 0.75, [1, 2]), (0, 1, [0, 1, 2, 3])]
+)
 def test_audio_guides_a_share_of_the_steps_and_saves_its_pass_in_the_others(case, tiny, start, end, guided):
-    """Each step is that step alone: with guidance by audio inside of the share, by the prompt alone and deaf outside."""
+    """Each step is that step alone: with guidance by audio inside of the share, by the prompt alone and deaf
+    outside."""
     positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
     deaf, levels, noise = conditions(case, tiny, False), sigmas(4), case.inputs["noise"]
 
@@ -144,9 +153,13 @@ def test_a_share_counts_steps_exactly(steps, part):
 def test_guidance_that_could_do_nothing_is_said(case, tiny):
     hears = patched(tiny.patcher, tiny.adapter, 1.0, True)
     run_node = FantasyTalkingGuidance.execute
-    with pytest.raises(ValueError, match="^FantasyTalking Guidance: model does not come from Apply FantasyTalking"):
+    with pytest.raises(
+        ValueError, match="^FantasyTalking Guidance: model does not come from Apply FantasyTalking"
+    ):
         run_node(tiny.patcher, 4.5, 4.5)
-    with pytest.raises(ValueError, match="start_percent is 0.7 and end_percent 0.5; the start must come before"):
+    with pytest.raises(
+        ValueError, match="start_percent is 0.7 and end_percent 0.5; the start must come before"
+    ):
         run_node(hears, 4.5, 4.5, 0.7, 0.5)
     guided = run_node(hears, 4.5, 4.5).result[0]
     with pytest.raises(ValueError, match="guides this model by audio already"):
@@ -157,14 +170,19 @@ def test_guidance_that_could_do_nothing_is_said(case, tiny):
     with pytest.raises(ValueError, match="the positive conditioning carries no audio"):
         sampled(case, tiny, guided, with_face_condition(silent, torch.zeros(1, 257, 1280), 0.5), negative)
     narrow = run_node(hears, 4.5, 4.5, 0.3, 0.45).result[0]
-    with pytest.raises(ValueError, match="between start_percent 0.3 and end_percent 0.45 lies none of the 4 steps"):
+    with pytest.raises(
+        ValueError, match="between start_percent 0.3 and end_percent 0.45 lies none of the 4 steps"
+    ):
         sampled(case, tiny, narrow, conditions(case, tiny, True), negative)
 
 
 def test_old_prompts_know_nothing_of_shares():
     given = FantasyTalkingGuidance.GET_NODE_INFO_V1()["input"]
     assert list(given["required"]) == ["model", "audio_cfg", "audio_cfg_end"]
-    assert {name: entry[1]["default"] for name, entry in given["optional"].items()} == {"start_percent": 0.0, "end_percent": 1.0}
+    assert {name: entry[1]["default"] for name, entry in given["optional"].items()} == {
+        "start_percent": 0.0,
+        "end_percent": 1.0,
+    }
 
 
 def test_audio_in_the_negative_is_an_error_under_audio_guidance(case, tiny):
@@ -174,16 +192,20 @@ def test_audio_in_the_negative_is_an_error_under_audio_guidance(case, tiny):
     positive, negative = conditions(case, tiny, True), conditions(case, tiny, True, "context_neg")
     with pytest.raises(ValueError, match="the negative conditioning carries audio"):
         sampled(case, tiny, guided, positive, negative)
-    assert wanted(case, "p5_noaudiocfg", sampled(case, tiny, model, positive, negative)) < 5e-5  # the published plain guidance
+    # the published plain guidance
+    assert wanted(case, "p5_noaudiocfg", sampled(case, tiny, model, positive, negative)) < 5e-5
 
 
 def test_each_of_the_three_passes_has_a_name_of_its_own(case, tiny):
-    """Core's EasyCache keeps results by these names: shared by two passes, it would take one for the other, and no lips move."""
+    """Core's EasyCache keeps results by these names: shared by two passes, it would take one for the other,
+    and no lips move."""
     model, seen = patched(tiny.patcher, tiny.adapter, 1.0, True), []
     model.set_model_sampler_pre_cfg_function(audio_guidance(5.0))
 
     def watch(executor, x, *arguments, **named):
-        options = next(each for each in (*arguments, named.get("transformer_options")) if isinstance(each, dict))
+        options = next(
+            each for each in (*arguments, named.get("transformer_options")) if isinstance(each, dict)
+        )
         seen.append((tuple(options["uuids"]), CONDITION in named))
         return executor(x, *arguments, **named)
 
@@ -218,6 +240,8 @@ def test_a_prompt_scale_of_nothing_still_follows_the_audio(case, tiny, prompt):
     guided = model.clone()
     guided.set_model_sampler_pre_cfg_function(audio_guidance(5.0))
     positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
-    guider = DualCFGGuider.execute(model, positive, conditions(case, tiny, False), negative, 5.0, prompt, "regular").result[0]
+    guider = DualCFGGuider.execute(
+        model, positive, conditions(case, tiny, False), negative, 5.0, prompt, "regular"
+    ).result[0]
     result = sampled(case, tiny, guided, positive, negative, prompt)
     assert torch.allclose(result, run(case, tiny, guider), atol=1e-3)

@@ -1,4 +1,5 @@
-"""FantasyTalking beside what saves memory: fp8 files of core's loaders, partial loading, keys and values under core's manager."""
+"""FantasyTalking beside what saves memory: fp8 files of core's loaders, partial loading, keys and values
+under core's manager."""
 
 import gc
 from types import SimpleNamespace
@@ -51,7 +52,13 @@ def weights() -> dict[str, torch.Tensor]:
     """A file of a tiny Wan2.1 image-to-video model."""
     with torch.device("meta"):
         wan = WanModel(
-            "i2v", in_dim=36, dim=WIDTH, ffn_dim=256, num_heads=1, num_layers=BLOCKS, operations=comfy.ops.disable_weight_init
+            "i2v",
+            in_dim=36,
+            dim=WIDTH,
+            ffn_dim=256,
+            num_heads=1,
+            num_layers=BLOCKS,
+            operations=comfy.ops.disable_weight_init,
         )
     return random_state(wan, 1)
 
@@ -66,7 +73,9 @@ def adapter():
 
 def loaded(state: dict, **options):
     """What core's Load Diffusion Model makes of a file's content."""
-    return comfy.sd.load_diffusion_model_state_dict({key: value.clone() for key, value in state.items()}, options)
+    return comfy.sd.load_diffusion_model_state_dict(
+        {key: value.clone() for key, value in state.items()}, options
+    )
 
 
 def speaks(model, adapter, scale: float = 1.0, watch=lambda clone: None) -> torch.Tensor:
@@ -77,7 +86,8 @@ def speaks(model, adapter, scale: float = 1.0, watch=lambda clone: None) -> torc
 
 
 def films(model) -> torch.Tensor:
-    """A short film by core's sampler of a patched MODEL, with guidance, through the conditions that core's nodes make."""
+    """A short film by core's sampler of a patched MODEL, with guidance, through the conditions that core's
+    nodes make."""
     random = torch.Generator().manual_seed(5)
 
     def prompt() -> list:
@@ -91,7 +101,9 @@ def films(model) -> torch.Tensor:
     guider.set_conds(with_audio_condition(prompt(), tokens), prompt())
     guider.set_cfg(3.0)
     noise = torch.randn(1, 16, 3, 8, 8, generator=random)
-    return guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(3), disable_pbar=True)
+    return guider.sample(
+        noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(3), disable_pbar=True
+    )
 
 
 def difference(first: torch.Tensor, second: torch.Tensor) -> float:
@@ -99,9 +111,11 @@ def difference(first: torch.Tensor, second: torch.Tensor) -> float:
     return float((first - second).square().mean().sqrt() / second.std())
 
 
-def in_fp8(state: dict[str, torch.Tensor], scaled: bool) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Two files of the same numbers, all of which fp8 can hold: in fp8 (plain, or the blocks' matrices with a factor each, as the
-    scaled editions are), and in float32."""
+def in_fp8(
+    state: dict[str, torch.Tensor], scaled: bool
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Two files of the same numbers, all of which fp8 can hold: in fp8 (plain, or the blocks' matrices with a
+    factor each, as the scaled editions are), and in float32."""
     small, large = {"scaled_fp8": torch.zeros(2, dtype=FP8)} if scaled else {}, {}
     for key, value in state.items():
         if key.startswith("patch_embedding."):  # core keeps it in float32
@@ -118,7 +132,8 @@ def in_fp8(state: dict[str, torch.Tensor], scaled: bool) -> tuple[dict[str, torc
 
 @pytest.mark.parametrize("edition", ["fp8_e4m3fn", "scaled fp8"])
 def test_a_wan_in_fp8_hears_what_its_numbers_say(weights, adapter, edition):
-    """Nothing but rounding lies between it and float32 with the numbers of the fp8 file; the rest is fp8's own coarseness."""
+    """Nothing but rounding lies between it and float32 with the numbers of the fp8 file; the rest is fp8's
+    own coarseness."""
     small, rounded = in_fp8(weights, edition == "scaled fp8")
     fp8 = loaded(weights, dtype=FP8) if edition == "fp8_e4m3fn" else loaded(small)
     held = fp8.model.diffusion_model.blocks[0].cross_attn.q.weight
@@ -131,14 +146,18 @@ def test_a_wan_in_fp8_hears_what_its_numbers_say(weights, adapter, edition):
 def test_bfloat16_hears_what_float32_hears(weights, adapter):
     half, exact = loaded(weights), loaded(weights)
     half.set_model_compute_dtype(torch.bfloat16)
-    assert difference(speaks(half, adapter), speaks(exact, adapter)) < 0.05 < 0.5 < difference(
-        speaks(half, adapter), speaks(half, adapter, 0.0)
+    assert (
+        difference(speaks(half, adapter), speaks(exact, adapter))
+        < 0.05
+        < 0.5
+        < difference(speaks(half, adapter), speaks(half, adapter, 0.0))
     )
 
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    """Core believes that a device of its own has room for so many bytes of each model's weights, and leaves the rest elsewhere."""
+    """Core believes that a device of its own has room for so many bytes of each model's weights, and leaves
+    the rest elsewhere."""
 
     real = comfy.model_management.get_free_memory
 
@@ -146,17 +165,25 @@ def little_memory(monkeypatch):
         monkeypatch.setattr(comfy.model_management, "is_device_cpu", lambda device: False)
         monkeypatch.setattr(comfy.model_management, "minimum_inference_memory", lambda: 0)
         monkeypatch.setattr(comfy.model_management, "MIN_WEIGHT_MEMORY_RATIO", 1.0)
-        monkeypatch.setattr(comfy.model_management, "vram_state", comfy.model_management.VRAMState.NORMAL_VRAM)
+        monkeypatch.setattr(
+            comfy.model_management, "vram_state", comfy.model_management.VRAMState.NORMAL_VRAM
+        )
         # Core's attention asks for more than this number, and shall get the truth.
-        monkeypatch.setattr(comfy.model_management, "get_free_memory", lambda *asked: room if len(asked) < 2 else real(*asked))
+        monkeypatch.setattr(
+            comfy.model_management, "get_free_memory", lambda *asked: room if len(asked) < 2 else real(*asked)
+        )
 
     return allow
 
 
 @pytest.mark.parametrize("share", [0.9, 0.0])
 def test_a_partly_loaded_wan_hears_the_same(weights, adapter, little_memory, share):
-    """Weights that stay elsewhere are cast when they are used, with a LoRA on them, and the patch calls those very layers."""
-    lora = {f"diffusion_model.blocks.0.cross_attn.{name}.weight": ("diff", (0.02 * torch.randn(WIDTH, WIDTH),)) for name in "qo"}
+    """Weights that stay elsewhere are cast when they are used, with a LoRA on them, and the patch calls those
+    very layers."""
+    lora = {
+        f"diffusion_model.blocks.0.cross_attn.{name}.weight": ("diff", (0.02 * torch.randn(WIDTH, WIDTH),))
+        for name in "qo"
+    }
     wholly, partly = loaded(weights), loaded(weights)
     plain = speaks(wholly, adapter)
     assert set(wholly.add_patches(lora, 1.0)) == set(partly.add_patches(lora, 1.0)) == set(lora)
@@ -170,19 +197,23 @@ def test_a_partly_loaded_wan_hears_the_same(weights, adapter, little_memory, sha
     own = type(partly.model.diffusion_model.blocks[0].cross_attn).forward
     assert all(block.cross_attn.forward.__func__ is own for block in partly.model.diffusion_model.blocks)
     assert not any(getattr(module, "weight_function", None) for module in partly.model.modules())
-    assert all(torch.equal(value, weights[key]) for key, value in partly.model.diffusion_model.state_dict().items())
-
-
+    assert all(
+        torch.equal(value, weights[key]) for key, value in partly.model.diffusion_model.state_dict().items()
+    )
 
 
 def watched(model, seen: list) -> None:
-    """Notes, in every call of a patched MODEL, its carrier's keys, how many of their bytes are loaded, and what core manages."""
+    """Notes, in every call of a patched MODEL, its carrier's keys, how many of their bytes are loaded, and
+    what core manages."""
 
     def watch(executor, *arguments, **named):
         keys = model.get_wrappers("diffusion_model", KEY)[0].keys
-        managed = [entry.model for entry in comfy.model_management.current_loaded_models if entry.model.model is keys]
+        managed = [
+            entry.model for entry in comfy.model_management.current_loaded_models if entry.model.model is keys
+        ]
         seen.append(SimpleNamespace(
-            bytes=comfy.model_management.module_size(keys), loaded=keys.model_loaded_weight_memory, managed=len(managed),
+            bytes=comfy.model_management.module_size(keys), loaded=keys.model_loaded_weight_memory,
+            managed=len(managed),
         ))  # fmt: skip
         return executor(*arguments, **named)
 
@@ -201,7 +232,9 @@ def test_keys_are_computed_once_counted_by_core_and_let_go(case, tiny):
     carrier = model.get_wrappers("diffusion_model", KEY)[0]
     assert carrier.keys is None
     gc.collect()
-    managed = [entry.model.model for entry in comfy.model_management.current_loaded_models if entry.model is not None]
+    managed = [
+        entry.model.model for entry in comfy.model_management.current_loaded_models if entry.model is not None
+    ]
     assert not any(isinstance(model, KeptKeys) for model in managed)
 
 
@@ -209,7 +242,11 @@ def test_keys_do_not_grow_with_windows_and_conditions(case, tiny):
     """Every frame of every window refers to one table of the sound's tokens."""
     long = audio_windows(161, 350).split(torch.randn(1, 350, 64))
     distinct, numbers = numbered([long, long[:, :21], torch.zeros(1, 4, 17, 64)])
-    assert len(distinct) == 350 and [tuple(part.shape) for part in numbers] == [(1, 41, 17), (1, 21, 17), (1, 4, 17)]
+    assert len(distinct) == 350 and [tuple(part.shape) for part in numbers] == [
+        (1, 41, 17),
+        (1, 21, 17),
+        (1, 4, 17),
+    ]
     assert torch.equal(numbers[0][:, :21], numbers[1]) and not numbers[2].any()
     assert torch.equal(torch.cat([torch.zeros(1, 64), distinct])[numbers[0]], long)
 
@@ -224,7 +261,8 @@ def test_keys_that_do_not_fit_stay_outside_and_are_heard_all_the_same(weights, a
 
 
 def test_core_can_clone_a_patched_wan_for_another_gpu(weights, adapter, tmp_path):
-    """As core's multi-GPU nodes do: a model loaded anew from its file takes the patches along, without a clone of the adapter."""
+    """As core's multi-GPU nodes do: a model loaded anew from its file takes the patches along, without a
+    clone of the adapter."""
     save_file({key: value.clone() for key, value in weights.items()}, tmp_path / "wan.safetensors")
     model = comfy.sd.load_diffusion_model(str(tmp_path / "wan.safetensors"))
     change = 0.2 * torch.randn(1, WIDTH)

@@ -47,12 +47,20 @@ def test_two_patched_copies_live_side_by_side_and_leave_nothing(case, tiny):
     quiet, loud = (patched(tiny.patcher, tiny.adapter, scale, True) for scale in (0.0, 2.0))
     first = sampled(case, tiny, loud, positive, negative)
     assert torch.allclose(sampled(case, tiny, quiet, positive, negative), plain, atol=1e-5)
-    assert torch.equal(sampled(case, tiny, loud, positive, negative), first) and (first - plain).abs().max() > 0.1
+    assert (
+        torch.equal(sampled(case, tiny, loud, positive, negative), first)
+        and (first - plain).abs().max() > 0.1
+    )
     loud.unpatch_model()
     for block in tiny.patcher.model.diffusion_model.blocks:
         assert block.cross_attn.forward.__func__ is forward
-    assert torch.allclose(sampled(case, tiny, tiny.patcher, conditions(case, tiny, False), negative), plain, atol=1e-6)
-    assert CONDITION not in positive[0][1].get("model_conds", {}) or tiny.tokens is positive[0][1]["model_conds"][CONDITION].cond
+    assert torch.allclose(
+        sampled(case, tiny, tiny.patcher, conditions(case, tiny, False), negative), plain, atol=1e-6
+    )
+    assert (
+        CONDITION not in positive[0][1].get("model_conds", {})
+        or tiny.tokens is positive[0][1]["model_conds"][CONDITION].cond
+    )
 
 
 def test_a_second_patch_of_the_same_layer_is_refused(tiny):
@@ -74,7 +82,9 @@ def test_another_packs_patch_is_refused_by_its_name(tiny, name):
 
 
 def test_a_model_of_another_size_is_refused(tiny):
-    other = comfy.model_patcher.ModelPatcher(FantasyTalking(6, 8, 96, 2), torch.device("cpu"), torch.device("cpu"))
+    other = comfy.model_patcher.ModelPatcher(
+        FantasyTalking(6, 8, 96, 2), torch.device("cpu"), torch.device("cpu")
+    )
     with pytest.raises(ValueError, match="3 blocks of width 96, but the FantasyTalking file is for 2"):
         patched(tiny.patcher, other, 1.0, True)
 
@@ -101,7 +111,8 @@ def test_context_windows_slice_the_audio_with_the_video(case, tiny):
     tokens = torch.randn(1, frames, 17, 64)
     model = patched(tiny.patcher, tiny.adapter, 1.0, True)
     model = WanContextWindowsManualNode.execute(
-        model, context_length=13, context_overlap=5, context_schedule="standard_static", context_stride=1, closed_loop=False,
+        model, context_length=13, context_overlap=5, context_schedule="standard_static", context_stride=1,
+        closed_loop=False,
         fuse_method="pyramid", freenoise=False,
     ).result[0]  # fmt: skip
     _, (numbers,) = numbered([tokens])
@@ -109,19 +120,25 @@ def test_context_windows_slice_the_audio_with_the_video(case, tiny):
 
     def watch(executor, x, *arguments, **named):
         shown = x[0, 16, :, 0, 0].tolist()  # the first channel beside the noise holds each frame's number
-        heard = [next(i for i in range(frames) if torch.equal(numbers[0, i], own)) for own in named[CONDITION][0]]
+        heard = [
+            next(i for i in range(frames) if torch.equal(numbers[0, i], own)) for own in named[CONDITION][0]
+        ]
         seen.append((shown, heard))
         return executor(x, *arguments, **named)
 
     model.wrappers["diffusion_model"] = {"watch": [watch], **model.wrappers["diffusion_model"]}
     beside = torch.arange(frames).float()[None, None, :, None, None].expand(1, 20, frames, 8, 8)
     values = {"c_concat": beside, "c_crossattn": case.inputs["context"], "clip_fea": case.inputs["clip"]}
-    base = [[case.inputs["context"], {"model_conds": {key: CONDRegular(value) for key, value in values.items()}}]]
+    base = [
+        [case.inputs["context"], {"model_conds": {key: CONDRegular(value) for key, value in values.items()}}]
+    ]
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(with_audio_condition(base, tokens), base)
     guider.set_cfg(1.0)
     noise = torch.randn(1, 16, frames, 8, 8)
-    guider.sample(noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(2), disable_pbar=True)
+    guider.sample(
+        noise, torch.zeros_like(noise), comfy.samplers.sampler_object("euler"), sigmas(2), disable_pbar=True
+    )
     assert len(seen) > 4 and all(shown == heard and len(shown) < frames for shown, heard in seen)
     assert set(range(frames)) == {number for shown, _ in seen for number in shown}
 
@@ -141,8 +158,12 @@ def test_a_batch_of_films_hears_the_same_audio(case, tiny):
 
 
 def test_a_text_to_video_model_is_refused():
-    wan = WanModel("t2v", dim=96, ffn_dim=96, num_heads=4, num_layers=3, operations=comfy.ops.disable_weight_init)
-    model = comfy.model_patcher.ModelPatcher(SimpleNamespace(diffusion_model=wan), torch.device("cpu"), torch.device("cpu"))
+    wan = WanModel(
+        "t2v", dim=96, ffn_dim=96, num_heads=4, num_layers=3, operations=comfy.ops.disable_weight_init
+    )
+    model = comfy.model_patcher.ModelPatcher(
+        SimpleNamespace(diffusion_model=wan), torch.device("cpu"), torch.device("cpu")
+    )
     with pytest.raises(ValueError, match="model is not Wan2.1 image-to-video"):
         patched(model, None, 1.0, True)
 
@@ -167,7 +188,11 @@ def test_face_focus_grows_with_its_strength_and_is_nothing_at_zero(case, tiny):
     plain = sampled(case, tiny, model, positive, negative)
     face = torch.randn(1, 257, 1280)
     change = [
-        float((sampled(case, tiny, model, with_face_condition(positive, face, strength), negative) - plain).abs().mean())
+        float(
+            (sampled(case, tiny, model, with_face_condition(positive, face, strength), negative) - plain)
+            .abs()
+            .mean()
+        )
         for strength in (0.0, 0.1, 0.3)
     ]
     assert change[0] < 1e-5 < 100 * change[0] + 1e-3 < change[1] < change[2]
@@ -176,9 +201,14 @@ def test_face_focus_grows_with_its_strength_and_is_nothing_at_zero(case, tiny):
 def test_a_lora_on_the_patched_layers_still_acts(case, tiny):
     positive, negative = conditions(case, tiny, True), conditions(case, tiny, False, "context_neg")
     attention = tiny.patcher.model.diffusion_model.blocks[0].cross_attn
-    deltas = {layer: 0.1 * torch.randn_like(getattr(attention, layer).weight) for layer in ("q", "o", "k_img")}
+    deltas = {
+        layer: 0.1 * torch.randn_like(getattr(attention, layer).weight) for layer in ("q", "o", "k_img")
+    }
     with_lora = patched(tiny.patcher, tiny.adapter, 1.0, True)
-    keys = {f"diffusion_model.blocks.0.cross_attn.{layer}.weight": ("diff", (delta,)) for layer, delta in deltas.items()}
+    keys = {
+        f"diffusion_model.blocks.0.cross_attn.{layer}.weight": ("diff", (delta,))
+        for layer, delta in deltas.items()
+    }
     assert set(with_lora.add_patches(keys, 1.0)) == set(keys)
     plain = sampled(case, tiny, patched(tiny.patcher, tiny.adapter, 1.0, True), positive, negative)
     adapted = sampled(case, tiny, with_lora, positive, negative)
@@ -194,7 +224,9 @@ def test_a_lora_on_the_patched_layers_still_acts(case, tiny):
 def test_a_later_node_that_takes_the_layer_away_is_an_error(case, tiny):
     model = patched(tiny.patcher, tiny.adapter, 1.0, True).clone()
     attention = tiny.patcher.model.diffusion_model.blocks[1].cross_attn
-    model.add_object_patch("diffusion_model.blocks.1.cross_attn.forward", type(attention).forward.__get__(attention))
+    model.add_object_patch(
+        "diffusion_model.blocks.1.cross_attn.forward", type(attention).forward.__get__(attention)
+    )
     negative = conditions(case, tiny, False, "context_neg")
     with pytest.raises(ValueError, match="replaced the cross-attention of block 1"):
         sampled(case, tiny, model, conditions(case, tiny, True), negative)
@@ -215,10 +247,14 @@ def test_references_beside_the_video_hear_nothing(tiny, leading, trailing):
 
     def attend(query: torch.Tensor, tokens: torch.Tensor | None, before: int) -> torch.Tensor:
         audio = dataclasses.replace(heard_by(tiny, tokens), leading=before)
-        return with_audio(attention, 1)(query, context, 257, transformer_options={OPTION: audio, "grid_sizes": grid})
+        return with_audio(attention, 1)(
+            query, context, 257, transformer_options={OPTION: audio, "grid_sizes": grid}
+        )
 
     heard, silent = attend(x, tiny.tokens, leading), attend(x, None, leading)
-    assert torch.allclose(heard[:, first : first + 48], attend(x[:, first : first + 48], tiny.tokens, 0), atol=1e-5)
+    assert torch.allclose(
+        heard[:, first : first + 48], attend(x[:, first : first + 48], tiny.tokens, 0), atol=1e-5
+    )
     for beside in (slice(0, first), slice(first + 48, None)):
         assert torch.allclose(heard[:, beside], silent[:, beside], atol=1e-6)
     assert (heard - silent).abs().max() > 0.1
@@ -231,7 +267,9 @@ def test_a_region_shares_out_what_is_heard(tiny):
     x, context = torch.randn(2, 48, 96), torch.randn(2, 273, 96)
 
     def attend(audio: AudioContext) -> torch.Tensor:
-        return with_audio(attention, 1)(x, context, 257, transformer_options={OPTION: audio, "grid_sizes": (3, 4, 4)})
+        return with_audio(attention, 1)(
+            x, context, 257, transformer_options={OPTION: audio, "grid_sizes": (3, 4, 4)}
+        )
 
     deaf, whole = attend(heard_by(tiny, None)), attend(heard_by(tiny, tiny.tokens))
     part = attend(dataclasses.replace(heard_by(tiny, tiny.tokens), region=region))
@@ -243,7 +281,9 @@ def test_a_wan_model_that_names_no_frames_is_refused(tiny):
     attention = tiny.patcher.model.diffusion_model.blocks[0].cross_attn
     audio = heard_by(tiny, tiny.tokens)
     with pytest.raises(ValueError, match="this kind of Wan model"):
-        with_audio(attention, 0)(torch.randn(1, 48, 96), torch.randn(1, 273, 96), 257, transformer_options={OPTION: audio})
+        with_audio(attention, 0)(
+            torch.randn(1, 48, 96), torch.randn(1, 273, 96), 257, transformer_options={OPTION: audio}
+        )
 
 
 def test_a_clone_on_a_second_model_calls_its_own_layers(case, tiny):

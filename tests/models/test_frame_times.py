@@ -43,13 +43,15 @@ def test_motion_of_a_changing_rate_comes_in_time(film):
     times = shown_at(InputImpl.VideoFromFile(film), len(components.images))
     controls = torch.zeros(len(TIMES), 12)
     ends = [*TIMES[1:], TIMES[-1] + 1 / 10]
-    controls[:, 0] = torch.tensor([(a + b) / 2 for a, b in zip(TIMES, ends, strict=True)]) / 2  # the middle of a frame's time
+    # the middle of a frame's time
+    controls[:, 0] = torch.tensor([(a + b) / 2 for a, b in zip(TIMES, ends, strict=True)]) / 2
     still = torch.zeros(len(TIMES), 3)
     motion = FaceMotion.from_controls(controls, still, still, torch.ones(len(TIMES)), rate, source={})
     even = sample_motion(motion, even_positions(times, rate))
     assert len(even) == 50
     clock = (torch.arange(50) + 0.5) / 25
-    assert (2 * even.controls[:, 0] - clock).abs()[1:-2].max() < 0.02  # at the ends the first and last frame hold
+    # at the ends the first and last frame hold
+    assert (2 * even.controls[:, 0] - clock).abs()[1:-2].max() < 0.02
 
 
 def test_one_rate_stays_as_it_is():

@@ -22,22 +22,33 @@ def test_every_output_agrees(path):
 def copied(tmp_path: Path, name: str) -> Path:
     """One golden of this folder, with its helpers, in a place of its own."""
     folder = tmp_path / "kdtalker"
-    shutil.copytree(FOLDER / "kdtalker", folder, ignore=lambda _, names: [n for n in names if ".golden." in n])
+    shutil.copytree(
+        FOLDER / "kdtalker", folder, ignore=lambda _, names: [n for n in names if ".golden." in n]
+    )
     shutil.copy(FOLDER / "fill.py", tmp_path)
     return Path(shutil.copy(FOLDER / "kdtalker" / f"{name}.public.golden.json", folder))
 
 
 @pytest.mark.parametrize("samples", [31999, 5000])
 def test_the_sound_of_a_golden_is_as_long_as_its_file_says(tmp_path, samples):
-    """A wave that is no whole number of frames is cut to whole frames before its spectrogram, as speech is for the network."""
+    """A wave that is no whole number of frames is cut to whole frames before its spectrogram, as speech is
+    for the network."""
     path = copied(tmp_path, "kd_mel")
     data = json.loads(path.read_text())
     path.write_text(json.dumps(data | {"samples": samples}))
     case = goldens.GoldenCase(path)
     found = CASES["kd_mel"](case)
     frames = samples // 640
-    assert found["num_frames"] == frames and found["trimmed_samples"] == 640 * frames and len(found["wave"]) == samples
-    assert found["mel_80xT"].shape == (80, 1 + 640 * frames // 200) and found["windows_Tx80x16"].shape == (frames, 80, 16)
+    assert (
+        found["num_frames"] == frames
+        and found["trimmed_samples"] == 640 * frames
+        and len(found["wave"]) == samples
+    )
+    assert found["mel_80xT"].shape == (80, 1 + 640 * frames // 200) and found["windows_Tx80x16"].shape == (
+        frames,
+        80,
+        16,
+    )
 
 
 @pytest.mark.parametrize("change", ["value", "shape", "salt", "output"])

@@ -11,7 +11,14 @@ from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.joyvasa.engine import encoded
 from talking_portrait.models.joyvasa.features import published_frames, sound_windows, window_total
 from talking_portrait.models.joyvasa.motion import smooth_head
-from talking_portrait.models.joyvasa.sampling import alpha_bars, chosen_steps, cosine_betas, ddpm, guided, sample_windows
+from talking_portrait.models.joyvasa.sampling import (
+    alpha_bars,
+    chosen_steps,
+    cosine_betas,
+    ddpm,
+    guided,
+    sample_windows,
+)
 from talking_portrait.tools.random_joyvasa import SMALL
 
 from .engine_samples import TEMPLATE, joyvasa, joyvasa_network
@@ -45,7 +52,8 @@ def run(engine, clip, fps=Fraction(25), seed=0, progress=lambda done, total: Non
     return generate_motion(engine, clip, fps, seed, MotionSettings(**settings), progress)
 
 
-@pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.05, 1), (0.06, 2), (3.84, 96), (3.88, 97), (3.92, 98), (4.0, 100),
+@pytest.mark.parametrize(("seconds", "frames"),
+[(0.04, 1), (0.05, 1), (0.06, 2), (3.84, 96), (3.88, 97), (3.92, 98), (4.0, 100),
                                                  (4.04, 101), (7.44, 186), (7.92, 198)])  # fmt: skip
 @pytest.mark.parametrize("official", [False, True])
 def test_any_length_gives_exactly_its_frames(seconds, frames, official):
@@ -53,7 +61,9 @@ def test_any_length_gives_exactly_its_frames(seconds, frames, official):
     assert len(motion) == frames and torch.isfinite(motion.expression).all()
 
 
-@pytest.mark.parametrize("fps", [Fraction(24000, 1001), Fraction(30), Fraction(60), Fraction(25, 2), Fraction(1)])
+@pytest.mark.parametrize(
+    "fps", [Fraction(24000, 1001), Fraction(30), Fraction(60), Fraction(25, 2), Fraction(1)]
+)
 def test_other_frame_rates_are_resampled(engine, fps):
     motion = run(engine, speech(2.0), fps)
     assert motion.fps == fps and len(motion) == round(2 * fps)
@@ -86,7 +96,9 @@ def test_the_motion_is_in_time_unless_asked_otherwise(network):
 def test_frame_zero_starts_from_the_portrait_and_lips_are_absolute(engine):
     motion = run(engine, speech(1))
     assert motion.absolute == frozenset(GROUPS) and motion.source["producer"] == "JoyVASA"
-    own = FaceFrame(0.01 * torch.randn(21, 3), torch.tensor([4.0, -6.0, 2.0]), torch.tensor([0.1, 0.2, 0.0]), 1.7)
+    own = FaceFrame(
+        0.01 * torch.randn(21, 3), torch.tensor([4.0, -6.0, 2.0]), torch.tensor([0.1, 0.2, 0.0]), 1.7
+    )
     resolved = resolve(motion, own)
     rest = [*KEYPOINTS["eyes"], *KEYPOINTS["rest"]]
     assert torch.allclose(resolved.expression[0, rest], own.expression[rest], atol=1e-6)
@@ -96,7 +108,11 @@ def test_frame_zero_starts_from_the_portrait_and_lips_are_absolute(engine):
 
 
 def test_the_voice_and_the_seed_change_the_motion_and_nothing_else_does(engine):
-    first, again, other = run(engine, speech(3), seed=4), run(engine, speech(3), seed=4), run(engine, speech(3), seed=5)
+    first, again, other = (
+        run(engine, speech(3), seed=4),
+        run(engine, speech(3), seed=4),
+        run(engine, speech(3), seed=5),
+    )
     silent = run(engine, Speech(torch.zeros(1, 48000), 16000), seed=4)
     assert torch.equal(first.expression, again.expression)
     assert (first.expression - other.expression).abs().mean() > 1e-4
@@ -138,7 +154,9 @@ def test_one_window_after_another_is_encoded_and_sampled(network, monkeypatch):
     events, encode = [], network.encode
     monkeypatch.setattr(network, "encode", lambda wave: (events.append("encode"), encode(wave))[1])
     features = encoded(network, speech(11).waveform[0].numpy(), CPU)
-    for _ in sample_windows(network, features, torch.zeros(1, 100, 73), lambda w, s: torch.zeros(1, 100, 73), 1, 1.0):
+    for _ in sample_windows(
+        network, features, torch.zeros(1, 100, 73), lambda w, s: torch.zeros(1, 100, 73), 1, 1.0
+    ):
         events.append("sample")
     assert events == ["encode", "sample"] * 3
 
@@ -156,16 +174,24 @@ def test_windows_know_the_frames_before_them(network):
     noise = torch.randn(1, 100, 73)
     windows = list(sample_windows(Spy(), features, noise, lambda w, s: torch.randn(1, 100, 73), 1, 1.0))
     (first, *learned), (second, *carried) = Spy.seen
-    assert torch.equal(first, noise) and torch.equal(second, noise), "as published, all windows start from the same noise"
-    assert torch.equal(learned[0], network.start_motion_feat) and torch.equal(learned[1], network.start_audio_feat)
+    assert torch.equal(first, noise) and torch.equal(second, noise), (
+        "as published, all windows start from the same noise"
+    )
+    assert torch.equal(learned[0], network.start_motion_feat) and torch.equal(
+        learned[1], network.start_audio_feat
+    )
     assert torch.equal(carried[0], windows[0][:, -10:]) and torch.equal(carried[1], features[0][:, -10:])
 
 
 def test_guidance_goes_from_silence_through_speech(network):
     features, latent = torch.randn(1, 100, 32), torch.randn(1, 100, 73)
     before = network.start(latent)
-    spoken, silent = (guided(network, f, before, 1.0)(latent, 3) for f in (features, network.silence(features)))
-    assert torch.allclose(guided(network, features, before, 2.5)(latent, 3), silent + 2.5 * (spoken - silent), atol=1e-5)
+    spoken, silent = (
+        guided(network, f, before, 1.0)(latent, 3) for f in (features, network.silence(features))
+    )
+    assert torch.allclose(
+        guided(network, features, before, 2.5)(latent, 3), silent + 2.5 * (spoken - silent), atol=1e-5
+    )
     assert (spoken - silent).abs().mean() > 1e-2
 
 
@@ -183,7 +209,8 @@ def test_steps_are_all_of_the_file_or_evenly_fewer(network):
 def test_a_perfect_denoiser_is_reached_and_the_noise_has_its_size(steps):
     clean, bars = torch.tensor(2.0), alpha_bars(cosine_betas(50))
     spread = {}
-    last = ddpm(lambda latent, step: clean, bars[50] ** 0.5 * clean + (1 - bars[50]) ** 0.5 * torch.randn(20000), bars,
+    last = ddpm(lambda latent, step: clean,
+        bars[50] ** 0.5 * clean + (1 - bars[50]) ** 0.5 * torch.randn(20000), bars,
                 chosen_steps(50, steps), lambda step: torch.randn(20000),
                 lambda step, latent: spread.__setitem__(step, (latent.mean(), latent.var())))  # fmt: skip
     assert torch.allclose(last, clean)
@@ -200,7 +227,11 @@ def test_sound_is_cut_without_loss():
     wave = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
     windows = torch.cat(list(sound_windows(wave, 100)), 1)[0].numpy()
     assert len(windows) == window_total(100_000, 100) * 64_000 == 128_000 and published_frames(100_000) == 159
-    assert not windows[:1280].any() and np.array_equal(windows[1280:101_280], wave) and not windows[101_280:].any()
+    assert (
+        not windows[:1280].any()
+        and np.array_equal(windows[1280:101_280], wave)
+        and not windows[101_280:].any()
+    )
 
 
 def test_head_smoothing_follows_its_recursion():
@@ -223,7 +254,11 @@ def test_every_frame_hears_its_own_speech_only(network):
     layer = network.denoising_net.transformer["layers"][0].multihead_attn
     x, mask = torch.randn(1, 110, 32), network.denoising_net.alignment_mask
     pad = torch.zeros(1, 10, 32)
-    change = (layer(x, torch.cat([pad, features], 1), mask) - layer(x, torch.cat([pad, other], 1), mask)).abs().amax(-1)[0]
+    change = (
+        (layer(x, torch.cat([pad, features], 1), mask) - layer(x, torch.cat([pad, other], 1), mask))
+        .abs()
+        .amax(-1)[0]
+    )
     assert change[50] > 1e-3 and change[torch.arange(110) != 50].max() < 1e-6
     assert network(motion, features, network.start(motion), torch.tensor([2])).shape == (1, 110, 73)
 

@@ -104,7 +104,10 @@ def test_other_position_tables_are_not_replaced_silently():
 def test_converted_files_give_the_same(folder, tmp_path):
     published = [folder / "motion_generator_hubert_chinese.pt", folder / "motion_template.pkl"]
     weights, values = convert(*published, tmp_path / "models")
-    assert [weights.name, values.name] == ["motion_generator_hubert_chinese.safetensors", "motion_template.json"]
+    assert [weights.name, values.name] == [
+        "motion_generator_hubert_chinese.safetensors",
+        "motion_template.json",
+    ]
     expected, found = joyvasa_state(load_tensors(published[0])), joyvasa_state(load_file(weights))
     assert expected.keys() == found.keys() and all(torch.equal(expected[key], found[key]) for key in expected)
     before, after = (read_template(path, NODE).values for path in (published[1], values))
@@ -128,7 +131,9 @@ def test_damaged_templates_are_explained(tmp_path, spoil, reason):
 
 
 @pytest.mark.parametrize("name", ["motion_template.pkl", "motion_template.json"])
-@pytest.mark.parametrize("content", [b"", b"404: Not Found", b"[1, 2]", pickle.dumps([1, 2]), b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content", [b"", b"404: Not Found", b"[1, 2]", pickle.dumps([1, 2]), b"\xff\xfe\x00"]
+)
 def test_another_file_is_no_template(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"{name} is not JoyVASA's motion template"):

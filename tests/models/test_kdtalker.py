@@ -39,7 +39,8 @@ def run(engine, clip, fps=Fraction(25), seed=0, progress=lambda done, total: Non
     return generate_motion(engine, clip, fps, seed, MotionSettings(**settings), progress, somebody())
 
 
-@pytest.mark.parametrize(("seconds", "frames"), [(0.04, 1), (0.05, 1), (0.06, 2), (0.84, 21), (1.24, 31), (1.28, 32),
+@pytest.mark.parametrize(("seconds", "frames"),
+[(0.04, 1), (0.05, 1), (0.06, 2), (0.84, 21), (1.24, 31), (1.28, 32),
                                                  (2.56, 64), (2.6, 65), (7.44, 186)])  # fmt: skip
 def test_any_length_gives_exactly_its_frames(engine, seconds, frames):
     motion = run(engine, speech(seconds))
@@ -74,8 +75,14 @@ def test_motion_is_absolute_about_the_portraits_own(engine):
 
 
 def test_a_seed_gives_the_same_motion_and_another_seed_another(engine):
-    first, again, other = run(engine, speech(3), seed=4), run(engine, speech(3), seed=4), run(engine, speech(3), seed=5)
-    assert torch.equal(first.expression, again.expression) and not torch.equal(first.expression, other.expression)
+    first, again, other = (
+        run(engine, speech(3), seed=4),
+        run(engine, speech(3), seed=4),
+        run(engine, speech(3), seed=5),
+    )
+    assert torch.equal(first.expression, again.expression) and not torch.equal(
+        first.expression, other.expression
+    )
 
 
 def test_amounts_of_zero_hold_lips_and_head(engine):
@@ -127,7 +134,9 @@ def test_blocks_of_a_long_sound_equal_the_whole():
     wave = speech(30).waveform[0].numpy()
     whole = mel_spectrogram(wave)
     assert whole.shape == (80, mel_total(len(wave)))
-    parts = np.concatenate([mel_frames(wave, a, min(a + 700, whole.shape[1])) for a in range(0, whole.shape[1], 700)], 1)
+    parts = np.concatenate(
+        [mel_frames(wave, a, min(a + 700, whole.shape[1])) for a in range(0, whole.shape[1], 700)], 1
+    )
     assert np.abs(parts - whole).max() < 1e-5
 
 

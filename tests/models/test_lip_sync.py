@@ -53,7 +53,9 @@ def test_frames_without_a_face_are_left_out():
     assert abs(lip_sync(opening, loudness_per_frame(wave, RATE, FPS, len(level))).lag) < 0.25
     points = np.zeros((478, 2))
     points[[13, 14, 263]] = [[0, 0], [0, 1], [4, 0]]
-    assert np.allclose(opening_of_landmarks([points, None, 0 * points]), [0.25, np.nan, np.nan], equal_nan=True)
+    assert np.allclose(
+        opening_of_landmarks([points, None, 0 * points]), [0.25, np.nan, np.nan], equal_nan=True
+    )
 
 
 def test_the_lips_are_those_of_the_followed_face():
@@ -65,7 +67,10 @@ def test_the_lips_are_those_of_the_followed_face():
         for face, height in ((speaks, 6 * open_by), (listens, 1.0)):
             face["landmarks_xy"][[13, 14]] = face["landmarks_xy"][0] + [[0, 0], [0, height]]
         frames.append([speaks, listens] if number % 2 else [listens, speaks])
-    sound, landmarks = {"waveform": torch.from_numpy(wave)[None], "sample_rate": RATE}, make_landmarks(*frames)
+    sound, landmarks = (
+        {"waveform": torch.from_numpy(wave)[None], "sample_rate": RATE},
+        make_landmarks(*frames),
+    )
     run = LipSyncCheck.execute
     assert run(sound, 25.0, landmarks, None, 1).result[2] > 0.7
     with pytest.raises(ValueError, match="^Lip-Sync Check: the mouth never moves"):
@@ -76,7 +81,10 @@ def test_what_counts_and_what_does_not_is_said():
     still = torch.zeros(150, 3), torch.zeros(150, 3), torch.ones(150)
     motion = FaceMotion.from_controls(torch.rand(150, len(CONTROLS)), *still, Fraction(25), source={})
     sound = {"waveform": torch.rand(1, 1, 6 * RATE) * torch.linspace(0, 1, 6 * RATE), "sample_rate": RATE}
-    assert "face_motion's own 25 frames per second, not with fps (30)" in LipSyncCheck.execute(sound, 30.0, None, motion).result[0]
+    assert (
+        "face_motion's own 25 frames per second, not with fps (30)"
+        in LipSyncCheck.execute(sound, 30.0, None, motion).result[0]
+    )
     assert "not with fps" not in LipSyncCheck.execute(sound, 25.0, None, motion).result[0]
     with pytest.raises(ValueError, match="face_index is 2, but face_motion is of one face"):
         LipSyncCheck.execute(sound, 25.0, None, motion, 2)

@@ -1,4 +1,5 @@
-"""What is usual for a voice, kept as it runs, is what the whole recording says; however sound is cut, the same is heard."""
+"""What is usual for a voice, kept as it runs, is what the whole recording says; however sound is cut, the
+same is heard."""
 
 import numpy as np
 import pytest
@@ -44,7 +45,10 @@ def test_the_running_voice_is_that_of_the_whole_recording(voice):
     for start in range(0, len(mel), 37):
         piece = slice(start, start + 37)
         running.hear(mel[piece], loudness[piece], SPOKEN[: len(mel[piece])])
-    assert np.abs(running.mean - voiced_mean(mel)).max() < 0.35 and np.abs(running.mean - voiced_mean(mel)).mean() < 0.12
+    assert (
+        np.abs(running.mean - voiced_mean(mel)).max() < 0.35
+        and np.abs(running.mean - voiced_mean(mel)).mean() < 0.12
+    )
     assert running.loudest == pytest.approx(loudest(loudness, LOUD_REACH_DB), abs=1.0)
 
 
@@ -73,7 +77,10 @@ def test_an_unknown_voice_is_taken_for_a_usual_one():
     assert running.loudest == -np.inf and np.isfinite(running.mean).all()
     mel, loudness = features(long_speech())
     running.hear(mel[100:130], loudness[100:130], SPOKEN[:30])
-    assert np.abs(running.mean - voiced_mean(mel)).mean() < np.abs(mel[100:130].mean(0) - voiced_mean(mel)).mean()
+    assert (
+        np.abs(running.mean - voiced_mean(mel)).mean()
+        < np.abs(mel[100:130].mean(0) - voiced_mean(mel)).mean()
+    )
 
 
 @pytest.mark.parametrize(("block", "warm_up"), [(20, 0), (100, 500)], ids=["live", "whole clip"])
@@ -81,7 +88,11 @@ def test_an_unknown_voice_is_taken_for_a_usual_one():
 def test_the_same_is_heard_however_sound_is_cut(block, warm_up, sizes):
     sound = np.concatenate([noise(1, -50), clips("rms_000")["rms_000"]["wave"], noise(1.2345, -50)])
     whole, cut = (heard(Listener(-38.0, block, warm_up), sound, pieces) for pieces in ([73], sizes))
-    assert [part.start for part in whole] == [part.start for part in cut] == list(range(0, len(whole) * block, block))
+    assert (
+        [part.start for part in whole]
+        == [part.start for part in cut]
+        == list(range(0, len(whole) * block, block))
+    )
     assert sum(len(part.gate) for part in cut) == -(-len(sound) // 160)
     for one, other in zip(whole, cut, strict=True):
         np.testing.assert_allclose(other.mel, one.mel, atol=1e-4)
@@ -91,7 +102,7 @@ def test_the_same_is_heard_however_sound_is_cut(block, warm_up, sizes):
 def test_nothing_later_than_the_look_ahead_changes_what_is_heard():
     sound = long_speech()[: 12 * RATE]
     shout = sound.copy()
-    shout[11 * RATE :] = np.clip(30 * sound[: RATE], -1, 1)
+    shout[11 * RATE :] = np.clip(30 * sound[:RATE], -1, 1)
     for block, warm_up in ((20, 0), (100, 500)):
         listener = Listener(-38.0, block, warm_up)
         calm, loud = (heard(Listener(-38.0, block, warm_up), one, [50]) for one in (sound, shout))

@@ -9,9 +9,18 @@ import torch
 from talking_portrait.models.face_motion import GROUPS, FaceFrame, FaceMotion, resolve
 from talking_portrait.models.face_motion.kalman import smooth
 from talking_portrait.models.liveportrait import crop
-from talking_portrait.models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
+from talking_portrait.models.liveportrait.animation import (
+    AnimationOptions,
+    Source,
+    driven_keypoints,
+    motion_policy,
+)
 from talking_portrait.models.liveportrait.checkpoint import FILES, flattened, looks_like
-from talking_portrait.models.liveportrait.exact_rewrites import SpectralKernel, conv_by_slices, conv_of_upsampled
+from talking_portrait.models.liveportrait.exact_rewrites import (
+    SpectralKernel,
+    conv_by_slices,
+    conv_of_upsampled,
+)
 from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, slider_motion
 from talking_portrait.models.liveportrait.generator import SpadeBlock, fold_spectral_norm
 from talking_portrait.models.liveportrait.paste import paste, plan_paste
@@ -31,7 +40,11 @@ def inference():
 @pytest.mark.parametrize("factor", [2, 4])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_phases_equal_a_convolution_of_the_upsampled(factor, layout):
-    x, weight, bias = torch.randn(2, 5, 7, 6).contiguous(memory_format=layout), torch.randn(4, 5, 3, 3), torch.randn(4)
+    x, weight, bias = (
+        torch.randn(2, 5, 7, 6).contiguous(memory_format=layout),
+        torch.randn(4, 5, 3, 3),
+        torch.randn(4),
+    )
     plain = F.conv2d(F.interpolate(x, scale_factor=factor), weight, bias, padding=1)
     assert torch.allclose(conv_of_upsampled(x, weight, bias, factor), plain, atol=1e-4)
 
@@ -53,7 +66,9 @@ def test_shifted_volumes_equal_grid_sample():
     volume, shifts = torch.randn(3, 4, 8, 6), 0.7 * torch.randn(2, 5, 3)
     z, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (4, 8, 6)), indexing="ij")
     grid = torch.stack([x, y, z], -1) + shifts[:, :, None, None, None]
-    plain = F.grid_sample(volume.expand(10, -1, -1, -1, -1), grid.flatten(0, 1), align_corners=False).unflatten(0, (2, 5))
+    plain = F.grid_sample(
+        volume.expand(10, -1, -1, -1, -1), grid.flatten(0, 1), align_corners=False
+    ).unflatten(0, (2, 5))
     assert torch.allclose(shifted_volumes(volume, shifts), plain, atol=1e-4)
 
 
@@ -65,7 +80,11 @@ def test_heatmaps_hold_no_denormal_numbers():
 def test_channels_last_changes_nothing():
     block = SpadeBlock(8, 4)
     x, layout = torch.randn(1, 8, 8, 8), torch.randn(1, 256, 4, 4)
-    other = block(x.contiguous(memory_format=torch.channels_last), layout.contiguous(memory_format=torch.channels_last), 2)
+    other = block(
+        x.contiguous(memory_format=torch.channels_last),
+        layout.contiguous(memory_format=torch.channels_last),
+        2,
+    )
     assert torch.allclose(block(x, layout, 2), other, atol=1e-5)
 
 
@@ -81,7 +100,9 @@ def test_spectral_norm_is_folded_and_folded_files_pass():
 
 
 def stitching_state() -> dict:
-    return {key: torch.zeros_like(value) for key, value in FILES["stitching"].build({}, {}).state_dict().items()}
+    return {
+        key: torch.zeros_like(value) for key, value in FILES["stitching"].build({}, {}).state_dict().items()
+    }
 
 
 def test_both_editions_of_the_stitching_file():
@@ -120,7 +141,10 @@ def test_an_unknown_layout_is_an_error():
 def test_a_pasted_crop_gives_back_the_picture(size):
     height, width = size
     y, x = np.mgrid[:height, :width]
-    image = torch.from_numpy(np.stack([np.sin(x / 40), np.cos(y / 50), np.sin((x + y) / 60)], -1)).float() / 2 + 0.5
+    image = (
+        torch.from_numpy(np.stack([np.sin(x / 40), np.cos(y / 50), np.sin((x + y) / 60)], -1)).float() / 2
+        + 0.5
+    )
     points = face_points(203) * [width / 400, height / 400]
     matrix = crop.crop_matrix(crop.face_box(points, *crop.SOURCE_CROP))
     face = crop.crop_picture(image, matrix).permute(2, 0, 1)[None]
@@ -132,7 +156,8 @@ def test_a_pasted_crop_gives_back_the_picture(size):
 
 def face_motion(count: int = 6, **changes) -> FaceMotion:
     motion = FaceMotion.from_expression(
-        0.02 * torch.randn(count, 21, 3), 5 * torch.randn(count, 3), 0.01 * torch.randn(count, 3), 1.4 + 0.1 * torch.rand(count),
+        0.02 * torch.randn(count, 21, 3), 5 * torch.randn(count, 3), 0.01 * torch.randn(count, 3),
+        1.4 + 0.1 * torch.rand(count),
         Fraction(25), source={},
     )  # fmt: skip
     return replace(motion, reference=motion.frame(0), **changes)
@@ -146,7 +171,12 @@ def source() -> Source:
 def keypoints(portrait: Source, motion: FaceMotion, policy=None, slices=None, **options) -> torch.Tensor:
     resolved = resolve(motion, portrait.motion, policy)
     parts = [resolved] if slices is None else [resolved.slice(a, b) for a, b in slices]
-    return torch.cat([driven_keypoints(portrait, part, AnimationOptions(stitching=False, **options), None) for part in parts])
+    return torch.cat(
+        [
+            driven_keypoints(portrait, part, AnimationOptions(stitching=False, **options), None)
+            for part in parts
+        ]
+    )
 
 
 def test_the_first_frame_of_relative_motion_is_the_picture():
@@ -163,7 +193,8 @@ def test_a_region_leaves_the_rest_still(region):
     lips = (resolved.expression - portrait.motion.expression)[:, [6, 12, 14, 17, 19, 20]].abs().max() > 0.001
     eyes = (resolved.expression - portrait.motion.expression)[:, [11, 13, 15, 16, 18]].abs().max() > 0.001
     assert (moves_head, bool(lips), bool(eyes)) == {
-        "exp": (False, True, True), "pose": (True, False, False), "lip": (False, True, False), "eyes": (False, False, True),
+        "exp": (False, True, True), "pose": (True, False, False), "lip": (False, True, False),
+        "eyes": (False, False, True),
     }[region]  # fmt: skip
     assert torch.allclose(resolved.scale, torch.full((6,), portrait.motion.scale))
 
@@ -171,7 +202,9 @@ def test_a_region_leaves_the_rest_still(region):
 def test_parts_of_a_film_equal_the_whole_when_proportions_are_kept():
     portrait, motion = source(), face_motion()
     whole = keypoints(portrait, motion, expression_friendly=True)
-    assert torch.allclose(whole, keypoints(portrait, motion, slices=[(0, 1), (1, 4), (4, 6)], expression_friendly=True))
+    assert torch.allclose(
+        whole, keypoints(portrait, motion, slices=[(0, 1), (1, 4), (4, 6)], expression_friendly=True)
+    )
 
 
 def test_unknown_regions_are_named():
@@ -199,7 +232,9 @@ def test_smoothing_calms_and_zero_changes_nothing():
     calm = smoothed(motion, 1e-3)
     assert calm.expression.diff(dim=0).abs().mean() < 0.3 * motion.expression.diff(dim=0).abs().mean()
     assert smoothed(motion, 0) is motion
-    assert len(smooth(np.zeros((0, 3)), 1.0, 1.0)) == 0 and np.allclose(smooth(np.full((5, 2), 3.0), 0.1, 0.1), 3.0)
+    assert len(smooth(np.zeros((0, 3)), 1.0, 1.0)) == 0 and np.allclose(
+        smooth(np.full((5, 2), 3.0), 0.1, 0.1), 3.0
+    )
 
 
 class FakeExtractor(nn.Module):

@@ -1,4 +1,5 @@
-"""The LivePortrait renderer around its networks: sizes, batches, errors. The networks are stand-ins that draw the crop itself."""
+"""The LivePortrait renderer around its networks: sizes, batches, errors. The networks are stand-ins that draw
+the crop itself."""
 
 from fractions import Fraction
 
@@ -37,7 +38,10 @@ def points(width: int, height: int, part: float = 0.4) -> FaceLandmarks478:
     reach = part * min(width, height) / 2
     for eye, side in ((EYES_478[:6], -1), (EYES_478[6:], 1)):
         xy[list(eye)] = [width / 2 + side * 0.35 * reach, height / 2 - 0.3 * reach]
-    xy[[61, 291]] = [width / 2 - 0.3 * reach, height / 2 + 0.5 * reach], [width / 2 + 0.3 * reach, height / 2 + 0.5 * reach]
+    xy[[61, 291]] = (
+        [width / 2 - 0.3 * reach, height / 2 + 0.5 * reach],
+        [width / 2 + 0.3 * reach, height / 2 + 0.5 * reach],
+    )
     return FaceLandmarks478(np.concatenate([xy, np.zeros((478, 1))], 1).astype(np.float32))
 
 
@@ -50,7 +54,9 @@ def moving(count: int) -> FaceMotion:
     expression = torch.zeros(count, 21, 3)
     expression[:, 0, 0] = torch.arange(count) / 20
     zero = torch.zeros(count, 3)
-    return FaceMotion.from_expression(expression, zero, zero, torch.ones(count), Fraction(25), source={}, absolute=frozenset())
+    return FaceMotion.from_expression(
+        expression, zero, zero, torch.ones(count), Fraction(25), source={}, absolute=frozenset()
+    )
 
 
 @pytest.mark.parametrize("size", [(640, 480), (301, 463), (1920, 1080), (130, 2000)])
@@ -68,7 +74,9 @@ def test_only_the_face_moves_and_parts_equal_the_whole(renderer):
     whole = renderer.render(portrait, motion, CPU)
     parts = torch.cat([renderer.render(portrait, motion.slice(i, i + 1), CPU) for i in range(5)])
     assert torch.allclose(whole, parts, atol=1e-6) and (whole[4] - image).abs().max() > 0.1
-    assert torch.equal(whole[:, :60], image[:60].expand(5, -1, -1, -1)), "outside the crop not a bit may change"
+    assert torch.equal(whole[:, :60], image[:60].expand(5, -1, -1, -1)), (
+        "outside the crop not a bit may change"
+    )
     assert renderer.networks.memory_asked > 5e8
 
 

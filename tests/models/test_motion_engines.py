@@ -1,5 +1,5 @@
-"""What every motion engine must do, and what those that have learnt to speak must do besides. A new engine is one more line in
-ENGINES."""
+"""What every motion engine must do, and what those that have learnt to speak must do besides. A new engine is
+one more line in ENGINES."""
 
 import time
 from dataclasses import fields
@@ -94,15 +94,24 @@ def test_the_same_seed_gives_the_same_motion_whatever_was_made_between(any_engin
 @pytest.mark.parametrize("setting", [field.name for field in fields(MotionSettings)])
 def test_a_setting_acts_if_the_engine_reads_it_and_only_then(any_engine, setting):
     speech, busy = cut(sample(), 4), {"blink_rate": 50.0} if setting == "blink_asymmetry" else {}
-    plain, other = run(any_engine, speech, **busy), run(any_engine, speech, **{**busy, setting: getattr(OTHER, setting)})
+    plain, other = (
+        run(any_engine, speech, **busy),
+        run(any_engine, speech, **{**busy, setting: getattr(OTHER, setting)}),
+    )
     assert same(plain, other, 1e-6) != (setting in any_engine.reads)
 
 
 def test_the_frame_rate_of_the_film_does_not_change_the_motion(any_engine):
     """Thirty frames a second show the face where twenty-five do, up to what lies between two frames."""
-    slow, fast = (run(any_engine, cut(sample(), 4), fps, blink_rate=0.0, head_amount=0.0) for fps in (Fraction(25), Fraction(30)))
+    slow, fast = (
+        run(any_engine, cut(sample(), 4), fps, blink_rate=0.0, head_amount=0.0)
+        for fps in (Fraction(25), Fraction(30))
+    )
     tracks = [control(motion, "jawOpen").numpy() for motion in (slow, fast)]
-    times = [(np.arange(len(track)) + 0.5) / float(motion.fps) for track, motion in zip(tracks, (slow, fast), strict=True)]
+    times = [
+        (np.arange(len(track)) + 0.5) / float(motion.fps)
+        for track, motion in zip(tracks, (slow, fast), strict=True)
+    ]
     assert np.corrcoef(np.interp(times[0], times[1], tracks[1]), tracks[0])[0, 1] > 0.9
 
 
@@ -177,7 +186,9 @@ def test_an_hour_is_made_in_bounded_memory(engine):
     motion = run(engine, long)
     assert len(motion) == seconds * 25
     grown = psutil.Process().memory_info().rss - before
-    assert grown < 250e3 * seconds, f"{grown / 1e6:.0f} MB more for {seconds} s, whose wave alone is {seconds * 0.064:.0f} MB"
+    assert grown < 250e3 * seconds, (
+        f"{grown / 1e6:.0f} MB more for {seconds} s, whose wave alone is {seconds * 0.064:.0f} MB"
+    )
     assert time.process_time() - started < seconds / 6
 
 
@@ -212,8 +223,10 @@ def test_blinks_come_at_the_asked_rate_from_a_random_start(engine):
     assert len({tuple(times) for times in first}) >= 4, "the first blink always falls at the same time"
 
 
-@pytest.mark.parametrize(("given", "exact"), [(23.976, Fraction(24000, 1001)), (25.0, Fraction(25)), (12.5, Fraction(25, 2)),
-                                              (29.97, Fraction(30000, 1001)), (60.0, Fraction(60))])  # fmt: skip
+@pytest.mark.parametrize(("given", "exact"),
+[(23.976, Fraction(24000, 1001)), (25.0, Fraction(25)), (12.5, Fraction(25, 2)),
+                                              (29.97, Fraction(30000, 1001)),
+                                              (60.0, Fraction(60))])  # fmt: skip
 def test_frame_rates_are_exact(given, exact):
     assert frame_rate(given) == exact
 
@@ -225,7 +238,8 @@ def test_stereo_at_any_rate_is_the_mean_of_its_channels(any_engine):
 
 
 @pytest.mark.parametrize(("given", "reason"), [
-    ("text", "bad engine gave no motion but a str"), ({"controls": {"jaw": [0.0]}}, "bad engine gave no motion: .*no control jaw"),
+    ("text", "bad engine gave no motion but a "
+        "str"), ({"controls": {"jaw": [0.0]}}, "bad engine gave no motion: .*no control jaw"),
     ({"controls": {"jawOpen": [0.0] * 24}}, "bad engine gave 24 frames where 25 were asked for"),
     ({"fps": 30, "controls": {"jawOpen": [0.0] * 25}}, "bad engine gave 30 frames per second where 25"),
 ])  # fmt: skip

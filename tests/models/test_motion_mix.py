@@ -1,4 +1,5 @@
-"""Two motions in one, of every pair of kinds: a voice gives changes, a driving video absolute values about a reference."""
+"""Two motions in one, of every pair of kinds: a voice gives changes, a driving video absolute values about a
+reference."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -24,7 +25,8 @@ from .motion_samples import OWN, absolute, change, driven, same
 
 KINDS = {"voice": change, "video": driven, "voice about its middle": absolute}
 POLICIES = {
-    "default": None, "relative": motion_policy(True), "published": motion_policy(False), "lips alone": motion_policy(False, "lip"),
+    "default": None, "relative": motion_policy(True), "published": motion_policy(False),
+    "lips alone": motion_policy(False, "lip"),
     "as it is": dict.fromkeys(GROUPS, "absolute"),
 }  # fmt: skip
 PAIRS = list(product(KINDS, KINDS))

@@ -30,7 +30,8 @@ RATES = (Fraction(25), Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25
 PRESETS = load_presets()
 MAKERS: dict[str, Callable[[int, int], FaceMotion]] = {
     "changes": change, "absolute about its middle": absolute, "absolute about one of its frames": driven,
-    "one slider": lambda count, seed: repeated(slider_motion({"smile": 0.5}, (1, 2, 3), (0, 0.1, 0.1)), count, Fraction(25)),
+    "one slider": lambda count, seed: repeated(slider_motion({"smile": 0.5}, (1, 2, 3), (0, 0.1, 0.1)), count,
+    Fraction(25)),
     "expanded": lambda count, seed: still(count),
     "lips absolute": lambda count, seed: as_changes(driven(count, seed), set(GROUPS) - {"lips"}),
 }  # fmt: skip
@@ -39,8 +40,10 @@ MAKERS: dict[str, Callable[[int, int], FaceMotion]] = {
 def still(count: int) -> FaceMotion:
     """One row of numbers for all frames, by views of it."""
     return FaceMotion(
-        torch.zeros(1, 21, 3).expand(count, -1, -1), torch.zeros(1, 3).expand(count, -1), torch.zeros(3).expand(count, -1),
-        torch.ones(1).expand(count), torch.zeros(1, len(CONTROLS)).expand(count, -1), torch.ones(1, dtype=torch.bool).expand(count),
+        torch.zeros(1, 21, 3).expand(count, -1, -1), torch.zeros(1, 3).expand(count, -1),
+        torch.zeros(3).expand(count, -1),
+        torch.ones(1).expand(count), torch.zeros(1, len(CONTROLS)).expand(count, -1),
+        torch.ones(1, dtype=torch.bool).expand(count),
         Fraction(25), source={},
     )  # fmt: skip
 
@@ -154,9 +157,8 @@ def test_every_chain_of_operations_is_saved_and_comes_back_equal(tmp_path, seed)
     assert len(done) > len(OPERATIONS) / 2
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in OPERATIONS if name != "kalman"]
-)  # that node made its motion itself
+# kalman's node made its motion itself
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "kalman"])
 def test_a_result_can_be_changed_in_place_without_its_source(name):
     for seed, make in enumerate(MAKERS.values()):
         motion, kept = make(9, seed), make(9, seed)

@@ -1,4 +1,5 @@
-"""Where nobody speaks the mouth rests, in both engines that ship with the pack; where somebody does, it is heard as before."""
+"""Where nobody speaks the mouth rests, in both engines that ship with the pack; where somebody does, it is
+heard as before."""
 
 import numpy as np
 import pytest
@@ -48,8 +49,10 @@ def empty_sounds() -> dict[str, np.ndarray]:
     clicks[random.integers(0, len(clicks), 14)] = 0.5
     return {
         **{f"room tone at {level} dB": noise(6, level, seed=-level) for level in (-70, -60, -50, -40)},
-        **{f"{name} noise at -20 dB": noise(6, -20, tilt) for name, tilt in (("white", 0.0), ("pink", 0.5), ("brown", 1.0))},
-        "hum": 0.03 * np.sin(100 * np.pi * time) + 0.01 * np.sin(300 * np.pi * time) + noise(6, -65), "clicks": clicks,
+        **{f"{name} noise at -20 "
+            f"dB": noise(6, -20, tilt) for name, tilt in (("white", 0.0), ("pink", 0.5), ("brown", 1.0))},
+        "hum": 0.03 * np.sin(100 * np.pi * time) + 0.01 * np.sin(300 * np.pi * time) + noise(6, -65),
+        "clicks": clicks,
         "siren": 0.1 * np.sin(2 * np.pi * np.cumsum(900 + 500 * np.sin(2 * np.pi * 0.4 * time)) / RATE),
         "chords and drums": chords_and_drums(6, -25),
     }  # fmt: skip
@@ -65,7 +68,9 @@ def test_an_empty_room_of_any_length_is_at_rest_and_alive(engine, seconds):
     motion = moved(engine, noise(seconds, -50))
     assert motion.controls[:, CONTROLS.index("jawOpen")].abs().mean() <= AT_REST
     if seconds > 2:
-        assert motion.controls[:, CONTROLS.index("eyeBlinkLeft")].max() > 0.5 and motion.pose.std(0).max() > 0.2
+        assert (
+            motion.controls[:, CONTROLS.index("eyeBlinkLeft")].max() > 0.5 and motion.pose.std(0).max() > 0.2
+        )
 
 
 @pytest.mark.parametrize("seconds", [5, 40])
@@ -74,7 +79,9 @@ def test_a_few_words_in_a_long_room_tone_are_spoken_as_they_are_alone(engine, se
     tone = noise(3.5 + seconds, -50, seed=2)
     tone[: len(words)] += words
     alone, among = jaw(engine, words), jaw(engine, tone)
-    assert np.abs(among[70:]).mean() <= AT_REST and np.abs(among[:22]).mean() <= AT_REST, "the mouth talks in the tone"
+    assert np.abs(among[70:]).mean() <= AT_REST and np.abs(among[:22]).mean() <= AT_REST, (
+        "the mouth talks in the tone"
+    )
     assert np.abs(among[24:64] - alone[24:64]).mean() < 0.04 and alone[24:64].mean() > 0.1
 
 
@@ -86,13 +93,16 @@ def test_music_under_a_pause_does_not_move_the_mouth(engine):
     assert np.abs(opened[60:145]).mean() <= AT_REST and opened[:50].mean() > 0.05
 
 
-@pytest.mark.parametrize("voice", ["rms_000", "espeak-en-us_003", "espeak-en-f3_017", "festival-ked-diphone_005"])
+@pytest.mark.parametrize(
+    "voice", ["rms_000", "espeak-en-us_003", "espeak-en-f3_017", "festival-ked-diphone_005"]
+)
 @pytest.mark.parametrize("harm", ["quiet", "noisy"])
 def test_quiet_and_noisy_speech_is_still_speech(voice, harm):
     sound = clips(voice)[voice]["wave"]
     noisy = sound + noise(len(sound) / RATE, 20 * np.log10(sound.std()) - 15)
     heard = sound / sound.std() * decibels(-45) if harm == "quiet" else noisy
-    gates = [silence_gate(log_mel_block(w.astype(np.float32), 0, len(w) // 160)[1], -38.0, speech_presence(log_mel(w)))[0]
+    gates = [silence_gate(log_mel_block(w.astype(np.float32), 0, len(w) // 160)[1], -38.0,
+        speech_presence(log_mel(w)))[0]
              for w in (sound, heard)]  # fmt: skip
     loud = log_mel_block(sound, 0, len(sound) // 160)[1] > 20 * np.log10(sound.std()) - 12
     assert gates[0][loud].mean() > 0.97 and gates[1][loud].mean() > 0.95
@@ -112,7 +122,10 @@ def test_no_sound_inside_a_word_is_taken_for_silence(voice):
 def test_the_artist_s_threshold_still_decides_what_is_too_quiet(engine):
     loud, soft = (clip["wave"][: 2 * RATE] for clip in list(clips("rms").values())[:2])
     sound = np.concatenate([loud, soft * decibels(-25)])
-    usual, strict = (moved(engine, sound, silence_threshold=level).controls[55:, JAW].abs().mean() for level in (-38.0, -15.0))
+    usual, strict = (
+        moved(engine, sound, silence_threshold=level).controls[55:, JAW].abs().mean()
+        for level in (-38.0, -15.0)
+    )
     assert usual > 0.05 and strict < AT_REST
 
 
@@ -136,7 +149,11 @@ def test_whether_it_is_speech_does_not_hang_on_how_loud_it_is(gain):
 def test_a_damaged_file_is_named(tmp_path, monkeypatch, spoil):
     path = tmp_path / "presence.safetensors"
     if spoil != "missing":
-        shipped = ROOT / "models/builtin/weights" / ("speech.safetensors" if spoil == "other" else "presence.safetensors")
+        shipped = (
+            ROOT
+            / "models/builtin/weights"
+            / ("speech.safetensors" if spoil == "other" else "presence.safetensors")
+        )
         path.write_bytes(shipped.read_bytes()[: 9000 if spoil == "truncated" else None])
     monkeypatch.setattr(presence_module, "weight_path", lambda weight: path)
     with pytest.raises(ValueError, match="presence.safetensors is missing or damaged"):

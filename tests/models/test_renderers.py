@@ -18,7 +18,9 @@ from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 
 from .renderer_samples import EXACT, RENDERERS
 
-PHOTO = Image.open(Path(__file__).resolve().parent.parent.parent / "samples" / "talking_portrait_astronaut.png").convert("RGB")
+PHOTO = Image.open(
+    Path(__file__).resolve().parent.parent.parent / "samples" / "talking_portrait_astronaut.png"
+).convert("RGB")
 CPU = torch.device("cpu")
 
 
@@ -60,7 +62,9 @@ def tensor(picture: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(picture)).float() / 255
 
 
-def portrait(renderer, picture: Image.Image = PHOTO, points: np.ndarray = POINTS, mask: torch.Tensor | None = None):
+def portrait(
+    renderer, picture: Image.Image = PHOTO, points: np.ndarray = POINTS, mask: torch.Tensor | None = None
+):
     image, face = tensor(picture), FaceLandmarks478(points)
     return Portrait.of(renderer.prepare(image, face, mask), image, face, renderer.id)
 
@@ -70,7 +74,9 @@ def motion(count: int = 1, pose=(0.0, 0.0, 0.0), **controls: float) -> FaceMotio
     for name, value in controls.items():
         track[:, CONTROLS.index(name)] = value
     poses = torch.tensor([pose], dtype=torch.float32).repeat(count, 1)
-    return FaceMotion.from_controls(track, poses, torch.zeros(count, 3), torch.ones(count), Fraction(25), source={})
+    return FaceMotion.from_controls(
+        track, poses, torch.zeros(count, 3), torch.ones(count), Fraction(25), source={}
+    )
 
 
 def render(renderer, prepared, face_motion: FaceMotion) -> torch.Tensor:
@@ -88,7 +94,9 @@ def wild(count: int, seed: int = 0, reach: float = 1.0) -> FaceMotion:
 def opening(frame: torch.Tensor) -> float:
     """Mouth opening of a rendered frame as the detector sees it, in eye distances."""
     points = landmarks(Image.fromarray((frame * 255).round().byte().numpy()))
-    return float(np.linalg.norm(points[13, :2] - points[14, :2]) / np.linalg.norm(points[33, :2] - points[263, :2]))
+    return float(
+        np.linalg.norm(points[13, :2] - points[14, :2]) / np.linalg.norm(points[33, :2] - points[263, :2])
+    )
 
 
 def test_it_has_what_the_contract_names(any_renderer):
@@ -120,8 +128,10 @@ def test_batch_equals_one_by_one_and_a_portrait_is_not_used_up(any_renderer):
     assert torch.equal(any_renderer.render(prepared, resolved, CPU), whole)
 
 
-@pytest.mark.parametrize(("size", "side", "at"), [((1920, 1080), 700, (600, 200)), ((768, 1344), 768, (0, 300)),
-                                                  ((511, 513), 500, (5, 6)), ((257, 301), 250, (3, 40))])  # fmt: skip
+@pytest.mark.parametrize(("size", "side", "at"),
+[((1920, 1080), 700, (600, 200)), ((768, 1344), 768, (0, 300)),
+                                                  ((511, 513), 500, (5, 6)), ((257, 301), 250, (3,
+                                                  40))])  # fmt: skip
 def test_size_and_range_are_kept(any_renderer, size, side, at):
     picture, points = placed(size, side, at)
     frames = render(any_renderer, portrait(any_renderer, picture, points), wild(1))
@@ -195,7 +205,10 @@ def test_a_huge_picture_needs_bounded_memory(renderer):
 
 def test_jaw_opens_monotonically(renderer):
     prepared = portrait(renderer)
-    openings = [opening(render(renderer, prepared, motion(jawOpen=jaw, mouthPucker=0.01))[0]) for jaw in (0.1, 0.35, 0.6, 0.9)]
+    openings = [
+        opening(render(renderer, prepared, motion(jawOpen=jaw, mouthPucker=0.01))[0])
+        for jaw in (0.1, 0.35, 0.6, 0.9)
+    ]
     assert openings == sorted(openings) and openings[-1] > openings[0] + 0.12
 
 
@@ -210,7 +223,9 @@ def test_blinks_close_the_right_eye(renderer):
 
     def heights(frame: torch.Tensor) -> tuple[float, float]:
         points = landmarks(Image.fromarray((frame * 255).round().byte().numpy()))
-        return tuple(float(np.linalg.norm(points[a, :2] - points[b, :2])) for a, b in ((159, 145), (386, 374)))
+        return tuple(
+            float(np.linalg.norm(points[a, :2] - points[b, :2])) for a, b in ((159, 145), (386, 374))
+        )
 
     right, left = heights(tensor(PHOTO))
     shut_right, _ = heights(render(renderer, prepared, motion(eyeBlinkRight=1.0))[0])

@@ -1,4 +1,5 @@
-"""The selective scan against a step-by-step recurrence in float64: any length, rows, decay, direction, backend; its gradient."""
+"""The selective scan against a step-by-step recurrence in float64: any length, rows, decay, direction,
+backend; its gradient."""
 
 import math
 import subprocess
@@ -12,7 +13,15 @@ from talking_portrait.models.actalker.selective_scan import scan_with_kernel, se
 from talking_portrait.models.actalker.selective_scan_blocked import blocked_scan, softplus
 
 
-def problem(rows: int, length: int, width: int, directions: int = 2, states: int = 16, spread: float = 1.0, seed: int = 0):
+def problem(
+    rows: int,
+    length: int,
+    width: int,
+    directions: int = 2,
+    states: int = 16,
+    spread: float = 1.0,
+    seed: int = 0,
+):
     """Random arguments of selective_scan; `spread` widens the time steps and with them the range of decays."""
     make = torch.Generator().manual_seed(seed)
 
@@ -47,7 +56,9 @@ def error(got: torch.Tensor, wanted: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("directions", [1, 2])
-@pytest.mark.parametrize(("rows", "length", "width"), [(1, 1, 8), (2, 7, 8), (3, 97, 24), (1, 515, 40), (17, 33, 5)])
+@pytest.mark.parametrize(
+    ("rows", "length", "width"), [(1, 1, 8), (2, 7, 8), (3, 97, 24), (1, 515, 40), (17, 33, 5)]
+)
 @torch.inference_mode()
 def test_it_is_the_recurrence(rows, length, width, directions):
     given = problem(rows, length, width, directions)
@@ -84,18 +95,29 @@ def test_a_state_that_never_forgets_keeps_the_first_token():
 
 def test_the_second_direction_is_the_first_one_backwards():
     given = problem(2, 50, 8, directions=1)
-    backwards = {key: value.flip(-2) if key in ("u", "dt", "B", "C") else value for key, value in given.items()}
-    both = {key: value if key == "u" else torch.cat([value, torch.zeros_like(value)]) for key, value in given.items()}
+    backwards = {
+        key: value.flip(-2) if key in ("u", "dt", "B", "C") else value for key, value in given.items()
+    }
+    both = {
+        key: value if key == "u" else torch.cat([value, torch.zeros_like(value)])
+        for key, value in given.items()
+    }
     both["A"][1] = -1.0
     assert error(selective_scan(**both), selective_scan(**given).double()) < 1e-6
-    both = {key: value if key == "u" else torch.cat([torch.zeros_like(value), value]) for key, value in given.items()}
+    both = {
+        key: value if key == "u" else torch.cat([torch.zeros_like(value), value])
+        for key, value in given.items()
+    }
     both["A"][0] = -1.0
     assert error(selective_scan(**both), selective_scan(**backwards).flip(1).double()) < 1e-6
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
 def test_half_precision_in_is_half_precision_out_with_a_float32_state(dtype, limit):
-    given = {key: value.to(dtype) if key in ("u", "dt", "B", "C") else value for key, value in problem(2, 700, 16).items()}
+    given = {
+        key: value.to(dtype) if key in ("u", "dt", "B", "C") else value
+        for key, value in problem(2, 700, 16).items()
+    }
     got = selective_scan(**given)
     assert got.dtype == dtype
     assert error(got, step_by_step(**given)) < limit
@@ -104,20 +126,26 @@ def test_half_precision_in_is_half_precision_out_with_a_float32_state(dtype, lim
 def test_softplus_is_exact_everywhere():
     x = torch.cat([torch.linspace(-80, 80, 20001), torch.tensor([-1e4, -0.0, 1e4])])
     wanted = torch.logaddexp(x.double(), torch.zeros(1, dtype=torch.float64))
-    limit = torch.where(x.abs() < 2, 3e-7, torch.where(x.abs() < 10, 1e-6, 1e-5))  # float32 rounds the exponent of e^-80 to that
+    # float32 rounds the exponent of e^-80 to that
+    limit = torch.where(x.abs() < 2, 3e-7, torch.where(x.abs() < 10, 1e-6, 1e-5))
     assert ((softplus(x).double() - wanted).abs() <= limit * wanted + 1e-35).all()
 
 
 def fused(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False):
-    """What mamba-ssm's kernel computes, from its documentation: channels before time, groups of channels share B and C."""
+    """What mamba-ssm's kernel computes, from its documentation: channels before time, groups of channels
+    share B and C."""
     assert z is None and delta_softplus and all(x.is_contiguous() for x in (u, delta, A, B, C, D, delta_bias))
-    assert A.dtype == D.dtype == delta_bias.dtype == torch.float32 and u.dtype == delta.dtype == B.dtype == C.dtype
+    assert (
+        A.dtype == D.dtype == delta_bias.dtype == torch.float32
+        and u.dtype == delta.dtype == B.dtype == C.dtype
+    )
     groups = B.shape[1]
     parts = []
     for g in range(groups):
         own = slice(g * u.shape[1] // groups, (g + 1) * u.shape[1] // groups)
         part = step_by_step(
-            u[:, own].mT, delta[:, own].mT[None], A[None, own], B[:, g].mT[None], C[:, g].mT[None], D[None, own],
+            u[:, own].mT, delta[:, own].mT[None], A[None, own], B[:, g].mT[None], C[:, g].mT[None],
+            D[None, own],
             delta_bias[None, own],
         )  # fmt: skip
         parts.append(part.mT)
@@ -138,7 +166,9 @@ def with_gradient(given: dict) -> dict:
 @pytest.mark.parametrize("block", [1, 50, 10**6])
 def test_the_gradient_is_that_of_the_result(block, directions):
     given = {key: value.double() for key, value in problem(2, 5, 3, directions, states=2).items()}
-    assert torch.autograd.gradcheck(lambda *args: blocked_scan(*args, block=block), tuple(with_gradient(given).values()))
+    assert torch.autograd.gradcheck(
+        lambda *args: blocked_scan(*args, block=block), tuple(with_gradient(given).values())
+    )
 
 
 @pytest.mark.parametrize("factor", [math.exp(-4), 1.0, 40.0])
@@ -154,7 +184,9 @@ def test_the_gradient_is_the_recurrence_s_in_float32(factor):
 
 
 def test_a_gradient_keeps_the_type_of_its_argument():
-    given = with_gradient({key: value.bfloat16() if key in "udtBC" else value for key, value in problem(2, 30, 6).items()})
+    given = with_gradient(
+        {key: value.bfloat16() if key in "udtBC" else value for key, value in problem(2, 30, 6).items()}
+    )
     selective_scan(**given).float().square().sum().backward()
     assert all(value.grad.dtype == value.dtype and value.grad.isfinite().all() for value in given.values())
 
@@ -186,7 +218,8 @@ sys.modules["triton"] = sys.modules["mamba_ssm"] = None
 import torch
 from talking_portrait.models.actalker import selective_scan as scans
 scans.choose_backend(torch.device("cuda", 0), False) == "blocked" or sys.exit("a backend that is not there")
-y = scans.selective_scan(*(torch.ones(s) for s in ((1, 3, 2), (1, 1, 3, 2), (1, 2, 4), (1, 1, 3, 4), (1, 1, 3, 4), (1, 2), (1, 2))))
+sizes = (1, 3, 2), (1, 1, 3, 2), (1, 2, 4), (1, 1, 3, 4), (1, 1, 3, 4), (1, 2), (1, 2)
+y = scans.selective_scan(*map(torch.ones, sizes))
 y.shape == (1, 3, 2) or sys.exit("no result")
 """
     subprocess.run([sys.executable, "-c", code], check=True)

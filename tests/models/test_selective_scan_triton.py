@@ -1,6 +1,8 @@
-"""The Triton kernel of the selective scan: its results in Triton's interpreter, its compilation, and on a GPU where there is one.
+"""The Triton kernel of the selective scan: its results in Triton's interpreter, its compilation, and on a GPU
+where there is one.
 
-The interpreter is chosen when triton is first imported, so its cases run in a process of their own: this file as a script.
+The interpreter is chosen when triton is first imported, so its cases run in a process of their own: this file
+as a script.
 """
 
 import json
@@ -52,7 +54,8 @@ def run_kernel(given: dict[str, torch.Tensor], channels: int) -> torch.Tensor:
 
 
 def let_interpreter_count() -> None:
-    """Triton 3.6's interpreter turns a run-time loop bound into int() of a one-element array, which numpy 2.4 refuses."""
+    """Triton 3.6's interpreter turns a run-time loop bound into int() of a one-element array, which numpy 2.4
+    refuses."""
     from triton.runtime import interpreter
 
     patch = interpreter._patch_lang_tensor
@@ -71,12 +74,24 @@ def compiled_sizes() -> dict[str, int]:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    numbers = {"rates_start": "*fp32", "D_start": "*fp32", "bias_start": "*fp32", "rows": "i32", "length": "i32", "width": "i32"}
+    numbers = {
+        "rates_start": "*fp32",
+        "D_start": "*fp32",
+        "bias_start": "*fp32",
+        "rows": "i32",
+        "length": "i32",
+        "width": "i32",
+    }
     tokens = dict.fromkeys(("u_start", "dt_start", "B_start", "C_start", "y_start"), "*fp16")
     constants = {"STATES": 16, "CHANNELS": 128}
-    source = ASTSource(_scan_kernel, {**numbers, **tokens, **dict.fromkeys(constants, "constexpr")}, constants)
+    source = ASTSource(
+        _scan_kernel, {**numbers, **tokens, **dict.fromkeys(constants, "constexpr")}, constants
+    )
     targets = {f"sm_{version}": GPUTarget("cuda", version, 32) for version in (75, 80, 90)}
-    return {name: len(triton.compile(source, target, {"num_warps": 1}).asm["cubin"]) for name, target in targets.items()}
+    return {
+        name: len(triton.compile(source, target, {"num_warps": 1}).asm["cubin"])
+        for name, target in targets.items()
+    }
 
 
 def in_own_process(what: str, **environment: str) -> dict:
@@ -112,7 +127,9 @@ def test_a_gpu_gives_the_recurrence():
 
 
 def test_channels_fill_a_gpu():
-    kernels = pytest.importorskip("talking_portrait.models.actalker.selective_scan_triton", exc_type=ImportError)
+    kernels = pytest.importorskip(
+        "talking_portrait.models.actalker.selective_scan_triton", exc_type=ImportError
+    )
     assert kernels.channels_per_program(640, sequences=200) == 128
     assert kernels.channels_per_program(640, sequences=100) == 64
     assert kernels.channels_per_program(640, sequences=2) == 32

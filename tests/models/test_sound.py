@@ -31,11 +31,16 @@ def test_stereo_at_44_khz_becomes_mono_at_16_khz():
     tone = torch.sin(2 * torch.pi * 440 * time)
     heard = mono(torch.stack([tone, tone * 0.5]), 44100)
     assert heard.shape == (16000,) and heard.dtype == np.float32
-    assert np.abs(heard[500:-500] - 0.75 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500]).max() < 1e-3
+    assert (
+        np.abs(heard[500:-500] - 0.75 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)[500:-500]).max()
+        < 1e-3
+    )
 
 
 @pytest.mark.parametrize("package", ["librosa", "soxr"])
 def test_a_refused_package_is_said_with_the_command_that_installs_it(package):
-    said = subprocess.run([sys.executable, "-c", REFUSING, package], capture_output=True, text=True, timeout=120).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", REFUSING, package], capture_output=True, text=True, timeout=120
+    ).stdout
     assert "needs the Python package librosa" in said and "Numba needs NumPy 2.4" in said
     assert "pip install -r requirements.txt" in said

@@ -41,7 +41,8 @@ def network():
 
 @pytest.fixture(scope="module")
 def clips():
-    """name -> {wave [T] float32, viseme [N], jaw [N], pbm [P] seconds}; training/speech_net/test_clips.py wrote them."""
+    """name -> {wave [T] float32, viseme [N], jaw [N], pbm [P] seconds}; training/speech_net/test_clips.py
+    wrote them."""
     with np.load(CLIPS) as file:
         arrays = {key: file[key] for key in file.files}
     found = {}
@@ -56,7 +57,9 @@ def clips():
 def heard(network, wave):
     visemes, moves = hear(network, normalise(features(wave[None], RATE)[0]), CPU)
     count = len(visemes) // 4
-    return visemes[: count * 4].reshape(count, 4, -1).mean(1), moves[: count * 4].reshape(count, 4, -1).mean(1)
+    return visemes[: count * 4].reshape(count, 4, -1).mean(1), moves[: count * 4].reshape(count, 4, -1).mean(
+        1
+    )
 
 
 def scores(network, clips, voice):
@@ -75,7 +78,9 @@ def closures(network, clip, wave=None):
     engine = BuiltinMotionEngine(lambda: network)
     speech = Speech(torch.from_numpy(wave)[None], RATE)
     controls = engine.generate(speech, Fraction(FPS), 0, MotionSettings(), lambda done, total: None).controls
-    closed = (controls[:, CONTROLS.index("mouthClose")] > 0.8) & (controls[:, CONTROLS.index("jawOpen")] < 0.1)
+    closed = (controls[:, CONTROLS.index("mouthClose")] > 0.8) & (
+        controls[:, CONTROLS.index("jawOpen")] < 0.1
+    )
     return [bool(closed[max(0, int(t * FPS) - 1) : int(t * FPS) + 2].any()) for t in clip["pbm"]]
 
 
@@ -105,7 +110,9 @@ def test_a_voice_from_a_shorter_throat_is_understood(network, clips):
     logits = network(torch.from_numpy(shifted.T[None]))[0, :14].T.numpy()
     rate = len(clip["viseme"]) * 4
     plain = (logits[:rate].reshape(-1, 4, 14).mean(1).argmax(1) == clip["viseme"]).mean()
-    fitted = (hear(network, shifted, CPU)[0][:rate].reshape(-1, 4, 14).mean(1).argmax(1) == clip["viseme"]).mean()
+    fitted = (
+        hear(network, shifted, CPU)[0][:rate].reshape(-1, 4, 14).mean(1).argmax(1) == clip["viseme"]
+    ).mean()
     assert fitted > plain + 0.05 and fitted >= 0.75, (fitted, plain)
 
 

@@ -19,7 +19,9 @@ def test_every_sound_has_a_target():
         visemes_of("xyz", espeak=False)
 
 
-@pytest.mark.parametrize(("phone", "viseme"), [("oU", "OH"), ("t2", "DD"), ("tS", "CH"), ("@L", "DD"), ("'A:", "AA")])
+@pytest.mark.parametrize(
+    ("phone", "viseme"), [("oU", "OH"), ("t2", "DD"), ("tS", "CH"), ("@L", "DD"), ("'A:", "AA")]
+)
 def test_the_longest_espeak_name_counts(phone, viseme):
     assert visemes_of(phone, espeak=True)[0] == viseme
 
@@ -38,7 +40,9 @@ def test_a_diphthong_is_two_sounds():
 
 
 def test_another_throat_keeps_length_loudness_and_silence(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(sys.modules["talking_portrait.training.speech_net.labels"].__file__).parent))
+    monkeypatch.syspath_prepend(
+        str(Path(sys.modules["talking_portrait.training.speech_net.labels"].__file__).parent)
+    )
     from talking_portrait.training.speech_net.hearings import revoice
 
     time = np.arange(32000) / 16000

@@ -5,14 +5,21 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.builtin.motion_engine import at_frames, mouth_controls, mouth_frames, silence_gate
+from talking_portrait.models.builtin.motion_engine import (
+    at_frames,
+    mouth_controls,
+    mouth_frames,
+    silence_gate,
+)
 from talking_portrait.models.engine import Speech, frame_count, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.blinks import CLOCK, blink_times, blink_track
 from talking_portrait.models.face_motion.procedural import head_and_brows, noise
 from talking_portrait.models.speech.speech_net import VISEMES
 
-JAW, CLOSE, TUCK, TEETH = (CONTROLS.index(n) for n in ("jawOpen", "mouthClose", "mouthRollLower", "teethShow"))
+JAW, CLOSE, TUCK, TEETH = (
+    CONTROLS.index(n) for n in ("jawOpen", "mouthClose", "mouthRollLower", "teethShow")
+)
 RATES = [Fraction(10), Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(120)]
 
 

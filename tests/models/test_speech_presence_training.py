@@ -1,6 +1,5 @@
 """The sounds and tapes from which speech is told, and that a few steps of training tell some of it."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +11,15 @@ from .shipped_engines import RATE, clips
 
 def spoken_clip() -> dict:
     """Two vowels of half a second with a short silence between them, as a corpus has clips."""
-    wave = np.round(clips("rms_000")["rms_000"]["wave"][RATE // 2 : RATE // 2 + 17600] * 32767).astype(np.int16)
-    return {"wave": wave, "phones": np.array(["aa", "pau", "iy"]), "ends": np.array([0.5, 0.6, 1.1]), "espeak": False}
+    wave = np.round(clips("rms_000")["rms_000"]["wave"][RATE // 2 : RATE // 2 + 17600] * 32767).astype(
+        np.int16
+    )
+    return {
+        "wave": wave,
+        "phones": np.array(["aa", "pau", "iy"]),
+        "ends": np.array([0.5, 0.6, 1.1]),
+        "espeak": False,
+    }
 
 
 @pytest.mark.parametrize("kind", other_sounds.SOUNDS)
@@ -28,7 +34,9 @@ def test_a_tape_says_where_its_speech_is():
     tape, labels = training.place_speech([spoken_clip()], np.random.default_rng(3))
     loud = np.sqrt(np.square(tape.reshape(-1, 160)).mean(1)) > 1e-6
     runs = np.diff(np.flatnonzero(np.diff(np.pad(labels.astype(int), 1))).reshape(-1, 2), axis=1)[:, 0]
-    assert 0.1 < labels.mean() < 0.9 and loud[labels].mean() > 0.85, "speech is said to be where there is none"
+    assert 0.1 < labels.mean() < 0.9 and loud[labels].mean() > 0.85, (
+        "speech is said to be where there is none"
+    )
     assert runs[1:-1].min() > 70, "the silence inside a word is said to be none of it"
 
 
@@ -40,6 +48,8 @@ def test_some_tapes_are_empty_and_training_tells_the_rest():
     assert 1 <= sum(empty) <= 14 and all(mel.shape == (800, 40) for mel, _ in tapes)
     network = training.train(tapes, 60, 4, random).eval()
     with torch.inference_mode():
-        told = network(torch.from_numpy(np.stack([mel for mel, _ in tapes]).astype(np.float32).transpose(0, 2, 1))).numpy()
+        told = network(
+            torch.from_numpy(np.stack([mel for mel, _ in tapes]).astype(np.float32).transpose(0, 2, 1))
+        ).numpy()
     labels = np.stack([labels for _, labels in tapes])
     assert told[labels == 1].mean() > told[labels == 0].mean() + 0.5

@@ -1,4 +1,5 @@
-"""What an artist commands of Takin-ADA through its options: another's head, an example of a mood, how strongly to follow."""
+"""What an artist commands of Takin-ADA through its options: another's head, an example of a mood, how
+strongly to follow."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +17,11 @@ from talking_portrait.models.takin.sampling import Guidance
 
 from .shipped_engines import moved, sample, shipped_takin, speech
 
-LIPS = [k for k, name in enumerate(CONTROLS) if name.startswith(("jaw", "mouth", "teeth")) and name != "mouthSmile"]
+LIPS = [
+    k
+    for k, name in enumerate(CONTROLS)
+    if name.startswith(("jaw", "mouth", "teeth")) and name != "mouthSmile"
+]
 RAMP = 10  # frames in which the head leaves the photo's pose
 
 
@@ -68,7 +73,9 @@ def test_behind_its_end_the_head_is_the_network_s_own_without_a_jump(sound, free
     motion = moved(shipped_takin(steps=5, head=led(swaying(100, 25), 25)), sound, seed=1)
     steps = motion.pose[:, 1].diff().abs()
     assert (motion.pose[RAMP:100, 1] - swaying(100, 25)[RAMP:]).abs().mean() < 3
-    assert steps[95:110].max() < 3 and motion.pose[120:, 1].std() > 0.3 * free.pose[120:, 1].std(), "it jumps, or holds still"
+    assert steps[95:110].max() < 3 and motion.pose[120:, 1].std() > 0.3 * free.pose[120:, 1].std(), (
+        "it jumps, or holds still"
+    )
 
 
 def test_the_head_is_not_told_where_its_face_was_not_found():
@@ -121,4 +128,7 @@ def test_both_guidances_are_heard(sound):
 
     plain, spoken, felt = drawn(1, 1), drawn(2, 1), drawn(1, 3)
     jaw, smile = CONTROLS.index("jawOpen"), CONTROLS.index("mouthSmile")
-    assert spoken[:, jaw].std() > 1.1 * plain[:, jaw].std() and felt[:, smile].mean() > plain[:, smile].mean() + 0.05
+    assert (
+        spoken[:, jaw].std() > 1.1 * plain[:, jaw].std()
+        and felt[:, smile].mean() > plain[:, smile].mean() + 0.05
+    )

@@ -1,4 +1,5 @@
-"""The shipped Takin-ADA: lips that follow speech it never learnt from, emotions that show, and errors that say what to do."""
+"""The shipped Takin-ADA: lips that follow speech it never learnt from, emotions that show, and errors that
+say what to do."""
 
 import json
 from dataclasses import replace
@@ -67,8 +68,17 @@ def clips() -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
-def run(engine, wave: np.ndarray, seed: int = 0, fps: Fraction = FPS, progress=lambda done, total: None, **settings):
-    return generate_motion(engine, Speech(torch.from_numpy(wave)[None], 16000), fps, seed, MotionSettings(**settings), progress)
+def run(
+    engine,
+    wave: np.ndarray,
+    seed: int = 0,
+    fps: Fraction = FPS,
+    progress=lambda done, total: None,
+    **settings,
+):
+    return generate_motion(
+        engine, Speech(torch.from_numpy(wave)[None], 16000), fps, seed, MotionSettings(**settings), progress
+    )
 
 
 def control(motion, name: str) -> np.ndarray:
@@ -117,7 +127,9 @@ def test_an_emotion_changes_the_face_its_own_way(make, voice, emotion):
 
 
 def test_intensity_goes_from_nothing_to_all(make, voice):
-    smiles = [control(run(make(emotion="happy", intensity=x), voice), "mouthSmile").mean() for x in (0.0, 0.5, 1.0)]
+    smiles = [
+        control(run(make(emotion="happy", intensity=x), voice), "mouthSmile").mean() for x in (0.0, 0.5, 1.0)
+    ]
     assert abs(smiles[0]) < 0.15 and smiles[0] < smiles[1] < smiles[2] and smiles[2] > 0.7
 
 
@@ -125,7 +137,10 @@ def test_a_mixture_shows_both(make, voice):
     mixed = run(make(emotion="happy 1, surprised 1"), voice)
     happy, surprised = run(make(emotion="happy"), voice), run(make(emotion="surprised"), voice)
     smile, brow = (np.mean(control(mixed, name)) for name in ("mouthSmile", "browInnerUp"))
-    assert 0.2 < smile < control(happy, "mouthSmile").mean() and brow > control(happy, "browInnerUp").mean() + 0.1
+    assert (
+        0.2 < smile < control(happy, "mouthSmile").mean()
+        and brow > control(happy, "browInnerUp").mean() + 0.1
+    )
     assert control(surprised, "browInnerUp").mean() > brow
 
 
@@ -182,7 +197,9 @@ def test_more_guidance_opens_the_mouth_further(make, voice):
 
 
 def test_features_of_another_encoder_are_refused(make, voice):
-    with pytest.raises(ValueError, match="come from 'builtin-speech-0', but this Takin-ADA network was trained on 'built"):
+    with pytest.raises(
+        ValueError, match="come from 'builtin-speech-0', but this Takin-ADA network was trained on 'built"
+    ):
         run(make(encoder="builtin-speech-0"), voice)
 
 
@@ -200,13 +217,17 @@ def test_the_published_scores_are_of_the_shipped_file():
     with safe_open(WEIGHTS, "pt") as file:
         header = file.metadata()
     assert scores["weights"]["command"] == header["command"] == history["command"]
-    assert scores["set"] == "test" and scores["goals_met"] == sum(row["met"] for row in scores["goals"].values())
+    assert scores["set"] == "test" and scores["goals_met"] == sum(
+        row["met"] for row in scores["goals"].values()
+    )
     assert history["curve"][-1]["step"] == history["steps"] and history["done"]
 
 
 @pytest.mark.parametrize(("options", "reason"), [
-    ({"emotion": "furious"}, "emotion has 'furious', which is unknown"), ({"emotion": "happy 0, sad 0"}, "sum to 0"),
-    ({"emotion_mix": "sad 0"}, "weights of emotion_mix sum to 0"), ({"emotion_mix": "sadly 1"}, "emotion_mix has 'sadly'"),
+    ({"emotion": "furious"}, "emotion has 'furious', which is unknown"),
+    ({"emotion": "happy 0, sad 0"}, "sum to 0"),
+    ({"emotion_mix": "sad 0"}, "weights of emotion_mix sum to "
+        "0"), ({"emotion_mix": "sadly 1"}, "emotion_mix has 'sadly'"),
     ({"emotion_intensity": 2.0}, "emotion_intensity is 2"), ({"steps": 2000}, "steps is 2000"),
 ])  # fmt: skip
 def test_wrong_options_are_named_when_the_engine_is_loaded(options, reason):
@@ -221,7 +242,10 @@ def test_the_node_takes_a_mixture_instead_of_the_menu():
     engine = LoadMotionEngine.execute({"engine": "Takin-ADA", **mixed}).result[0]
     assert engine.options.emotion == "happy 3, angry 1" and engine.options.steps == 5
     assert torch.allclose(engine.label[EMOTIONS.index("happy")], torch.tensor(0.375))
-    assert LoadMotionEngine.execute({"engine": "Takin-ADA", **told}).result[0].label[EMOTIONS.index("sad")] == 0.5
+    assert (
+        LoadMotionEngine.execute({"engine": "Takin-ADA", **told}).result[0].label[EMOTIONS.index("sad")]
+        == 0.5
+    )
     assert LoadMotionEngine.execute("Takin-ADA").result[0].options.steps == 10
 
 
@@ -238,7 +262,13 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch, spoil):
     elif spoil == "no header":
         save_file(other, path)
     real = published_weights.weight_path
-    monkeypatch.setattr(registry, "weight_path", lambda weight: path if "takin" in weight.file else real(weight))
-    reason = {"other sizes": "width 96, but its tensors have 32", "other network": "no Takin-ADA", "no header": "no Takin-ADA"}
+    monkeypatch.setattr(
+        registry, "weight_path", lambda weight: path if "takin" in weight.file else real(weight)
+    )
+    reason = {
+        "other sizes": "width 96, but its tensors have 32",
+        "other network": "no Takin-ADA",
+        "no header": "no Takin-ADA",
+    }
     with pytest.raises(ValueError, match=reason.get(spoil, "takin_tiny.safetensors")):
         engines.load_engine("Takin-ADA")

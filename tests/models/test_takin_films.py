@@ -13,7 +13,12 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.engine import MotionSettings, Speech
-from talking_portrait.models.liveportrait.motion_extractor import MotionExtractor, Sizes, build_motion_extractor, read_sizes
+from talking_portrait.models.liveportrait.motion_extractor import (
+    MotionExtractor,
+    Sizes,
+    build_motion_extractor,
+    read_sizes,
+)
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.models.speech import hubert_layers as takin_hubert
 from talking_portrait.models.speech.hubert_layers import (
@@ -40,8 +45,10 @@ def random_hubert(seed: int = 0, layers: int = 2) -> HubertModel:
     """A large HuBERT in small: norms where a large one has them."""
     torch.manual_seed(seed)
     config = HubertConfig(
-        hidden_size=64, num_hidden_layers=layers, num_attention_heads=1, intermediate_size=32, conv_dim=(16,) * 7, conv_bias=True,
-        feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4,
+        hidden_size=64, num_hidden_layers=layers, num_attention_heads=1, intermediate_size=32,
+        conv_dim=(16,) * 7, conv_bias=True,
+        feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=4,
     )  # fmt: skip
     return HubertModel(config).eval()
 
@@ -65,7 +72,9 @@ def test_layers_are_those_of_transformers(encoder):
     wave = noise(1.0)
     found = HubertHearing(encoder, wave).between(0, 50)
     heard = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
-    wanted = torch.cat(random_hubert()(torch.from_numpy(heard)[None], output_hidden_states=True).hidden_states)
+    wanted = torch.cat(
+        random_hubert()(torch.from_numpy(heard)[None], output_hidden_states=True).hidden_states
+    )
     assert found.shape == (3, 50, 64) and torch.allclose(found[:, :49], wanted, atol=1e-5)
     assert torch.equal(found[:, 49], found[:, 48]), "the last frame is not repeated behind the end"
     assert HubertHearing(encoder, noise(0.01)).between(0, 2).shape == (3, 2, 64)
@@ -81,9 +90,13 @@ def test_blocks_are_the_same_however_they_are_asked_for(encoder, monkeypatch):
     assert torch.equal(whole, pieces)
     monkeypatch.setattr(takin_hubert, "CONTEXT", 1000)  # every block hears all
     heard = (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
-    assert torch.allclose(HubertHearing(encoder, wave).between(0, 104), encoder(torch.from_numpy(heard)[None]), atol=1e-5)
+    assert torch.allclose(
+        HubertHearing(encoder, wave).between(0, 104), encoder(torch.from_numpy(heard)[None]), atol=1e-5
+    )
     monkeypatch.setattr(takin_hubert, "CONTEXT", 5)
-    assert not torch.allclose(HubertHearing(encoder, wave).between(0, 106)[:, :40], whole[:, :40], atol=1e-4), "no context is heard"
+    assert not torch.allclose(
+        HubertHearing(encoder, wave).between(0, 106)[:, :40], whole[:, :40], atol=1e-4
+    ), "no context is heard"
 
 
 def test_an_encoder_is_known_by_its_weights(encoder):
@@ -91,7 +104,9 @@ def test_an_encoder_is_known_by_its_weights(encoder):
     assert encoder.encoder_name == hubert_name(state) and encoder.encoder_name.startswith("hubert-2x64-")
     assert hubert_name({key: value.bfloat16() for key, value in state.items()}) == encoder.encoder_name
     changed = dict(state)
-    changed["hubert.encoder.layers.1.attention.q_proj.weight"] = -state["hubert.encoder.layers.1.attention.q_proj.weight"]
+    changed["hubert.encoder.layers.1.attention.q_proj.weight"] = -state[
+        "hubert.encoder.layers.1.attention.q_proj.weight"
+    ]
     assert hubert_name(changed) != encoder.encoder_name
     with pytest.raises(ValueError, match="no HuBERT speech encoder in transformers' layout"):
         hubert_state({"model.encoder.weight": torch.zeros(2, 2)})
@@ -110,7 +125,9 @@ def film(path: Path, frames: int, fps: int, seconds_of_sound: float) -> Path:
     """The photo, still, at so many frames per second, with noise for a voice."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = torch.from_numpy(np.array(Image.open(PHOTO).convert("RGB").resize((256, 256)))).float() / 255
-    with VideoStreamWriter(path, Fraction(fps), torch.from_numpy(noise(seconds_of_sound))[None], RATE) as writer:
+    with VideoStreamWriter(
+        path, Fraction(fps), torch.from_numpy(noise(seconds_of_sound))[None], RATE
+    ) as writer:
         for number in range(frames):
             writer.write((picture * (1 - number / 200))[None])
     return path
@@ -121,7 +138,9 @@ def test_films_are_read_at_25_frames_with_their_sound(tmp_path):
 
     path = film(tmp_path / "a.mp4", 30, 30, 1.0)
     bright = [frame.mean() for frame in read_frames(path)]
-    assert len(bright) == 25 and all(a > b for a, b in zip(bright, bright[1:], strict=False)), "frames are doubled"
+    assert len(bright) == 25 and all(a > b for a, b in zip(bright, bright[1:], strict=False)), (
+        "frames are doubled"
+    )
     assert len(read_sound(path)) == pytest.approx(RATE, abs=1100)  # AAC fills its last block
     (tmp_path / "b.mp4").write_text("no film")
     with pytest.raises(ValueError, match="b.mp4 cannot be decoded"):
@@ -141,7 +160,10 @@ def test_stretches_end_at_lost_faces_cuts_and_after_30_seconds():
     seen, known = Track(), {"presence": 20.0, "landmarks_xy": face}
     for faces in ([known], [known, known], [], [{**known, "presence": 0.5}]):
         seen.add(faces)
-    assert [points is not None for points in seen.points] == [True, False, False, False] and (seen.lost, seen.crowded) == (1, 1)
+    assert [points is not None for points in seen.points] == [True, False, False, False] and (
+        seen.lost,
+        seen.crowded,
+    ) == (1, 1)
     shut = face.copy()
     shut[[145, 374]] = shut[[159, 386]]
     assert lid_closure([face, face, face, shut]) == pytest.approx([0, 0, 0, 1], abs=1e-5)
@@ -157,7 +179,12 @@ def prepare(tmp_path, monkeypatch):
     save_file(tiny_extractor(0).state_dict(), tmp_path / "extractor.safetensors")
 
     def run(encoder_file: Path) -> None:
-        words = [str(tmp_path / "films"), str(tmp_path / "prepared"), "--extractor", str(tmp_path / "extractor.safetensors")]
+        words = [
+            str(tmp_path / "films"),
+            str(tmp_path / "prepared"),
+            "--extractor",
+            str(tmp_path / "extractor.safetensors"),
+        ]
         monkeypatch.setattr(sys, "argv", ["takin_prepare_films.py", *words, "--encoder", str(encoder_file)])
         takin_prepare_films.main()
 
@@ -171,19 +198,36 @@ def test_a_folder_of_films_is_prepared_and_not_made_twice(prepare, tmp_path, cap
     film(tmp_path / "films" / "anna" / "Fear" / "level_2" / "one.mp4", 14, 25, 0.7)
     film(tmp_path / "films" / "short.mp4", 4, 25, 0.2)
     prepare(hubert)
-    path, refused = tmp_path / "prepared" / "anna__Fear__level_2__one.safetensors", tmp_path / "prepared" / "short.json"
+    path, refused = (
+        tmp_path / "prepared" / "anna__Fear__level_2__one.safetensors",
+        tmp_path / "prepared" / "short.json",
+    )
     told = "1 of 2 films have no emotion, so they teach speech and no mood: short.mp4."
     assert told in capsys.readouterr().out
     found = load_file(path)
     with safe_open(path, "pt") as file:
         header = file.metadata()
-    assert (header["person"], header["emotion"], float(header["intensity"])) == ("anna", "fearful", pytest.approx(2 / 3, abs=1e-3))
-    assert found["features"].shape == (28, 3, 64) and found["motion"].shape == (14, 70) and found["frames"].tolist() == [14]
-    assert found["features"].dtype == torch.float16 and found["motion"].abs().max() > 0 and found["lids"].shape == (14,)
+    assert (header["person"], header["emotion"], float(header["intensity"])) == (
+        "anna",
+        "fearful",
+        pytest.approx(2 / 3, abs=1e-3),
+    )
+    assert (
+        found["features"].shape == (28, 3, 64)
+        and found["motion"].shape == (14, 70)
+        and found["frames"].tolist() == [14]
+    )
+    assert (
+        found["features"].dtype == torch.float16
+        and found["motion"].abs().max() > 0
+        and found["lids"].shape == (14,)
+    )
     assert "with one face in 4 frames" in json.loads(refused.read_text())["nothing is kept"]
     times = [path.stat().st_mtime_ns for path in (path, refused)]
     prepare(hubert)
-    assert capsys.readouterr().out.startswith(told) and times == [path.stat().st_mtime_ns for path in (path, refused)]
+    assert capsys.readouterr().out.startswith(told) and times == [
+        path.stat().st_mtime_ns for path in (path, refused)
+    ]
     with pytest.raises(SystemExit):
         prepare(other)
     assert "choose another OUT" in capsys.readouterr().err
@@ -197,7 +241,8 @@ def write_film(
     motion = 0.01 * torch.randn(120, 70).cumsum(0) + offset
     motion[:, 63] = 1.5
     save_file(
-        {"features": torch.randn(240, 3, 64).half(), "motion": motion, "lids": torch.rand(120), "frames": torch.tensor([70, 50])},
+        {"features": torch.randn(240, 3, 64).half(), "motion": motion, "lids": torch.rand(120),
+        "frames": torch.tensor([70, 50])},
         path, {"encoder": name, "person": person, "emotion": emotion, **more},
     )  # fmt: skip
 
@@ -214,15 +259,22 @@ def test_motion_is_told_from_the_persons_neutral_face(folder):
     from talking_portrait.training.takin.film_batches import draw_film_batch, one_window, read_folder
 
     films = read_folder(folder)
-    assert [len(stretch.motion) for stretch in films.stretches] == [70, 50] * 3 and (films.layers, films.width) == (3, 64)
+    assert [len(stretch.motion) for stretch in films.stretches] == [70, 50] * 3 and (
+        films.layers,
+        films.width,
+    ) == (3, 64)
     neutral = torch.cat([stretch.motion for stretch in films.stretches[:2]])
     happy = torch.cat([stretch.motion for stretch in films.stretches[2:4]])
-    assert neutral[:, :63].median(0).values.abs().max() < 1e-6 and 0.3 < happy[:, :63].mean() < 0.7, "the mood was taken out"
+    assert neutral[:, :63].median(0).values.abs().max() < 1e-6 and 0.3 < happy[:, :63].mean() < 0.7, (
+        "the mood was taken out"
+    )
     assert torch.equal(neutral[:, 63], torch.ones(120)) and neutral[:, 66].abs().max() == 0
     second = films.stretches[1]
     whole = load_file(folder / "a.safetensors")["features"][140:].float()
     assert torch.equal(second.features(np.array([3, 4, 4])), whole[[6, 7, 8, 9, 8, 9]])
-    labels = {tuple(one_window(films, 25, TINY, np.random.default_rng(seed))["label"][0]) for seed in range(40)}
+    labels = {
+        tuple(one_window(films, 25, TINY, np.random.default_rng(seed))["label"][0]) for seed in range(40)
+    }
     assert len(labels) == 3, "neutral, happy and none are not all told"
     batch = draw_film_batch(films, TINY, 140, np.random.default_rng(0))
     assert len({len(value) for value in vars(batch).values()}) == 1 and batch.stack.shape[1] == 3
@@ -233,7 +285,8 @@ def test_motion_is_told_from_the_persons_neutral_face(folder):
     ("fear/anna/one.mp4", "anna", "fearful", 3), ("anna/fear/level_2/one.mp4", "anna", "fearful", 2),
     ("M003/video/front/fear/level_3/001.mp4", "M003", "fearful", 3),
     ("M003/video/left_30/contempt/level_1/001.mp4", "M003", "contemptuous", 1),
-    ("M003/video/front/neutral/level_1/001.mp4", "M003", "neutral", 3), ("W009/surprised/Level 2/a.mp4", "W009", "surprised", 2),
+    ("M003/video/front/neutral/level_1/001.mp4", "M003", "neutral", 3), ("W009/surprised/Level "
+        "2/a.mp4", "W009", "surprised", 2),
     ("anna/monday/DISGUST/one.mp4", "anna", "disgusted", 3), ("sadness/one.mp4", "one", "sad", 3),
     ("Joy/angry/one.mp4", "Joy", "angry", 3), ("anna/calm/one.mp4", "anna", "neutral", 3),
 ])  # fmt: skip
@@ -245,7 +298,8 @@ def test_folders_tell_person_emotion_and_level(where, person, emotion, level):
 
 @pytest.mark.parametrize(("where", "reason"), [
     ("anna/hapy/one.mp4", "Their folders say anna and hapy, none of which is an emotion: anna/hapy/one.mp4"),
-    ("anna/fear/level_7/one.mp4", "level 7, of levels 1 to 3"), ("anna/level_2/one.mp4", "a level without an emotion"),
+    ("anna/fear/level_7/one.mp4", "level 7, of levels 1 to 3"),
+    ("anna/level_2/one.mp4", "a level without an emotion"),
     ("anna/fear/happy/one.mp4", "both fearful and happy"),
 ])  # fmt: skip
 def test_wrong_labels_are_counted_and_named(where, reason):
@@ -253,7 +307,12 @@ def test_wrong_labels_are_counted_and_named(where, reason):
 
     films = [where, *(f"bert/{number}.mp4" for number in range(6)), "carl/sad/one.mp4"]
     told = summary({film: told_by_folders(Path("/films") / film, Path("/films")) for film in films})
-    assert "7 of 8 films have no emotion" in told and reason in told and "and 2 more" in told and "carl" not in told
+    assert (
+        "7 of 8 films have no emotion" in told
+        and reason in told
+        and "and 2 more" in told
+        and "carl" not in told
+    )
     assert summary({"a": told_by_folders(Path("/films/carl/sad/one.mp4"), Path("/films"))}) == ""
 
 
@@ -263,7 +322,9 @@ def test_labels_keep_their_intensity_and_older_names(folder, encoder):
     write_film(folder / "d.safetensors", "carl", "fear", encoder.encoder_name, 3, intensity="0.3333")
     films = read_folder(folder)
     labels = {stretch.path.stem: stretch.label for stretch in films.stretches}
-    assert labels["d"][EMOTIONS.index("fearful")] == pytest.approx(1 / 3, abs=1e-3) and labels["d"].sum() < 0.34
+    assert (
+        labels["d"][EMOTIONS.index("fearful")] == pytest.approx(1 / 3, abs=1e-3) and labels["d"].sum() < 0.34
+    )
     assert labels["b"][EMOTIONS.index("happy")] == 1 and not labels["c"].any()
     assert (films.unlabelled, films.films) == (1, 4)
 
@@ -271,7 +332,8 @@ def test_labels_keep_their_intensity_and_older_names(folder, encoder):
 @pytest.mark.parametrize(("spoil", "reason"), [
     ("unknown emotion", "d.safetensors cannot be read .its emotion is 'jolly'"),
     ("wrong intensity", "d.safetensors cannot be read .its emotion is 'sad' of intensity 7"),
-    ("other encoder", "different speech encoders: hubert-2x64-.*, other"), ("damaged", "b.safetensors cannot be read"),
+    ("other encoder", "different speech encoders: hubert-2x64-.*, other"),
+    ("damaged", "b.safetensors cannot be read"),
     ("empty", "has no prepared films"),
 ])  # fmt: skip
 def test_a_folder_that_cannot_be_used_says_why(folder, spoil, reason):
@@ -318,7 +380,13 @@ def test_a_run_on_films_goes_on_as_if_it_had_not_stopped(folder, monkeypatch, tm
 
 
 def test_the_full_size_is_for_hubert_large():
-    assert (FULL.encoder_layers, FULL.encoder_width, FULL.width, FULL.speech_layers, FULL.motion_layers) == (25, 1024, 512, 4, 8)
+    assert (FULL.encoder_layers, FULL.encoder_width, FULL.width, FULL.speech_layers, FULL.motion_layers) == (
+        25,
+        1024,
+        512,
+        4,
+        8,
+    )
     with torch.device("meta"):
         assert 90e6 < sum(value.numel() for value in TakinNet(FULL).parameters()) < 100e6
 
@@ -338,9 +406,20 @@ def test_a_trained_file_moves_a_face_and_refuses_another_encoder(folder, monkeyp
         return HubertTakinEngine(network.eval, encoder.eval, name, TakinOptions(steps=2, emotion="happy"))
 
     with torch.inference_mode():
-        motion = engine(encoder.encoder_name).generate(speech, Fraction(25), 1, MotionSettings(), lambda done, total: None)
-        assert len(motion) == 38 and torch.isfinite(motion.expression).all() and motion.expression.std(0).max() > 0
-        with pytest.raises(ValueError, match="come from 'hubert-other', but this Takin-ADA network was trained on 'hubert-2x64-"):
-            engine("hubert-other").generate(speech, Fraction(25), 1, MotionSettings(), lambda done, total: None)
+        motion = engine(encoder.encoder_name).generate(
+            speech, Fraction(25), 1, MotionSettings(), lambda done, total: None
+        )
+        assert (
+            len(motion) == 38
+            and torch.isfinite(motion.expression).all()
+            and motion.expression.std(0).max() > 0
+        )
+        with pytest.raises(
+            ValueError,
+            match="come from 'hubert-other', but this Takin-ADA network was trained on 'hubert-2x64-",
+        ):
+            engine("hubert-other").generate(
+                speech, Fraction(25), 1, MotionSettings(), lambda done, total: None
+            )
         with pytest.raises(ValueError, match="needs the whole sound"):
             LiveMotion(engine(encoder.encoder_name), 1, MotionSettings())

@@ -49,7 +49,9 @@ def hearing() -> torch.nn.Module:
 
 
 def speech(frames: int, seed: int = 1) -> SpeechLayers:
-    return SpeechLayers(torch.randn(8, 2 * frames, 112, generator=torch.Generator().manual_seed(seed)), ENCODER)
+    return SpeechLayers(
+        torch.randn(8, 2 * frames, 112, generator=torch.Generator().manual_seed(seed)), ENCODER
+    )
 
 
 def in_pieces(generator: MotionGenerator, whole: SpeechLayers, cuts: list[int]) -> torch.Tensor:
@@ -57,7 +59,8 @@ def in_pieces(generator: MotionGenerator, whole: SpeechLayers, cuts: list[int]) 
     return torch.cat([*parts, generator.finish()], 1)
 
 
-@pytest.mark.parametrize("sampling", [Sampling(steps=2), replace(LIVE, steps=2), Sampling(window=30, overlap=0, steps=2)],
+@pytest.mark.parametrize("sampling",
+[Sampling(steps=2), replace(LIVE, steps=2), Sampling(window=30, overlap=0, steps=2)],
                          ids=["offline", "live", "no overlap"])  # fmt: skip
 @pytest.mark.parametrize("frames", [1, 5, 24, 25, 125, 126, 145, 146, 250, 333])
 def test_pieces_give_the_motion_of_the_whole(network, sampling, frames):
@@ -71,7 +74,9 @@ def test_pieces_give_the_motion_of_the_whole(network, sampling, frames):
 
 def test_frames_come_as_soon_as_their_window_is_full_and_never_change(network):
     generator, whole = MotionGenerator(network, replace(LIVE, steps=1)), speech(100)
-    counts = [generator.push(SpeechLayers(whole.layers[:, 2 * k : 2 * k + 2], ENCODER)).shape[1] for k in range(100)]
+    counts = [
+        generator.push(SpeechLayers(whole.layers[:, 2 * k : 2 * k + 2], ENCODER)).shape[1] for k in range(100)
+    ]
     assert [k for k, count in enumerate(counts) if count] == [24, 41, 58, 75, 92] and set(counts) == {0, 17}
     assert generator.latency == pytest.approx(1.0) and generator.waiting == 15
     assert generator.finish().shape[1] == 15 and generator.finish().shape[1] == 0
@@ -80,7 +85,10 @@ def test_frames_come_as_soon_as_their_window_is_full_and_never_change(network):
 def test_later_sound_does_not_change_frames_that_were_given_out(network):
     first, second = speech(150).layers, speech(150).layers.clone()
     second[:, 260:] += 3
-    early = [MotionGenerator(network, Sampling(steps=2)).push(SpeechLayers(layers, ENCODER)) for layers in (first, second)]
+    early = [
+        MotionGenerator(network, Sampling(steps=2)).push(SpeechLayers(layers, ENCODER))
+        for layers in (first, second)
+    ]
     assert early[0].shape[1] == 105 and torch.equal(*early)
 
 
@@ -98,6 +106,7 @@ def test_windows_continue_the_frames_before_them(network):
 
 def test_overlaps_are_faded(network):
     """A network that gives its window's number everywhere: the seam must be a ramp."""
+
     class Steps(TakinNet):
         calls = 0
 
@@ -110,21 +119,28 @@ def test_overlaps_are_faded(network):
 
     sampling = Sampling(window=25, overlap=5, steps=1, guidance=Guidance(1.0, 1.0))
     motion = in_pieces(MotionGenerator(flat, sampling), speech(45), [])[0, :, 0]
-    assert torch.allclose(motion[:20], torch.ones(20)) and torch.allclose(motion[25:40], torch.full((15,), 2.0))
+    assert torch.allclose(motion[:20], torch.ones(20)) and torch.allclose(
+        motion[25:40], torch.full((15,), 2.0)
+    )
     assert torch.allclose(motion[20:25], 1 + torch.arange(1, 6) / 6)
 
 
 def test_same_seed_same_motion_and_a_take_without_noise_has_none(network):
     sampling = Sampling(steps=2, temperatures=(0.0, 1.0))
     first, again, other = (
-        in_pieces(MotionGenerator(network, replace(sampling, seed=seed)), speech(130), []) for seed in (1, 1, 2)
+        in_pieces(MotionGenerator(network, replace(sampling, seed=seed)), speech(130), [])
+        for seed in (1, 1, 2)
     )
-    assert torch.equal(first, again) and torch.equal(first[0], other[0]) and not torch.equal(first[1], other[1])
+    assert (
+        torch.equal(first, again) and torch.equal(first[0], other[0]) and not torch.equal(first[1], other[1])
+    )
 
 
 def test_features_of_another_encoder_are_refused_by_name(network):
     generator = MotionGenerator(network)
-    with pytest.raises(ValueError, match="'hubert-large', but this Takin-ADA network was trained on 'builtin-speech-test'"):
+    with pytest.raises(
+        ValueError, match="'hubert-large', but this Takin-ADA network was trained on 'builtin-speech-test'"
+    ):
         generator.push(replace(speech(5), encoder="hubert-large"))
     with pytest.raises(ValueError, match=r"\(8, 10, 90\); \[8, frames, 112\]"):
         generator.push(SpeechLayers(torch.zeros(8, 10, 90), ENCODER))
@@ -136,7 +152,10 @@ def test_feeling_and_commands_reach_the_network(network):
     happy[3] = 1
     turned = torch.tensor([1.0, 0, 0, 0, 0, 15, 0])
     feelings = [Feeling(happy), Feeling(exemplar=torch.full((63,), 2.0)), Feeling(reference=turned)]
-    found = [in_pieces(MotionGenerator(network, Sampling(steps=1), feeling), speech(30), []) for feeling in feelings]
+    found = [
+        in_pieces(MotionGenerator(network, Sampling(steps=1), feeling), speech(30), [])
+        for feeling in feelings
+    ]
     told = pose_command(network, turned.expand(30, -1), torch.ones(7), torch.ones(30))[None]
     commanded = MotionGenerator(network, Sampling(steps=1), command=lambda start, stop: told[:, start:stop])
     found.append(in_pieces(commanded, speech(30), []))
@@ -146,10 +165,24 @@ def test_feeling_and_commands_reach_the_network(network):
 
 def test_a_command_is_normalised_and_masked(network):
     pose = network.motion_mean[63:] + 2 * network.motion_deviation[63:]
-    told = pose_command(network, pose.expand(4, -1), torch.tensor([0, 0, 0, 0, 0, 1.0, 0]), torch.tensor([0, 0.5, 1, 0]))
+    told = pose_command(
+        network, pose.expand(4, -1), torch.tensor([0, 0, 0, 0, 0, 1.0, 0]), torch.tensor([0, 0.5, 1, 0])
+    )
     assert told.shape == (4, 16)
-    assert torch.allclose(told[:, 5], torch.full((4,), 2.0), atol=1e-4) and (told[:, [0, 1, 2, 3, 4, 6]] == 0).all()
-    assert torch.equal(told[:, 7], torch.tensor([0, 0.5, 1, 0])) and told[0, 8:].tolist() == [0, 0, 0, 0, 0, 1, 0, 1]
+    assert (
+        torch.allclose(told[:, 5], torch.full((4,), 2.0), atol=1e-4)
+        and (told[:, [0, 1, 2, 3, 4, 6]] == 0).all()
+    )
+    assert torch.equal(told[:, 7], torch.tensor([0, 0.5, 1, 0])) and told[0, 8:].tolist() == [
+        0,
+        0,
+        0,
+        0,
+        0,
+        1,
+        0,
+        1,
+    ]
 
 
 def test_overlap_must_fit_the_window():
@@ -171,7 +204,11 @@ def hears(hearing: torch.nn.Module) -> Hear:
 
 def listened(hearing: torch.nn.Module, mean: np.ndarray, wave: np.ndarray, size: int) -> torch.Tensor:
     features, listener = FeatureStream(), Listener(-38.0, mean=mean)
-    blocks = [block for k in range(0, len(wave), size) for block in listener.push(*features.push(wave[k : k + size]))]
+    blocks = [
+        block
+        for k in range(0, len(wave), size)
+        for block in listener.push(*features.push(wave[k : k + size]))
+    ]
     blocks += listener.push(*features.finish(), last=True)
     return torch.cat([hears(hearing)(block).layers for block in blocks], 1)
 
@@ -195,11 +232,15 @@ def test_layers_of_a_part_are_those_of_the_whole(hearing):
     beyond = builtin_layers_between(hearing, mel, 140, 160, torch.device("cpu"))
     assert beyond.shape == (8, 20, 112)
     last = torch.from_numpy(mel[-1]).repeat(2)
-    assert torch.allclose(beyond[0, 10:, :80], last.expand(10, -1)), "behind the end the last frame is repeated"
+    assert torch.allclose(beyond[0, 10:, :80], last.expand(10, -1)), (
+        "behind the end the last frame is repeated"
+    )
 
 
 def lived(network: TakinNet, hearing: torch.nn.Module, mean: np.ndarray | None = None) -> LiveTakin:
-    return LiveTakin(Listener(-38.0, mean=mean), hears(hearing), MotionGenerator(network, replace(LIVE, steps=1)))
+    return LiveTakin(
+        Listener(-38.0, mean=mean), hears(hearing), MotionGenerator(network, replace(LIVE, steps=1))
+    )
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known recording", "measured on the way"])

@@ -1,4 +1,5 @@
-"""A live voice in pieces: the same motion however it is cut, states that can be used twice, a quiet mouth in silence."""
+"""A live voice in pieces: the same motion however it is cut, states that can be used twice, a quiet mouth in
+silence."""
 
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def engine() -> TakinEngine:
         network = build(state, header, device="cpu", dtype=torch.float32, operations=torch.nn)
         network.load_state_dict(state)
         networks.append(network.eval())
-    return TakinEngine(lambda: networks[0], lambda: networks[1], builtin_encoder_name(paths["speech"]), TakinOptions(steps=2))
+    return TakinEngine(
+        lambda: networks[0], lambda: networks[1], builtin_encoder_name(paths["speech"]), TakinOptions(steps=2)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,8 @@ def test_pieces_make_the_same_motion_as_the_whole(engine, voice):
     for name in ("pose", "translation", "scale"):
         torch.testing.assert_close(getattr(whole, name), getattr(pieces, name), atol=1e-4, rtol=0)
     opened, cut = whole.controls[:, JAW], pieces.controls[:, JAW]
-    assert torch.corrcoef(torch.stack([opened, cut]))[0, 1] > 0.95  # silence is told from what was heard so far
+    # silence is told from what was heard so far
+    assert torch.corrcoef(torch.stack([opened, cut]))[0, 1] > 0.95
 
 
 def test_live_lips_follow_as_the_whole_clip_s_do(engine, voice):

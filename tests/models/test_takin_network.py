@@ -7,7 +7,12 @@ import torch
 from talking_portrait.models.face_motion import expression_to_controls
 from talking_portrait.models.takin.config import EMOTIONS, FULL, TINY, read_config
 from talking_portrait.models.takin.conformer import RelativeAttention, relative_positions, relative_shift
-from talking_portrait.models.takin.emotion import emotion_faces, emotion_label, emotion_weights, exemplar_means
+from talking_portrait.models.takin.emotion import (
+    emotion_faces,
+    emotion_label,
+    emotion_weights,
+    exemplar_means,
+)
 from talking_portrait.models.takin.network import Conditions, TakinNet, build_takin
 from talking_portrait.models.takin.sampling import (
     Guidance,
@@ -21,7 +26,9 @@ from talking_portrait.models.takin.sampling import (
 )
 from talking_portrait.training.takin.objective import clean_loss, training_loss
 
-SMALL = replace(TINY, encoder_layers=3, encoder_width=12, width=16, heads=2, speech_layers=1, motion_layers=2, previous=4)
+SMALL = replace(
+    TINY, encoder_layers=3, encoder_width=12, width=16, heads=2, speech_layers=1, motion_layers=2, previous=4
+)
 
 
 def network(config=SMALL, seed: int = 0) -> TakinNet:
@@ -35,7 +42,8 @@ def network(config=SMALL, seed: int = 0) -> TakinNet:
 def conditions(net: TakinNet, frames: int, batch: int = 1) -> Conditions:
     c = net.config
     stack = torch.randn(batch, c.encoder_layers, 2 * (c.previous + frames), c.encoder_width)
-    return Conditions(net.encode_speech(stack), torch.randn(batch, c.previous, 71), torch.randn(batch, 7), torch.rand(batch, 1, 8),
+    return Conditions(net.encode_speech(stack), torch.randn(batch, c.previous, 71), torch.randn(batch, 7),
+        torch.rand(batch, 1, 8),
                       torch.randn(batch, frames, 64), torch.randn(batch, frames, 16))  # fmt: skip
 
 
@@ -72,7 +80,9 @@ def test_attention_is_transformer_xl_written_out():
 def test_positions_tell_before_from_after():
     positions = relative_positions(4, 8)
     assert positions.shape == (7, 8)
-    assert torch.allclose(positions[0, 0], torch.tensor(3.0).sin()) and torch.allclose(positions[6, 0], -torch.tensor(3.0).sin())
+    assert torch.allclose(positions[0, 0], torch.tensor(3.0).sin()) and torch.allclose(
+        positions[6, 0], -torch.tensor(3.0).sin()
+    )
 
 
 @pytest.mark.parametrize("frames", [1, 2, 25, 50, 125, 126])
@@ -99,7 +109,9 @@ def test_every_encoder_layer_is_weighed_and_learns():
         net.layer_logits.copy_(torch.tensor([50.0, 0, 0]))
         other = stack.clone()
         other[:, 1:] = 7
-        assert torch.allclose(net.encode_speech(stack), net.encode_speech(other), atol=1e-5), "weights are no softmax"
+        assert torch.allclose(net.encode_speech(stack), net.encode_speech(other), atol=1e-5), (
+            "weights are no softmax"
+        )
 
 
 @pytest.mark.parametrize("name", ["speech", "previous", "reference", "label", "exemplar", "command"])
@@ -118,7 +130,9 @@ def test_null_speech_and_null_emotion_hide_theirs_and_nothing_else():
     assert torch.equal(net(noisy, step, given, hear=deaf), net(noisy, step, other, hear=deaf))
     moody = replace(given, label=given.label + 1, exemplar=given.exemplar - 1)
     assert torch.equal(net(noisy, step, given, feel=numb), net(noisy, step, moody, feel=numb))
-    assert not torch.allclose(net(noisy, step, given, feel=numb), net(noisy, step, other, feel=numb), atol=1e-4)
+    assert not torch.allclose(
+        net(noisy, step, given, feel=numb), net(noisy, step, other, feel=numb), atol=1e-4
+    )
 
 
 def test_the_steps_reach_every_branch():
@@ -132,13 +146,18 @@ def test_the_steps_reach_every_branch():
             block.film.bias.zero_()
             plain = block(x, positions, torch.ones(1, 16))
             block.film.bias.unflatten(0, (4, 2, 16))[branch] = 1.0
-            assert not torch.allclose(plain, block(x, positions, torch.ones(1, 16)), atol=1e-4), f"branch {branch}"
+            assert not torch.allclose(plain, block(x, positions, torch.ones(1, 16)), atol=1e-4), (
+                f"branch {branch}"
+            )
 
 
 def test_sizes_of_the_papers_network_and_of_the_shipped_one():
     full = sum(p.numel() for p in TakinNet(FULL, device="meta").parameters())
     tiny = sum(p.numel() for p in TakinNet(TINY, device="meta").parameters())
-    assert (len(TakinNet(FULL, device="meta").speech_blocks), len(TakinNet(FULL, device="meta").motion_blocks)) == (4, 8)
+    assert (
+        len(TakinNet(FULL, device="meta").speech_blocks),
+        len(TakinNet(FULL, device="meta").motion_blocks),
+    ) == (4, 8)
     assert 90e6 < full < 100e6 and 2 * tiny < 6e6
 
 
@@ -209,12 +228,18 @@ def test_guidance_is_the_incremental_sum():
     both = net(latent, torch.tensor([step]), given, flags[0], flags[0])
     for speech, emotion in ((1.5, 1.0), (2.0, 3.0), (1.0, 1.0), (1.0, 0.0)):
         expected = none + speech * (heard - none) + emotion * (both - heard)
-        assert torch.allclose(guided_clean(net, latent, step, given, Guidance(speech, emotion), signal), expected, atol=1e-4)
+        assert torch.allclose(
+            guided_clean(net, latent, step, given, Guidance(speech, emotion), signal), expected, atol=1e-4
+        )
 
 
 def test_a_network_of_noise_gives_the_same_motion_through_its_own_view():
     net = network(replace(SMALL, prediction="eps"))
-    given, latent, signal = conditions(net, 6), torch.randn(1, 6, 70), remaining_signal("cosine", 1000).float()
+    given, latent, signal = (
+        conditions(net, 6),
+        torch.randn(1, 6, 70),
+        remaining_signal("cosine", 1000).float(),
+    )
     found = guided_clean(net, latent, 300, given, Guidance(1.0, 1.0), signal)
     noise = net(latent, torch.tensor([300]), given)
     assert torch.allclose(noised(found, noise, signal[300]), latent, atol=1e-4)
@@ -223,11 +248,16 @@ def test_a_network_of_noise_gives_the_same_motion_through_its_own_view():
 def test_losses_are_zero_for_the_truth_and_point_at_errors():
     clean, noise, previous = torch.randn(2, 6, 70), torch.randn(2, 6, 70), torch.randn(2, 4, 71)
     previous[..., 70] = 1
-    assert training_loss("x0", clean, clean, noise, previous) == 0 and training_loss("eps", noise, clean, noise, previous) == 0
+    assert (
+        training_loss("x0", clean, clean, noise, previous) == 0
+        and training_loss("eps", noise, clean, noise, previous) == 0
+    )
     assert torch.allclose(training_loss("eps", noise + 2, clean, noise, previous), torch.tensor(4.0))
     lips, brow = clean.clone(), clean.clone()
     lips[..., 19 * 3], brow[..., 1 * 3] = lips[..., 19 * 3] + 1, brow[..., 1 * 3] + 1
-    assert torch.allclose(clean_loss(lips, clean, previous), 2 * clean_loss(brow, clean, previous)), "lips count double"
+    assert torch.allclose(clean_loss(lips, clean, previous), 2 * clean_loss(brow, clean, previous)), (
+        "lips count double"
+    )
     jump = clean.clone()
     jump[:, 0] += 1
     known = clean_loss(jump, clean, previous)
@@ -246,13 +276,19 @@ def test_an_exemplar_is_the_mean_around_a_frame():
 
 def test_emotions_are_shares_times_intensity():
     label = emotion_label({"happy": 2, "sad": 1}, 0.6)
-    assert torch.allclose(label.sum(), torch.tensor(0.6)) and torch.allclose(label[EMOTIONS.index("happy")], torch.tensor(0.4))
-    assert emotion_weights("Happy 2, sad") == {"happy": 2.0, "sad": 1.0} and emotion_weights("angry") == {"angry": 1.0}
+    assert torch.allclose(label.sum(), torch.tensor(0.6)) and torch.allclose(
+        label[EMOTIONS.index("happy")], torch.tensor(0.4)
+    )
+    assert emotion_weights("Happy 2, sad") == {"happy": 2.0, "sad": 1.0} and emotion_weights("angry") == {
+        "angry": 1.0
+    }
 
 
 @pytest.mark.parametrize(("asked", "intensity", "reason"), [
-    ("furious", 1.0, "emotion has 'furious', which is unknown; there are angry"), ("happy 0, sad 0", 1.0, "sum to 0"),
-    ("", 1.0, "sum to 0"), ("happy -1", 1.0, "negative"), ("happy x", 1.0, "a name and a number"), ("happy nan", 1.0, "no number"),
+    ("furious", 1.0, "emotion has 'furious', which is unknown; there are angry"),
+    ("happy 0, sad 0", 1.0, "sum to 0"),
+    ("", 1.0, "sum to 0"), ("happy -1", 1.0, "negative"), ("happy x", 1.0, "a name and a "
+        "number"), ("happy nan", 1.0, "no number"),
     ("happy", 1.5, "emotion_intensity is 1.5"), ("happy", float("nan"), "emotion_intensity is nan"),
 ])  # fmt: skip
 def test_what_is_wrong_with_an_emotion_is_said(asked, intensity, reason):

@@ -38,7 +38,9 @@ def test_landmark_loss_looks_at_x_and_y_of_each_picture():
 def test_penalties_have_no_step_at_their_joint(penalty, joint):
     below, above = penalty(torch.tensor([joint - 1e-6, joint + 1e-6], dtype=torch.float64))
     assert abs(above - below) < 3e-6  # the slope alone makes 2e-6 of the distance, a step would be far larger
-    assert penalty(torch.tensor(0.0)) == 0 and torch.equal(penalty(torch.tensor(-0.3)), penalty(torch.tensor(0.3)))
+    assert penalty(torch.tensor(0.0)) == 0 and torch.equal(
+        penalty(torch.tensor(-0.3)), penalty(torch.tensor(0.3))
+    )
 
 
 def test_wing_pulls_harder_near_zero_than_huber_and_l1_alike_everywhere():
@@ -64,8 +66,10 @@ def test_gradients_bring_canonical_keypoints_together_and_keypoints_to_landmarks
 @pytest.mark.parametrize("call", [
     lambda: canonical_keypoint_loss(torch.zeros(2, 21, 3), torch.zeros(3, 21, 3)),
     lambda: canonical_keypoint_loss(torch.zeros(2, 21, 3), torch.zeros(2, 21, 3), "l2"),
-    lambda: landmark_guided_loss(torch.zeros(2, 5, 3), torch.zeros(2, 5, 3), torch.zeros(2, 5, 2), torch.zeros(2, 5, 3)),
-    lambda: landmark_guided_loss(torch.zeros(2, 5, 2), torch.zeros(2, 5, 3), torch.zeros(2, 4, 2), torch.zeros(2, 5, 3)),
+    lambda: landmark_guided_loss(torch.zeros(2, 5, 3), torch.zeros(2, 5, 3), torch.zeros(2, 5, 2),
+    torch.zeros(2, 5, 3)),
+    lambda: landmark_guided_loss(torch.zeros(2, 5, 2), torch.zeros(2, 5, 3), torch.zeros(2, 4, 2),
+    torch.zeros(2, 5, 3)),
 ])  # fmt: skip
 def test_wrong_shapes_and_names_are_said(call):
     with pytest.raises(ValueError, match="stage-1 loss: "):

@@ -1,4 +1,5 @@
-"""Fine-tuning of LivePortrait's motion extractor with Takin-ADA's stage-1 losses: pictures, objective, resume, files."""
+"""Fine-tuning of LivePortrait's motion extractor with Takin-ADA's stage-1 losses: pictures, objective,
+resume, files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.training.data.drawn_faces import CONTROLS, draw, drawn_people
-from talking_portrait.training.liveportrait.finetune_motion_extractor import FineTuning, read_network, write_result
+from talking_portrait.training.liveportrait.finetune_motion_extractor import (
+    FineTuning,
+    read_network,
+    write_result,
+)
 from talking_portrait.training.takin.stage1_objective import (
     GUIDED,
     KEYPOINTS,
@@ -41,7 +46,8 @@ def run(data, **weights) -> FineTuning:
 
 
 def test_drawn_faces_do_what_their_landmarks_say(people):
-    """A lower lip that goes down leaves the dark of the mouth where the landmarks have a gap; turning left moves the nose left."""
+    """A lower lip that goes down leaves the dark of the mouth where the landmarks have a gap; turning left
+    moves the nose left."""
     rest, front = np.zeros(len(CONTROLS)), np.zeros(3)
     place = np.array([1.0, 0.0, 0.0])
     _, still = draw(people[0], rest, front, 128, place)
@@ -51,7 +57,9 @@ def test_drawn_faces_do_what_their_landmarks_say(people):
     assert picture[int(y), int(x)].max() < 120, "there is no open mouth between the lips"
     _, turned = draw(people[0], rest, np.array([0.0, 20.0, 0.0]), 128, place)
     eyes = [points[[33, 263], 0].mean() for points in (still, turned)]
-    assert abs((turned[1, 0] - eyes[1]) - (still[1, 0] - eyes[0])) > 0.05, "the nose does not move against the eyes"
+    assert abs((turned[1, 0] - eyes[1]) - (still[1, 0] - eyes[0])) > 0.05, (
+        "the nose does not move against the eyes"
+    )
     _, shut = draw(people[0], np.eye(len(CONTROLS))[CONTROLS.index("lids")], front, 128, place)
     assert np.linalg.norm(shut[159] - shut[145]) < 0.3 * np.linalg.norm(still[159] - still[145])
 
@@ -89,7 +97,8 @@ def test_each_loss_falls_when_it_is_trained(data, name, weight):
 
 
 def test_equivariant_keypoints_cost_nothing():
-    """A network whose keypoints follow the picture exactly has no equivariance loss; one that says always the same has."""
+    """A network whose keypoints follow the picture exactly has no equivariance loss; one that says always the
+    same has."""
     from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
 
     def marks(picture: torch.Tensor, follow: bool) -> KeypointMotion:
@@ -99,13 +108,18 @@ def test_equivariant_keypoints_cost_nothing():
         centre = torch.stack([(weight * axis).sum((1, 2)), (weight * axis[:, None]).sum((1, 2))], 1) * follow
         points = torch.cat([centre, torch.zeros(count, 1)], 1)[:, None].expand(-1, 21, -1)
         zero = torch.zeros(count, 1)
-        return KeypointMotion(points, 1 + zero, zero, zero, zero, torch.zeros(count, 3), torch.zeros(count, 21, 3))
+        return KeypointMotion(
+            points, 1 + zero, zero, zero, zero, torch.zeros(count, 3), torch.zeros(count, 21, 3)
+        )
 
     blob = torch.zeros(4, 3, 64, 64)
     blob[..., 28:40, 22:34] = 1
-    pairs = Pairs(blob, blob, torch.zeros(4, 10, 2), torch.zeros(4, 10, 2), torch.zeros(4, 3), torch.zeros(4, 3))
+    pairs = Pairs(
+        blob, blob, torch.zeros(4, 10, 2), torch.zeros(4, 10, 2), torch.zeros(4, 3), torch.zeros(4, 3)
+    )
     loss = [float(stage1_terms(lambda picture, follow=follow: marks(picture, follow), pairs, bend,
-                               torch.Generator().manual_seed(0))["equivariance"]) for follow in (True, False)]  # fmt: skip
+                               torch.Generator().manual_seed(0))["equivariance"]) for follow in (True,
+                               False)]  # fmt: skip
     assert loss[0] < 0.01 < 0.05 < loss[1]
 
 
@@ -130,7 +144,9 @@ def test_the_result_loads_where_the_published_file_does(data, tmp_path):
     tuning.advance(data)
     write_result(tuning, tmp_path / "m.safetensors", {"seed": "3"})
     network = read_network(tmp_path / "m.safetensors", "motion")
-    assert FILES["motion"].convert(load_file(tmp_path / "m.safetensors")).keys() == network.state_dict().keys()
+    assert (
+        FILES["motion"].convert(load_file(tmp_path / "m.safetensors")).keys() == network.state_dict().keys()
+    )
     with torch.no_grad():
         picture = data.pictures[:1].float() / 255
         assert torch.equal(posed(network(picture)), posed(tuning.network(picture))) and len(KEYPOINTS) == 10

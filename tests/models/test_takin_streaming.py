@@ -33,7 +33,9 @@ def calm_and_shouted(seconds: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_shout_at_the_end_changes_nothing_before_the_look_ahead(engine):
-    calm, shouted = (joined(list(engine.stream(speech(sound), 3, MotionSettings()))) for sound in calm_and_shouted(22))
+    calm, shouted = (
+        joined(list(engine.stream(speech(sound), 3, MotionSettings()))) for sound in calm_and_shouted(22)
+    )
     known = int((21 - engine.look_ahead) * 25)
     assert engine.look_ahead < 7 and known > 350
     for name in ("controls", "expression", "pose", "translation", "scale"):
@@ -53,7 +55,10 @@ def test_blinks_of_the_stream_are_those_of_the_clip_and_a_live_voice_has_them_to
     stream = joined(list(engine.stream(speech(sound), 5, MotionSettings())))
     whole = engine.generate(speech(sound), 25, 5, MotionSettings(), lambda done, total: None)
     live = LiveMotion(engine, 5, MotionSettings())
-    parts = [live.push(speech(sound[k : k + RATE]), last=k + RATE >= len(sound)) for k in range(0, len(sound), RATE)]
+    parts = [
+        live.push(speech(sound[k : k + RATE]), last=k + RATE >= len(sound))
+        for k in range(0, len(sound), RATE)
+    ]
     spoken = joined([part for part in parts if part is not None])
     assert stream.source["blinks"] == whole.source["blinks"] and len(whole.source["blinks"]) >= 3
     np.testing.assert_allclose(spoken.source["blinks"][:3], whole.source["blinks"][:3], atol=0.3)
@@ -74,7 +79,9 @@ def test_a_hubert_does_not_know_how_loud_the_rest_of_the_clip_is(monkeypatch):
     early, again = (HubertHearing(LoudnessOf(), sound).between(0, 200) for sound in (calm, shouted))
     assert torch.equal(early, again)
     one = HubertHearing(LoudnessOf(), calm).between(0, 100)
-    assert torch.allclose(one, HubertHearing(LoudnessOf(), 0.1 * calm).between(0, 100), atol=0.02), "loudness is not taken out"
+    assert torch.allclose(one, HubertHearing(LoudnessOf(), 0.1 * calm).between(0, 100), atol=0.02), (
+        "loudness is not taken out"
+    )
 
 
 def test_a_hubert_s_stream_says_how_far_it_hears(engine):

@@ -67,9 +67,16 @@ def test_a_batch_adds_to_the_face_what_its_label_says(prepared):
         assert window["stack"].shape == (8, 70, 112) and window["clean"].shape == (25, 70)
         if not window["known"]:
             continue
-        assert np.abs(np.diff(np.concatenate([window["context"], window["clean"]])[:, :EXPRESSION], axis=0)).max() < 0.01
+        assert (
+            np.abs(
+                np.diff(np.concatenate([window["context"], window["clean"]])[:, :EXPRESSION], axis=0)
+            ).max()
+            < 0.01
+        )
     shown = np.array(labels)
-    assert (shown.sum(1) <= 1 + 1e-6).all() and (shown.sum(1) == 0).any() and (shown > 0).any(0).all(), "some emotion is never told"
+    assert (shown.sum(1) <= 1 + 1e-6).all() and (shown.sum(1) == 0).any() and (shown > 0).any(0).all(), (
+        "some emotion is never told"
+    )
     assert FACES[0].shape == (len(EMOTIONS), 63)
     batch = draw_batch(films, TINY, np.random.default_rng(1))
     assert len({len(value) for value in vars(batch).values()}) == 1 and batch.hear.dtype == torch.bool
@@ -146,7 +153,9 @@ def test_a_damaged_resume_file_is_refused_by_name(prepared, tmp_path, spoil):
         save_file({"x": torch.zeros(1)}, path, {"other": "1"})
     else:
         run = started(films, 7)
-    with pytest.raises(ValueError, match="run.resume.safetensors .*(cannot be read|other sizes or --steps 6)"):
+    with pytest.raises(
+        ValueError, match="run.resume.safetensors .*(cannot be read|other sizes or --steps 6)"
+    ):
         run.resume(path)
 
 
@@ -156,7 +165,8 @@ def command(prepared: Path, out: Path, *options: str) -> list[str]:
 
 def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(prepared, tmp_path):
     out = tmp_path / "takin.safetensors"
-    run = subprocess.Popen(command(prepared, out, "--steps", "100000", "--report", "5"), stdout=subprocess.PIPE, text=True,
+    run = subprocess.Popen(command(prepared, out, "--steps", "100000", "--report", "5"),
+        stdout=subprocess.PIPE, text=True,
                            env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     progress, deadline = out.with_suffix(".resume.progress.json"), time.monotonic() + 240
     while not progress.is_file():
@@ -177,7 +187,11 @@ def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(prepared
     resume = out.with_suffix(".resume.safetensors")
     resume.write_bytes(resume.read_bytes()[:1000])
     failed = subprocess.run(command(prepared, out, "--steps", "100000"), capture_output=True, text=True)
-    assert failed.returncode == 2 and "cannot be read" in failed.stderr and "delete it to start anew" in failed.stderr
+    assert (
+        failed.returncode == 2
+        and "cannot be read" in failed.stderr
+        and "delete it to start anew" in failed.stderr
+    )
 
 
 def test_measures_know_right_from_wrong():
@@ -186,7 +200,9 @@ def test_measures_know_right_from_wrong():
     track = np.sin(np.arange(100) / 3) + 0.1 * np.random.default_rng(0).standard_normal(100)
     assert correlation(track, 2 * track + 1) == pytest.approx(1) and correlation(track, np.zeros(100)) == 0
     assert best_lag(np.roll(track, 2), track) == 2 and best_lag(np.roll(track, -1), track) == -1
-    assert auc(np.array([0.0, 1.0]), np.array([2.0, 3.0])) == 1 and auc(np.array([1.0]), np.array([1.0])) == 0.5
+    assert (
+        auc(np.array([0.0, 1.0]), np.array([2.0, 3.0])) == 1 and auc(np.array([1.0]), np.array([1.0])) == 0.5
+    )
     lids = np.zeros(100)
     lids[[10, 11, 40, 41, 80]] = 0.9
     assert count_blinks(lids) == 3

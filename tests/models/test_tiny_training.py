@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from talking_portrait.training.data.talking_faces import LinearLatents, Probe, film, motion, people, smooth_noise
+from talking_portrait.training.data.talking_faces import (
+    LinearLatents,
+    Probe,
+    film,
+    motion,
+    people,
+    smooth_noise,
+)
 from talking_portrait.training.tiny_training import draw_curves, train
 
 
@@ -30,7 +37,9 @@ def test_latents_keep_pictures_and_probes_read_them(faces):
     latents = linear.encode(pictures)
     assert latents.shape == (40, 8, 8, 8) and (linear.decode(latents) - pictures).abs().mean() < 0.03
     probe = Probe(pictures[:30], torch.from_numpy(jaw[:30]).float())
-    assert torch.corrcoef(torch.stack([probe(pictures[30:]), torch.from_numpy(jaw[30:]).float()]))[0, 1] > 0.95
+    assert (
+        torch.corrcoef(torch.stack([probe(pictures[30:]), torch.from_numpy(jaw[30:]).float()]))[0, 1] > 0.95
+    )
 
 
 def test_training_lowers_a_loss_and_draws_it(tmp_path):

@@ -79,12 +79,24 @@ def bad(entry: Any, good: Any) -> Iterator[tuple[str, Any]]:
 
 def bad_choices(entry: Any) -> Iterator[tuple[str, Any]]:
     """What is no choice of a menu, what a choice does not read, and what is wrong with what it reads."""
-    yield from {"not in the menu": "nonsense", "nothing": None, "a number": 3.5, "a list": [], "NaN": NAN}.items()
+    yield from {
+        "not in the menu": "nonsense",
+        "nothing": None,
+        "a number": 3.5,
+        "a list": [],
+        "NaN": NAN,
+    }.items()
     first = {entry.id: entry.options[0].key}
-    yield from {"no choice": {}, "a choice of nothing": {entry.id: None}, "a choice of a list": {entry.id: []}}.items()
+    yield from {
+        "no choice": {},
+        "a choice of nothing": {entry.id: None},
+        "a choice of a list": {entry.id: []},
+    }.items()
     yield "an input that nobody has", first | {"nonsense": 1}
     for option in entry.options:
-        foreign = {own.id for other in entry.options for own in other.inputs} - {own.id for own in option.inputs}
+        foreign = {own.id for other in entry.options for own in other.inputs} - {
+            own.id for own in option.inputs
+        }
         for name in sorted(foreign):
             yield f"{option.key} with {name}", {entry.id: option.key, name: 1}
         for own in option.inputs:
@@ -302,7 +314,10 @@ def odd(entry: Any, good: Any) -> Iterator[tuple[str, Any]]:
     elif kind == "COMFY_DYNAMICCOMBO_V3":
         for option in entry.options:
             yield f"choice {option.key}", option.key
-            yield f"choice {option.key}, nothing set", {entry.id: option.key} | {own.id: None for own in option.inputs}
+            yield (
+                f"choice {option.key}, nothing set",
+                {entry.id: option.key} | {own.id: None for own in option.inputs},
+            )
             for own in option.inputs:
                 for name, value in odd(own, None):
                     yield f"{option.key}, {own.id} {name}", {entry.id: option.key, own.id: value}

@@ -207,4 +207,3 @@ class Bench:
         return {"samples": torch.zeros(26, 4, 8, 8)}
 
     clip_vision_output = ClipVision()
-

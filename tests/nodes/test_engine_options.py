@@ -1,4 +1,5 @@
-"""Load Motion Engine, Generate Face Motion and Emotion: every option acts or is refused by name, and moods have one name each."""
+"""Load Motion Engine, Generate Face Motion and Emotion: every option acts or is refused by name, and moods
+have one name each."""
 
 import asyncio
 import wave
@@ -33,8 +34,10 @@ with wave.open(str(Path(__file__).resolve().parents[2] / "samples" / "talking_po
     SAMPLES = np.frombuffer(file.readframes(3 * file.getframerate()), "<i2").astype(np.float32) / 32768
     SOUND = {"waveform": torch.from_numpy(SAMPLES)[None, None], "sample_rate": file.getframerate()}
 OTHER = {
-    "steps": 7, "guidance": 3.0, "head_smoothing": 0.5, "official_timing": True, "emotion": "happy", "emotion_intensity": 0.5,
-    "emotion_mix": "sad 1", "takin_file": "mine.safetensors", "speech_encoder": "mine.safetensors", "exemplar": change(3),
+    "steps": 7, "guidance": 3.0, "head_smoothing": 0.5, "official_timing": True, "emotion": "happy",
+    "emotion_intensity": 0.5,
+    "emotion_mix": "sad 1", "takin_file": "mine.safetensors", "speech_encoder": "mine.safetensors",
+    "exemplar": change(3),
     "head": change(3), "audio_guidance": 2.0, "emotion_guidance": 2.0,
 }  # fmt: skip
 
@@ -90,7 +93,9 @@ def test_an_option_reaches_the_engine_that_reads_it(monkeypatch, engine, option)
 
 def test_all_unread_options_are_named_at_once():
     said = "steps is 7, but built-in does not read it. Set it back to 0, or choose KDTalker or JoyVASA or Takin-ADA. "
-    with pytest.raises(ValueError, match=rf"Load Motion Engine \(older\): {said}emotion is happy.* Set it back to neutral"):
+    with pytest.raises(
+        ValueError, match=rf"Load Motion Engine \(older\): {said}emotion is happy.* Set it back to neutral"
+    ):
         LoadMotionEngineOfOneList.execute("built-in", steps=7, emotion="happy")
 
 
@@ -168,7 +173,8 @@ def test_amounts_that_the_engine_does_not_read_are_refused_by_name():
 def test_every_amount_that_an_engine_reads_moves_the_face(name):
     engine = LoadMotionEngine.execute(name).result[0]
     calm = spoken(engine, blink_rate=60.0)
-    others = {"mouth_amount": 0.5, "head_amount": 0.3, "blink_rate": 0.0, "brow_amount": 0.0, "silence_threshold": -10.0,
+    others = {"mouth_amount": 0.5, "head_amount": 0.3, "blink_rate": 0.0, "brow_amount": 0.0,
+        "silence_threshold": -10.0,
               "lip_lead": 100.0, "blink_asymmetry": 1.0}  # fmt: skip
     assert set(others) == {field.name for field in fields(MotionSettings)}
     for amount in engine.reads:
@@ -187,8 +193,10 @@ def test_all_menus_have_the_same_moods():
 
 
 @pytest.mark.parametrize(("word", "meant"), [
-    ("fear", "fearful"), ("Contempt", "contemptuous"), ("SURPRISE", "surprised"), ("disgust", "disgusted"), ("anger", "angry"),
-    ("sadness", "sad"), ("joy", "happy"), ("happiness", "happy"), ("calm", "neutral"), ("sad", "sad"), ("jolly", None),
+    ("fear", "fearful"), ("Contempt", "contemptuous"), ("SURPRISE", "surprised"), ("disgust", "disgusted"),
+    ("anger", "angry"),
+    ("sadness", "sad"), ("joy", "happy"), ("happiness", "happy"), ("calm", "neutral"), ("sad", "sad"),
+    ("jolly", None),
 ])  # fmt: skip
 def test_a_mood_is_known_by_all_its_names(word, meant):
     assert emotion_name(word) == meant
@@ -222,7 +230,8 @@ def test_both_nodes_take_the_older_names():
 @pytest.mark.parametrize(("given", "reason"), [
     ({"emotion": "sad", "mix": "happy 1"}, "mix and emotion sad both say the mood"),
     ({"emotion": "sad", "exemplar": change(3)}, "exemplar and emotion sad both say the mood"),
-    ({"mix": "happy 1\njoy 2"}, "mix names happy twice"), ({"mix": "glad 1"}, "there is no emotion 'glad'; there are neutral"),
+    ({"mix": "happy 1\njoy "
+        "2"}, "mix names happy twice"), ({"mix": "glad 1"}, "there is no emotion 'glad'; there are neutral"),
     ({"emotion": "glad"}, "emotion is 'glad', which is not in its menu"),
 ])  # fmt: skip
 def test_a_mood_on_a_motion_is_told_in_one_way_alone(given, reason):

@@ -67,8 +67,12 @@ def test_every_box_of_a_frame_is_taken(detector, image):
 
 
 def test_an_upside_down_picture_is_told_to_be_turned(detector, image):
-    landmarks = MediaPipeFaceLandmarker.execute(detector, image.flip(1).flip(2), "short", 1, 0.3, "empty").result[0]
-    with pytest.raises(ValueError, match="^the face in face_landmarks is upside down .*Turn the picture upright"):
+    landmarks = MediaPipeFaceLandmarker.execute(
+        detector, image.flip(1).flip(2), "short", 1, 0.3, "empty"
+    ).result[0]
+    with pytest.raises(
+        ValueError, match="^the face in face_landmarks is upside down .*Turn the picture upright"
+    ):
         select_face(landmarks)
 
 
@@ -86,7 +90,9 @@ def test_box_without_a_face_is_explained(detector, image):
         face.FaceFromBox.execute(detector, image, {"x": 0, "y": 0, "width": 90, "height": 90}, 0.1)
 
 
-@pytest.mark.parametrize("size, box", [((1, 1), BOX), ((512, 512), {"x": 600, "y": 0, "width": 50, "height": 50})])
+@pytest.mark.parametrize(
+    "size, box", [((1, 1), BOX), ((512, 512), {"x": 600, "y": 0, "width": 50, "height": 50})]
+)
 def test_box_outside_the_picture_is_explained(detector, size, box):
     with pytest.raises(ValueError, match=r"Face Landmarks from Box: face_box .*less than 8x8 pixels of the"):
         face.FaceFromBox.execute(detector, torch.zeros(1, *size, 3), box, 0.1)

@@ -1,4 +1,5 @@
-"""Every input of every node gets every kind of wrong value: the answer is one clear sentence, never a wrong result or a crash.
+"""Every input of every node gets every kind of wrong value: the answer is one clear sentence, never a wrong
+result or a crash.
 
 Made from the schemas, so a new node or input is covered when it is written. The neural nodes run with tiny networks.
 """
@@ -24,8 +25,10 @@ NODES = {
     node.define_schema().node_id: node for node in asyncio.run(TalkingPortraitExtension().get_node_list())
 }
 INTERNAL = re.compile(
-    r"NoneType|subscriptable|has no attribute|unpack|Traceback|tensor\(|dtype=|size mismatch|unsupported operand|<class|<function|"
-    r"lambda|must be real number|cannot convert|invalid literal|out of bounds|object at 0x|not iterable|positional argument|"
+    r"NoneType|subscriptable|has no attribute|unpack|Traceback|tensor\(|dtype=|size mismatch|unsupported "
+    r"operand|<class|<function|"
+    r"lambda|must be real number|cannot convert|invalid literal|out of bounds|object at 0x|not "
+    r"iterable|positional argument|"
     r"unhashable|must match the size|Expected |KeyError|IndexError|ambiguous",
 )
 LONGEST = 20.0  # seconds that an answer may take

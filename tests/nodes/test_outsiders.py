@@ -1,4 +1,5 @@
-"""Engines and renderers of other packs in our nodes: plain mappings are enough, and who breaks the contract is named."""
+"""Engines and renderers of other packs in our nodes: plain mappings are enough, and who breaks the contract
+is named."""
 
 from fractions import Fraction
 
@@ -69,7 +70,12 @@ def prepared(renderer):
 
 def test_a_film_by_an_engine_and_a_renderer_that_know_nothing_of_this_pack():
     motion = GenerateFaceMotion.execute(
-        motion_engine=engine_pack().LoudnessJaw(), audio=SOUND, fps=25.0, brow_amount=1.0, silence_threshold=-38.0, **SETTINGS
+        motion_engine=engine_pack().LoudnessJaw(),
+        audio=SOUND,
+        fps=25.0,
+        brow_amount=1.0,
+        silence_threshold=-38.0,
+        **SETTINGS,
     ).result[0]
     assert len(motion) == 25 and motion.controls[:, 0].max() == 1
     images, fps = RenderPortrait.execute(prepared(engine_pack().PuppetJaw()), motion).result
@@ -78,25 +84,37 @@ def test_a_film_by_an_engine_and_a_renderer_that_know_nothing_of_this_pack():
 
 def test_any_engine_that_streams_goes_into_the_live_nodes():
     film, motion = StreamTalkingPortrait.execute(
-        portrait=prepared(engine_pack().PuppetJaw()), motion_engine=Parrot(), audio=SOUND, crf=16.0, **SETTINGS
+        portrait=prepared(engine_pack().PuppetJaw()),
+        motion_engine=Parrot(),
+        audio=SOUND,
+        crf=16.0,
+        **SETTINGS,
     ).result
     assert len(motion) == 10 and motion.fps == 10 and film.get_components().images.shape[0] == 10
-    first, state, latency = GenerateFaceMotionLive.execute(motion_engine=Parrot(), audio=SOUND, last=False, **SETTINGS).result
+    first, state, latency = GenerateFaceMotionLive.execute(
+        motion_engine=Parrot(), audio=SOUND, last=False, **SETTINGS
+    ).result
     for _ in range(2):  # a state can be used twice
-        second = GenerateFaceMotionLive.execute(motion_engine=Parrot(), audio=SOUND, last=False, state=state, **SETTINGS).result[0]
+        second = GenerateFaceMotionLive.execute(
+            motion_engine=Parrot(), audio=SOUND, last=False, state=state, **SETTINGS
+        ).result[0]
         assert (len(first), len(second), latency) == (1, 2, 0.2)
 
 
 def test_an_engine_that_hears_the_whole_sound_is_refused_by_the_live_nodes():
     with pytest.raises(ValueError, match="motion_engine is loudness jaw, which hears the whole sound"):
-        GenerateFaceMotionLive.execute(motion_engine=engine_pack().LoudnessJaw(), audio=SOUND, last=True, **SETTINGS)
+        GenerateFaceMotionLive.execute(
+            motion_engine=engine_pack().LoudnessJaw(), audio=SOUND, last=True, **SETTINGS
+        )
 
 
 @pytest.mark.parametrize(("member", "given", "reason"), [
-    ("prepare", 5, "puppet jaw prepared no mapping but a int; a portrait is made of features, motion, policy, image"),
+    ("prepare", 5,
+    "puppet jaw prepared no mapping but a int; a portrait is made of features, motion, policy, image"),
     ("prepare", {"feature": 1}, "puppet jaw prepared feature; a portrait is made of features"),
     ("prepare", {"motion": {"pose": [0, 0, 0]}}, "a face has neither expression nor controls"),
-    ("render", torch.zeros(1, 64, 64), r"puppet jaw drew \(1, 64, 64\) where \(1, 64, 64, 3\) in 0..1 was asked for"),
+    ("render", torch.zeros(1, 64, 64),
+    r"puppet jaw drew \(1, 64, 64\) where \(1, 64, 64, 3\) in 0..1 was asked for"),
     ("render", None, "puppet jaw drew NoneType where"),
 ])  # fmt: skip
 def test_a_renderer_that_breaks_the_contract_is_named(monkeypatch, member, given, reason):
@@ -114,5 +132,7 @@ def test_an_object_that_lacks_a_part_of_the_contract_is_told_which():
         def generate(self):
             pass
 
-    with pytest.raises(ValueError, match="motion_engine is a Half without native_fps, reads, which MOTION_ENGINE needs"):
+    with pytest.raises(
+        ValueError, match="motion_engine is a Half without native_fps, reads, which MOTION_ENGINE needs"
+    ):
         GenerateFaceMotionLive.execute(motion_engine=Half(), audio=SOUND, last=True, **SETTINGS)

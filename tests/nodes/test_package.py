@@ -1,4 +1,5 @@
-"""The pack under ComfyUI's own loader, from a folder called anything: one package `talking_portrait`, for whoever imports it."""
+"""The pack under ComfyUI's own loader, from a folder called anything: one package `talking_portrait`, for
+whoever imports it."""
 
 import os
 import subprocess
@@ -18,7 +19,8 @@ def load(folder):
 folder, name, second, engine_pack = sys.argv[1:]
 runpy.run_path(folder + "/prestartup_script.py")
 assert load(engine_pack) and load(folder) and not load(second)
-menu = [option.key for option in core.NODE_CLASS_MAPPINGS["TalkingPortraitMotionEngine"].define_schema().inputs[0].options]
+loader = core.NODE_CLASS_MAPPINGS["TalkingPortraitMotionEngine"]
+menu = [option.key for option in loader.define_schema().inputs[0].options]
 assert menu[0] == "built-in" and menu[-1] == "loudness jaw", menu
 import talking_portrait
 assert sys.modules[folder.replace(".", "_x_")] is sys.modules["talking_portrait"] is talking_portrait
@@ -48,7 +50,8 @@ IMPORTED = """
 assert "torch" not in sys.modules
 import talking_portrait
 from talking_portrait.models import face_motion
-assert talking_portrait.WEB_DIRECTORY and face_motion.FaceMotion.__module__ == "talking_portrait.models.face_motion.container"
+assert talking_portrait.WEB_DIRECTORY
+assert face_motion.FaceMotion.__module__ == "talking_portrait.models.face_motion.container"
 """
 
 
@@ -56,7 +59,9 @@ def run(script: str, *arguments: object) -> subprocess.CompletedProcess:
     """A Python as ComfyUI's own: it knows ComfyUI and nothing of this pack."""
     environment = {**os.environ, "PYTHONPATH": os.environ["COMFYUI_PATH"]}
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=os.environ["COMFYUI_PATH"], capture_output=True, text=True, timeout=500)
+    return subprocess.run(
+        command, env=environment, cwd=os.environ["COMFYUI_PATH"], capture_output=True, text=True, timeout=500
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""The rendering nodes themselves: an hour of film in flat memory, nothing left of a cancelled one, bad input explained."""
+"""The rendering nodes themselves: an hour of film in flat memory, nothing left of a cancelled one, bad input
+explained."""
 
 import errno
 import gc
@@ -144,7 +145,8 @@ def test_the_estimate_is_of_the_frames_own_time_not_of_the_start(told, monkeypat
     for done in (1, 2, 3):
         estimate.update(done)
     assert told == [
-        "", "60 frames (2.4 s at 25 fps): at most 50 min more", "60 frames (2.4 s at 25 fps): about 58 s more",
+        "", "60 frames (2.4 s at 25 fps): at most 50 min more",
+        "60 frames (2.4 s at 25 fps): about 58 s more",
     ]  # fmt: skip
 
 

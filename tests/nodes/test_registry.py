@@ -27,7 +27,9 @@ def test_what_ships_is_there():
     for weight in WEIGHTS.values():
         if weight.in_pack:
             size = (ROOT / weight.folder / weight.file).stat().st_size / 1e6
-            assert abs(size - float(weight.size)) < 0.06, f"{weight.file} has {size:.2f} MB, the table says {weight.size}"
+            assert abs(size - float(weight.size)) < 0.06, (
+                f"{weight.file} has {size:.2f} MB, the table says {weight.size}"
+            )
 
 
 def test_the_page_offers_only_what_it_may_download():
@@ -58,18 +60,25 @@ def test_both_editions_and_animals_are_found_where_they_lie(tmp_path, monkeypatc
     assert find_weight(key, "Node", variant) == path
 
 
-def test_all_missing_files_of_an_entry_are_told_at_once_and_a_file_in_its_place_is_noticed(tmp_path, monkeypatch):
+def test_all_missing_files_of_an_entry_are_told_at_once_and_a_file_in_its_place_is_noticed(
+    tmp_path, monkeypatch
+):
     folders = {"kdtalker": tmp_path / "kdtalker", "jaws": tmp_path / "jaws"}
     for name, folder in folders.items():
         folder.mkdir()
         monkeypatch.setitem(folder_paths.folder_names_and_paths, name, ([str(folder)], set()))
     loaded = []
-    entry = Entry("two files", "", loaded.append, files=("kdtalker.denoiser", "kdtalker.norm", ("jaws", "jaw.bin")))
+    entry = Entry(
+        "two files", "", loaded.append, files=("kdtalker.denoiser", "kdtalker.norm", ("jaws", "jaw.bin"))
+    )
     with pytest.raises(ValueError) as error:
         load_entry(entry, object, {})
     said = str(error.value)
     assert said.startswith("two files needs 3 files that are missing.") and not loaded
-    assert all(name in said for name in ("KDTalker.pth", "norm.npz", "jaw.bin was not found. Put it into ComfyUI/models/jaws/"))
+    assert all(
+        name in said
+        for name in ("KDTalker.pth", "norm.npz", "jaw.bin was not found. Put it into ComfyUI/models/jaws/")
+    )
     before = files_fingerprint(entry, {})
     for folder, file in (("kdtalker", "KDTalker.pth"), ("kdtalker", "norm.npz"), ("jaws", "jaw.bin")):
         (folders[folder] / file).touch()
@@ -94,7 +103,8 @@ def test_our_own_entries_stand_first_and_keep_their_names(caplog):
     (lambda: Number(id="a", tooltip="", default=2, low=0, high=1), "starts with 2, which is not from 0 to 1"),
     (lambda: Choice(id="a", tooltip="", choices=()), "has no choices"),
     (lambda: Choice(id="a", tooltip="", choices=("x",), default="y"), "starts with 'y', which is none"),
-    (lambda: load_entry(Entry("half", "", lambda options: object()), MotionEngine, {}), "half gave a object without id"),
+    (lambda: load_entry(Entry("half", "", lambda options: object()), MotionEngine, {}), "half gave a object "
+        "without id"),
 ])  # fmt: skip
 def test_a_registration_that_would_break_the_menu_is_refused(make, reason):
     with pytest.raises(ValueError, match=reason):

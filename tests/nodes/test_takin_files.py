@@ -1,4 +1,5 @@
-"""Load Motion Engine with a trained Takin-ADA network and the HuBERT that it was trained on, through ComfyUI's own loading."""
+"""Load Motion Engine with a trained Takin-ADA network and the HuBERT that it was trained on, through
+ComfyUI's own loading."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -27,13 +28,16 @@ def files(tmp_path):
     for seed, name in enumerate(("hubert", "other")):
         torch.manual_seed(seed)
         config = HubertConfig(
-            hidden_size=64, num_hidden_layers=2, num_attention_heads=1, intermediate_size=32, conv_dim=(16,) * 7, conv_bias=True,
-            feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4,
+            hidden_size=64, num_hidden_layers=2, num_attention_heads=1, intermediate_size=32,
+            conv_dim=(16,) * 7, conv_bias=True,
+            feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=8,
+            num_conv_pos_embedding_groups=4,
         )  # fmt: skip
         state = HubertModel(config).state_dict()
         save_file(state, tmp_path / "audio_encoders" / f"{name}.safetensors")
         if name == "hubert":
-            own = replace(TINY, encoder=hubert_name(hubert_state(state)), encoder_layers=3, encoder_width=64, width=16, heads=2,
+            own = replace(TINY, encoder=hubert_name(hubert_state(state)), encoder_layers=3, encoder_width=64,
+                width=16, heads=2,
                           speech_layers=1, motion_layers=1)  # fmt: skip
     save_file(TakinNet(own).state_dict(), tmp_path / "takin" / "mine.safetensors", own.header())
     yield tmp_path
@@ -58,10 +62,13 @@ def test_a_trained_network_and_its_hubert_make_motion_and_can_be_unloaded(files)
 
 
 @pytest.mark.parametrize(("chosen", "reason"), [
-    ({"speech_encoder": "other.safetensors"}, "trained on the speech encoder hubert-2x64-.* other.safetensors is hubert-2x64-"),
-    ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* built-in is builtin-"),
+    ({"speech_encoder": "other.safetensors"}, "trained on the speech encoder hubert-2x64-.* "
+        "other.safetensors is hubert-2x64-"),
+    ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* "
+        "built-in is builtin-"),
     ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder builtin-speech-"),
-    ({"takin_file": "gone.safetensors"}, "takin_file is gone.safetensors, which is not in ComfyUI/models/takin/"),
+    ({"takin_file": "gone.safetensors"},
+    "takin_file is gone.safetensors, which is not in ComfyUI/models/takin/"),
     ({"takin_file": "hubert.safetensors"}, "takin_file is hubert.safetensors, which is not"),
     ({"speech_encoder": "text.safetensors"}, "text.safetensors cannot be used: it is no HuBERT"),
 ])  # fmt: skip
@@ -74,7 +81,10 @@ def test_what_does_not_belong_together_is_refused(files, chosen, reason):
 def test_the_menus_list_the_files_and_a_changed_file_is_read_again(files):
     (menu,) = LoadMotionEngine.define_schema().inputs
     inputs = {entry.id: entry for option in menu.options for entry in option.inputs}
-    assert "mine.safetensors" in inputs["takin_file"].options and "hubert.safetensors" in inputs["speech_encoder"].options
+    assert (
+        "mine.safetensors" in inputs["takin_file"].options
+        and "hubert.safetensors" in inputs["speech_encoder"].options
+    )
     given = {"engine": "Takin-ADA", "takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors"}
     before = LoadMotionEngine.fingerprint_inputs(given)
     (files / "takin" / "mine.safetensors").touch()

@@ -38,7 +38,8 @@ def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[st
         "motion": {
             "class_type": "TalkingPortraitGenerateMotion",
             "inputs": {
-                "motion_engine": ["engine", 0], "audio": ["audio", 0], "fps": 25.0, "seed": 0, "mouth_amount": 1.0,
+                "motion_engine": ["engine", 0], "audio": ["audio", 0], "fps": 25.0, "seed": 0,
+                "mouth_amount": 1.0,
                 "head_amount": 1.0, "blink_rate": 18.0, "brow_amount": 1.0, "silence_threshold": -38.0,
             },
         },
@@ -46,7 +47,8 @@ def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[st
         "portrait": {
             "class_type": "TalkingPortraitPrepare",
             "inputs": {
-                "renderer": ["renderer", 0], "image": ["image", 0], "face_landmarks": ["landmarks", 0], "face_index": 0,
+                "renderer": ["renderer", 0], "image": ["image", 0], "face_landmarks": ["landmarks", 0],
+                "face_index": 0,
             },
         },
         "video": {
@@ -57,7 +59,8 @@ def talking_prompt(image: str, audio: str, **changes: dict[str, Any]) -> dict[st
         },
         "save": {
             "class_type": "SaveVideo",
-            "inputs": {"video": ["video", 0], "filename_prefix": "video/test", "format": "auto", "codec": "auto"},
+            "inputs": {"video": ["video", 0], "filename_prefix": "video/test", "format": "auto",
+            "codec": "auto"},
         },
     }  # fmt: skip
     for title, inputs in changes.items():
@@ -84,7 +87,9 @@ def video_facts(path: Path) -> dict[str, Any]:
         frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(stream)])
     with av.open(str(path)) as container:
         sound = container.streams.audio
-        rate, samples = (sound[0].rate, [frame.samples for frame in container.decode(sound[0])]) if sound else (1, [])
+        rate, samples = (
+            (sound[0].rate, [frame.samples for frame in container.decode(sound[0])]) if sound else (1, [])
+        )
     return {"frames": frames, "fps": fps, "audio_seconds": sum(samples) / rate if samples else None}
 
 
@@ -98,7 +103,8 @@ def png(image: Image.Image) -> bytes:
 def landmarks(image: list, detector: str = "detector") -> dict[str, Any]:
     """Core's landmarks of one face in every frame of `image`; frames without a face stay empty."""
     inputs = {
-        "face_detection_model": [detector, 0], "image": image, "detector_variant": "both", "num_faces": 1, "min_confidence": 0.5,
+        "face_detection_model": [detector, 0], "image": image, "detector_variant": "both", "num_faces": 1,
+        "min_confidence": 0.5,
         "missing_frame_fallback": "empty",
     }  # fmt: skip
     return {"class_type": "MediaPipeFaceLandmarker", "inputs": inputs}
@@ -128,7 +134,9 @@ NEURAL_LOADERS = ("TalkingPortraitLoadFantasyTalking", "TalkingPortraitLoadACTal
 def neural_stages(path: Path) -> set[str]:
     """Kinds of loaders in a workflow file that ask for weights which do not ship."""
     nodes = json.loads(path.read_text(encoding="utf-8"))["nodes"]
-    return {
-        node["type"] for node in nodes
-        if node["type"] in NEURAL_LOADERS or (node.get("widgets_values") or [""])[0] in NEURAL_CHOICES.get(node["type"], ())
-    }  # fmt: skip
+
+    def asks(node: dict) -> bool:
+        chosen = (node.get("widgets_values") or [""])[0]
+        return node["type"] in NEURAL_LOADERS or chosen in NEURAL_CHOICES.get(node["type"], ())
+
+    return {node["type"] for node in nodes if asks(node)}

@@ -1,4 +1,5 @@
-"""ACTalker in the real server: a small denoiser and full-size smaller networks, all of random numbers, as real files."""
+"""ACTalker in the real server: a small denoiser and full-size smaller networks, all of random numbers, as
+real files."""
 
 import json
 from fractions import Fraction
@@ -28,7 +29,10 @@ def files(server, actalker_weights, tmp_path_factory) -> dict[str, str]:
     t = np.arange(22050) / 44100
     sound = 0.3 * np.sin(2 * np.pi * 150 * t) * (1 + np.sin(2 * np.pi * 5 * t))
     with av.open(str(ROOT / "samples" / "talking_portrait_driving.mp4")) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame, _ in zip(container.decode(video=0), range(12), strict=False)]
+        frames = [
+            frame.to_ndarray(format="rgb24")
+            for frame, _ in zip(container.decode(video=0), range(12), strict=False)
+        ]
     with VideoStreamWriter(folder / "ac_driving.mp4", Fraction(25), torch.zeros(1, 7680), 16000) as writer:
         writer.write(torch.from_numpy(np.stack(frames)).float() / 255)
     return {
@@ -41,7 +45,8 @@ def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
     """From portrait, sound and driving video through core's KSampler to a saved latent."""
     graph = {
         "model": {
-            "class_type": "TalkingPortraitLoadACTalker", "inputs": {"file": "actalker.safetensors", "weight_dtype": "fp32"},
+            "class_type": "TalkingPortraitLoadACTalker",
+            "inputs": {"file": "actalker.safetensors", "weight_dtype": "fp32"},
         },
         "vae": {"class_type": "VAELoader", "inputs": {"vae_name": "svd_vae.safetensors"}},
         "image": {"class_type": "LoadImage", "inputs": {"image": "talking_portrait_astronaut.png"}},
@@ -55,15 +60,18 @@ def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
         "motion": {
             "class_type": "TalkingPortraitACTalkerMotionFromVideo",
             "inputs": {
-                "images": ["parts", 0], "face_landmarks": ["driving points", 0], "fps": ["parts", 2], "face_index": 0,
+                "images": ["parts", 0], "face_landmarks": ["driving points", 0], "fps": ["parts", 2],
+                "face_index": 0,
                 "missing_face": "error",
             },
         },
         "condition": {
             "class_type": "TalkingPortraitACTalkerConditioning",
             "inputs": {
-                "vae": ["vae", 0], "image": ["image", 0], "face_landmarks": ["points", 0], "face_index": 0, "audio_gate": 1.0,
-                "motion_gate": 1.0, "regions": "each in its region", "frames": 0, "short_side": 64, "audio_gate_end": -0.05,
+                "vae": ["vae", 0], "image": ["image", 0], "face_landmarks": ["points", 0], "face_index": 0,
+                "audio_gate": 1.0,
+                "motion_gate": 1.0, "regions": "each in its "
+                    "region", "frames": 0, "short_side": 64, "audio_gate_end": -0.05,
                 "motion_gate_end": -0.05,
             },
         },
@@ -78,11 +86,14 @@ def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
         "sample": {
             "class_type": "KSampler",
             "inputs": {
-                "model": ["guide", 0], "seed": 5, "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "karras",
-                "positive": ["condition", 0], "negative": ["condition", 1], "latent_image": ["condition", 2], "denoise": 1.0,
+                "model": ["guide", 0], "seed": 5, "steps": 1, "cfg": 1.0, "sampler_name": "euler",
+                "scheduler": "karras",
+                "positive": ["condition", 0], "negative": ["condition", 1], "latent_image": ["condition", 2],
+                "denoise": 1.0,
             },
         },
-        "save": {"class_type": "SaveLatent", "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/ac"}},
+        "save": {"class_type": "SaveLatent",
+        "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/ac"}},
     }  # fmt: skip
     if signals in ("both", "audio"):
         graph["condition"]["inputs"]["actalker_audio"] = ["audio", 0]
@@ -123,22 +134,26 @@ def test_the_guider_samples_the_same_film(server, files):
         "guider": {
             "class_type": "TalkingPortraitACTalkerGuider",
             "inputs": {
-                "model": ["windows", 0], "positive": ["condition", 0], "image_cfg": 2.0, "audio_cfg": 7.5, "motion_cfg": 3.0,
+                "model": ["windows", 0], "positive": ["condition", 0], "image_cfg": 2.0, "audio_cfg": 7.5,
+                "motion_cfg": 3.0,
             },
         },
         "noise": {"class_type": "RandomNoise", "inputs": {"noise_seed": 5}},
         "euler": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
         "sigmas": {
-            "class_type": "BasicScheduler", "inputs": {"model": ["model", 0], "scheduler": "karras", "steps": 1, "denoise": 1.0},
+            "class_type": "BasicScheduler",
+            "inputs": {"model": ["model", 0], "scheduler": "karras", "steps": 1, "denoise": 1.0},
         },
         "sample": {
             "class_type": "SamplerCustomAdvanced",
             "inputs": {
-                "noise": ["noise", 0], "guider": ["guider", 0], "sampler": ["euler", 0], "sigmas": ["sigmas", 0],
+                "noise": ["noise", 0], "guider": ["guider", 0], "sampler": ["euler", 0],
+                "sigmas": ["sigmas", 0],
                 "latent_image": ["condition", 2],
             },
         },
-        "save": {"class_type": "SaveLatent", "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/guider"}},
+        "save": {"class_type": "SaveLatent",
+        "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/guider"}},
     }  # fmt: skip
     wanted = latent(server, prompt(files, save={"filename_prefix": "latents/option"}))
     assert torch.allclose(latent(server, graph), wanted, atol=1e-4)
@@ -166,7 +181,8 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("actalker*.json"))
 
 
 def small_prompt(server, files: dict[str, str], workflow: dict) -> dict:
-    """A shipped workflow but for what a CPU cannot: small weights under other names, 64 pixels, half a second, one step."""
+    """A shipped workflow but for what a CPU cannot: small weights under other names, 64 pixels, half a
+    second, one step."""
     graph = server.to_prompt(workflow)
     nodes = {node["class_type"]: node for node in graph.values()}
     nodes["TalkingPortraitLoadACTalker"]["inputs"] = {"file": "actalker.safetensors", "weight_dtype": "fp32"}
@@ -176,7 +192,10 @@ def small_prompt(server, files: dict[str, str], workflow: dict) -> dict:
         nodes[name]["inputs"]["vae"] = [checkpoint, 0]
     nodes["TalkingPortraitACTalkerConditioning"]["inputs"]["short_side"] = 64
     nodes["KSampler"]["inputs"]["steps"] = 1
-    for loader, name, value in (("LoadAudio", "audio", files["voice"]), ("LoadVideo", "file", files["driving"])):
+    for loader, name, value in (
+        ("LoadAudio", "audio", files["voice"]),
+        ("LoadVideo", "file", files["driving"]),
+    ):
         if loader in nodes:
             nodes[loader]["inputs"][name] = value
     return graph
@@ -186,7 +205,9 @@ def small_prompt(server, files: dict[str, str], workflow: dict) -> dict:
 def test_a_shipped_workflow_runs_to_its_video(server, files, path):
     (video,) = server.output_files(server.run(small_prompt(server, files, json.loads(path.read_text()))))
     facts = video_facts(video)
-    assert facts["frames"].shape == (6, 64, 64, 3) and facts["fps"] == Fraction(25, 2) and facts["audio_seconds"]
+    assert (
+        facts["frames"].shape == (6, 64, 64, 3) and facts["fps"] == Fraction(25, 2) and facts["audio_seconds"]
+    )
 
 
 def test_three_workflows_ship():
@@ -200,11 +221,21 @@ def test_the_muted_group_doubles_the_frames_with_core_s_interpolation(server, fi
     save_file(random_state(IFNet(channels=(16,) * 5, operations=torch.nn), 0), place)
     workflow = json.loads((ROOT / "workflows" / "actalker_speech.json").read_text())
     muted = [node for node in workflow["nodes"] if node.get("mode") == 2]
-    assert {node["type"] for node in muted} == {"FrameInterpolationModelLoader", "FrameInterpolate", "CreateVideo", "SaveVideo"}
+    assert {node["type"] for node in muted} == {
+        "FrameInterpolationModelLoader",
+        "FrameInterpolate",
+        "CreateVideo",
+        "SaveVideo",
+    }
     for node in muted:
         node["mode"] = 0
-    videos = [video_facts(path) for path in server.output_files(server.run(small_prompt(server, files, workflow)))]
-    assert sorted((facts["fps"], len(facts["frames"])) for facts in videos) == [(Fraction(25, 2), 6), (25, 11)]
+    videos = [
+        video_facts(path) for path in server.output_files(server.run(small_prompt(server, files, workflow)))
+    ]
+    assert sorted((facts["fps"], len(facts["frames"])) for facts in videos) == [
+        (Fraction(25, 2), 6),
+        (25, 11),
+    ]
 
 
 def test_it_stops_when_told(server, files):
@@ -216,13 +247,18 @@ def test_it_stops_when_told(server, files):
 
     with pytest.raises(PromptError, match="interrupted"):
         server.run(graph, stop)
-    assert latent(server, prompt(files, "audio", save={"filename_prefix": "latents/after"})).shape[0] == 6 + PADDING
+    assert (
+        latent(server, prompt(files, "audio", save={"filename_prefix": "latents/after"})).shape[0]
+        == 6 + PADDING
+    )
 
 
 @pytest.mark.parametrize(("changes", "words"), [
-    ({"condition": {"frames": 7}}, "audio and motion last 6 and 6 frames at 12.5 per second. Set frames to 6 or less"),
+    ({"condition": {"frames": 7}},
+    "audio and motion last 6 and 6 frames at 12.5 per second. Set frames to 6 or less"),
     ({"condition": {"face_index": 3}}, "ACTalker Conditioning: face_index is 3"),
-    ({"condition": {"audio_gate_curve": "loud"}}, "ACTalker Conditioning: audio_gate_curve: 'loud' is no number"),
+    ({"condition": {"audio_gate_curve": "loud"}},
+    "ACTalker Conditioning: audio_gate_curve: 'loud' is no number"),
     ({"motion": {"fps": 0.0}}, "ACTalker Motion from Video: fps is 0"),
     ({"model": {"file": "plain_svd.safetensors"}}, "plain Stable Video Diffusion UNet"),
 ])  # fmt: skip
@@ -239,7 +275,10 @@ def test_what_is_wrong_is_said(server, files, changes, words):
 ])  # fmt: skip
 def test_masks_that_cannot_be_are_refused(server, files, shape, value, words):
     graph = prompt(files)
-    graph["mask"] = {"class_type": "SolidMask", "inputs": {"value": value, "width": shape[1], "height": shape[0]}}
+    graph["mask"] = {
+        "class_type": "SolidMask",
+        "inputs": {"value": value, "width": shape[1], "height": shape[0]},
+    }
     graph["condition"]["inputs"]["audio_mask"] = ["mask", 0]
     assert words in failure(server, graph)
 
@@ -249,9 +288,15 @@ def test_a_missing_file_says_where_it_belongs(server, files):
     path.rename(path.with_suffix(".away"))
     try:
         message = failure(server, prompt(files, save={"filename_prefix": "latents/missing"}))
-        assert "vasa_linear-136000.pth" in message and "models/actalker/" in message and "Motion from Video" in message
+        assert (
+            "vasa_linear-136000.pth" in message
+            and "models/actalker/" in message
+            and "Motion from Video" in message
+        )
         torch.save({"something": torch.zeros(2)}, path)
-        assert "it holds no proj1.weight, so it is not ACTalker's motion projector" in failure(server, prompt(files))
+        assert "it holds no proj1.weight, so it is not ACTalker's motion projector" in failure(
+            server, prompt(files)
+        )
     finally:
         path.unlink(missing_ok=True)
         path.with_suffix(".away").rename(path)
@@ -261,12 +306,14 @@ def test_a_face_motion_drives_it_through_drawn_pictures(server, files):
     graph = talking_prompt("talking_portrait_astronaut.png", files["voice"])
     del graph["video"], graph["save"]
     graph |= {
-        "drawn": {"class_type": "TalkingPortraitRender", "inputs": {"portrait": ["portrait", 0], "face_motion": ["motion", 0]}},
+        "drawn": {"class_type": "TalkingPortraitRender",
+        "inputs": {"portrait": ["portrait", 0], "face_motion": ["motion", 0]}},
         "drawn points": landmarks(["drawn", 0]),
         "driving": {
             "class_type": "TalkingPortraitACTalkerMotionFromVideo",
             "inputs": {
-                "images": ["drawn", 0], "face_landmarks": ["drawn points", 0], "fps": ["drawn", 1], "face_index": 0,
+                "images": ["drawn", 0], "face_landmarks": ["drawn points", 0], "fps": ["drawn", 1],
+                "face_index": 0,
                 "missing_face": "error",
             },
         },
@@ -280,7 +327,13 @@ def test_odd_sizes_and_other_rates(server, files):
     graph = prompt(files, motion={"fps": 30.0})
     graph["odd"] = {
         "class_type": "ImageScale",
-        "inputs": {"image": ["image", 0], "upscale_method": "area", "width": 333, "height": 500, "crop": "disabled"},
+        "inputs": {
+            "image": ["image", 0],
+            "upscale_method": "area",
+            "width": 333,
+            "height": 500,
+            "crop": "disabled",
+        },
     }
     graph["points"]["inputs"]["image"] = graph["condition"]["inputs"]["image"] = ["odd", 0]
     assert latent(server, graph).shape == (5 + PADDING, 4, 16, 8)  # 500/333 * 64 rounds to 128, as published
@@ -288,7 +341,10 @@ def test_odd_sizes_and_other_rates(server, files):
 
 def test_a_driving_video_without_a_face_is_refused(server, files):
     graph = prompt(files, "motion")
-    graph["grey"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 3, "color": 0x808080}}
+    graph["grey"] = {
+        "class_type": "EmptyImage",
+        "inputs": {"width": 64, "height": 64, "batch_size": 3, "color": 0x808080},
+    }
     graph["driving points"]["inputs"]["image"] = ["grey", 0]
     graph["motion"]["inputs"] |= {"images": ["grey", 0], "missing_face": "hold"}
     message = failure(server, graph)

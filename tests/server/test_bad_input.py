@@ -1,4 +1,5 @@
-"""What artists get wrong: each mistake gives a sentence that says what to do, or a right result; never a broken file."""
+"""What artists get wrong: each mistake gives a sentence that says what to do, or a right result; never a
+broken file."""
 
 import struct
 from pathlib import Path
@@ -150,7 +151,9 @@ def test_one_frame_of_audio_gives_one_frame(server, photo, put):
 
 
 def test_silence_keeps_the_mouth_still(server, photo, put):
-    frames = run(server, photo, put("silence.wav", np.zeros(RATE)), motion={"head_amount": 0.0, "blink_rate": 0.0})["frames"]
+    frames = run(
+        server, photo, put("silence.wav", np.zeros(RATE)), motion={"head_amount": 0.0, "blink_rate": 0.0}
+    )["frames"]
     assert len(frames) == 25
     assert frames[:, 270:320, 205:300].astype(np.float32).std(0).mean() < 2
 
@@ -218,4 +221,6 @@ def test_a_side_face_speaks_or_is_refused(server, put, voice, degrees):
         return
     frames = run(server, name, voice)["frames"].astype(np.float32)
     moved = frames.std(0).mean(-1)
-    assert moved[290:420, 190:330].mean() > 5 * moved[:60, :60].mean() + 0.2, "the mouth of the side face does not move"
+    assert moved[290:420, 190:330].mean() > 5 * moved[:60, :60].mean() + 0.2, (
+        "the mouth of the side face does not move"
+    )

@@ -29,7 +29,12 @@ def cancel_at(server, prompt, node: str, fraction: float = 0.0) -> float:
     pressed = {}
 
     def watch(kind, data):
-        if kind == "progress" and data.get("node") == node and data["value"] >= fraction * data["max"] and not pressed:
+        if (
+            kind == "progress"
+            and data.get("node") == node
+            and data["value"] >= fraction * data["max"]
+            and not pressed
+        ):
             pressed["at"] = time.monotonic()
             threading.Thread(target=server.post, args=("/interrupt", {})).start()
 

@@ -1,4 +1,5 @@
-"""What a long day brings: stops at any moment, full and read-only disks, a power cut, sixty runs. The server lives on."""
+"""What a long day brings: stops at any moment, full and read-only disks, a power cut, sixty runs. The server
+lives on."""
 
 import os
 import random
@@ -29,7 +30,9 @@ def speech(seconds: float) -> np.ndarray:
 def small_prompt(server, folder: Path, seconds: float, **changes) -> dict:
     """The built-in chain on a small picture."""
     picture = folder / "small.png"
-    Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB").resize((192, 192)).save(picture)
+    Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB").resize((192, 192)).save(
+        picture
+    )
     voice = write_wav(folder / f"voice{seconds:g}.wav", speech(seconds), RATE)
     return talking_prompt(server.add_input(picture), server.add_input(voice), **changes)
 
@@ -72,7 +75,11 @@ def test_sixty_runs_in_flat_memory_and_bounded_temp(server, tmp_path):
 def mounted(place: Path, options: str):
     """A small or read-only disk at a folder; only root can do that."""
     place.mkdir(parents=True, exist_ok=True)
-    if os.name == "nt" or os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place]).returncode:
+    if (
+        os.name == "nt"
+        or os.geteuid()
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place]).returncode
+    ):
         pytest.skip("this user may not mount a small disk")
     try:
         yield
@@ -99,7 +106,9 @@ def motion_prompt(server, folder: Path, seed: int) -> dict:
     return {key: graph[key] for key in ("audio", "engine", "motion", "keep")}
 
 
-@pytest.mark.parametrize(("options", "words", "seed"), [("ro", "may not be written", 1), ("size=8k", "the disk is full", 2)])
+@pytest.mark.parametrize(
+    ("options", "words", "seed"), [("ro", "may not be written", 1), ("size=8k", "the disk is full", 2)]
+)
 def test_a_motion_that_cannot_be_kept_is_said(server, tmp_path, options, words, seed):
     folder = server.base / "output" / "kept"
     kept = len(list(folder.glob("*"))) if folder.exists() else 0
@@ -113,7 +122,9 @@ def test_a_motion_that_cannot_be_kept_is_said(server, tmp_path, options, words, 
 
 def test_a_power_cut_in_the_middle_of_a_film(tmp_path):
     with ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server:
-        threading.Thread(target=swallow, args=(server, small_prompt(server, tmp_path, 60.0)), daemon=True).start()
+        threading.Thread(
+            target=swallow, args=(server, small_prompt(server, tmp_path, 60.0)), daemon=True
+        ).start()
         limit = time.monotonic() + 120
         while not parts(server) and time.monotonic() < limit:
             time.sleep(0.05)

@@ -11,9 +11,11 @@ from .prompts import chosen, video_facts
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENGINE, RENDERER = "TalkingPortraitMotionEngine", "TalkingPortraitLoadRenderer"
 SWAPS = {
-    "its own nodes": {ENGINE: ("EnginePackLoudnessJaw", {"reach": 0.9}), RENDERER: ("EnginePackPuppetJaw", {})},
+    "its own nodes": {ENGINE: ("EnginePackLoudnessJaw", {"reach": 0.9}),
+    RENDERER: ("EnginePackPuppetJaw", {})},
     "our menus": {
-        ENGINE: (ENGINE, chosen("engine", "loudness jaw", reach=0.9)), RENDERER: (RENDERER, chosen("renderer", "puppet jaw")),
+        ENGINE: (ENGINE, chosen("engine", "loudness "
+            "jaw", reach=0.9)), RENDERER: (RENDERER, chosen("renderer", "puppet jaw")),
     },
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""FantasyTalking's nodes in the real server: a tiny Wan2.1 file through core's loader and samplers, a full-size speech encoder."""
+"""FantasyTalking's nodes in the real server: a tiny Wan2.1 file through core's loader and samplers, a
+full-size speech encoder."""
 
 import json
 import re
@@ -27,16 +28,20 @@ def files(server, fantasytalking_weights, tmp_path_factory) -> dict[str, str]:
 def prompt(files: dict[str, str], **changes) -> dict:
     """Core's sampler on a Wan that hears; ends in a saved latent."""
     graph = {
-        "wan": {"class_type": "UNETLoader", "inputs": {"unet_name": "tiny_wan.safetensors", "weight_dtype": "default"}},
-        "ft": {"class_type": "TalkingPortraitLoadFantasyTalking", "inputs": {"file": "fantasytalking_model.ckpt"}},
-        "encoder": {"class_type": "TalkingPortraitLoadSpeechEncoder", "inputs": {"file": "wav2vec2-base-960h.safetensors"}},
+        "wan": {"class_type": "UNETLoader",
+        "inputs": {"unet_name": "tiny_wan.safetensors", "weight_dtype": "default"}},
+        "ft": {"class_type": "TalkingPortraitLoadFantasyTalking",
+        "inputs": {"file": "fantasytalking_model.ckpt"}},
+        "encoder": {"class_type": "TalkingPortraitLoadSpeechEncoder",
+        "inputs": {"file": "wav2vec2-base-960h.safetensors"}},
         "voice": {"class_type": "LoadAudio", "inputs": {"audio": files["voice"]}},
         "text": {"class_type": "ProbeConditioning", "inputs": {"seed": 1}},
         "negative": {"class_type": "ProbeConditioning", "inputs": {"seed": 2}},
         "audio": {
             "class_type": "TalkingPortraitFantasyTalkingAudio",
             "inputs": {
-                "fantasytalking": ["ft", 0], "audio_encoder": ["encoder", 0], "audio": ["voice", 0], "positive": ["text", 0],
+                "fantasytalking": ["ft", 0], "audio_encoder": ["encoder", 0], "audio": ["voice", 0],
+                "positive": ["text", 0],
                 "frames": FRAMES, "fps": 23.0, "fit": "pad with silence",
             },
         },
@@ -57,11 +62,14 @@ def prompt(files: dict[str, str], **changes) -> dict:
         "sample": {
             "class_type": "SamplerCustom",
             "inputs": {
-                "model": ["guide", 0], "add_noise": True, "noise_seed": 7, "cfg": 5.0, "positive": ["audio", 0],
-                "negative": ["negative", 0], "sampler": ["euler", 0], "sigmas": ["sigmas", 0], "latent_image": ["latent", 0],
+                "model": ["guide", 0], "add_noise": True, "noise_seed": 7, "cfg": 5.0,
+                "positive": ["audio", 0],
+                "negative": ["negative", 0], "sampler": ["euler", 0], "sigmas": ["sigmas", 0],
+                "latent_image": ["latent", 0],
             },
         },
-        "save": {"class_type": "SaveLatent", "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/ft"}},
+        "save": {"class_type": "SaveLatent",
+        "inputs": {"samples": ["sample", 0], "filename_prefix": "latents/ft"}},
     }  # fmt: skip
     for title, inputs in changes.items():
         graph[title]["inputs"].update(inputs)
@@ -84,7 +92,10 @@ def test_a_wan_kept_in_fp8_hears_the_same(server, files):
     exact = latent(server, prompt(files, save={"filename_prefix": "latents/float32"}))
     small = {"wan": {"weight_dtype": "fp8_e4m3fn"}}
     loud = latent(server, prompt(files, **small, save={"filename_prefix": "latents/fp8"}))
-    deaf = latent(server, prompt(files, **small, save={"filename_prefix": "latents/fp8_deaf"}, apply={"audio_scale": 0.0}))
+    deaf = latent(
+        server,
+        prompt(files, **small, save={"filename_prefix": "latents/fp8_deaf"}, apply={"audio_scale": 0.0}),
+    )
     coarse, heard = (float((loud - other).square().mean().sqrt() / exact.std()) for other in (exact, deaf))
     assert 1e-4 < coarse < 0.2 < 0.4 < heard, f"fp8 changes {coarse:.3f}, audio {heard:.3f}"
 
@@ -94,7 +105,8 @@ def test_more_frames_than_were_trained_go_through_context_windows(server, files)
     graph["windows"] = {
         "class_type": "WanContextWindowsManual",
         "inputs": {
-            "model": ["apply", 0], "context_length": 17, "context_overlap": 4, "context_schedule": "standard_static",
+            "model": ["apply", 0], "context_length": 17, "context_overlap": 4,
+            "context_schedule": "standard_static",
             "context_stride": 1, "closed_loop": False, "fuse_method": "pyramid", "freenoise": False,
             "retain_first_frame": False, "split_conds_to_windows": False,
         },
@@ -111,7 +123,9 @@ def test_frames_from_the_audio(server, files):
 def test_a_later_part_hears_later_sound(server, files):
     first, second = (latent(server, prompt(files, audio={"start_frame": start})) for start in (0, 8))
     assert (first - second).abs().max() > 1e-3
-    assert "from frame 40 at 23 fps on 0.000 s are left" in failure(server, prompt(files, audio={"start_frame": 40}))
+    assert "from frame 40 at 23 fps on 0.000 s are left" in failure(
+        server, prompt(files, audio={"start_frame": 40})
+    )
 
 
 def test_the_chinese_encoder_is_refused(server, files):
@@ -121,7 +135,10 @@ def test_the_chinese_encoder_is_refused(server, files):
 
 def test_cores_own_encoder_loader_is_refused(server, files):
     graph = prompt(files)
-    graph["encoder"] = {"class_type": "AudioEncoderLoader", "inputs": {"audio_encoder_name": "wav2vec2-base-960h.safetensors"}}
+    graph["encoder"] = {
+        "class_type": "AudioEncoderLoader",
+        "inputs": {"audio_encoder_name": "wav2vec2-base-960h.safetensors"},
+    }
     assert "Use that loader" in failure(server, graph)
 
 
@@ -144,7 +161,8 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("fantasytalking*.json"))
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
 def test_a_shipped_workflow_runs_to_its_video(server, files, path):
-    """As shipped, but for what a CPU cannot: small weights under other names, a small film, one step, no text or CLIP encoder."""
+    """As shipped, but for what a CPU cannot: small weights under other names, a small film, one step, no text
+    or CLIP encoder."""
     graph = server.to_prompt(json.loads(path.read_text()))
     for key, node in list(graph.items()):
         inputs, kind = node["inputs"], node["class_type"]
@@ -155,7 +173,10 @@ def test_a_shipped_workflow_runs_to_its_video(server, files, path):
         elif kind == "CLIPTextEncode":
             graph[key] = {"class_type": "ProbeConditioning", "inputs": {"seed": int(key)}}
         elif kind == "CLIPVisionEncode":
-            graph[key] = {"class_type": "ProbeClipVision", "inputs": {"seed": int(key), "image": inputs["image"]}}
+            graph[key] = {
+                "class_type": "ProbeClipVision",
+                "inputs": {"seed": int(key), "image": inputs["image"]},
+            }
         elif kind in ("CLIPLoader", "CLIPVisionLoader"):
             del graph[key]
         elif kind == "TalkingPortraitFantasyTalkingPicture":
@@ -184,7 +205,9 @@ def test_audio_outside_of_its_region_is_not_heard(server, files):
     graph["mask"] = {"class_type": "SolidMask", "inputs": {"value": 1.0, "width": 64, "height": 64}}
     graph["apply"]["inputs"]["region"] = ["mask", 0]
     everywhere = latent(server, graph)
-    assert torch.equal(everywhere, latent(server, prompt(files, save={"filename_prefix": "latents/no_region"})))
+    assert torch.equal(
+        everywhere, latent(server, prompt(files, save={"filename_prefix": "latents/no_region"}))
+    )
     graph["mask"]["inputs"]["value"] = 0.5
     assert (latent(server, graph) - everywhere).abs().max() > 1e-3
     graph["mask"]["inputs"]["value"] = 0.0
@@ -201,13 +224,15 @@ def test_identity_and_intensity_act_in_core_s_sampler(server, files):
         "identity": {
             "class_type": "TalkingPortraitFantasyTalkingIdentity",
             "inputs": {
-                "model": ["apply", 0], "file": "extras.safetensors", "image": ["image", 0], "face_landmarks": ["points", 0],
+                "model": ["apply", 0], "file": "extras.safetensors", "image": ["image", 0],
+                "face_landmarks": ["points", 0],
                 "face_index": 0, "strength": 0.5,
             },
         },
         "intensity": {
             "class_type": "TalkingPortraitFantasyTalkingIntensity",
-            "inputs": {"model": ["identity", 0], "file": "extras.safetensors", "expression": 0.5, "body": 0.5},
+            "inputs": {"model": ["identity", 0], "file": "extras.safetensors", "expression": 0.5,
+            "body": 0.5},
         },
     }  # fmt: skip
     graph["guide"]["inputs"]["model"] = ["intensity", 0]
@@ -226,11 +251,13 @@ def test_motion_intensity_is_measured(server, files):
     graph = {
         "film": {"class_type": "LoadVideo", "inputs": {"file": "talking_portrait_driving.mp4"}},
         "parts": {"class_type": "GetVideoComponents", "inputs": {"video": ["film", 0]}},
-        "some": {"class_type": "ImageFromBatch", "inputs": {"image": ["parts", 0], "batch_index": 0, "length": 40}},
+        "some": {"class_type": "ImageFromBatch",
+        "inputs": {"image": ["parts", 0], "batch_index": 0, "length": 40}},
         "detector": {"class_type": "TalkingPortraitLoadFaceDetector", "inputs": {}},
         "points": landmarks(["some", 0]),
         "measure": {
-            "class_type": "TalkingPortraitMeasureMotionIntensity", "inputs": {"face_landmarks": ["points", 0], "face_index": 0},
+            "class_type": "TalkingPortraitMeasureMotionIntensity",
+            "inputs": {"face_landmarks": ["points", 0], "face_index": 0},
         },
         "show": {"class_type": "PreviewAny", "inputs": {"source": ["measure", 2]}},
     }  # fmt: skip

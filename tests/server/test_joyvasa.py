@@ -29,18 +29,23 @@ def voice(server, tmp_path_factory) -> str:
 
 
 def prompt(voice: str, **engine) -> dict:
-    return talking_prompt("talking_portrait_astronaut.png", voice, engine=chosen("engine", "JoyVASA", **engine))
+    return talking_prompt(
+        "talking_portrait_astronaut.png", voice, engine=chosen("engine", "JoyVASA", **engine)
+    )
 
 
 def test_a_film_with_the_built_in_renderer(server, joyvasa, voice):
     (video,) = server.output_files(server.run(prompt(voice)))
     facts = video_facts(video)
     assert facts["frames"].shape == (6, 512, 512, 3) and facts["fps"] == 25
-    assert facts["frames"][:, 200:350, 150:350].astype(np.float32).std(0).mean() > 0.2, "the face does not move"
+    assert facts["frames"][:, 200:350, 150:350].astype(np.float32).std(0).mean() > 0.2, (
+        "the face does not move"
+    )
 
 
 def test_options_change_the_film(server, joyvasa, voice):
-    films = [video_facts(server.output_files(server.run(prompt(voice, **options)))[0])["frames"].astype(np.float32)
+    films = [video_facts(server.output_files(server.run(prompt(voice,
+        **options)))[0])["frames"].astype(np.float32)
              for options in ({}, {"steps": 2}, {"guidance": 4.0}, {"official_timing": True})]  # fmt: skip
     for film in films[1:]:
         assert np.abs(film - films[0]).mean() > 0.01
@@ -60,7 +65,12 @@ def test_converted_files_do_as_well(server, joyvasa, voice, tmp_path):
 def test_a_missing_file_is_named(server, joyvasa, voice, name):
     (joyvasa / name).unlink()
     message = failure(server, prompt(voice))
-    assert name in message and "ComfyUI/models/joyvasa/" in message and "licence" in message and "https://" in message
+    assert (
+        name in message
+        and "ComfyUI/models/joyvasa/" in message
+        and "licence" in message
+        and "https://" in message
+    )
 
 
 def test_a_wrong_file_is_named(server, joyvasa, voice):

@@ -29,7 +29,9 @@ def report(server, path: Path, dtypes: tuple[str, str] = ("float32", "float32"))
 
 def alive(server) -> int:
     tick = time.monotonic_ns() % 2**31
-    return json.loads(server.run({"1": {"class_type": "ProbeAlive", "inputs": {"tick": tick}}})["1"]["text"][0])
+    return json.loads(
+        server.run({"1": {"class_type": "ProbeAlive", "inputs": {"tick": tick}}})["1"]["text"][0]
+    )
 
 
 def test_two_loaders_share_one_model(server, weights):
@@ -63,7 +65,10 @@ def test_it_unloads_when_comfyui_asks(server, weights):
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-8]), "cannot be read"),
         (lambda path: path.unlink(), "No such file|does not exist"),
-        (lambda path: save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(5)}, path), "size mismatch"),
+        (
+            lambda path: save_file({"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(5)}, path),
+            "size mismatch",
+        ),
         (lambda path: save_file({"layer.weight": torch.ones(2, 3)}, path), "1 tensors are missing"),
         (lambda path: save_file({**GOOD, "x": torch.ones(1)}, path), "left over"),
     ],

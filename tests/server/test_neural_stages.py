@@ -32,7 +32,10 @@ def short_inputs(server, tmp_path_factory) -> dict[str, str]:
     wave = 0.2 * np.sin(np.arange(round(SECONDS * 16000)) / 10)
     video = folder / "short_driving.mp4"
     with av.open(str(ROOT / "samples" / "talking_portrait_driving.mp4")) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame, _ in zip(container.decode(video=0), range(FRAMES), strict=False)]
+        frames = [
+            frame.to_ndarray(format="rgb24")
+            for frame, _ in zip(container.decode(video=0), range(FRAMES), strict=False)
+        ]
     with VideoStreamWriter(video, Fraction(25), torch.from_numpy(wave)[None].float(), 16000) as writer:
         writer.write(torch.from_numpy(np.stack(frames)).float() / 255)
     return {
@@ -69,16 +72,28 @@ def check_compared(path: Path) -> None:
     last = facts["frames"][-1].astype(np.float32)
     quarters = [last[:512, :512], last[:512, 512:], last[512:, :512], last[512:, 512:]]
     for i, one in enumerate(quarters):
-        assert np.abs(one[:40, :40] - quarters[0][:40, :40]).mean() < 3, "the pictures differ where nothing moves"
-        assert all(np.abs(one - other).mean() > 0.2 for other in quarters[:i]), "two engines made the same frame"
+        assert np.abs(one[:40, :40] - quarters[0][:40, :40]).mean() < 3, (
+            "the pictures differ where nothing moves"
+        )
+        assert all(np.abs(one - other).mean() > 0.2 for other in quarters[:i]), (
+            "two engines made the same frame"
+        )
 
 
 def check_film(path: Path, frames: int = FRAMES) -> None:
     facts = video_facts(path)
-    assert facts["frames"].shape == (frames, 512, 512, 3) and facts["fps"] == 25 and facts["audio_seconds"] is not None
-    photo = np.asarray(Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32)
+    assert (
+        facts["frames"].shape == (frames, 512, 512, 3)
+        and facts["fps"] == 25
+        and facts["audio_seconds"] is not None
+    )
+    photo = np.asarray(
+        Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32
+    )
     change = np.abs(facts["frames"] - photo).mean((0, 3))
-    assert change[460:, :60].mean() < 6 and change[:60, 480:].mean() < 6, "the picture around the face changed"
+    assert change[460:, :60].mean() < 6 and change[:60, 480:].mean() < 6, (
+        "the picture around the face changed"
+    )
     assert change[150:300, 150:350].mean() > 20, "the drawn face is not there"
 
 
@@ -118,8 +133,10 @@ def test_half_precision_and_the_face_alone(server, random_weights, short_inputs)
     prompt["animation"] = {
         "class_type": "TalkingPortraitLivePortraitAnimation",
         "inputs": {
-            "portrait": ["portrait", 0], "stitching": False, "motion_mode": "absolute", "region": "all", "multiplier": 1.0,
-            "keep_proportions": True, "close_lips": True, "eyes_open": 0.3, "lips_open": 0.1, "official_retargeting": False,
+            "portrait": ["portrait", 0], "stitching": False, "motion_mode": "absolute", "region": "all",
+            "multiplier": 1.0,
+            "keep_proportions": True, "close_lips": True, "eyes_open": 0.3, "lips_open": 0.1,
+            "official_retargeting": False,
             "output": "face alone (512x512)",
         },
     }  # fmt: skip
@@ -146,7 +163,9 @@ def test_the_models_leave_memory_when_asked_and_come_back(server, random_weights
 
 
 def test_cancelling_stops_the_film_and_leaves_no_file(server, random_weights, short_inputs, tmp_path):
-    voice = server.add_input(write_wav(tmp_path / "longer.wav", 0.2 * np.sin(np.arange(16000 * 8) / 9), 16000))
+    voice = server.add_input(
+        write_wav(tmp_path / "longer.wav", 0.2 * np.sin(np.arange(16000 * 8) / 9), 16000)
+    )
     files = set((server.base / "output").rglob("*.mp4"))
     prompt = neural_prompt({**short_inputs, "LoadAudio": voice})
     prompt_id = server.post("/prompt", {"prompt": prompt, "client_id": "cancel"})["prompt_id"]
@@ -165,16 +184,32 @@ def test_cancelling_stops_the_film_and_leaves_no_file(server, random_weights, sh
 
 
 def test_the_expression_editor_shows_its_picture(server, short_inputs):
-    prompt = {key: node for key, node in talking_prompt(short_inputs["LoadImage"], short_inputs["LoadAudio"]).items()
+    prompt = {key: node for key, node in talking_prompt(short_inputs["LoadImage"],
+        short_inputs["LoadAudio"]).items()
               if key in ("image", "detector", "landmarks", "renderer", "portrait")}  # fmt: skip
-    names = ("smile", "aaa", "eee", "woo", "wink_left", "wink_right", "eyebrow", "pupil_x", "pupil_y", "pitch", "yaw", "roll")
+    names = (
+        "smile",
+        "aaa",
+        "eee",
+        "woo",
+        "wink_left",
+        "wink_right",
+        "eyebrow",
+        "pupil_x",
+        "pupil_y",
+        "pitch",
+        "yaw",
+        "roll",
+    )
     prompt["editor"] = {
         "class_type": "TalkingPortraitExpressionEditor",
         "inputs": {"portrait": ["portrait", 0], **dict.fromkeys(names, 0.0), "aaa": 40.0},
     }
     outputs = server.run(prompt)
     (picture,) = server.output_files(outputs, "temp")
-    photo = np.asarray(Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32)
+    photo = np.asarray(
+        Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32
+    )
     change = np.abs(np.asarray(Image.open(picture).convert("RGB"), np.float32) - photo).mean(-1)
     assert change[270:330, 205:300].mean() > 5 and change[:100, :100].max() == 0
 
@@ -197,11 +232,16 @@ def taken_away(random_weights):
         hidden.rename(path)
 
 
-@pytest.mark.parametrize("name", ["liveportrait/spade_generator.safetensors", "liveportrait/motion_extractor.safetensors",
-                                  "kdtalker/KDTalker.pth", "kdtalker/wav2lip.pth", "kdtalker/norm.npz"])  # fmt: skip
+@pytest.mark.parametrize("name",
+["liveportrait/spade_generator.safetensors", "liveportrait/motion_extractor.safetensors",
+                                  "kdtalker/KDTalker.pth", "kdtalker/wav2lip.pth",
+                                  "kdtalker/norm.npz"])  # fmt: skip
 def test_a_missing_file_is_named(server, short_inputs, taken_away, name):
     path = taken_away(name)
-    message = failure(server, neural_prompt(short_inputs, engine={"engine.steps": 3}, renderer={"renderer.precision": "fp32"}))
+    message = failure(
+        server,
+        neural_prompt(short_inputs, engine={"engine.steps": 3}, renderer={"renderer.precision": "fp32"}),
+    )
     assert path.name in message and f"ComfyUI/models/{path.parent.name}/" in message and "licence" in message
     assert "https://" in message
 
@@ -219,14 +259,20 @@ def test_missing_keys_are_counted(server, short_inputs, taken_away):
     del state["fourth.bias"]
     save_file(state, path)
     message = failure(server, neural_prompt(short_inputs, renderer={"renderer.precision": "fp32"}))
-    assert "warping_module.safetensors" in message and "1 tensors are missing" in message and "fourth.bias" in message
+    assert (
+        "warping_module.safetensors" in message
+        and "1 tensors are missing" in message
+        and "fourth.bias" in message
+    )
 
 
 def test_half_precision_files_load(server, short_inputs, taken_away):
     for name in ("warping_module", "spade_generator", "motion_extractor"):
         path = taken_away(f"liveportrait/{name}.safetensors")
         state = load_file(path.with_name(path.name + ".hidden"))
-        save_file({key: value.half() if value.is_floating_point() else value for key, value in state.items()}, path)
+        save_file(
+            {key: value.half() if value.is_floating_point() else value for key, value in state.items()}, path
+        )
     (video,) = server.output_files(server.run(neural_prompt(short_inputs, motion={"seed": 21})))
     check_film(video)
 
@@ -242,7 +288,8 @@ def test_animation_wants_liveportrait(server, random_weights, short_inputs):
     prompt["animation"] = {
         "class_type": "TalkingPortraitLivePortraitAnimation",
         "inputs": {
-            "portrait": ["portrait", 0], "stitching": True, "motion_mode": "relative", "region": "all", "multiplier": 1.0,
+            "portrait": ["portrait", 0], "stitching": True, "motion_mode": "relative", "region": "all",
+            "multiplier": 1.0,
             "keep_proportions": False, "close_lips": False, "eyes_open": -0.05, "lips_open": -0.05,
             "official_retargeting": False, "output": "whole picture",
         },
@@ -253,7 +300,8 @@ def test_animation_wants_liveportrait(server, random_weights, short_inputs):
 
 def driving_prompt(files: dict[str, str], video: str, **changes) -> dict:
     """A driving video's motion, plotted."""
-    inputs = {"images": ["parts", 0], "face_landmarks": ["found", 0], "fps": ["parts", 2], "face_index": 0, "missing_face": "error",
+    inputs = {"images": ["parts", 0], "face_landmarks": ["found", 0], "fps": ["parts", 2], "face_index": 0,
+        "missing_face": "error",
               "smoothing": 0.3, "animal": False, **changes}  # fmt: skip
     prompt = talking_prompt(files["LoadImage"], files["LoadAudio"])
     landmarks = {**prompt["landmarks"]["inputs"], "image": ["parts", 0]}

@@ -57,7 +57,9 @@ def test_templates_list_every_workflow_with_its_picture(server):
     shipped = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
     assert sorted(listed) == shipped and len(shipped) >= 3
     for name in shipped:
-        with urllib.request.urlopen(f"{server.url}/api/workflow_templates/{server.folder}/{name}.jpg") as answer:
+        with urllib.request.urlopen(
+            f"{server.url}/api/workflow_templates/{server.folder}/{name}.jpg"
+        ) as answer:
             assert answer.read(3) == b"\xff\xd8\xff", f"{name}.jpg is not a JPEG"
 
 

@@ -66,7 +66,12 @@ def test_it_stops_in_the_middle(server, takin):
     prompt, pressed = takin(300.0), {}
 
     def watch(kind, data):
-        if kind == "progress" and data.get("node") == "motion" and data["value"] >= 0.15 * data["max"] and not pressed:
+        if (
+            kind == "progress"
+            and data.get("node") == "motion"
+            and data["value"] >= 0.15 * data["max"]
+            and not pressed
+        ):
             pressed["at"] = time.monotonic()
             threading.Thread(target=server.post, args=("/interrupt", {})).start()
 
@@ -81,7 +86,8 @@ def stream_prompt(prompt: dict, **inputs) -> dict:
     graph["video"] = {
         "class_type": "TalkingPortraitStream",
         "inputs": {
-            "portrait": ["portrait", 0], "motion_engine": ["engine", 0], "audio": ["audio", 0], "seed": 0, "mouth_amount": 1.0,
+            "portrait": ["portrait", 0], "motion_engine": ["engine", 0], "audio": ["audio", 0], "seed": 0,
+            "mouth_amount": 1.0,
             "head_amount": 1.0, "blink_rate": 18.0, "crf": 16.0, **inputs,
         },
     }  # fmt: skip
@@ -114,10 +120,20 @@ def test_an_engine_that_cannot_stream_is_refused(server, takin):
 
 def test_a_live_voice_goes_on_from_its_state(server, takin):
     prompt = takin(3.0)
-    live = {"motion_engine": ["engine", 0], "seed": 1, "mouth_amount": 1.0, "head_amount": 1.0, "blink_rate": 18.0}
-    graph = {key: prompt[key] for key in ("engine", "audio", "image", "detector", "landmarks", "renderer", "portrait")}
+    live = {
+        "motion_engine": ["engine", 0],
+        "seed": 1,
+        "mouth_amount": 1.0,
+        "head_amount": 1.0,
+        "blink_rate": 18.0,
+    }
+    graph = {
+        key: prompt[key]
+        for key in ("engine", "audio", "image", "detector", "landmarks", "renderer", "portrait")
+    }
     graph |= {
-        "first": {"class_type": "TalkingPortraitGenerateMotionLive", "inputs": {**live, "audio": ["audio", 0], "last": False}},
+        "first": {"class_type": "TalkingPortraitGenerateMotionLive",
+        "inputs": {**live, "audio": ["audio", 0], "last": False}},
         "second": {
             "class_type": "TalkingPortraitGenerateMotionLive",
             "inputs": {**live, "audio": ["audio", 0], "last": True, "state": ["first", 1]},
@@ -131,12 +147,20 @@ def test_a_live_voice_goes_on_from_its_state(server, takin):
         }
         graph["save"] = {
             "class_type": "SaveVideo",
-            "inputs": {"video": ["video", 0], "filename_prefix": f"video/{name}", "format": "auto", "codec": "auto"},
+            "inputs": {
+                "video": ["video", 0],
+                "filename_prefix": f"video/{name}",
+                "format": "auto",
+                "codec": "auto",
+            },
         }
         counts.append(len(film(server, graph)))
     assert 0 < counts[0] < 75 and sum(counts) == 150
     graph["first"]["inputs"]["audio"] = ["short", 0]
-    graph["short"] = {"class_type": "TrimAudioDuration", "inputs": {"audio": ["audio", 0], "start_index": 0.0, "duration": 0.5}}
+    graph["short"] = {
+        "class_type": "TrimAudioDuration",
+        "inputs": {"audio": ["audio", 0], "start_index": 0.0, "duration": 0.5},
+    }
     with pytest.raises(PromptError, match="audio is 0.50 s long, too short for a frame to be final"):
         server.run(graph)
 
@@ -146,7 +170,12 @@ def test_an_emotion_on_the_built_in_engine_s_motion(server, takin):
     calm = film(server, graph)
     graph["emotion"] = {
         "class_type": "TalkingPortraitEmotion",
-        "inputs": {"face_motion": ["motion", 0], "emotion": "surprise", "intensity": 1.0, "intensity_curve": "0:0, 0.9:1"},
+        "inputs": {
+            "face_motion": ["motion", 0],
+            "emotion": "surprise",
+            "intensity": 1.0,
+            "intensity_curve": "0:0, 0.9:1",
+        },
     }
     graph["video"]["inputs"]["face_motion"] = ["emotion", 0]
     moved = film(server, graph)

@@ -12,7 +12,8 @@ from .prompts import neural_stages, video_facts
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
-BUILT_IN = [path for path in WORKFLOWS if not neural_stages(path)]  # for the others see their stages' own tests
+# for the others see their stages' own tests
+BUILT_IN = [path for path in WORKFLOWS if not neural_stages(path)]
 SPEECH_SECONDS = 7.44  # samples/talking_portrait_speech.wav
 
 
@@ -26,7 +27,9 @@ def check_video(path: Path) -> None:
     assert len(frames) == round(SPEECH_SECONDS * 25) and facts["fps"] == 25
     assert frames.shape[1:] == (512, 512, 3)
     assert abs(facts["audio_seconds"] - SPEECH_SECONDS) < 0.1
-    photo = np.asarray(Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32)
+    photo = np.asarray(
+        Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"), np.float32
+    )
     assert np.abs(frames[0] - photo).mean() < 4, "the first frame is not the portrait"
     mouth = frames[:, 270:320, 205:300].astype(np.float32)
     corner = frames[:, :40, :40].astype(np.float32)
@@ -35,20 +38,26 @@ def check_video(path: Path) -> None:
 
 def kept(declared: dict, inputs: dict) -> dict:
     names = {name for group in declared.values() for name in group}
-    return {name: value for name, value in inputs.items() if name.split(".")[0] in names}  # menu.name is a choice's own
+    # menu.name is a choice's own
+    return {name: value for name, value in inputs.items() if name.split(".")[0] in names}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=names(WORKFLOWS))
 def test_converter_and_page_agree(server, page, path):
     graph = json.loads(path.read_text())
-    from_page = page.evaluate("async (g) => { await app.loadGraphData(g); return (await app.graphToPrompt()).output }", graph)
+    from_page = page.evaluate(
+        "async (g) => { await app.loadGraphData(g); return (await app.graphToPrompt()).output }", graph
+    )
     ours = server.to_prompt(graph)
 
     known = server.get("/object_info")
 
     def bare(prompt):
         """Class and inputs of every node, without what the page adds for itself (a video's preview)."""
-        return {key: (node["class_type"], kept(known[node["class_type"]]["input"], node["inputs"])) for key, node in prompt.items()}
+        return {
+            key: (node["class_type"], kept(known[node["class_type"]]["input"], node["inputs"]))
+            for key, node in prompt.items()
+        }
 
     for key in sorted(set(from_page) | set(ours)):
         assert bare(from_page).get(key) == bare(ours).get(key), key
@@ -59,7 +68,10 @@ def test_converter_and_page_agree(server, page, path):
 @pytest.mark.parametrize("path", BUILT_IN, ids=names(BUILT_IN))
 def test_it_runs_from_the_page(server, page, path):
     before = set(server.get("/history"))
-    page.evaluate("async (g) => { await app.loadGraphData(g); await app.queuePrompt(0, 1) }", json.loads(path.read_text()))
+    page.evaluate(
+        "async (g) => { await app.loadGraphData(g); await app.queuePrompt(0, 1) }",
+        json.loads(path.read_text()),
+    )
     deadline = time.monotonic() + 240
     while not (new := set(server.get("/history")) - before):
         assert time.monotonic() < deadline, f"no result after 240 s; log:\n{server.log()[-3000:]}"

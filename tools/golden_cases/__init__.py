@@ -11,10 +11,20 @@ from .kdtalker import CASES as KDTALKER
 from .liveportrait import CASES as LIVEPORTRAIT
 
 CASES = {**LIVEPORTRAIT, **KDTALKER, **JOYVASA, **FANTASYTALKING, **ACTALKER}
-FINISHED_STAGES = {"kdtalker", "joyvasa", "fantasytalking", "actalker"}  # folders whose every file must be covered
-SAMPLED = ("kd_sampler", "kd_pipeline", "kd_pipeline_relative", "ft_cfg", "jv_sampler", "jv_audio", "jv_pipeline")
+# folders whose every file must be covered
+FINISHED_STAGES = {"kdtalker", "joyvasa", "fantasytalking", "actalker"}
+SAMPLED = (
+    "kd_sampler",
+    "kd_pipeline",
+    "kd_pipeline_relative",
+    "ft_cfg",
+    "jv_sampler",
+    "jv_audio",
+    "jv_pipeline",
+)
 ANGLES = ("pitch", "yaw", "roll")  # degrees
-ACTALKER_LIMITS = {"unet_tiny": 2e-5, "unet_tiny_longmem": 2e-5, "pipeline_tiny": 1e-4}  # 1e-5 for the modules
+# 1e-5 for the modules
+ACTALKER_LIMITS = {"unet_tiny": 2e-5, "unet_tiny_longmem": 2e-5, "pipeline_tiny": 1e-4}
 
 
 @dataclass(frozen=True)

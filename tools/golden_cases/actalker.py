@@ -14,7 +14,13 @@ from ...models.actalker.attention import OPTION, ControlledTransformer, Streams
 from ...models.actalker.checkpoint import inner_key, unet_state
 from ...models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ...models.actalker.parallel_control_mamba import ParallelControlMamba
-from ...models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider, motion_tokens
+from ...models.actalker.projectors import (
+    AudioProjector,
+    ExpressionProjector,
+    IdentityProjector,
+    PoseGuider,
+    motion_tokens,
+)
 from ...models.actalker.regions import Regions, level_region
 from ...models.actalker.sampling import branch_weights, windows
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
@@ -41,7 +47,9 @@ def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
 def gated(case: Any, name: str) -> tuple[Tensor | None, Tensor | None, Regions]:
     """Audio and motion tokens of one of the file's cases, None where the gate is closed, and the regions."""
     gates, masks = case.data["cases"][name]["gate"], case.data["cases"][name]["masks"]
-    audio, motion = (case.inputs[stream] if gate else None for stream, gate in zip(("audio", "motion"), gates, strict=True))
+    audio, motion = (
+        case.inputs[stream] if gate else None for stream, gate in zip(("audio", "motion"), gates, strict=True)
+    )
     return audio, motion, Regions(*(case.inputs[mask] for mask in masks))
 
 
@@ -57,7 +65,9 @@ def mamba(case: Any) -> dict:
     outputs["audio_unit_alone"] = layer.audio_unit(given["unit_in"].transpose(1, 2)).transpose(1, 2)
     every = list(range(height * width))
     tokens = {name: level_region(given[name], height, width).tokens for name in case.data["selected_tokens"]}
-    outputs["selected_tokens"] = {name: every if chosen is None else chosen.tolist() for name, chosen in tokens.items()}
+    outputs["selected_tokens"] = {
+        name: every if chosen is None else chosen.tolist() for name, chosen in tokens.items()
+    }
     return outputs
 
 
@@ -72,7 +82,9 @@ def transformer(case: Any) -> dict:
     outputs = {}
     for name in case.data["cases"]:
         options = {OPTION: Streams(*gated(case, name))}
-        outputs[name] = layer(given["x"], given["id"], timesteps=config["frames"], transformer_options=options)
+        outputs[name] = layer(
+            given["x"], given["id"], timesteps=config["frames"], transformer_options=options
+        )
     return outputs
 
 
@@ -112,15 +124,20 @@ class Unchanged(nn.Module):
 
 
 def tiny_vae(state: Mapping[str, Tensor]) -> tuple[nn.Module, nn.Module]:
-    """ComfyUI's encoder and temporal decoder with one layer per block; with one, the decoder's middle is one block alone."""
+    """ComfyUI's encoder and temporal decoder with one layer per block; with one, the decoder's middle is one
+    block alone."""
     state = vae_state(state)
     sizes = {
-        "double_z": True, "z_channels": 4, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32, "ch_mult": [1, 1, 1, 1],
+        "double_z": True, "z_channels": 4, "resolution": 64, "in_channels": 3, "out_ch": 3, "ch": 32,
+        "ch_mult": [1, 1, 1, 1],
         "num_res_blocks": 1, "attn_resolutions": [],
     }  # fmt: skip
     encoder, decoder = Encoder(**sizes), VideoDecoder(**sizes, video_kernel_size=[3, 1, 1])
     decoder.mid.attn_1, decoder.mid.block_2 = Unchanged(), Unchanged()
-    parts = {name: {k.removeprefix(name): v for k, v in state.items() if k.startswith(name)} for name in ("encoder.", "decoder.")}
+    parts = {
+        name: {k.removeprefix(name): v for k, v in state.items() if k.startswith(name)}
+        for name in ("encoder.", "decoder.")
+    }
     unused = {key for key in parts["decoder."] if key.startswith("mid.attn_1.")}
     loaded(decoder, {key: value for key, value in parts["decoder."].items() if key not in unused})
     return loaded(encoder, parts["encoder."]), decoder
@@ -130,7 +147,9 @@ def pipeline(case: Any) -> dict:
     config, given = case.data["config"], case.inputs
     encoder, decoder = tiny_vae(weights(case, "vae"))
     identity_state, guider_state = weights(case, "id_proj_model"), weights(case, "pose_guider")
-    projector = IdentityProjector(512, identity_state["proj1.bias"].numel(), identity_state["proj3.bias"].numel())
+    projector = IdentityProjector(
+        512, identity_state["proj1.bias"].numel(), identity_state["proj3.bias"].numel()
+    )
     guider = PoseGuider(guider_state["conv_out.bias"].numel())
     mode = {
         "picture": encoder(2 * given["ref_img"] - 1)[:, :4],
@@ -149,12 +168,15 @@ def pipeline(case: Any) -> dict:
     network = tiny_unet(config["unet"], weights(case, "unet"))
     latents = {
         name: published.sample(
-            network, published.Conditions(**mode, **own), given["latents"][0], config["steps"], config["guidance"],
+            network, published.Conditions(**mode, **own), given["latents"][0], config["steps"],
+            config["guidance"],
             config["frames_per_batch"], config["overlap"], config["shift_offset"],
         )
         for name, own in modes.items()
     }  # fmt: skip
-    frames = published.decode(decoder, latents["mode2_both"], config["num_frames"], config["decode_chunk_size"])
+    frames = published.decode(
+        decoder, latents["mode2_both"], config["num_frames"], config["decode_chunk_size"]
+    )
     outputs = {f"{name}_latents": value[None] for name, value in latents.items()}
     return {**outputs, "mode2_both_frames": frames.transpose(0, 1)[None]}
 
@@ -172,13 +194,17 @@ def sampler(case: Any) -> dict:
             outputs[name] = published.scaled_input(latents, sigmas[i])
             outputs[f"step_{i}"] = published.euler_step(latents, cfg, sigmas[i], sigmas[i + 1])
     outputs["init_latents"] = published.initial_latents(given["ref"], given["latents"], sigmas[0])
-    outputs["windows"] = {name: window_table(name, len(steps)) for name, steps in case.data.get("windows", {}).items()}
+    outputs["windows"] = {
+        name: window_table(name, len(steps)) for name, steps in case.data.get("windows", {}).items()
+    }
     return outputs
 
 
 def window_table(name: str, steps: int) -> list[list[list[int]]]:
     """Windows by a name like frames60_fpb25_overlap6_shift7: frames wanted, window, overlap, shift."""
-    frames, length, overlap, shift = (int("".join(c for c in part if c.isdigit())) for part in name.split("_"))
+    frames, length, overlap, shift = (
+        int("".join(c for c in part if c.isdigit())) for part in name.split("_")
+    )
     return [list(windows(frames + length, step, length, overlap, shift)) for step in range(steps)]
 
 
@@ -193,7 +219,10 @@ def expression(case: Any) -> dict:
     given = case.inputs
     network = loaded(ExpressionProjector(), weights(case))
     nothing = torch.zeros_like(given["expression"]), torch.zeros_like(given["rotation"])
-    return {"cond": motion_tokens(network, given["expression"], given["rotation"]), "uncond": motion_tokens(network, *nothing)}
+    return {
+        "cond": motion_tokens(network, given["expression"], given["rotation"]),
+        "uncond": motion_tokens(network, *nothing),
+    }
 
 
 def pose_guider(case: Any) -> dict:
@@ -222,7 +251,8 @@ def boxes(case: Any) -> dict:
     data = case.data
     return {
         "process_bbox": [
-            {**row, "out": list(geometry.square_box(row["bbox"], row["ratio"], row["h"], row["w"]))} for row in data["process_bbox"]
+            {**row, "out": list(geometry.square_box(row["bbox"], row["ratio"], row["h"], row["w"]))}
+            for row in data["process_bbox"]
         ],
         "get_bbox_by_aspect": [
             {**row, "out": list(published.box_of_aspect(row["bbox"], row["type"], row["w"], row["h"]))}
@@ -255,13 +285,16 @@ def masked(row: Mapping[str, Any]) -> dict:
         region = level_region(mask, new_h // factor, new_w // factor)
         weight, tokens = region.weight, region.tokens
         answer[f"down{factor}"] = {
-            "mean": float(weight.mean()), "min": float(weight.min()), "max": float(weight.max()), "selected": len(tokens),
+            "mean": float(weight.mean()), "min": float(weight.min()), "max": float(weight.max()),
+            "selected": len(tokens),
             "first": tokens[:3].tolist(), "last": tokens[-3:].tolist(), "index_sum": int(tokens.sum()),
         }  # fmt: skip
     return answer
 
 
-def alone(build: Callable[[], nn.Module], name: str, prepare: Callable[[Tensor], Tensor] = lambda x: x) -> Callable[[Any], dict]:
+def alone(
+    build: Callable[[], nn.Module], name: str, prepare: Callable[[Tensor], Tensor] = lambda x: x
+) -> Callable[[Any], dict]:
     """A case of one network with one input."""
     return lambda case: {"out": loaded(build(), weights(case))(prepare(case.inputs[name]))}
 

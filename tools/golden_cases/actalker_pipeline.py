@@ -1,7 +1,7 @@
 """ACTalker's published pipeline, step by step, for comparison: core's samplers do all this in the nodes.
 
-Noise levels, four-branch guidance, sliding windows over a long film, decoding; speech windows of a whole sound; boxes of steps
-that the released code leaves out or overwrites.
+Noise levels, four-branch guidance, sliding windows over a long film, decoding; speech windows of a whole
+sound; boxes of steps that the released code leaves out or overwrites.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from ...models.actalker.geometry import Box
 from ...models.actalker.regions import Regions
-from ...models.actalker.sampling import DECODED_TOGETHER, GUIDANCE, OVERLAP, SHIFT, WINDOW, branch_weights, windows
+from ...models.actalker.sampling import (
+    DECODED_TOGETHER,
+    GUIDANCE,
+    OVERLAP,
+    SHIFT,
+    WINDOW,
+    branch_weights,
+    windows,
+)
 from ...models.actalker.unet import time_id_embedding
 from ...models.speech.whisper import BEFORE, HOP
 from ...models.speech.whisper import WINDOW as ROWS
@@ -61,8 +69,9 @@ def guided(predictions: Tensor, weights: Sequence[float]) -> Tensor:
 class Conditions:
     """What a film of N frames is made from. X is the width of the condition tokens.
 
-    picture [1,4,h,w]: the reference's latent mean, unscaled. identity [1,X]. audio [N,32,X] and motion [N,1,X], None where
-    the gate is closed, with audio_none [32,X] and motion_none [1,X] for what hears or sees nothing. pose [1,C,h,w].
+    picture [1,4,h,w]: the reference's latent mean, unscaled. identity [1,X]. audio [N,32,X] and motion
+    [N,1,X], None where the gate is closed, with audio_none [32,X] and motion_none [1,X] for what hears or
+    sees nothing. pose [1,C,h,w].
     """
 
     picture: Tensor
@@ -75,8 +84,11 @@ class Conditions:
     regions: Regions = field(default_factory=Regions)
     id_size: int = 256
 
-    def stream(self, given: Tensor | None, none: Tensor | None, frames: Sequence[int], on: bool) -> Tensor | None:
-        """A stream's tokens [F,T,X] for some frames; those after the end of the film, and all if it is off, get `none`."""
+    def stream(
+        self, given: Tensor | None, none: Tensor | None, frames: Sequence[int], on: bool
+    ) -> Tensor | None:
+        """A stream's tokens [F,T,X] for some frames; those after the end of the film, and all if it is off,
+        get `none`."""
         if given is None:
             return None
         return torch.stack([given[i] if on and i < len(given) else none for i in frames])
@@ -86,7 +98,8 @@ def predict(
     unet: nn.Module, conditions: Conditions, latents: Tensor, sigma: Tensor, frames: Sequence[int],
     guidance: Sequence[float] = GUIDANCE,
 ) -> Tensor:  # fmt: skip
-    """Guided v-prediction [F,4,h,w] of one window of noisy latents [F,4,h,w]; all branches go through the UNet together."""
+    """Guided v-prediction [F,4,h,w] of one window of noisy latents [F,4,h,w]; all branches go through the
+    UNet together."""
     weights = branch_weights(guidance, conditions.audio is not None, conditions.motion is not None)
     count, many = len(frames), len(frames) * len(weights)
     x = scaled_input(latents, sigma)
@@ -112,13 +125,15 @@ def predict(
 
 
 def sample(
-    unet: nn.Module, conditions: Conditions, noise: Tensor, steps: int = 25, guidance: Sequence[float] = GUIDANCE,
-    length: int = WINDOW, overlap: int = OVERLAP, shift: int = SHIFT, progress: Callable[[int, int], None] | None = None,
+    unet: nn.Module, conditions: Conditions, noise: Tensor, steps: int = 25,
+    guidance: Sequence[float] = GUIDANCE,
+    length: int = WINDOW, overlap: int = OVERLAP, shift: int = SHIFT,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:  # fmt: skip
     """Denoise noise [T,4,h,w], T = frames wanted + padding, to latents scaled by 0.18215 [T,4,h,w].
 
-    All windows of a step read the latents of its beginning; where they overlap their predictions are averaged. `progress` is
-    told (windows done, windows in all).
+    All windows of a step read the latents of its beginning; where they overlap their predictions are
+    averaged. `progress` is told (windows done, windows in all).
     """
     sigmas = noise_levels(steps).to(noise.device)
     latents = initial_latents(conditions.picture * LATENT_SCALE, noise, sigmas[0])
@@ -138,11 +153,13 @@ def sample(
     return latents
 
 
-def decode(decoder: Callable[[Tensor], Tensor], latents: Tensor, wanted: int, together: int = DECODED_TOGETHER) -> Tensor:
+def decode(
+    decoder: Callable[[Tensor], Tensor], latents: Tensor, wanted: int, together: int = DECODED_TOGETHER
+) -> Tensor:
     """Latents [T,4,h,w] scaled by 0.18215 -> the first `wanted` frames [wanted,3,8h,8w], -1..1.
 
-    The decoder mixes the frames that it gets together, so chunks start at frame 0, and the last one is given the padding
-    frames that belong to it.
+    The decoder mixes the frames that it gets together, so chunks start at frame 0, and the last one is given
+    the padding frames that belong to it.
     """
     chunks = latents[: min(len(latents), -(-wanted // together) * together)].split(together)
     return torch.cat([decoder(chunk / LATENT_SCALE) for chunk in chunks])[:wanted]
@@ -151,8 +168,8 @@ def decode(decoder: Callable[[Tensor], Tensor], latents: Tensor, wanted: int, to
 def speech_windows(hidden: Tensor, length: int) -> Tensor:
     """Hidden states [T,5,384] at 50 Hz -> [n,10,5,384], n = half of `length` (25 fps) rounded up.
 
-    Frame i at 12.5 fps hears rows 4i-4 to 4i+5, and zeros before the beginning and after the end. ValueError if there are
-    fewer rows than 2 * length.
+    Frame i at 12.5 fps hears rows 4i-4 to 4i+5, and zeros before the beginning and after the end. ValueError
+    if there are fewer rows than 2 * length.
     """
     if length < 1 or len(hidden) < 2 * length:
         raise ValueError(f"{len(hidden)} rows of features are too few for {length} frames at 25 fps.")
@@ -163,7 +180,8 @@ def speech_windows(hidden: Tensor, length: int) -> Tensor:
 def box_of_aspect(box: Box, aspect: str, width: int, height: int) -> tuple[int, int, int, int]:
     """A box with the aspect "1:1", "16:9" or "9:16" (width to height), moved so that it lies in the picture.
 
-    Square: the shorter side, centred. Wide: the same height, centred. Tall: the same width, from the same top downwards.
+    Square: the shorter side, centred. Wide: the same height, centred. Tall: the same width, from the same top
+    downwards.
     """
     x1, y1, x2, y2 = box
     wide, high = x2 - x1, y2 - y1
@@ -184,5 +202,6 @@ def box_of_aspect(box: Box, aspect: str, width: int, height: int) -> tuple[int, 
 
 
 def mouth_rows(box: tuple[int, int, int, int]) -> tuple[int, int]:
-    """The rows of a face box that the released code takes for the mouth: from y1 + y2 // 2, which may lie below the box."""
+    """The rows of a face box that the released code takes for the mouth: from y1 + y2 // 2, which may lie
+    below the box."""
     return box[1] + box[3] // 2, box[3]

@@ -1,4 +1,5 @@
-"""Stable Video Diffusion's VAE as diffusers stores it -> the names that ComfyUI's modules have, for the golden's small one."""
+"""Stable Video Diffusion's VAE as diffusers stores it -> the names that ComfyUI's modules have, for the
+golden's small one."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from ...models.actalker.checkpoint import RESIDUAL
 
 VAE_NAMES = (
     (r"mid_block\.resnets\.0\.", "mid.block_1."), (r"mid_block\.resnets\.1\.", "mid.block_2."),
-    (r"mid_block\.attentions\.0\.group_norm\.", "mid.attn_1.norm."), (r"mid_block\.attentions\.0\.to_([qkv])\.", r"mid.attn_1.\1."),
+    (r"mid_block\.attentions\.0\.group_norm\.", "mid.attn_1.norm."),
+    (r"mid_block\.attentions\.0\.to_([qkv])\.", r"mid.attn_1.\1."),
     (r"mid_block\.attentions\.0\.to_out\.0\.", "mid.attn_1.proj_out."), (r"conv_norm_out\.", "norm_out."),
     (r"down_blocks\.(\d)\.resnets\.(\d)\.", r"down.\1.block.\2."),
     (r"down_blocks\.(\d)\.downsamplers\.0\.", r"down.\1.downsample."),
@@ -24,7 +26,8 @@ VAE_LEVELS = 4
 def vae_state(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """SVD's VAE with a temporal decoder as diffusers stores it -> ComfyUI's names.
 
-    ComfyUI's has no convolution after the encoder, so that one (1x1) is multiplied into the encoder's last, which is exact.
+    ComfyUI's has no convolution after the encoder, so that one (1x1) is multiplied into the encoder's last,
+    which is exact.
     """
     state = {}
     for key, value in content.items():
@@ -34,8 +37,12 @@ def vae_state(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if "quant_conv.weight" in content:
         mix = content["quant_conv.weight"][:, :, 0, 0].double()
         weight, bias = (state[f"encoder.conv_out.{part}"] for part in ("weight", "bias"))
-        state["encoder.conv_out.weight"] = torch.einsum("oi,ixyz->oxyz", mix, weight.double()).to(weight.dtype)
-        state["encoder.conv_out.bias"] = (mix @ bias.double() + content["quant_conv.bias"].double()).to(bias.dtype)
+        state["encoder.conv_out.weight"] = torch.einsum("oi,ixyz->oxyz", mix, weight.double()).to(
+            weight.dtype
+        )
+        state["encoder.conv_out.bias"] = (mix @ bias.double() + content["quant_conv.bias"].double()).to(
+            bias.dtype
+        )
     return state
 
 

@@ -34,12 +34,20 @@ def timing(case: Any) -> dict:
         used = min(end, samples)
         frames.append({
             **{key: row[key] for key in ("duration", "max_num_frames", "audio_samples")}, "num_frames": count,
-            "end_sample": end, "used_samples": used, "audio_tokens": token_count(used), "latent_frames": latent_frames(count),
+            "end_sample": end, "used_samples": used, "audio_tokens": token_count(used),
+            "latent_frames": latent_frames(count),
         })  # fmt: skip
     sizes = []
     for row in case.data["sizes"]:
         first = scaled_size(*row["image"], row["image_size"])
-        sizes.append({"image": row["image"], "image_size": row["image_size"], "lanczos": first, "final": final_size(*first)})
+        sizes.append(
+            {
+                "image": row["image"],
+                "image_size": row["image_size"],
+                "lanczos": first,
+                "final": final_size(*first),
+            }
+        )
     return {"frames": frames, "sizes": sizes}
 
 
@@ -48,7 +56,8 @@ def windows(case: Any) -> dict:
     for row in case.data["rows"]:
         found = audio_windows(row["num_frames"], row["audio_tokens"], row["expand"])
         rows.append({
-            "num_frames": row["num_frames"], "audio_tokens": row["audio_tokens"], "ranges": found.ranges, "expand": row["expand"],
+            "num_frames": row["num_frames"], "audio_tokens": row["audio_tokens"], "ranges": found.ranges,
+            "expand": row["expand"],
             "width": found.width, "lens": found.lengths, "token_index": found.token_index(),
         })  # fmt: skip
     return {"rows": rows}
@@ -88,10 +97,14 @@ def wav2vec(case: Any) -> dict:
     }  # fmt: skip
 
 
-def load(case: Any, network: torch.nn.Module, prefix: str = "", rename: Callable[[str], str] = str) -> torch.nn.Module:
+def load(
+    case: Any, network: torch.nn.Module, prefix: str = "", rename: Callable[[str], str] = str
+) -> torch.nn.Module:
     """Fill a network's weights by the names of the published file."""
     state = network.state_dict()
-    network.load_state_dict({key: case.fill.tensor(prefix + rename(key), value.shape, case.salt) for key, value in state.items()})
+    network.load_state_dict(
+        {key: case.fill.tensor(prefix + rename(key), value.shape, case.salt) for key, value in state.items()}
+    )
     return network.eval()
 
 
@@ -108,7 +121,9 @@ class TinyWan:
         load(case, model.diffusion_model)
         model.extra_conds = lambda **_: {}  # the golden gives every condition itself
         self.patcher = comfy.model_patcher.ModelPatcher(model, CPU, CPU)
-        heads = FantasyTalking(config["audio_in_dim"], config["audio_proj_dim"], unet["dim"], unet["num_layers"])
+        heads = FantasyTalking(
+            config["audio_in_dim"], config["audio_proj_dim"], unet["dim"], unet["num_layers"]
+        )
         load(case, heads, "", self.published_name)
         self.adapter = comfy.model_patcher.ModelPatcher(heads, CPU, CPU)
         self.tokens = self.window_tokens(case, case.inputs["audio"])
@@ -161,7 +176,12 @@ def cross_attention(case: Any) -> dict:
     outputs |= {f"scale{scale}_unmasked": attend(float(scale), False) for scale in (0, 1, 2)}
     changed = attend(1.0, True, changed_frame_two(tiny.tokens))
     per_frame = (changed - outputs["scale1"]).abs().reshape(3, -1).amax(1)
-    return {**outputs, "tokens": tiny.tokens, "frame2_changed": changed, "frame2_changed_absdiff_per_frame": per_frame}
+    return {
+        **outputs,
+        "tokens": tiny.tokens,
+        "frame2_changed": changed,
+        "frame2_changed_absdiff_per_frame": per_frame,
+    }
 
 
 def transformer(case: Any) -> dict:
@@ -171,7 +191,8 @@ def transformer(case: Any) -> dict:
     def forward(scale: float, masked: bool = True) -> Tensor:
         def call(clone):
             return clone.model.diffusion_model(
-                torch.cat([given["x"], given["y"]], 1), steps, context=given["context"], clip_fea=given["clip"],
+                torch.cat([given["x"], given["y"]], 1), steps, context=given["context"],
+                clip_fea=given["clip"],
                 transformer_options=clone.model_options["transformer_options"] | {"wrappers": clone.wrappers},
                 **{CONDITION: tiny.tokens},
             )  # fmt: skip
@@ -231,6 +252,7 @@ def scales_of(name: str) -> tuple[float, float | None, float]:
 
 
 CASES: dict[str, Callable[[Any], dict]] = {
-    "ft_timing": timing, "ft_windows": windows, "ft_sigmas": schedule, "ft_audio_proj": projection, "ft_wav2vec2": wav2vec,
+    "ft_timing": timing, "ft_windows": windows, "ft_sigmas": schedule, "ft_audio_proj": projection,
+    "ft_wav2vec2": wav2vec,
     "ft_cross_attn": cross_attention, "ft_dit": transformer, "ft_cfg": pipeline,
 }  # fmt: skip

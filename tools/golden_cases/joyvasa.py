@@ -54,7 +54,12 @@ def denoiser(case: Any) -> Outputs:
     run(25)
     steps = torch.tensor([25])
     tokens = inner.tokens(torch.cat([given["prev_motion"], given["motion"]], 1), steps)
-    return {**outputs, **parts, "tokens_t25": tokens, "step_embedding_t25": inner.step_embedding(steps, tokens)}
+    return {
+        **outputs,
+        **parts,
+        "tokens_t25": tokens,
+        "step_embedding_t25": inner.step_embedding(steps, tokens),
+    }
 
 
 def declared_noise(case: Any, steps: int) -> Callable[[int, int], Tensor]:
@@ -78,7 +83,9 @@ def sampler(case: Any) -> Outputs:
 
         list(sample_windows(network, speech, given["noise_T"], noise, 0, 2.0, see, betas))
         outputs |= seen
-        (outputs[f"n{steps}_cfg1_w0"],) = sample_windows(network, speech[:1], given["noise_T"], noise, 0, 1.0, betas=betas)
+        (outputs[f"n{steps}_cfg1_w0"],) = sample_windows(
+            network, speech[:1], given["noise_T"], noise, 0, 1.0, betas=betas
+        )
     return outputs
 
 
@@ -86,11 +93,17 @@ def audio(case: Any) -> Outputs:
     network, outputs = whole(case), {}
     hubert, sound = network.audio_encoder, torch.from_numpy(wave(case, case.data["N_samples"]))[None]
     capture(outputs, conv_features=hubert.feature_extractor, projected=hubert.feature_projection,
-            pos_conv=hubert.encoder.pos_conv_embed, layer0=hubert.encoder.layers[0], hidden=hubert)  # fmt: skip
+            pos_conv=hubert.encoder.pos_conv_embed, layer0=hubert.encoder.layers[0],
+            hidden=hubert)  # fmt: skip
     outputs["audio_feature"] = network.encode(sound)
     hidden = outputs.pop("hidden").last_hidden_state
     outputs["layer0"] = outputs["layer0"][0] if isinstance(outputs["layer0"], tuple) else outputs["layer0"]
-    return {**outputs, "padded_wave": padded_window(sound), "hidden_200": hidden, "hidden_100": network.halved(hidden)}
+    return {
+        **outputs,
+        "padded_wave": padded_window(sound),
+        "hidden_200": hidden,
+        "hidden_100": network.halved(hidden),
+    }
 
 
 def declared_template(case: Any) -> MotionTemplate:
@@ -116,11 +129,15 @@ def series(parts: dict[str, Tensor], prefix: str = "") -> Outputs:
 
 
 def template(case: Any) -> Outputs:
-    source, raw = declared_source(case), declared_template(case).parts(case.inputs["motion_norm"][0, : case.data["n_frames"]])
+    source, raw = (
+        declared_source(case),
+        declared_template(case).parts(case.inputs["motion_norm"][0, : case.data["n_frames"]]),
+    )
     slow, same = smooth_head(raw, 0.99), smooth_head(raw, 0.0)
     own = source.motion.pose
     return {
-        **series(raw, "raw_"), **series(slow, "ema001_"), **series(same, "ema1_"), "R_s": rotation_matrix(own)[None],
+        **series(raw, "raw_"), **series(slow, "ema001_"), **series(same, "ema1_"),
+        "R_s": rotation_matrix(own)[None],
         **{f"x_d_raw_{region}": driven(raw, source, region) for region in PUBLISHED_RULES},
         "x_d_ema001_all": driven(slow, source, "all"),
     }  # fmt: skip
@@ -142,5 +159,6 @@ def pipeline(case: Any) -> Outputs:
 
 
 CASES: dict[str, Callable[[Any], Outputs]] = {
-    "jv_denoiser": denoiser, "jv_sampler": sampler, "jv_audio": audio, "jv_template": template, "jv_pipeline": pipeline,
+    "jv_denoiser": denoiser, "jv_sampler": sampler, "jv_audio": audio, "jv_template": template,
+    "jv_pipeline": pipeline,
 }  # fmt: skip

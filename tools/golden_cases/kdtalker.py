@@ -24,7 +24,14 @@ from ...models.liveportrait.motion_extractor import MotionExtractor
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.warping import WarpingModule
 from ...models.speech.wav2lip import AudioEncoder
-from ...models.speech.wav2lip_mel import SAMPLES_PER_FRAME, frame_total, mel_basis, mel_spectrogram, mel_windows, window_start
+from ...models.speech.wav2lip_mel import (
+    SAMPLES_PER_FRAME,
+    frame_total,
+    mel_basis,
+    mel_spectrogram,
+    mel_windows,
+    window_start,
+)
 from .liveportrait import capture, formula_picture, loaded
 
 Outputs = dict[str, Tensor]
@@ -37,7 +44,9 @@ def wave(case: Any, samples: int) -> np.ndarray:
     (f0, f1, f2), e = WAVES.get(case.salt, OTHER_WAVES)
     t = np.arange(samples) / 16000
     envelope = 0.5 * (1 - np.cos(2 * np.pi * e * t))
-    tone = [a * np.sin(2 * np.pi * f * t + p) for a, f, p in ((0.35, f0, 0.0), (0.25, f1, 0.5), (0.15, f2, 1.0))]
+    tone = [
+        a * np.sin(2 * np.pi * f * t + p) for a, f, p in ((0.35, f0, 0.0), (0.25, f1, 0.5), (0.15, f2, 1.0))
+    ]
     return (envelope * sum(tone)).astype(np.float32)
 
 
@@ -69,7 +78,9 @@ def audio_encoder(case: Any) -> Outputs:
 
 
 def audio_features(case: Any) -> Outputs:
-    return {"audio_features": encode_speech(encoder(case), wave(case, case.data["samples"]), torch.device("cpu"))}
+    return {
+        "audio_features": encode_speech(encoder(case), wave(case, case.data["samples"]), torch.device("cpu"))
+    }
 
 
 def denoiser(case: Any) -> Outputs:
@@ -79,7 +90,9 @@ def denoiser(case: Any) -> Outputs:
         if output.startswith("eps_t") or output == "eps_short_t321_t7":
             steps = [int(part) for part in output.replace("t", "").split("_") if part.isdigit()]
             short = "short" in output
-            given = (case.inputs["tokens_short"], case.inputs["context_short"]) if short else (tokens, context)
+            given = (
+                (case.inputs["tokens_short"], case.inputs["context_short"]) if short else (tokens, context)
+            )
             outputs[output] = network(given[0], torch.tensor(steps), given[1])
     steps = torch.tensor([500])
     first, second, attention = network.layers[0]
@@ -105,7 +118,11 @@ def sampler(case: Any) -> Outputs:
     outputs = {"ddim5": run(5, 64, each.append), "ddim50": run(50, 64), "ddim5_20_frames": run(5, 20)}
     outputs |= {f"x_after_{i + 1}": latent for i, latent in enumerate(each)}
     outputs |= {"timesteps_50": timesteps(50), "timesteps_5": timesteps(5)}
-    return {**outputs, "betas": torch.linspace(1e-5, 8e-3, 1000), "alphas_cumprod": torch.tensor(alphas_cumprod())}
+    return {
+        **outputs,
+        "betas": torch.linspace(1e-5, 8e-3, 1000),
+        "alphas_cumprod": torch.tensor(alphas_cumprod()),
+    }
 
 
 def smoothing(case: Any) -> Outputs:
@@ -123,7 +140,9 @@ def cropping(case: Any) -> Outputs:
         points[36:42, 0] -= 50
         points[42:48, 0] += 50
         cut, boxes = face_crop(formula_picture(height, width, phase, 7), points)
-        outputs[f"box_{letter}"] = torch.tensor([*boxes["size"], *boxes["outer"], *boxes["inner"]], dtype=torch.float64)
+        outputs[f"box_{letter}"] = torch.tensor(
+            [*boxes["size"], *boxes["outer"], *boxes["inner"]], dtype=torch.float64
+        )
         outputs[f"size_{letter}"] = torch.tensor(cut.shape)
         outputs[f"net_{letter}"] = network_input(cut)
     return outputs
@@ -136,8 +155,13 @@ def run_pipeline(case: Any, relative: bool) -> Outputs:
     found = loaded(MotionExtractor(), case.weights("lp_motion"))(picture(case))
     speech = encode_speech(encoder(case), wave(case, case.data["N_samples"]), torch.device("cpu"))
     network = loaded(KDTalkerDenoiser(), case.weights("kd_denoiser"))
-    reference, canonical = motion_vector(found, statistics), statistics.normalise("kp", found.canonical.flatten(1))
-    sampled = sample_motion(network, speech, reference, canonical, lambda number: given[f"noise_{number}"], 50)
+    reference, canonical = (
+        motion_vector(found, statistics),
+        statistics.normalise("kp", found.canonical.flatten(1)),
+    )
+    sampled = sample_motion(
+        network, speech, reference, canonical, lambda number: given[f"noise_{number}"], 50
+    )
     parts = smoothed(statistics.parts(sampled))
     source = Source(found.canonical, face_frame(found), torch.zeros(1, 2), torch.zeros(1, 1))
     motion = face_motion(parts, source.motion, Fraction(25), {})
@@ -150,7 +174,8 @@ def run_pipeline(case: Any, relative: bool) -> Outputs:
     resolved = resolve(motion, source.motion, rules)
     return {
         **{f"smoothed_{name}": value for name, value in parts.items()},
-        "frames": len(sampled), "norm_motion_70": sampled, "x_s": source.keypoints, "R_d": rotation_matrix(motion.pose),
+        "frames": len(sampled), "norm_motion_70": sampled, "x_s": source.keypoints,
+        "R_d": rotation_matrix(motion.pose),
         "x_d": driven_keypoints(source, resolved, AnimationOptions(stitching=False), None),
     }  # fmt: skip
 
@@ -173,7 +198,8 @@ def relative_pipeline(case: Any) -> Outputs:
 
 
 CASES: dict[str, Callable[[Any], Outputs]] = {
-    "kd_mel": mel, "kd_audio_encoder": audio_encoder, "kd_audio_features": audio_features, "kd_denoiser": denoiser,
+    "kd_mel": mel, "kd_audio_encoder": audio_encoder, "kd_audio_features": audio_features,
+    "kd_denoiser": denoiser,
     "kd_sampler": sampler, "kd_smooth": smoothing, "kd_crop": cropping, "kd_pipeline": pipeline,
     "kd_pipeline_relative": relative_pipeline,
 }  # fmt: skip

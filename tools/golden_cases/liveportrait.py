@@ -56,9 +56,15 @@ def appearance(case: Any) -> Outputs:
 
 
 def motion(case: Any) -> Outputs:
-    network, outputs, image = loaded(MotionExtractor(), case.weights("lp_motion")), {}, case.inputs["source_image"]
+    network, outputs, image = (
+        loaded(MotionExtractor(), case.weights("lp_motion")),
+        {},
+        case.inputs["source_image"],
+    )
     detector = network.detector
-    capture(outputs, stage0_block0=detector.stages[0][0], stage3=detector.stages[3], pooled_norm=detector.norm)
+    capture(
+        outputs, stage0_block0=detector.stages[0][0], stage3=detector.stages[3], pooled_norm=detector.norm
+    )
     found, heads = network(image), detector(image)
     rotation = rotation_from_degrees(found.pitch, found.yaw, found.roll)
     return {
@@ -66,7 +72,9 @@ def motion(case: Any) -> Outputs:
         "stem": detector.downsample(0, image),
         **{f"raw_{name}": value for name, value in heads.items()},
         **{f"{name}_deg": getattr(found, name) for name in ("pitch", "yaw", "roll")},
-        "x_s": transform_keypoints(found.canonical, rotation, found.expression, found.scale, found.translation),
+        "x_s": transform_keypoints(
+            found.canonical, rotation, found.expression, found.scale, found.translation
+        ),
     }
 
 
@@ -92,7 +100,11 @@ def generator(case: Any) -> Outputs:
     names = ("fc", "G_middle_0", "G_middle_5", "up_0", "up_1")
     capture(outputs, **{name: getattr(network, name) for name in names})
     image = network(case.inputs["feature"])
-    return {**outputs, "image": image, "image_uint8": (255 * image.clip(0, 1)).permute(0, 2, 3, 1).to(torch.uint8)}
+    return {
+        **outputs,
+        "image": image,
+        "image_uint8": (255 * image.clip(0, 1)).permute(0, 2, 3, 1).to(torch.uint8),
+    }
 
 
 def stitching(case: Any) -> Outputs:
@@ -155,7 +167,9 @@ def cropping(case: Any) -> Outputs:
             f"M_o2c_lmk224_{count}": crop.crop_matrix(crop.face_box(points, *crop.LANDMARK_CROP), 224),
             f"driving_bbox_{count}": crop.driving_box([points]),
         }
-    to_picture = np.linalg.inv(crop.crop_matrix(crop.face_box(case.inputs["pts_paste"].numpy(), *crop.SOURCE_CROP)))
+    to_picture = np.linalg.inv(
+        crop.crop_matrix(crop.face_box(case.inputs["pts_paste"].numpy(), *crop.SOURCE_CROP))
+    )
     plan = plan_paste(to_picture, 400, 300, keep_edges=False)
     face = formula_picture(512, 512, phase, 11).permute(2, 0, 1)[None]
     pasted = paste(face, picture.float(), plan)[0].clip(0, 255).to(torch.uint8)
@@ -180,7 +194,8 @@ def animation(case: Any) -> Outputs:
     for name, (relative, stitch, close, eyes, lips, option, multiplier, region) in case.data["modes"].items():
         options = AnimationOptions(
             stitch, multiplier, relative and option == "expression-friendly", relative and close,
-            given["c_eyes"][:, 0, 0] if eyes else None, given["c_lip"][:, 0, 0] if lips else None, official=relative,
+            given["c_eyes"][:, 0, 0] if eyes else None, given["c_lip"][:, 0, 0] if lips else None,
+            official=relative,
         )  # fmt: skip
         motion = resolve(driving, source.motion, motion_policy(relative, region))
         outputs[name] = driven_keypoints(source, motion, options, network)
@@ -188,6 +203,7 @@ def animation(case: Any) -> Outputs:
 
 
 CASES: dict[str, Callable[[Any], Outputs]] = {
-    "lp_appearance": appearance, "lp_motion": motion, "lp_warp": warping, "lp_spade": generator, "lp_stitch": stitching,
+    "lp_appearance": appearance, "lp_motion": motion, "lp_warp": warping, "lp_spade": generator,
+    "lp_stitch": stitching,
     "lp_math": mathematics, "lp_crop": cropping, "lp_animate": animation,
 }  # fmt: skip

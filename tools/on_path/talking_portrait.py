@@ -1,4 +1,5 @@
-"""Makes this checkout importable as `talking_portrait`, whatever it is called: run.py puts this folder on PYTHONPATH."""
+"""Makes this checkout importable as `talking_portrait`, whatever it is called: run.py puts this folder on
+PYTHONPATH."""
 
 import runpy
 import sys

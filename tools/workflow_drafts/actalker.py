@@ -16,7 +16,8 @@ the group *25 frames per second* and press Ctrl+M, which wakes its nodes. KSampl
 def face_points(image: list, place: tuple[int, int]) -> NodeDraft:
     """Core's landmarks of one face per picture; node 2 is the detector."""
     inputs = {
-        "face_detection_model": ["2", 0], "image": image, "detector_variant": "both", "num_faces": 1, "min_confidence": 0.5,
+        "face_detection_model": ["2", 0], "image": image, "detector_variant": "both", "num_faces": 1,
+        "min_confidence": 0.5,
         "missing_frame_fallback": "empty",
     }  # fmt: skip
     return NodeDraft("MediaPipeFaceLandmarker", inputs, place)
@@ -38,7 +39,13 @@ def motion_nodes(row: int) -> dict[str, NodeDraft]:
         "22": face_points(["21", 0], (420, row)),
         "23": NodeDraft(
             "TalkingPortraitACTalkerMotionFromVideo",
-            {"images": ["21", 0], "face_landmarks": ["22", 0], "fps": ["21", 2], "face_index": 0, "missing_face": "error"},
+            {
+                "images": ["21", 0],
+                "face_landmarks": ["22", 0],
+                "fps": ["21", 2],
+                "face_index": 0,
+                "missing_face": "error",
+            },
             (420, row + 260),
         ),
     }
@@ -50,19 +57,23 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
         "1": NodeDraft("LoadImage", {"image": PORTRAIT_FILE}, (40, 80), (300, 360)),
         "2": NodeDraft("TalkingPortraitLoadFaceDetector", {}, (420, 80)),
         "3": face_points(["1", 0], (420, 190)),
-        "4": NodeDraft("TalkingPortraitLoadACTalker", {"file": "unet-136000.pth", "weight_dtype": "default"}, (800, 80)),
+        "4": NodeDraft("TalkingPortraitLoadACTalker", {"file": "unet-136000.pth", "weight_dtype": "default"},
+        (800, 80)),
         "5": NodeDraft("ImageOnlyCheckpointLoader", {"ckpt_name": "svd_xt_1_1.safetensors"}, (800, 220)),
         "6": NodeDraft(
             "TalkingPortraitACTalkerConditioning",
             {
-                "vae": ["5", 2], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0, **streams, "audio_gate": 1.0,
-                "motion_gate": 1.0, "regions": "each in its region", "frames": 0, "short_side": 576, "audio_gate_end": -0.05,
+                "vae": ["5", 2], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0, **streams,
+                "audio_gate": 1.0,
+                "motion_gate": 1.0, "regions": "each in its "
+                    "region", "frames": 0, "short_side": 576, "audio_gate_end": -0.05,
                 "motion_gate_end": -0.05, "audio_gate_curve": "", "motion_gate_curve": "",
             },
             (800, 400), (320, 440),
         ),
         "7": NodeDraft(
-            "TalkingPortraitACTalkerContextWindows", {"model": ["4", 0], "length": 25, "overlap": 0, "shift": 7}, (1180, 80)
+            "TalkingPortraitACTalkerContextWindows",
+            {"model": ["4", 0], "length": 25, "overlap": 0, "shift": 7}, (1180, 80)
         ),
         "8": NodeDraft(
             "TalkingPortraitACTalkerGuidance",
@@ -71,15 +82,18 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
         "30": NodeDraft(
             "KSampler",
             {
-                "model": ["8", 0], "seed": 1111, "steps": 25, "cfg": 1.0, "sampler_name": "euler", "scheduler": "karras",
+                "model": ["8", 0], "seed": 1111, "steps": 25, "cfg": 1.0, "sampler_name": "euler",
+                "scheduler": "karras",
                 "positive": ["6", 0], "negative": ["6", 1], "latent_image": ["6", 2], "denoise": 1.0,
             },
             (1180, 430), (300, 400),
         ),
-        "31": NodeDraft("TalkingPortraitACTalkerDecode", {"samples": ["30", 0], "vae": ["5", 2], "frames": ["6", 3]}, (1540, 80)),
+        "31": NodeDraft("TalkingPortraitACTalkerDecode",
+        {"samples": ["30", 0], "vae": ["5", 2], "frames": ["6", 3]}, (1540, 80)),
         "32": NodeDraft("CreateVideo", {"images": ["31", 0], "fps": ["6", 4], "audio": sound}, (1540, 220)),
         "33": NodeDraft(
-            "SaveVideo", {"video": ["32", 0], "filename_prefix": "video/actalker", "format": "auto", "codec": "auto"},
+            "SaveVideo", {"video": ["32", 0], "filename_prefix": "video/actalker", "format": "auto",
+            "codec": "auto"},
             (1540, 360), (460, 480),
         ),
         **doubled(sound),
@@ -89,13 +103,17 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
 def doubled(sound: list) -> dict[str, NodeDraft]:
     """The film again with a frame between any two: nodes 50 to 53, muted."""
     return {
-        "50": NodeDraft("FrameInterpolationModelLoader", {"model_name": "film_net_fp16.safetensors"}, (2060, 80), muted=True),
+        "50": NodeDraft("FrameInterpolationModelLoader", {"model_name": "film_net_fp16.safetensors"},
+        (2060, 80), muted=True),
         "51": NodeDraft(
-            "FrameInterpolate", {"interp_model": ["50", 0], "images": ["31", 0], "multiplier": 2}, (2060, 200), muted=True
+            "FrameInterpolate", {"interp_model": ["50", 0], "images": ["31", 0], "multiplier": 2},
+            (2060, 200), muted=True
         ),
-        "52": NodeDraft("CreateVideo", {"images": ["51", 0], "fps": 25.0, "audio": sound}, (2060, 340), muted=True),
+        "52": NodeDraft("CreateVideo", {"images": ["51", 0], "fps": 25.0, "audio": sound}, (2060, 340),
+        muted=True),
         "53": NodeDraft(
-            "SaveVideo", {"video": ["52", 0], "filename_prefix": "video/actalker_25", "format": "auto", "codec": "auto"},
+            "SaveVideo", {"video": ["52", 0], "filename_prefix": "video/actalker_25", "format": "auto",
+            "codec": "auto"},
             (2060, 500), (300, 340), muted=True,
         ),
     }  # fmt: skip
@@ -151,7 +169,8 @@ over time (a curve for each).
     nodes = {
         **film(
             {
-                "actalker_audio": ["11", 0], "actalker_motion": ["23", 0], "audio_mask": ["40", 1], "motion_mask": ["40", 2],
+                "actalker_audio": ["11", 0], "actalker_motion": ["23", 0], "audio_mask": ["40", 1],
+                "motion_mask": ["40", 2],
             },
             ["10", 0],
         ),
@@ -159,13 +178,15 @@ over time (a curve for each).
     }  # fmt: skip
     nodes["40"] = NodeDraft(
         "TalkingPortraitFaceRegionMasks",
-        {"face_landmarks": ["3", 0], "face_index": 0, "feather": 16.0, "grow": 8.0, "missing_face": "error"}, (420, 1420),
+        {"face_landmarks": ["3", 0], "face_index": 0, "feather": 16.0, "grow": 8.0, "missing_face": "error"},
+        (420, 1420),
     )  # fmt: skip
     return Draft(
         nodes,
         [note("Files, regions, gates", text, (780, 920), (720, 520))],
         groups(
-            group("Speech", "motion", (20, 490), (720, 240)), group("Driving video", "motion", (20, 750), (720, 600)),
+            group("Speech", "motion", (20, 490), (720, 240)),
+            group("Driving video", "motion", (20, 750), (720, 600)),
             group("Regions", "proof", (20, 1360), (720, 320)),
         ),
     )

@@ -51,14 +51,25 @@ def _control() -> Draft:
     )
     nodes["12"] = NodeDraft(
         "TalkingPortraitHeadMotion",
-        {"face_motion": ["11", 0], "mode": "scale", "amount": 0.6, "smoothing": 0.15, "pitch": 0.0, "yaw": 0.0, "roll": 0.0},
+        {
+            "face_motion": ["11", 0],
+            "mode": "scale",
+            "amount": 0.6,
+            "smoothing": 0.15,
+            "pitch": 0.0,
+            "yaw": 0.0,
+            "roll": 0.0,
+        },
         (790, 740),
     )
     nodes["13"] = NodeDraft(
         "TalkingPortraitPlotFaceMotion", {"face_motion": ["12", 0], "audio": ["4", 0]}, (790, 80), (330, 380)
     )
     nodes["14"] = NodeDraft(
-        "TalkingPortraitLipSyncCheck", {"audio": ["4", 0], "fps": 25.0, "face_motion": ["12", 0]}, (1520, 720), (300, 0)
+        "TalkingPortraitLipSyncCheck",
+        {"audio": ["4", 0], "fps": 25.0, "face_motion": ["12", 0]},
+        (1520, 720),
+        (300, 0),
     )
     nodes["15"] = NodeDraft("PreviewAny", {"source": ["14", 0]}, (1520, 900), (460, 200))
     return Draft(
@@ -79,7 +90,14 @@ def _regions() -> Draft:
     nodes = find_face()
     nodes["20"] = NodeDraft(
         "MediaPipeFaceMeshVisualize",
-        {"face_landmarks": ["3", 0], "image": ["1", 0], "connections": "all", "color": "#00ff00", "thickness": 1, "point_size": 2},
+        {
+            "face_landmarks": ["3", 0],
+            "image": ["1", 0],
+            "connections": "all",
+            "color": "#00ff00",
+            "thickness": 1,
+            "point_size": 2,
+        },
         (790, 80),
     )
     nodes["21"] = NodeDraft("PreviewImage", {"images": ["20", 0]}, (1140, 80), (340, 380))

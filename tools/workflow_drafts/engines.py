@@ -38,17 +38,21 @@ def _takin() -> Draft:
     nodes = {**find_face(), **speak(), **render("11", 1160)}
     nodes["5"] = NodeDraft(
         "TalkingPortraitMotionEngine",
-        {"engine": "Takin-ADA", "engine.steps": 10, "engine.emotion": "neutral", "engine.emotion_intensity": 1.0}, nodes["5"].pos,
+        {"engine": "Takin-ADA", "engine.steps": 10, "engine.emotion": "neutral",
+        "engine.emotion_intensity": 1.0}, nodes["5"].pos,
     )  # fmt: skip
     nodes["11"] = NodeDraft(
         "TalkingPortraitEmotion",
         {
-            "face_motion": ["6", 0], "emotion": "happy", "intensity": 0.9, "intensity_curve": "0.5:0, 2.5:1, 5:1, 6.5:0",
+            "face_motion": ["6", 0], "emotion": "happy", "intensity": 0.9, "intensity_curve": "0.5:0, 2.5:1, "
+                "5:1, 6.5:0",
             "lip_protection": 1.0, "head": 1.0,
         },
         (790, 560), (330, 300),
     )  # fmt: skip
-    nodes["12"] = NodeDraft("TalkingPortraitPlotFaceMotion", {"face_motion": ["11", 0], "audio": ["4", 0]}, (790, 80), (330, 380))
+    nodes["12"] = NodeDraft(
+        "TalkingPortraitPlotFaceMotion", {"face_motion": ["11", 0], "audio": ["4", 0]}, (790, 80), (330, 380)
+    )
     return Draft(
         nodes,
         [note("Moods", TAKIN, (1160, 700), (460, 320))],
@@ -65,7 +69,9 @@ def _takin() -> Draft:
 def _joyvasa() -> Draft:
     nodes = {**find_face(), **speak(), **render("6", 800)}
     neural_loaders(nodes, engine=False)
-    nodes["5"] = NodeDraft("TalkingPortraitMotionEngine", {"engine": "JoyVASA", "engine.steps": 0}, nodes["5"].pos)
+    nodes["5"] = NodeDraft(
+        "TalkingPortraitMotionEngine", {"engine": "JoyVASA", "engine.steps": 0}, nodes["5"].pos
+    )
     nodes["11"] = animation(800, 420)
     film = {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}
     nodes["9"] = NodeDraft("TalkingPortraitRenderVideo", film, (1160, 80), (300, 420))
@@ -89,7 +95,9 @@ STEPS = {"KDTalker": {"engine.steps": 10}, "JoyVASA": {"engine.steps": 0}, "Taki
 def _compared() -> Draft:
     nodes = find_face()
     nodes["4"] = NodeDraft("LoadAudio", {"audio": SPEECH_FILE}, (40, 560), (300, 140))
-    nodes["5"] = NodeDraft("TrimAudioDuration", {"audio": ["4", 0], "start_index": 0.0, "duration": 3.0}, (40, 760))
+    nodes["5"] = NodeDraft(
+        "TrimAudioDuration", {"audio": ["4", 0], "start_index": 0.0, "duration": 3.0}, (40, 760)
+    )
     nodes["6"] = NodeDraft("TalkingPortraitLoadRenderer", {"renderer": "built-in warp"}, (40, 920))
     portrait = {"renderer": ["6", 0], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0}
     nodes["7"] = NodeDraft("TalkingPortraitPrepare", portrait, (40, 1080))
@@ -97,13 +105,19 @@ def _compared() -> Draft:
         row, first = 80 + 420 * number, 10 * (number + 1)
         models = page_models(["liveportrait.motion"]) if engine == "KDTalker" else []
         nodes[str(first)] = NodeDraft(
-            "TalkingPortraitMotionEngine", {"engine": engine} | STEPS.get(engine, {}), (800, row), title=engine, models=models
+            "TalkingPortraitMotionEngine",
+            {"engine": engine} | STEPS.get(engine, {}),
+            (800, row),
+            title=engine,
+            models=models,
         )
         nodes[str(first + 1)] = NodeDraft(
             "TalkingPortraitGenerateMotion",
             {
-                "motion_engine": [str(first), 0], "audio": ["5", 0], "fps": 25.0, "seed": 7, "mouth_amount": 1.0,
-                "head_amount": 1.0, "blink_rate": 18.0, "brow_amount": 1.0, "silence_threshold": -38.0, "portrait": ["7", 0],
+                "motion_engine": [str(first), 0], "audio": ["5", 0], "fps": 25.0, "seed": 7,
+                "mouth_amount": 1.0,
+                "head_amount": 1.0, "blink_rate": 18.0, "brow_amount": 1.0, "silence_threshold": -38.0,
+                "portrait": ["7", 0],
             },
             (1140, row),
         )  # fmt: skip
@@ -112,7 +126,8 @@ def _compared() -> Draft:
 
     def stitched(one: list, two: list, direction: str, place: tuple[int, int]) -> NodeDraft:
         inputs = {
-            "image1": one, "direction": direction, "match_image_size": True, "spacing_width": 0, "spacing_color": "white",
+            "image1": one, "direction": direction, "match_image_size": True, "spacing_width": 0,
+            "spacing_color": "white",
             "image2": two,
         }  # fmt: skip
         return NodeDraft("ImageStitch", inputs, place)
@@ -120,7 +135,9 @@ def _compared() -> Draft:
     nodes["50"] = stitched(["12", 0], ["22", 0], "right", (1820, 80))
     nodes["51"] = stitched(["32", 0], ["42", 0], "right", (1820, 320))
     nodes["52"] = stitched(["50", 0], ["51", 0], "down", (1820, 560))
-    nodes["53"] = NodeDraft("CreateVideo", {"images": ["52", 0], "fps": ["12", 1], "audio": ["5", 0]}, (1820, 800))
+    nodes["53"] = NodeDraft(
+        "CreateVideo", {"images": ["52", 0], "fps": ["12", 1], "audio": ["5", 0]}, (1820, 800)
+    )
     video = {"video": ["53", 0], "filename_prefix": "video/engines", "format": "auto", "codec": "auto"}
     nodes["54"] = NodeDraft("SaveVideo", video, (2180, 80), (560, 640))
     return Draft(

@@ -21,22 +21,30 @@ def _fantasy() -> Draft:
     nodes = {
         "1": NodeDraft("LoadImage", {"image": PORTRAIT_FILE}, (40, 80), (300, 360)),
         "2": NodeDraft("LoadAudio", {"audio": SPEECH_FILE}, (40, 560), (300, 140)),
-        "3": NodeDraft("UNETLoader", {"unet_name": "wan2.1_i2v_720p_14B_fp16.safetensors", "weight_dtype": "default"}, (420, 80)),
-        "4": NodeDraft("TalkingPortraitLoadFantasyTalking", {"file": "fantasytalking_model.ckpt"}, (420, 220)),
-        "5": NodeDraft("TalkingPortraitLoadSpeechEncoder", {"file": "wav2vec2-base-960h.safetensors"}, (420, 330)),
+        "3": NodeDraft("UNETLoader", {"unet_name": "wan2.1_i2v_720p_14B_fp16.safetensors",
+        "weight_dtype": "default"}, (420, 80)),
+        "4": NodeDraft("TalkingPortraitLoadFantasyTalking", {"file": "fantasytalking_model.ckpt"},
+        (420, 220)),
+        "5": NodeDraft("TalkingPortraitLoadSpeechEncoder", {"file": "wav2vec2-base-960h.safetensors"},
+        (420, 330)),
         "6": NodeDraft(
-            "CLIPLoader", {"clip_name": "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "wan", "device": "default"}, (420, 440)
+            "CLIPLoader", {"clip_name": "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "wan",
+            "device": "default"}, (420, 440)
         ),
         "7": NodeDraft("VAELoader", {"vae_name": "wan_2.1_vae.safetensors"}, (420, 610)),
         "8": NodeDraft("CLIPVisionLoader", {"clip_name": "clip_vision_h.safetensors"}, (420, 720)),
-        "9": NodeDraft("TalkingPortraitFantasyTalkingPicture", {"image": ["1", 0], "longest_edge": 512}, (800, 80)),
-        "10": NodeDraft("CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["9", 0], "crop": "none"}, (800, 240)),
-        "11": NodeDraft("CLIPTextEncode", {"clip": ["6", 0], "text": "A woman is talking."}, (800, 370), (340, 120)),
+        "9": NodeDraft("TalkingPortraitFantasyTalkingPicture", {"image": ["1", 0], "longest_edge": 512},
+        (800, 80)),
+        "10": NodeDraft("CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["9", 0], "crop": "none"},
+        (800, 240)),
+        "11": NodeDraft("CLIPTextEncode", {"clip": ["6", 0], "text": "A woman is talking."}, (800, 370),
+        (340, 120)),
         "12": NodeDraft("CLIPTextEncode", {"clip": ["6", 0], "text": NEGATIVE}, (800, 540), (340, 160)),
         "13": NodeDraft(
             "TalkingPortraitFantasyTalkingAudio",
             {
-                "fantasytalking": ["4", 0], "audio_encoder": ["5", 0], "audio": ["2", 0], "positive": ["11", 0], "frames": 81,
+                "fantasytalking": ["4", 0], "audio_encoder": ["5", 0], "audio": ["2", 0],
+                "positive": ["11", 0], "frames": 81,
                 "fps": 23.0, "fit": "pad with silence", "start_frame": 0,
             },
             (800, 760),
@@ -44,8 +52,10 @@ def _fantasy() -> Draft:
         "14": NodeDraft(
             "WanImageToVideo",
             {
-                "positive": ["13", 0], "negative": ["12", 0], "vae": ["7", 0], "width": ["9", 1], "height": ["9", 2],
-                "length": ["13", 1], "batch_size": 1, "clip_vision_output": ["10", 0], "start_image": ["9", 0],
+                "positive": ["13", 0], "negative": ["12", 0], "vae": ["7", 0], "width": ["9", 1],
+                "height": ["9", 2],
+                "length": ["13", 1], "batch_size": 1, "clip_vision_output": ["10", 0],
+                "start_image": ["9", 0],
             },
             (1200, 80),
         ),
@@ -54,14 +64,16 @@ def _fantasy() -> Draft:
             {"model": ["3", 0], "fantasytalking": ["4", 0], "audio_scale": 1.0, "masked": True}, (1200, 380),
         ),
         "16": NodeDraft(
-            "TalkingPortraitFantasyTalkingGuidance", {"model": ["15", 0], "audio_cfg": 4.5, "audio_cfg_end": 4.5}, (1200, 560)
+            "TalkingPortraitFantasyTalkingGuidance",
+            {"model": ["15", 0], "audio_cfg": 4.5, "audio_cfg_end": 4.5}, (1200, 560)
         ),
         "17": NodeDraft("TalkingPortraitFantasyTalkingSigmas", {"steps": 30, "shift": 5.0}, (1200, 720)),
         "18": NodeDraft("KSamplerSelect", {"sampler_name": "euler"}, (1200, 850)),
         "19": NodeDraft(
             "SamplerCustom",
             {
-                "model": ["16", 0], "add_noise": True, "noise_seed": 1111, "cfg": 5.0, "positive": ["14", 0], "negative": ["14", 1],
+                "model": ["16", 0], "add_noise": True, "noise_seed": 1111, "cfg": 5.0, "positive": ["14", 0],
+                "negative": ["14", 1],
                 "sampler": ["18", 0], "sigmas": ["17", 0], "latent_image": ["14", 2],
             },
             (1580, 80),
@@ -69,7 +81,8 @@ def _fantasy() -> Draft:
         "20": NodeDraft("VAEDecode", {"samples": ["19", 0], "vae": ["7", 0]}, (1580, 420)),
         "21": NodeDraft("CreateVideo", {"images": ["20", 0], "fps": 23.0, "audio": ["13", 2]}, (1580, 520)),
         "22": NodeDraft(
-            "SaveVideo", {"video": ["21", 0], "filename_prefix": "video/fantasytalking", "format": "auto", "codec": "auto"},
+            "SaveVideo", {"video": ["21", 0], "filename_prefix": "video/fantasytalking", "format": "auto",
+            "codec": "auto"},
             (1940, 80), (460, 500),
         ),
     }  # fmt: skip
@@ -97,25 +110,41 @@ Core's *WAN Context Windows* on one long latent is the other way."""
 def _fantasy_continued() -> Draft:
     first = _fantasy()
     nodes = dict(first.nodes)
-    nodes["30"] = NodeDraft("ImageFromBatch", {"image": ["20", 0], "batch_index": 80, "length": 1}, (1940, 700))
-    nodes["31"] = NodeDraft("CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["30", 0], "crop": "none"}, (1940, 830))
+    nodes["30"] = NodeDraft(
+        "ImageFromBatch", {"image": ["20", 0], "batch_index": 80, "length": 1}, (1940, 700)
+    )
+    nodes["31"] = NodeDraft(
+        "CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["30", 0], "crop": "none"}, (1940, 830)
+    )
     audio = {**nodes["13"].inputs, "start_frame": 80}
     nodes["32"] = NodeDraft("TalkingPortraitFantasyTalkingAudio", audio, (2300, 700))
     image = {**nodes["14"].inputs, "positive": ["32", 0], "length": ["32", 1]}
     image |= {"clip_vision_output": ["31", 0], "start_image": ["30", 0]}
     nodes["33"] = NodeDraft("WanImageToVideo", image, (2300, 1000))
-    sample = {**nodes["19"].inputs, "positive": ["33", 0], "negative": ["33", 1], "latent_image": ["33", 2], "noise_seed": 1112}
+    sample = {
+        **nodes["19"].inputs,
+        "positive": ["33", 0],
+        "negative": ["33", 1],
+        "latent_image": ["33", 2],
+        "noise_seed": 1112,
+    }
     nodes["34"] = NodeDraft("SamplerCustom", sample, (2680, 700))
     nodes["35"] = NodeDraft("VAEDecode", {"samples": ["34", 0], "vae": ["7", 0]}, (2680, 1040))
-    nodes["36"] = NodeDraft("ImageFromBatch", {"image": ["35", 0], "batch_index": 1, "length": 80}, (2680, 1140))
+    nodes["36"] = NodeDraft(
+        "ImageFromBatch", {"image": ["35", 0], "batch_index": 1, "length": 80}, (2680, 1140)
+    )
     nodes["37"] = NodeDraft("ImageBatch", {"image1": ["20", 0], "image2": ["36", 0]}, (2680, 1280))
     sound = {"audio": ["2", 0], "start_index": 0.0, "duration": 7.0}  # 161 frames at 23
     nodes["38"] = NodeDraft("TrimAudioDuration", sound, (3060, 700))
-    nodes["21"] = NodeDraft("CreateVideo", {"images": ["37", 0], "fps": 23.0, "audio": ["38", 0]}, (3060, 840))
+    nodes["21"] = NodeDraft(
+        "CreateVideo", {"images": ["37", 0], "fps": 23.0, "audio": ["38", 0]}, (3060, 840)
+    )
     nodes["22"] = NodeDraft("SaveVideo", nodes["22"].inputs, (3060, 980), (460, 420))
     return Draft(
         nodes,
-        [note("Files and settings", FANTASY, (1940, 80), (700, 380)), note("Two parts", CONTINUED, (1940, 1040), (340, 420))],
+        [note("Files and "
+            "settings", FANTASY, (1940, 80), (700, 380)),
+            note("Two parts", CONTINUED, (1940, 1040), (340, 420))],
         [*first.groups[:-1], group("First part", "render", (1560, 20), (340, 480)),
          group("Second part, from the last picture", "render", (1920, 640), (1080, 840)),
          group("The whole film", "proof", (3040, 640), (500, 760))],
@@ -138,7 +167,9 @@ def _fantasy_lora() -> Draft:
     nodes = dict(first.nodes)
     lora = {"model": ["3", 0], "lora_name": "wan2.1_lora.safetensors", "strength_model": 1.0}
     nodes["30"] = NodeDraft("LoraLoaderModelOnly", lora, (420, 860))
-    nodes["15"] = NodeDraft(nodes["15"].class_type, {**nodes["15"].inputs, "model": ["30", 0]}, nodes["15"].pos)
+    nodes["15"] = NodeDraft(
+        nodes["15"].class_type, {**nodes["15"].inputs, "model": ["30", 0]}, nodes["15"].pos
+    )
     models = group("Models", "face", (400, 20), (340, 1000))
     groups = [models if item["title"] == "Models" else item for item in first.groups]
     return Draft(nodes, [*first.notes, note("LoRA, GGUF, fp8", LORA, (400, 1040), (780, 360))], groups)
@@ -165,9 +196,12 @@ def _fantasy_one_speaks() -> Draft:
     )  # fmt: skip
     nodes["32"] = NodeDraft(
         "TalkingPortraitFaceRegionMasks",
-        {"face_landmarks": ["31", 0], "face_index": 0, "feather": 16.0, "grow": 24.0, "missing_face": "error"}, (420, 900),
+        {"face_landmarks": ["31", 0], "face_index": 0, "feather": 16.0, "grow": 24.0,
+        "missing_face": "error"}, (420, 900),
     )  # fmt: skip
-    nodes["15"] = NodeDraft(nodes["15"].class_type, {**nodes["15"].inputs, "region": ["32", 0]}, nodes["15"].pos)
+    nodes["15"] = NodeDraft(
+        nodes["15"].class_type, {**nodes["15"].inputs, "region": ["32", 0]}, nodes["15"].pos
+    )
     groups = [*first.groups, group("Who speaks", "proof", (20, 850), (740, 430))]
     groups[0] = group("Picture and voice", "inputs", (20, 20), (340, 720))
     return Draft(nodes, [*first.notes, note("One speaks", ONE_SPEAKS, (1180, 950), (360, 300))], groups)

@@ -38,17 +38,23 @@ def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
     """Turn the loaders of a draft to the neural stages, with their downloads for the page."""
     place = nodes["7"].pos
     inputs = {"renderer": "LivePortrait", "renderer.precision": "auto", "renderer.framing": "LivePortrait"}
-    nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS))
+    nodes["7"] = NodeDraft(
+        "TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS)
+    )
     if engine:
-        nodes["5"] = NodeDraft("TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 10}, nodes["5"].pos)
+        nodes["5"] = NodeDraft(
+            "TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 10}, nodes["5"].pos
+        )
         nodes["6"].inputs["portrait"] = ["8", 0]
 
 
 def animation(column: int, row: int, **changes: Any) -> NodeDraft:
     """LivePortrait Animation after Prepare Portrait (node 8)."""
     inputs = {
-        "portrait": ["8", 0], "stitching": True, "motion_mode": "lips as given, rest relative", "region": "all", "multiplier": 1.0,
-        "keep_proportions": False, "close_lips": False, "eyes_open": -0.05, "lips_open": -0.05, "official_retargeting": False,
+        "portrait": ["8", 0], "stitching": True, "motion_mode": "lips as given, rest "
+            "relative", "region": "all", "multiplier": 1.0,
+        "keep_proportions": False, "close_lips": False, "eyes_open": -0.05, "lips_open": -0.05,
+        "official_retargeting": False,
         "output": "whole picture",
     }  # fmt: skip
     return NodeDraft("TalkingPortraitLivePortraitAnimation", {**inputs, **changes}, (column, row))
@@ -62,7 +68,8 @@ def driving_video(motion: str = "34") -> dict[str, NodeDraft]:
         "33": NodeDraft(
             "MediaPipeFaceLandmarker",
             {
-                "face_detection_model": ["2", 0], "image": ["31", 0], "detector_variant": "both", "num_faces": 1,
+                "face_detection_model": ["2", 0], "image": ["31", 0], "detector_variant": "both",
+                "num_faces": 1,
                 "min_confidence": 0.5, "missing_frame_fallback": "empty",
             },
             (420, 700),
@@ -70,7 +77,8 @@ def driving_video(motion: str = "34") -> dict[str, NodeDraft]:
         motion: NodeDraft(
             "TalkingPortraitFaceMotionFromVideo",
             {
-                "images": ["31", 0], "face_landmarks": ["33", 0], "fps": ["31", 2], "face_index": 0, "missing_face": "error",
+                "images": ["31", 0], "face_landmarks": ["33", 0], "fps": ["31", 2], "face_index": 0,
+                "missing_face": "error",
                 "smoothing": 0.3, "animal": False,
             },
             (420, 960),
@@ -84,7 +92,8 @@ def _kdtalker() -> Draft:
     nodes["11"] = animation(800, 420)
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
-        {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}, (1160, 80), (300, 420),
+        {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}, (1160, 80),
+        (300, 420),
     )  # fmt: skip
     nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
     return Draft(
@@ -105,7 +114,8 @@ def _driven() -> Draft:
     nodes["11"] = animation(800, 420, motion_mode="relative")
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
-        {"portrait": ["11", 0], "face_motion": ["34", 0], "audio": ["31", 1], "crf": 16.0}, (1160, 80), (300, 420),
+        {"portrait": ["11", 0], "face_motion": ["34", 0], "audio": ["31", 1], "crf": 16.0}, (1160, 80),
+        (300, 420),
     )  # fmt: skip
     nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
     return Draft(
@@ -129,7 +139,8 @@ def _mixed() -> Draft:
     nodes["40"] = NodeDraft(
         "TalkingPortraitBlendFaceMotion",
         {
-            "motion_a": ["6", 0], "motion_b": ["34", 0], "weight": 1.0, "lips": False, "eyes": True, "rest_of_face": False,
+            "motion_a": ["6", 0], "motion_b": ["34", 0], "weight": 1.0, "lips": False, "eyes": True,
+            "rest_of_face": False,
             "head": True, "lengths": "fit motion_b",
         },
         (800, 190),
@@ -137,7 +148,8 @@ def _mixed() -> Draft:
     nodes["11"] = animation(1240, 420)
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
-        {"portrait": ["11", 0], "face_motion": ["40", 0], "audio": ["4", 0], "crf": 16.0}, (1600, 80), (300, 420),
+        {"portrait": ["11", 0], "face_motion": ["40", 0], "audio": ["4", 0], "crf": 16.0}, (1600, 80),
+        (300, 420),
     )  # fmt: skip
     nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1960, 80), (460, 560))
     return Draft(

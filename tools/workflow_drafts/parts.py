@@ -13,7 +13,8 @@ COLOURS = {"inputs": "#3f789e", "face": "#88A", "motion": "#8A8", "render": "#b5
 
 @dataclass(frozen=True)
 class NodeDraft:
-    """One node: class, inputs as in an API prompt, place in pixels; `models` are its downloads for the page; muted: waits."""
+    """One node: class, inputs as in an API prompt, place in pixels; `models` are its downloads for the page;
+    muted: waits."""
 
     class_type: str
     inputs: dict[str, Any]
@@ -42,11 +43,16 @@ class Draft:
     def neural(self) -> bool:
         """Whether it needs weight files that do not ship, so that its own result cannot be its picture."""
         wanted = {"LivePortrait", "KDTalker", "fantasytalking_model.ckpt", "unet-136000.pth"}
-        return any(wanted & {value for value in node.inputs.values() if isinstance(value, str)} for node in self.nodes.values())
+        return any(
+            wanted & {value for value in node.inputs.values() if isinstance(value, str)}
+            for node in self.nodes.values()
+        )
 
     def prompt(self) -> dict[str, Any]:
         """The draft as an API prompt."""
-        return {key: {"class_type": node.class_type, "inputs": node.inputs} for key, node in self.nodes.items()}
+        return {
+            key: {"class_type": node.class_type, "inputs": node.inputs} for key, node in self.nodes.items()
+        }
 
 
 def note(title: str, text: str, pos: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
@@ -67,7 +73,8 @@ def find_face(column: int = 420) -> dict[str, NodeDraft]:
         "3": NodeDraft(
             "MediaPipeFaceLandmarker",
             {
-                "face_detection_model": ["2", 0], "image": ["1", 0], "detector_variant": "both", "num_faces": 4,
+                "face_detection_model": ["2", 0], "image": ["1", 0], "detector_variant": "both",
+                "num_faces": 4,
                 "min_confidence": 0.5, "missing_frame_fallback": "empty",
             },
             (column, 190),
@@ -108,7 +115,12 @@ def render(motion: str, column: int) -> dict[str, NodeDraft]:
         ),
         "10": NodeDraft(
             "SaveVideo",
-            {"video": ["9", 0], "filename_prefix": "video/talking_portrait", "format": "auto", "codec": "auto"},
+            {
+                "video": ["9", 0],
+                "filename_prefix": "video/talking_portrait",
+                "format": "auto",
+                "codec": "auto",
+            },
             (column + 360, 80),
             (460, 560),
         ),

@@ -1,11 +1,13 @@
 """Train a tiny ACTalker on films of made-up people, with and without mask-drop, and measure what each signal moves.
 
-    python3 run.py python -m talking_portrait.training.actalker.train_tiny OUT_FOLDER RESULT.json  (writes OUT_FOLDER/loss.png too)
+    python3 run.py python -m talking_portrait.training.actalker.train_tiny OUT_FOLDER RESULT.json
+        (writes OUT_FOLDER/loss.png too)
 
-The sound's tokens hold the mouth of each frame; the motion tokens hold all that a driving video shows: mouth, lids, brows and head.
-In training both come from the film itself, as in the paper, each gate is open at random, and (with mask-drop) sound scans only the
-mouth's tokens and motion only the others. Afterwards sound comes from one film and motion from another, both gates open: how far
-does the mouth follow the sound, and how far the motion that should not move it? (The paper's ablation, at a toy's scale.)
+The sound's tokens hold the mouth of each frame; the motion tokens hold all that a driving video shows: mouth,
+lids, brows and head. In training both come from the film itself, as in the paper, each gate is open at
+random, and (with mask-drop) sound scans only the mouth's tokens and motion only the others. Afterwards sound
+comes from one film and motion from another, both gates open: how far does the mouth follow the sound, and how
+far the motion that should not move it? (The paper's ablation, at a toy's scale.)
 """
 
 import argparse
@@ -26,7 +28,8 @@ from ...tools.golden_cases.actalker_pipeline import euler_step, scaled_input, ti
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
 from ..tiny_training import draw_curves, train
 
-SIZE, FRAMES, PATCH, CHANNELS = 48, 1, 4, 4  # pixels of a film, its frames, pixels of a latent's patch, latent channels
+# pixels of a film, its frames, pixels of a latent's patch, latent channels
+SIZE, FRAMES, PATCH, CHANNELS = 48, 1, 4, 4
 PEOPLE, FILMS, HELD_OUT = 4, 400, 40  # films of each person, the last of them for the test
 WIDTH, HEAD_DIM, CONTEXT, AUDIO_TOKENS = 32, 16, 48, 4
 SIGMAS = 0.3, 1.4  # mean and deviation of the logarithm of the noise in training
@@ -52,14 +55,21 @@ def drawn(who: Person, count: int, random: np.random.Generator) -> tuple[Tensor,
         curves = smooth_noise(4 * FRAMES, len(SIGNALS), 0.35, random)[::4]
         jaw, pucker, blink = (np.abs(curves[:, :3]) * [0.55, 0.5, 0.6]).clip(0, 1).T
         brow, (yaw, pitch) = 0.6 * curves[:, 3].clip(-1, 1), (8 * curves[:, 4:].clip(-2, 2)).T
-        controls = {"jawOpen": jaw, "mouthPucker": pucker, "eyeBlinkLeft": blink, "eyeBlinkRight": blink, "browInnerUp": brow}
+        controls = {
+            "jawOpen": jaw,
+            "mouthPucker": pucker,
+            "eyeBlinkLeft": blink,
+            "eyeBlinkRight": blink,
+            "browInnerUp": brow,
+        }
         films.append(film(who, motion(controls, np.stack([pitch / 2, yaw, 0 * yaw], 1)), SIZE))
         signals.append(np.stack([jaw, pucker, blink, brow, yaw / 16, pitch / 16], 1))
     return torch.stack(films), torch.from_numpy(np.stack(signals)).float()
 
 
 class Encoders:
-    """Fixed random maps from signals [n,6] to tokens, in place of the published encoders: sound hears the mouth alone."""
+    """Fixed random maps from signals [n,6] to tokens, in place of the published encoders: sound hears the
+    mouth alone."""
 
     def __init__(self, seed: int):
         make = torch.Generator().manual_seed(seed)
@@ -67,7 +77,9 @@ class Encoders:
         self.motion = torch.randn(len(SIGNALS), CONTEXT, generator=make)
 
     def __call__(self, heard: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        return (heard[:, :HEARD] @ self.audio).unflatten(-1, (AUDIO_TOKENS, CONTEXT)), (seen @ self.motion)[:, None]
+        return (heard[:, :HEARD] @ self.audio).unflatten(-1, (AUDIO_TOKENS, CONTEXT)), (seen @ self.motion)[
+            :, None
+        ]
 
 
 def tiny_unet(seed: int) -> ACTalkerUNet:
@@ -82,7 +94,9 @@ def tiny_unet(seed: int) -> ACTalkerUNet:
         elif name.endswith("dt_projs_bias"):
             steps = torch.empty_like(parameter).uniform_(np.log(1e-3), np.log(0.1)).exp()
             parameter.data.copy_(steps + (-(-steps).expm1()).log())
-        elif parameter.ndim <= 1 or any(part in name for part in ("out_layers.3", "proj_out", ".out.2", "temporal.to_out")):
+        elif parameter.ndim <= 1 or any(
+            part in name for part in ("out_layers.3", "proj_out", ".out.2", "temporal.to_out")
+        ):
             parameter.data.zero_()
         else:
             parameter.data.normal_(0, parameter.shape[-1 if parameter.ndim == 3 else 1 :].numel() ** -0.5)
@@ -105,15 +119,25 @@ class World:
         first = numbers // FILMS * FILMS  # the person's first film gives the portrait
         self.portrait = self.latents[first, 0]
 
-    def denoised(self, network, noisy: Tensor, sigma: Tensor, index: Tensor, heard: Tensor, seen: Tensor, gates, masks) -> Tensor:
+    def denoised(
+        self, network, noisy: Tensor, sigma: Tensor, index: Tensor, heard: Tensor, seen: Tensor, gates, masks
+    ) -> Tensor:
         """v-prediction [B,F,C,h,w] for noisy latents at sigma [B] of the people of films `index`."""
         count = len(index) * FRAMES
         audio, tokens = self.encoders(heard.flatten(0, 1), seen.flatten(0, 1))
         flat, level = noisy.flatten(0, 1), sigma.repeat_interleave(FRAMES)
-        given = torch.cat([scaled_input(flat, level[:, None, None, None]), self.portrait[index].repeat_interleave(FRAMES, 0)], 1)
+        given = torch.cat(
+            [
+                scaled_input(flat, level[:, None, None, None]),
+                self.portrait[index].repeat_interleave(FRAMES, 0),
+            ],
+            1,
+        )
         out = network(
-            given, timestep(level), context=torch.zeros(count, 1, CONTEXT), y=time_id_embedding(32).expand(count, -1),
-            audio=audio if gates[0] else None, motion=tokens if gates[1] else None, regions=masks, num_video_frames=FRAMES,
+            given, timestep(level), context=torch.zeros(count, 1, CONTEXT),
+            y=time_id_embedding(32).expand(count, -1),
+            audio=audio if gates[0] else None, motion=tokens if gates[1] else None, regions=masks,
+            num_video_frames=FRAMES,
         )  # fmt: skip
         return out.unflatten(0, (len(index), FRAMES))
 
@@ -126,15 +150,21 @@ class World:
         s = sigma[:, None, None, None, None]
         noisy = clean + s * noise
         masks = separate() if mask_drop and all(gates) else Regions()
-        v = self.denoised(network, noisy, sigma, index, self.signals[index], self.signals[index], gates, masks)
+        v = self.denoised(
+            network, noisy, sigma, index, self.signals[index], self.signals[index], gates, masks
+        )
         wanted = (noisy / (s**2 + 1) - clean) * (s**2 + 1).sqrt() / s
         return (v - wanted).square().mean()
 
     @torch.no_grad()
-    def made(self, network: nn.Module, index: Tensor, heard: Tensor, seen: Tensor, gates, masks: Regions) -> Tensor:
+    def made(
+        self, network: nn.Module, index: Tensor, heard: Tensor, seen: Tensor, gates, masks: Regions
+    ) -> Tensor:
         """Films [B,F,3,S,S] from noise that is the same in every call."""
         noise = torch.randn(self.latents[index].shape, generator=torch.Generator().manual_seed(5))
-        ladder = torch.cat([torch.linspace(HIGHEST ** (1 / 7), LOWEST ** (1 / 7), STEPS) ** 7, torch.zeros(1)])
+        ladder = torch.cat(
+            [torch.linspace(HIGHEST ** (1 / 7), LOWEST ** (1 / 7), STEPS) ** 7, torch.zeros(1)]
+        )
         x = HIGHEST * noise
         for now, following in zip(ladder, ladder[1:], strict=False):
             v = self.denoised(network, x, now.expand(len(index)), index, heard, seen, gates, masks)
@@ -148,7 +178,8 @@ def separate() -> Regions:
 
 
 def slopes(read: Tensor, heard: Tensor, seen: Tensor) -> dict[str, float]:
-    """How far a number read off the films [n] follows that of the sound's film and that of the motion's, by least squares."""
+    """How far a number read off the films [n] follows that of the sound's film and that of the motion's, by
+    least squares."""
     given = torch.stack([heard, seen, torch.ones_like(heard)], 1)
     found = torch.linalg.lstsq(given, read[:, None]).solution[:, 0]
     return {"sound": round(float(found[0]), 3), "motion": round(float(found[1]), 3)}
@@ -162,8 +193,16 @@ def measured(world: World, network: nn.Module, masks: Regions) -> dict:
     pictures, truth = world.films[world.train].flatten(0, 1), world.signals[world.train].flatten(0, 1)
     top, bottom, left, right = (round(part * SIZE) for part in MOUTH)
     everywhere = slice(0, SIZE)
-    windows = {"jaw": (slice(top, bottom), slice(left, right)), "blink": (slice(0, top), everywhere), "yaw": (everywhere,) * 2}
-    cases = {"both": (GATES[2], masks), "sound alone": (GATES[0], Regions()), "motion alone": (GATES[1], Regions())}
+    windows = {
+        "jaw": (slice(top, bottom), slice(left, right)),
+        "blink": (slice(0, top), everywhere),
+        "yaw": (everywhere,) * 2,
+    }
+    cases = {
+        "both": (GATES[2], masks),
+        "sound alone": (GATES[0], Regions()),
+        "motion alone": (GATES[1], Regions()),
+    }
     found = {}
     for name, (gates, where) in cases.items():
         films = world.made(network, index, heard, seen, gates, where).flatten(0, 1)
@@ -177,7 +216,9 @@ def measured(world: World, network: nn.Module, masks: Regions) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="where the two networks are written")
     parser.add_argument("result", type=Path, help="JSON of what was measured")
     parser.add_argument("--steps", type=int, default=700)
@@ -187,12 +228,17 @@ def main() -> None:
     world = World(options.seed)
     print(f"{len(world.films)} films of {PEOPLE} people", flush=True)
     options.folder.mkdir(parents=True, exist_ok=True)
-    result: dict = {"settings": {key: str(value) for key, value in vars(options).items() if key not in ("folder", "result")}}
+    result: dict = {
+        "settings": {
+            key: str(value) for key, value in vars(options).items() if key not in ("folder", "result")
+        }
+    }
     for name, mask_drop in (("with mask-drop", True), ("without mask-drop", False)):
         network, random = tiny_unet(options.seed), np.random.default_rng(options.seed + 1)
         torch.manual_seed(options.seed)
         curve = train(
-            list(network.parameters()), lambda n=network, r=random, m=mask_drop: world.loss(n, r, options.batch, m), options.steps,
+            list(network.parameters()), lambda n=network, r=random,
+                m=mask_drop: world.loss(n, r, options.batch, m), options.steps,
             1.5e-3, name,
         )  # fmt: skip
         masks = separate() if mask_drop else Regions()

@@ -35,15 +35,32 @@ class Canvas:
         self.side = side
         self.picture = Image.new("RGB", (side, side))
 
-    def shape(self, points: list[tuple[float, float]], colour: tuple[int, int, int], soft: float = 0.0, part: float = 1.0):
+    def shape(
+        self,
+        points: list[tuple[float, float]],
+        colour: tuple[int, int, int],
+        soft: float = 0.0,
+        part: float = 1.0,
+    ):
         """Fill a polygon; part below 1 lets what is under it shine through."""
         mask = Image.new("L", (self.side, self.side))
-        ImageDraw.Draw(mask).polygon([(x * self.side, y * self.side) for x, y in points], fill=int(255 * part))
+        ImageDraw.Draw(mask).polygon(
+            [(x * self.side, y * self.side) for x, y in points], fill=int(255 * part)
+        )
         if soft:
             mask = mask.filter(ImageFilter.GaussianBlur(soft * self.side))
         self.picture.paste(colour, (0, 0), mask)
 
-    def oval(self, x: float, y: float, rx: float, ry: float, colour: tuple[int, int, int], soft: float = 0.0, part: float = 1.0):
+    def oval(
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: tuple[int, int, int],
+        soft: float = 0.0,
+        part: float = 1.0,
+    ):
         """Fill an ellipse."""
         turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
         self.shape([(x + rx * float(np.cos(t)), y + ry * float(np.sin(t))) for t in turn], colour, soft, part)
@@ -61,7 +78,9 @@ def lens(x: float, y: float, half: float, up: float, down: float) -> list[tuple[
 def draw_body(canvas: Canvas) -> None:
     """Hair behind the head, neck, shoulders."""
     canvas.oval(0.5, 0.43, 0.30, 0.36, HAIR, 0.004)
-    canvas.shape([(0.02, 1.0), (0.10, 0.90), (0.36, 0.82), (0.64, 0.82), (0.90, 0.90), (0.98, 1.0)], SHIRT, 0.004)
+    canvas.shape(
+        [(0.02, 1.0), (0.10, 0.90), (0.36, 0.82), (0.64, 0.82), (0.90, 0.90), (0.98, 1.0)], SHIRT, 0.004
+    )
     canvas.shape([(0.40, 0.66), (0.60, 0.66), (0.63, 0.86), (0.5, 0.92), (0.37, 0.86)], SHADE, 0.006)
 
 
@@ -71,15 +90,27 @@ def draw_head(canvas: Canvas) -> None:
         canvas.oval(0.5 + side * 0.245, 0.50, 0.030, 0.055, SHADE, 0.003)
     t = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     width = np.where(np.sin(t) > 0, 0.238 - 0.055 * np.sin(t) ** 3, 0.238)
-    outline = [(0.5 + float(w * np.cos(a)), 0.46 + 0.32 * float(np.sin(a))) for a, w in zip(t, width, strict=True)]
+    outline = [
+        (0.5 + float(w * np.cos(a)), 0.46 + 0.32 * float(np.sin(a))) for a, w in zip(t, width, strict=True)
+    ]
     canvas.shape(outline, SKIN, 0.003)
     canvas.oval(0.5, 0.30, 0.13, 0.07, LIGHT, 0.03, 0.7)
     for side in (-1, 1):
         canvas.oval(0.5 + side * 0.125, 0.57, 0.05, 0.04, (228, 150, 128), 0.025, 0.55)
         canvas.oval(0.5 + side * 0.21, 0.56, 0.03, 0.15, SHADE, 0.025, 0.6)
     canvas.oval(0.5, 0.765, 0.10, 0.018, SHADE, 0.012, 0.6)
-    fringe = [(0.245, 0.46), (0.25, 0.24), (0.38, 0.11), (0.5, 0.09), (0.64, 0.11), (0.755, 0.26), (0.755, 0.46)]
-    canvas.shape(fringe + [(0.73, 0.35), (0.66, 0.25), (0.54, 0.215), (0.40, 0.245), (0.29, 0.33)], HAIR, 0.004)
+    fringe = [
+        (0.245, 0.46),
+        (0.25, 0.24),
+        (0.38, 0.11),
+        (0.5, 0.09),
+        (0.64, 0.11),
+        (0.755, 0.26),
+        (0.755, 0.46),
+    ]
+    canvas.shape(
+        fringe + [(0.73, 0.35), (0.66, 0.25), (0.54, 0.215), (0.40, 0.245), (0.29, 0.33)], HAIR, 0.004
+    )
 
 
 def draw_eye(canvas: Canvas, side: int) -> None:
@@ -94,7 +125,11 @@ def draw_eye(canvas: Canvas, side: int) -> None:
     canvas.shape(skin_above, (214, 164, 136), 0.001)
     canvas.shape(lens(x, y, 0.052, 0.026, 0.0)[:33] + lens(x, y, 0.050, 0.0205, 0.0)[:33][::-1], LASH, 0.0008)
     canvas.shape(lens(x, y, 0.050, 0.0, 0.020)[33:] + lens(x, y, 0.049, 0.0, 0.0178)[33:][::-1], SHADE, 0.001)
-    canvas.shape(lens(x, y - 0.012, 0.052, 0.028, 0.0)[:33] + lens(x, y - 0.012, 0.052, 0.0255, 0.0)[:33][::-1], SHADE, 0.001)
+    canvas.shape(
+        lens(x, y - 0.012, 0.052, 0.028, 0.0)[:33] + lens(x, y - 0.012, 0.052, 0.0255, 0.0)[:33][::-1],
+        SHADE,
+        0.001,
+    )
     brow = [(x - side * 0.056, y - 0.062), (x - side * 0.01, y - 0.077), (x + side * 0.064, y - 0.060)]
     canvas.shape(brow + [(x - side * 0.01, y - 0.063), (x - side * 0.056, y - 0.047)], BROW, 0.002, 0.95)
 
@@ -116,9 +151,13 @@ def draw_mouth(canvas: Canvas, apart: float) -> None:
     gap = 0.028 * apart
     t = np.linspace(-1, 1, 49)
     bow = (1 - t**2) ** 0.8
-    top = [(x + half * float(a), y - (0.024 - 0.007 * np.exp(-((a / 0.16) ** 2))) * float(b) - 0.3 * gap * float(b))
+    top = [(x + half * float(a),
+        y - (0.024 - 0.007 * np.exp(-((a / 0.16) ** 2))) * float(b) - 0.3 * gap * float(b))
            for a, b in zip(t, bow, strict=True)]  # fmt: skip
-    line = [(x + half * float(a), y + 0.0035 * float(np.cos(3.1 * a)) - 0.3 * gap * float(b)) for a, b in zip(t, bow, strict=True)]
+    line = [
+        (x + half * float(a), y + 0.0035 * float(np.cos(3.1 * a)) - 0.3 * gap * float(b))
+        for a, b in zip(t, bow, strict=True)
+    ]
     inner = [(px, py + gap * float(b)) for (px, py), b in zip(line, bow, strict=True)]
     bottom = [(x + half * float(a), y + (0.031 + gap) * float(b)) for a, b in zip(t, bow, strict=True)]
     canvas.shape(line + inner[::-1], (52, 22, 24), 0.0005)

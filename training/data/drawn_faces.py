@@ -1,8 +1,10 @@
-"""Faces of made-up people with landmarks that are known exactly: the face's mesh, with a picture on it, bent, turned and drawn.
+"""Faces of made-up people with landmarks that are known exactly: the face's mesh, with a picture on it, bent,
+turned and drawn.
 
-People are the photo and the cartoon in other colours and with other proportions. Expressions bend the mesh by fields of our own
-(jaw, smile, pucker, brows, lids), the head's pose turns it in space. Distances are in heights of the face. An opening mouth is dark
-where the picture's is open; the cartoon's shut lips are stretched over it in stripes.
+People are the photo and the cartoon in other colours and with other proportions. Expressions bend the mesh by
+fields of our own (jaw, smile, pucker, brows, lids), the head's pose turns it in space. Distances are in
+heights of the face. An opening mouth is dark where the picture's is open; the cartoon's shut lips are
+stretched over it in stripes.
 """
 
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ RANGES = ((0, 1), (-0.6, 1), (0, 1), (-0.7, 1), (0, 1))
 POSE_DEVIATION = (6.0, 12.0, 5.0)  # pitch, yaw, roll in degrees
 LOWER_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
 LOWER_OUTER = (
-    146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315, 404, 320, 307, 96, 89, 179, 86, 15, 316, 403, 319, 325,
+    146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315, 404, 320, 307, 96, 89, 179, 86, 15,
+    316, 403, 319, 325,
 )  # fmt: skip
 UPPER_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
 CORNERS, BROWS, IRISES = (61, 291), (105, 334), (468, 473)
@@ -35,7 +38,8 @@ CORNERS, BROWS, IRISES = (61, 291), (105, 334), (468, 473)
 
 @dataclass(frozen=True)
 class DrawnPerson:
-    """A picture, its mesh [478,3] in pixels, and the mesh that is drawn instead [478,3], in heights of a face from its middle."""
+    """A picture, its mesh [478,3] in pixels, and the mesh that is drawn instead [478,3], in heights of a face
+    from its middle."""
 
     picture: Image.Image
     points: np.ndarray
@@ -109,8 +113,11 @@ def expressed(shape: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return shape + change
 
 
-def draw(who: DrawnPerson, controls: np.ndarray, pose: np.ndarray, size: int, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Picture [size,size,3] bytes and landmarks [478,2] in -1..1. pose: degrees, LivePortrait's order; place: scale, x, y."""
+def draw(
+    who: DrawnPerson, controls: np.ndarray, pose: np.ndarray, size: int, place: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Picture [size,size,3] bytes and landmarks [478,2] in -1..1. pose: degrees, LivePortrait's order; place:
+    scale, x, y."""
     rotation = rotation_from_degrees(*torch.from_numpy(np.asarray(pose, np.float64))[:, None])[0].numpy()
     turned = expressed(who.shape, controls) @ rotation * (2 * FACE * place[0])
     turned[:, :2] += place[1:]
@@ -135,7 +142,9 @@ def mesh_triangles(who: DrawnPerson) -> np.ndarray:
 def drawn_moments(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Random expressions [N,5], poses [N,3] in degrees and places [N,3] (scale, x, y)."""
     low, high = np.array(RANGES).T
-    controls = random.uniform(low, high, (count, len(CONTROLS))) * (random.random((count, len(CONTROLS))) < 0.6)
+    controls = random.uniform(low, high, (count, len(CONTROLS))) * (
+        random.random((count, len(CONTROLS))) < 0.6
+    )
     pose = random.normal(0, 1, (count, 3)) * POSE_DEVIATION
     place = np.concatenate([random.uniform(0.85, 1.15, (count, 1)), random.normal(0, 0.06, (count, 2))], 1)
     return controls, pose.clip(-30, 30), place

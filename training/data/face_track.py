@@ -57,7 +57,8 @@ def moved(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def stretches(points: list[np.ndarray | None], good: np.ndarray | None = None) -> list[tuple[int, int]]:
-    """First and last-but-one frames of runs with one face and no cut; too short ones are left out, long ones are parted.
+    """First and last-but-one frames of runs with one face and no cut; too short ones are left out, long ones
+    are parted.
 
     `good` [N] bool: further frames to leave out where it is false.
     """
@@ -84,6 +85,8 @@ def lid_closure(points: list[np.ndarray]) -> np.ndarray:
     """[N] 0 (as open as this face is most of the time) to 1 (shut), the mean of both eyes."""
     tracks = []
     for upper, lower, inner, outer in EYES_478:
-        gaps = [np.linalg.norm(p[upper] - p[lower]) / (np.linalg.norm(p[inner] - p[outer]) + 1e-6) for p in points]
+        gaps = [
+            np.linalg.norm(p[upper] - p[lower]) / (np.linalg.norm(p[inner] - p[outer]) + 1e-6) for p in points
+        ]
         tracks.append(1 - np.array(gaps) / max(float(np.percentile(gaps, 75)), 1e-6))
     return np.mean(tracks, 0).clip(0, 1).astype(np.float32)

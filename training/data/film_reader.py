@@ -1,4 +1,5 @@
-"""Read films: frames at 25 per second whatever the file's rate, and the sound as 16 kHz mono from the same moment on."""
+"""Read films: frames at 25 per second whatever the file's rate, and the sound as 16 kHz mono from the same
+moment on."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,11 @@ SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 def films_in(folder: Path) -> list[Path]:
     """All films under a folder, in the order of their names."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def stream_of(container: av.container.InputContainer, kind: str, path: Path):
@@ -24,7 +29,8 @@ def stream_of(container: av.container.InputContainer, kind: str, path: Path):
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """[H,W,3] bytes of every 40 ms: the frame that is shown in their middle. ValueError if the film cannot be decoded."""
+    """[H,W,3] bytes of every 40 ms: the frame that is shown in their middle. ValueError if the film cannot be
+    decoded."""
     try:
         with av.open(str(path)) as container:
             stream, number, shown = stream_of(container, "video", path), 0, None

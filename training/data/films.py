@@ -1,10 +1,11 @@
-"""Films of fresh synthetic speech with known phone times, for scoring Takin-ADA: what was said, heard, and what the face should do.
+"""Films of fresh synthetic speech with known phone times, for scoring Takin-ADA: what was said, heard, and
+what the face should do.
 
-The test films are spoken by festival, a synthesiser that neither the network nor its speech encoder ever heard (a speaker never
-heard, and one whom another synthesiser spoke as), and by espeak-ng in two accents that they never heard (received pronunciation,
-Caribbean). The development films are spoken by voices of the training, and are for choosing settings. No sentence is shared with
-the training, and the words at the end of each are of the fifth of the word list that training never drew from; the words of the
-templates are shared.
+The test films are spoken by festival, a synthesiser that neither the network nor its speech encoder ever
+heard (a speaker never heard, and one whom another synthesiser spoke as), and by espeak-ng in two accents that
+they never heard (received pronunciation, Caribbean). The development films are spoken by voices of the
+training, and are for choosing settings. No sentence is shared with the training, and the words at the end of
+each are of the fifth of the word list that training never drew from; the words of the templates are shared.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,12 @@ from ..takin.rules import frames_of, rule_motion
 
 SETS = {
     "development": ("flite rms", "flite awb", "espeak-ng en-us", "espeak-ng en-gb-scotland+f4"),
-    "test": ("festival ked_diphone", "festival cmu_us_slt_arctic_hts", "espeak-ng en-gb-x-rp", "espeak-ng en-029"),
+    "test": (
+        "festival ked_diphone",
+        "festival cmu_us_slt_arctic_hts",
+        "espeak-ng en-gb-x-rp",
+        "espeak-ng en-029",
+    ),
 }
 PAUSE_SECONDS = 0.35
 Segments = list[tuple[str, float, float]]  # viseme, start, end
@@ -31,7 +37,8 @@ Segments = list[tuple[str, float, float]]  # viseme, start, end
 
 @dataclass(frozen=True)
 class Film:
-    """wave [T] at 16 kHz, segments (viseme, start, end), speech features, true neutral motion [N,70], voiced mean [40]."""
+    """wave [T] at 16 kHz, segments (viseme, start, end), speech features, true neutral motion [N,70], voiced
+    mean [40]."""
 
     voice: str
     wave: np.ndarray
@@ -55,12 +62,17 @@ def joined(clips: list[Clip], espeak: bool) -> tuple[np.ndarray, Segments]:
         waves += [pause, samples.astype(np.float32) / 32768]
         parts.append(("sil", start, start + PAUSE_SECONDS))
         start += PAUSE_SECONDS
-        parts += [(name, start + begin, start + end) for name, begin, end in segments(list(phones), list(ends), espeak)]
+        parts += [
+            (name, start + begin, start + end)
+            for name, begin, end in segments(list(phones), list(ends), espeak)
+        ]
         start += len(samples) / 16000
     return np.concatenate([*waves, pause]), [*parts, ("sil", start, start + PAUSE_SECONDS)]
 
 
-def make_films(kind: str, per_voice: int, clips: int, seed: int, network: SpeechNet, encoder: str) -> list[Film]:
+def make_films(
+    kind: str, per_voice: int, clips: int, seed: int, network: SpeechNet, encoder: str
+) -> list[Film]:
     """`per_voice` films of `clips` sentences each, for every voice of the set."""
     films, espeak = [], Espeak()
     say = {"flite": lambda *said: flite(*said, 1.0), "festival": festival, "espeak-ng": espeak.say}
@@ -69,10 +81,21 @@ def make_films(kind: str, per_voice: int, clips: int, seed: int, network: Speech
         texts = unheard_sentences(per_voice * clips, seed + number)
         for first in range(0, len(texts), clips):
             chosen = texts[first : first + clips]
-            wave, parts = joined([say[synthesiser](text, voice) for text in chosen], synthesiser == "espeak-ng")
+            wave, parts = joined(
+                [say[synthesiser](text, voice) for text in chosen], synthesiser == "espeak-ng"
+            )
             frames = frames_of(wave)
             truth = rule_motion(wave, parts, np.random.default_rng([seed, number, first]))
             mel, _ = log_mel_block(wave, 0, 4 * frames)
             layers = builtin_layers_between(network, normalise(mel), 0, 2 * frames, torch.device("cpu"))
-            films.append(Film(name, wave, parts, SpeechLayers(layers, encoder), torch.from_numpy(truth.motion), voiced_mean(mel)))
+            films.append(
+                Film(
+                    name,
+                    wave,
+                    parts,
+                    SpeechLayers(layers, encoder),
+                    torch.from_numpy(truth.motion),
+                    voiced_mean(mel),
+                )
+            )
     return films

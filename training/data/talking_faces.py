@@ -1,7 +1,8 @@
-"""Small films of made-up people, drawn by the built-in renderer from known motion: what the tiny training proofs learn from.
+"""Small films of made-up people, drawn by the built-in renderer from known motion: what the tiny training
+proofs learn from.
 
-People are the photo and the cartoon, recoloured and reshaped. Latents are a linear stand-in for a video VAE: patches of pixels on
-their principal components.
+People are the photo and the cartoon, recoloured and reshaped. Latents are a linear stand-in for a video VAE:
+patches of pixels on their principal components.
 """
 
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ def smooth_noise(frames: int, count: int, seconds: float, random: np.random.Gene
     """[frames,count] random curves of variance 1 that change over about so many seconds."""
     sigma = max(0.5, seconds * float(FPS) / 3)
     reach = int(4 * sigma)
-    curves = gaussian_filter1d(random.standard_normal((frames + 2 * reach, count)), sigma, axis=0)[reach : reach + frames]
+    curves = gaussian_filter1d(random.standard_normal((frames + 2 * reach, count)), sigma, axis=0)[
+        reach : reach + frames
+    ]
     return curves * np.sqrt(2 * sigma * np.sqrt(np.pi))
 
 
@@ -83,7 +86,12 @@ def motion(controls: dict[str, np.ndarray], pose: np.ndarray) -> FaceMotion:
         values[:, CONTROLS.index(name)] = torch.from_numpy(np.asarray(curve, np.float32))
     still = torch.zeros(len(pose), 3)
     return FaceMotion.from_controls(
-        values, torch.from_numpy(pose.astype(np.float32)), still, torch.ones(len(pose)), FPS, source={"producer": "talking faces"}
+        values,
+        torch.from_numpy(pose.astype(np.float32)),
+        still,
+        torch.ones(len(pose)),
+        FPS,
+        source={"producer": "talking faces"},
     )
 
 
@@ -97,8 +105,14 @@ def film(who: Person, moves: FaceMotion, size: int) -> Tensor:
     scaled = (place + 0.5) / WORK * 2 - 1
     frames = []
     for start in range(0, len(moves), 2):
-        drawn = WarpRenderer().render(who.portrait, resolved.slice(start, start + 2), torch.device("cpu")).permute(0, 3, 1, 2)
-        cut = F.grid_sample(drawn, scaled.expand(len(drawn), -1, -1, -1), align_corners=False, padding_mode="border")
+        drawn = (
+            WarpRenderer()
+            .render(who.portrait, resolved.slice(start, start + 2), torch.device("cpu"))
+            .permute(0, 3, 1, 2)
+        )
+        cut = F.grid_sample(
+            drawn, scaled.expand(len(drawn), -1, -1, -1), align_corners=False, padding_mode="border"
+        )
         frames.append(F.avg_pool2d(cut, 2))
     return torch.cat(frames)
 
@@ -110,7 +124,9 @@ class LinearLatents:
         self.patch = patch
         values = self._patches(pictures).permute(1, 0, 2, 3).flatten(1)
         self.mean = values.mean(1, keepdim=True)
-        vectors, strengths, _ = torch.linalg.svd((values - self.mean) @ (values - self.mean).T / values.shape[1])
+        vectors, strengths, _ = torch.linalg.svd(
+            (values - self.mean) @ (values - self.mean).T / values.shape[1]
+        )
         self.basis = vectors[:, :channels]
         self.scale = strengths[:channels].mean().sqrt()
 
@@ -118,7 +134,10 @@ class LinearLatents:
         return F.pixel_unshuffle(2 * pictures - 1, self.patch)
 
     def encode(self, pictures: Tensor) -> Tensor:
-        return torch.einsum("pc,nphw->nchw", self.basis, self._patches(pictures) - self.mean[..., None]) / self.scale
+        return (
+            torch.einsum("pc,nphw->nchw", self.basis, self._patches(pictures) - self.mean[..., None])
+            / self.scale
+        )
 
     def decode(self, latents: Tensor) -> Tensor:
         patches = torch.einsum("pc,nchw->nphw", self.basis, latents * self.scale) + self.mean[..., None]

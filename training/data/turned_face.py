@@ -1,6 +1,8 @@
-"""A side view made of a front one: the face's mesh, with the picture on it, turned about the vertical and drawn on grey.
+"""A side view made of a front one: the face's mesh, with the picture on it, turned about the vertical and
+drawn on grey.
 
-Only the face is there, without hair or neck; it stands for side views in tests, where no photographer's licence is needed.
+Only the face is there, without hair or neck; it stands for side views in tests, where no photographer's
+licence is needed.
 """
 
 import numpy as np
@@ -11,7 +13,8 @@ SIZE, ENLARGED, GREY = 512, 2.0, (150, 150, 150)
 
 
 def turned_face(picture: Image.Image, points: np.ndarray, degrees: float) -> Image.Image:
-    """Picture and its face's points [478,3] in pixels, nearer is smaller -> 512x512; above 0 it looks to the picture's left."""
+    """Picture and its face's points [478,3] in pixels, nearer is smaller -> 512x512; above 0 it looks to the
+    picture's left."""
     centred, angle = points - points.mean(0), np.deg2rad(degrees)
     x, y, z = centred.T
     turned = np.stack([x * np.cos(angle) + z * np.sin(angle), y, z * np.cos(angle) - x * np.sin(angle)], 1)
@@ -30,7 +33,9 @@ def draw_triangle(canvas: Image.Image, picture: Image.Image, source: np.ndarray,
     if abs(np.linalg.det(corners)) < 1e-3:
         return
     size = tuple(int(value) for value in high - low)
-    patch = picture.transform(size, Image.AFFINE, tuple(np.linalg.solve(corners, source).T.ravel()), Image.BILINEAR)
+    patch = picture.transform(
+        size, Image.AFFINE, tuple(np.linalg.solve(corners, source).T.ravel()), Image.BILINEAR
+    )
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).polygon([tuple(corner) for corner in target - low], fill=255, outline=255)
     canvas.paste(patch, tuple(int(value) for value in low), mask)

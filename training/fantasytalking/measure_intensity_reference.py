@@ -2,10 +2,11 @@
 
     python3 run.py python -m talking_portrait.training.fantasytalking.measure_intensity_reference
 
-Stills: the sample picture with the noise of a camera or a codec, and moved by parts of a pixel. Films: the shipped speech, made
-by the built-in engine and drawn by the built-in renderer for made-up people, with its expression from 0 to 2 times the natural
-one and the head always natural. Printed: how far the points move, root mean square in eye distances, as the node reports it.
-There are no films of bodies here, so nothing is measured of those.
+Stills: the sample picture with the noise of a camera or a codec, and moved by parts of a pixel. Films: the
+shipped speech, made by the built-in engine and drawn by the built-in renderer for made-up people, with its
+expression from 0 to 2 times the natural one and the head always natural. Printed: how far the points move,
+root mean square in eye distances, as the node reports it. There are no films of bodies here, so nothing is
+measured of those.
 """
 
 import json
@@ -48,9 +49,13 @@ def stills(random: np.random.Generator) -> dict[str, float]:
     values, result = np.asarray(picture, np.float64), {}
     for noise in NOISE:
         noisy = [values + random.normal(0, noise, values.shape) for _ in range(STILLS)]
-        result[f"noise {noise}"] = motion_of([np.clip(each, 0, 255).round().astype(np.uint8) for each in noisy])
+        result[f"noise {noise}"] = motion_of(
+            [np.clip(each, 0, 255).round().astype(np.uint8) for each in noisy]
+        )
     shifts = random.uniform(-8, 8, (STILLS, 2))
-    placed = [picture.transform(picture.size, Image.AFFINE, (1, 0, x, 0, 1, y), Image.BILINEAR) for x, y in shifts]
+    placed = [
+        picture.transform(picture.size, Image.AFFINE, (1, 0, x, 0, 1, y), Image.BILINEAR) for x, y in shifts
+    ]
     return {**result, "moved by parts of a pixel": motion_of([np.asarray(each) for each in placed])}
 
 
@@ -73,9 +78,13 @@ def films() -> dict[str, list[float]]:
     result: dict[str, list[float]] = {f"expression x {factor:g}": [] for factor in FACTORS}
     for number, who in enumerate(people(PEOPLE)):
         part = wave[None, number * 16000 : number * 16000 + round(SECONDS * 16000)]
-        motion = engine.generate(Speech(part, 16000), Fraction(25), number, MotionSettings(), lambda done, total: None)
+        motion = engine.generate(
+            Speech(part, 16000), Fraction(25), number, MotionSettings(), lambda done, total: None
+        )
         for factor in FACTORS:
-            result[f"expression x {factor:g}"].append(motion_of(drawn(who, scale_intensity(motion, factor, 1.0))))
+            result[f"expression x {factor:g}"].append(
+                motion_of(drawn(who, scale_intensity(motion, factor, 1.0)))
+            )
     return result
 
 

@@ -16,8 +16,9 @@ TIMES = 1000.0  # Wan's time steps of a noise level of 1
 
 @dataclass(frozen=True)
 class Films:
-    """A batch: clean latents [B,16,F,h,w], the 20 channels that Wan's image-to-video sees beside the noise, CLIP vision tokens
-    [B,257,1280], text [B,L,T], identity vectors [B,512], coefficients of face and body [B,2]."""
+    """A batch: clean latents [B,16,F,h,w], the 20 channels that Wan's image-to-video sees beside the noise,
+    CLIP vision tokens [B,257,1280], text [B,L,T], identity vectors [B,512], coefficients of face and body
+    [B,2]."""
 
     latents: Tensor
     beside: Tensor
@@ -67,7 +68,9 @@ def velocity(
             identity = IdentityContext(lambda block: extras.identity.blocks[block](tokens), scale)
             options[OPTION] = AudioContext(None, None, 0.0, True, identity=identity)
         change = extras.intensity(films.intensity)
-        hooks.append(wan.time_embedding.register_forward_hook(lambda module, given, out: out + change.to(out)))
+        hooks.append(
+            wan.time_embedding.register_forward_hook(lambda module, given, out: out + change.to(out))
+        )
     try:
         seen = torch.cat([noisy, films.beside], 1)
         return wan(seen, TIMES * level, films.text, clip_fea=films.clip_vision, transformer_options=options)
@@ -94,7 +97,13 @@ def flow_loss(
 
 @torch.no_grad()
 def sample(
-    wan: nn.Module, extras: Extras | None, films: Films, noise: Tensor, steps: int = 12, shift: float = 3.0, scale: float = SCALE
+    wan: nn.Module,
+    extras: Extras | None,
+    films: Films,
+    noise: Tensor,
+    steps: int = 12,
+    shift: float = 3.0,
+    scale: float = SCALE,
 ) -> Tensor:
     """Films [B,16,F,h,w] made from noise under the conditions of `films`."""
     u = torch.linspace(1, 0, steps + 1)

@@ -1,11 +1,14 @@
-"""Train FantasyTalking's identity branch and motion-intensity network on a tiny Wan, and show that they do what the paper says.
+"""Train FantasyTalking's identity branch and motion-intensity network on a tiny Wan, and show that they do
+what the paper says.
 
-    python3 run.py python -m talking_portrait.training.fantasytalking.train_extras OUT.safetensors [RESULT.json]
+    python3 run.py python -m talking_portrait.training.fantasytalking.train_extras \\
+        OUT.safetensors [RESULT.json]
 
-First a tiny Wan2.1 image-to-video model learns films of made-up people, seeing the first picture half of the time. Then it is
-frozen, and only the two modules are trained. Measured afterwards, on new motion: how far made films are from the person when no
-picture is seen, with and without the identity branch, for people of the training and new ones; and how much mouth and head move
-for coefficients from 0 to 1. Numbers are of this toy: they show that the parts work, not what a 14B model would gain.
+First a tiny Wan2.1 image-to-video model learns films of made-up people, seeing the first picture half of the
+time. Then it is frozen, and only the two modules are trained. Measured afterwards, on new motion: how far
+made films are from the person when no picture is seen, with and without the identity branch, for people of
+the training and new ones; and how much mouth and head move for coefficients from 0 to 1. Numbers are of this
+toy: they show that the parts work, not what a 14B model would gain.
 """
 
 import argparse
@@ -42,7 +45,8 @@ def tiny_wan(seed: int) -> nn.Module:
     """Core's Wan2.1 image-to-video model with random weights."""
     torch.manual_seed(seed)
     wan = WanModel(
-        "i2v", in_dim=CHANNELS + 20, dim=DIM, ffn_dim=4 * DIM, num_heads=2, num_layers=LAYERS, text_dim=TEXT, text_len=8,
+        "i2v", in_dim=CHANNELS + 20, dim=DIM, ffn_dim=4 * DIM, num_heads=2, num_layers=LAYERS, text_dim=TEXT,
+        text_len=8,
         operations=comfy.ops.disable_weight_init,
     )  # fmt: skip
     for name, parameter in wan.named_parameters():
@@ -55,12 +59,18 @@ def tiny_wan(seed: int) -> nn.Module:
     return wan
 
 
-def drawn(people_: list[Person], count: int, random: np.random.Generator) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Films [P*count,FRAMES,3,S,S] and, of each frame, jaw and yaw [P*count,FRAMES]; strengths differ from film to film."""
+def drawn(
+    people_: list[Person], count: int, random: np.random.Generator
+) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """Films [P*count,FRAMES,3,S,S] and, of each frame, jaw and yaw [P*count,FRAMES]; strengths differ from
+    film to film."""
     films, jaws, yaws = [], [], []
     for who in people_:
         for _ in range(count):
-            lively, turning = np.exp(random.uniform(np.log(0.04), 0)), np.exp(random.uniform(np.log(0.6), np.log(14)))
+            lively, turning = (
+                np.exp(random.uniform(np.log(0.04), 0)),
+                np.exp(random.uniform(np.log(0.6), np.log(14))),
+            )
             curves = smooth_noise(FRAMES * STRIDE, 2, 0.25, random)[::STRIDE]
             jaw, yaw = (lively * np.abs(curves[:, 0])).clip(0, 1), (turning * curves[:, 1]).clip(-20, 20)
             pose = np.stack([np.zeros(FRAMES), yaw, np.zeros(FRAMES)], 1)
@@ -99,12 +109,19 @@ def beside(latents: Tensor, seen: Tensor) -> Tensor:
 def as_films(latents: Tensor, seen: Tensor, identity: Tensor, intensity: Tensor) -> Films:
     """Nothing is said and no CLIP vision seen in this toy."""
     count = len(latents)
-    return Films(latents, beside(latents, seen), torch.zeros(count, 257, 1280), torch.zeros(count, 1, TEXT), identity, intensity)
+    return Films(
+        latents,
+        beside(latents, seen),
+        torch.zeros(count, 257, 1280),
+        torch.zeros(count, 1, TEXT),
+        identity,
+        intensity,
+    )
 
 
 def identity_errors(made: Tensor, wanted: Tensor, others: Tensor) -> dict[str, float]:
-    """Made films [B,F,3,S,S] of people whose mean picture is wanted [B,3,S,S]: distance, and how often the nearest of `others`
-    [P,3,S,S] is the person."""
+    """Made films [B,F,3,S,S] of people whose mean picture is wanted [B,3,S,S]: distance, and how often the
+    nearest of `others` [P,3,S,S] is the person."""
     mean = made.mean(1)
     nearest = torch.cdist(mean.flatten(1), others.flatten(1)).argmin(1)
     own = torch.cdist(wanted.flatten(1), others.flatten(1)).argmin(1)
@@ -113,10 +130,16 @@ def identity_errors(made: Tensor, wanted: Tensor, others: Tensor) -> dict[str, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path, help="safetensors of both modules, under the names that the nodes load")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "output", type=Path, help="safetensors of both modules, under the names that the nodes load"
+    )
     parser.add_argument("result", type=Path, nargs="?", help="JSON of what was measured")
-    parser.add_argument("--base", type=Path, help="safetensors of the tiny Wan: read if it is there, else written")
+    parser.add_argument(
+        "--base", type=Path, help="safetensors of the tiny Wan: read if it is there, else written"
+    )
     parser.add_argument("--base-steps", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=12)
@@ -129,7 +152,9 @@ def main() -> None:
     linear = LinearLatents(films[:train_count].flatten(0, 1), CHANNELS, PATCH)
     latents = linear.encode(films.flatten(0, 1)).unflatten(0, films.shape[:2]).transpose(1, 2)
     face, body = reference_of(jaws[:train_count].var(1)), reference_of(yaws[:train_count].var(1))
-    intensity = torch.tensor([[face.coefficient(a), body.coefficient(b)] for a, b in zip(jaws.var(1), yaws.var(1), strict=True)])
+    intensity = torch.tensor(
+        [[face.coefficient(a), body.coefficient(b)] for a, b in zip(jaws.var(1), yaws.var(1), strict=True)]
+    )
     intensity = intensity.float()
     means = films.unflatten(0, (KNOWN + NEW, FILMS)).mean((1, 2))
     identity = identity_vectors(means).repeat_interleave(FILMS, 0)
@@ -144,18 +169,33 @@ def main() -> None:
     if options.base and options.base.exists():
         wan.load_state_dict(load_file(options.base))
     else:
-        base_curve = train(list(wan.parameters()), lambda: flow_loss(wan, None, batch()), options.base_steps, 1e-3, "tiny Wan")
+        base_curve = train(
+            list(wan.parameters()),
+            lambda: flow_loss(wan, None, batch()),
+            options.base_steps,
+            1e-3,
+            "tiny Wan",
+        )
     if options.base:
         save_file(wan.state_dict(), options.base)
     wan.requires_grad_(False)
     extras = Extras(IdentityBranch(LAYERS, DIM, 128, queries=4, layers=2), MotionIntensity(DIM, 128))
     with hearing(wan):
         weights, parameters = lip_weights(), list(extras.parameters())
-        curve = train(parameters, lambda: flow_loss(wan, extras, batch(), weights=weights), options.steps, 2e-3, "extras")
+        curve = train(
+            parameters,
+            lambda: flow_loss(wan, extras, batch(), weights=weights),
+            options.steps,
+            2e-3,
+            "extras",
+        )
         result = measured(wan, extras, linear, films, latents, identity, means, jaws, yaws, train_count)
     chosen = {name: getattr(options, name) for name in ("base_steps", "steps", "batch", "seed")}
     result |= {"base_loss": base_curve, "extras_loss": curve, "settings": chosen}
-    state = {**published_names(extras.identity), **{PREFIX + key: value for key, value in extras.intensity.state_dict().items()}}
+    state = {
+        **published_names(extras.identity),
+        **{PREFIX + key: value for key, value in extras.intensity.state_dict().items()},
+    }
     save_file({key: value.detach().contiguous() for key, value in state.items()}, options.output)
     print(json.dumps({key: result[key] for key in ("identity", "intensity")}, indent=1))
     if options.result:

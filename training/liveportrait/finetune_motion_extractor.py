@@ -1,12 +1,14 @@
-"""Fine-tune LivePortrait's motion extractor with Takin-ADA's canonical keypoint loss and landmark-guided loss (section 3.1).
+"""Fine-tune LivePortrait's motion extractor with Takin-ADA's canonical keypoint loss and landmark-guided loss
+(section 3.1).
 
     python3 run.py python -m talking_portrait.training.liveportrait.finetune_motion_extractor OUT.safetensors --start START --data PICTURES \\
         [--steps 2000] [--canonical 10] [--landmark 10] [--renderer LIVEPORTRAIT_FOLDER]
 
-START is a published motion_extractor (safetensors or .pth) or a file of this tool; PICTURES is of training/takin/stage1_pictures.py.
-With --renderer LivePortrait's own frozen networks, from a folder with its three other files, turn source pictures into driving
-ones (gradients were tried through one of their blocks, not through the whole, which needs a GPU). Without it a bend without weights
-does, which is for the small proof (training/takin/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
+START is a published motion_extractor (safetensors or .pth) or a file of this tool; PICTURES is of
+training/takin/stage1_pictures.py. With --renderer LivePortrait's own frozen networks, from a folder with its
+three other files, turn source pictures into driving ones (gradients were tried through one of their blocks,
+not through the whole, which needs a GPU). Without it a bend without weights does, which is for the small
+proof (training/takin/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
 state; the same command goes on from there with the same numbers. OUT loads wherever the published file does.
 """
 
@@ -45,20 +47,26 @@ def read_state(path: Path, part: str) -> dict[str, Tensor]:
 
 
 def read_network(path: Path, part: str) -> nn.Module:
-    """One of LivePortrait's networks with a file's weights; ValueError as above, or if tensors are missing or left over."""
+    """One of LivePortrait's networks with a file's weights; ValueError as above, or if tensors are missing or
+    left over."""
     state = read_state(path, part)
     network = FILES[part].build(state, {})
     try:
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the {FILES[part].name}: {str(error).splitlines()[-1].strip()}") from None
+        raise ValueError(
+            f"{path} does not fit the {FILES[part].name}: {str(error).splitlines()[-1].strip()}"
+        ) from None
     return network
 
 
 def liveportrait_renderer(folder: Path, device: torch.device) -> Renderer:
-    """LivePortrait's appearance, warping and drawing, frozen; gradients pass to the keypoints. Source pictures at 256 pixels."""
+    """LivePortrait's appearance, warping and drawing, frozen; gradients pass to the keypoints. Source
+    pictures at 256 pixels."""
     paths = {part: folder / FILES[part].safetensors for part in ("appearance", "warping", "generator")}
-    appearance, warping, generator = (read_network(path, part).to(device).eval() for part, path in paths.items())
+    appearance, warping, generator = (
+        read_network(path, part).to(device).eval() for part, path in paths.items()
+    )
     for network in (appearance, warping, generator):
         network.requires_grad_(False)
 
@@ -74,7 +82,8 @@ def liveportrait_renderer(folder: Path, device: torch.device) -> Renderer:
 class FineTuning:
     """All that a run is: network, optimiser, random numbers, curve."""
 
-    def __init__(self, network: MotionExtractor, weights: Weights, seed: int, steps: int, batch: int, rate: float,
+    def __init__(self, network: MotionExtractor, weights: Weights, seed: int, steps: int, batch: int,
+        rate: float,
                  renderer: Renderer = bend):  # fmt: skip
         self.network, self.weights, self.renderer = network, weights, renderer
         self.steps, self.batch, self.rate = steps, batch, rate
@@ -120,10 +129,14 @@ class FineTuning:
                 written = json.loads((file.metadata() or {})["fine_tuning"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read ({error}): delete it to start anew, or put back a copy of it.") from None
+            raise ValueError(
+                f"{path} cannot be read ({error}): delete it to start anew, or put back a copy of it."
+            ) from None
         other = [name for name, value in self.settings().items() if written.get(name) != value]
         if other:
-            raise ValueError(f"{path} is of a run with other {', '.join(other)}: use the same options, or delete the file.")
+            raise ValueError(
+                f"{path} is of a run with other {', '.join(other)}: use the same options, or delete the file."
+            )
         state = self.optimiser.state_dict()
         state["state"] = {}
         for key, value in tensors.items():
@@ -131,9 +144,13 @@ class FineTuning:
                 _, number, name = key.split(".", 2)
                 state["state"].setdefault(int(number), {})[name] = value
         try:
-            self.network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
+            self.network.load_state_dict(
+                {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+            )
         except RuntimeError:
-            raise ValueError(f"{path} is of a network of other sizes: give the same --start, or delete the file.") from None
+            raise ValueError(
+                f"{path} is of a network of other sizes: give the same --start, or delete the file."
+            ) from None
         self.optimiser.load_state_dict(state)
         self.random.set_state(tensors["random"])
         self.step, self.curve = written["step"], written["curve"]
@@ -165,7 +182,11 @@ def train(run: FineTuning, data: Pictures, resume: Path | None, name: str = "fin
 
 def write_result(run: FineTuning, out: Path, facts: dict[str, str]) -> None:
     """The network as the published file is, with a header that says how it was made."""
-    header = {"made_by": "training/liveportrait/finetune_motion_extractor.py", "settings": json.dumps(run.settings()), **facts}
+    header = {
+        "made_by": "training/liveportrait/finetune_motion_extractor.py",
+        "settings": json.dumps(run.settings()),
+        **facts,
+    }
     state = {key: value.cpu().contiguous() for key, value in run.network.state_dict().items()}
     replace_file(out, lambda part: save_file(state, part, header))
     text = json.dumps({**header, "curve": run.curve}, indent=1) + "\n"
@@ -173,15 +194,21 @@ def write_result(run: FineTuning, out: Path, facts: dict[str, str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--start", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=16, help="pairs of pictures in a step")
     parser.add_argument("--rate", type=float, default=1e-5)
-    parser.add_argument("--canonical", type=float, default=Weights.canonical, help="weight of the canonical keypoint loss")
-    parser.add_argument("--landmark", type=float, default=Weights.landmark, help="weight of the landmark-guided loss")
+    parser.add_argument(
+        "--canonical", type=float, default=Weights.canonical, help="weight of the canonical keypoint loss"
+    )
+    parser.add_argument(
+        "--landmark", type=float, default=Weights.landmark, help="weight of the landmark-guided loss"
+    )
     parser.add_argument("--renderer", type=Path, help="folder with LivePortrait's safetensors")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

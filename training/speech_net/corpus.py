@@ -1,13 +1,15 @@
 """Synthesise the speech that the pack's networks are trained and tested on, with the time of every phone.
 
-    python3 run.py python -m talking_portrait.training.speech_net.corpus FOLDER             # flite: the built-in speech network, Takin-ADA
-    python3 run.py python -m talking_portrait.training.speech_net.corpus FOLDER --many      # espeak-ng in 320 voices: Takin-ADA alone
+    python3 run.py python -m talking_portrait.training.speech_net.corpus FOLDER
+        flite: the built-in speech network, Takin-ADA
+    python3 run.py python -m talking_portrait.training.speech_net.corpus FOLDER --many
+        espeak-ng in 320 voices: Takin-ADA alone
 
-Needs flite (voices slt, awb, kal16, rms), libespeak-ng and festival (ked) as installed tools (training/speech_net/synthesisers.py).
-Sentences are made of this file's own words and of the system's word list. FOLDER gets one .npz per clip: `wave` (int16,
-16 kHz), `phones` (names), `ends` (seconds), `espeak` (whose names they are), with the voice and the split in its name:
-SPLIT_VOICE_NUMBER.npz. The built-in speech network never hears espeak-ng in training, and nothing hears festival: it is tested
-on them.
+Needs flite (voices slt, awb, kal16, rms), libespeak-ng and festival (ked) as installed tools
+(training/speech_net/synthesisers.py). Sentences are made of this file's own words and of the system's word
+list. FOLDER gets one .npz per clip: `wave` (int16, 16 kHz), `phones` (names), `ends` (seconds), `espeak`
+(whose names they are), with the voice and the split in its name: SPLIT_VOICE_NUMBER.npz. The built-in speech
+network never hears espeak-ng in training, and nothing hears festival: it is tested on them.
 """
 
 import argparse
@@ -22,23 +24,33 @@ from .synthesisers import Clip, Espeak, festival, flite
 VOICES = ("slt", "awb", "kal16", "rms")
 ESPEAK_VOICES = ("en-us", "en+f3", "en-us+f2", "en-us+klatt2")
 FESTIVAL_VOICES = ("ked_diphone",)
-TRAIN, TEST = 480, 40  # sentences of each voice; the voices are trained on different sentences, tested on the same
+# sentences of each voice; the voices are trained on different sentences, tested on the same
+TRAIN, TEST = 480, 40
 STRETCHES = (0.8, 0.9, 1.0, 1.1, 1.25)
-ACCENTS = ("en-us", "en-us-nyc", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd")  # not: received pronunciation, Caribbean
-THROATS = (*(f"m{n}" for n in range(1, 9)), *(f"f{n}" for n in range(1, 6)), "klatt", "klatt2", "klatt3", "klatt4", "klatt5",
-           "klatt6", "Alex", "Alicia", "Andrea", "Andy", "Annie", "Diogo", "Gene", "Henrique", "Hugo", "Jacky", "Lee", "Mario",
-           "Michael", "Mike", "Nguyen", "adam", "anika", "antonio", "aunty", "belinda", "benjamin", "boris", "caleb", "david",
-           "ed", "edward", "grandma", "grandpa", "gustave", "iven", "john", "linda", "marcelo", "max", "michel", "miguel",
-           "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph", "travis", "victor",
+# not: received pronunciation, Caribbean
+ACCENTS = ("en-us", "en-us-nyc", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
+THROATS = (*(f"m{n}" for n in range(1, 9)), *(f"f{n}" for n in range(1, 6)), "klatt", "klatt2", "klatt3",
+    "klatt4", "klatt5",
+           "klatt6", "Alex", "Alicia", "Andrea", "Andy", "Annie", "Diogo", "Gene", "Henrique", "Hugo",
+           "Jacky", "Lee", "Mario",
+           "Michael", "Mike", "Nguyen", "adam", "anika", "antonio", "aunty", "belinda", "benjamin", "boris",
+           "caleb", "david",
+           "ed", "edward", "grandma", "grandpa", "gustave", "iven", "john", "linda", "marcelo", "max",
+           "michel", "miguel",
+           "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby", "steph",
+           "travis", "victor",
            "zac")  # fmt: skip
 SPEAKERS, SAID = 320, 6  # speakers of espeak-ng, sentences of each
 SEED = 20
 
-SUBJECTS = ("my brother", "the five women", "a bad wolf", "every pilot", "the weather", "our old map", "that funny man",
+SUBJECTS = ("my brother", "the five women", "a bad wolf", "every pilot", "the weather", "our old map",
+    "that funny man",
             "someone from above", "the moving van", "you")  # fmt: skip
-VERBS = ("buys", "forgets", "proves", "paints", "beats", "watches", "opens", "loves", "measures", "throws", "follows",
+VERBS = ("buys", "forgets", "proves", "paints", "beats", "watches", "opens", "loves", "measures", "throws",
+    "follows",
          "keeps", "begs for", "might move", "never saves")  # fmt: skip
-OBJECTS = ("a big blue boat", "the file", "fresh coffee", "both of them", "more paper", "an apple pie", "the river",
+OBJECTS = ("a big blue boat", "the file", "fresh coffee", "both of them", "more paper", "an apple pie",
+    "the river",
            "his thumb", "a shiny jewel", "the bomb", "some good books", "five maps")  # fmt: skip
 TAILS = ("before noon", "for my mother", "in the morning", "without a word", "every Friday", "above the bay",
          "over there", "now", "with us", "from time to time")  # fmt: skip
@@ -73,19 +85,39 @@ def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) ->
 
     def job(item: tuple[str, str, int, str]) -> None:
         split, voice, number, text = item
-        save(folder, split, voice, number, flite(text, voice, STRETCHES[number % len(STRETCHES)]), espeak=False)
+        save(
+            folder, split, voice, number, flite(text, voice, STRETCHES[number % len(STRETCHES)]), espeak=False
+        )
 
-    jobs = [("train", voice, i, t) for voice in VOICES for i, t in enumerate(sentences(TRAIN, words[:cut], random))]
+    jobs = [
+        ("train", voice, i, t)
+        for voice in VOICES
+        for i, t in enumerate(sentences(TRAIN, words[:cut], random))
+    ]
     jobs += [("test", voice, i, text) for voice in VOICES for i, text in enumerate(tests)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(job, jobs))
     espeak = Espeak()
     for voice in ESPEAK_VOICES:
         for number, text in enumerate(tests):
-            save(folder, "test", "espeak-" + voice.replace("+", "-"), number, espeak.say(text, voice), espeak=True)
+            save(
+                folder,
+                "test",
+                "espeak-" + voice.replace("+", "-"),
+                number,
+                espeak.say(text, voice),
+                espeak=True,
+            )
     for voice in FESTIVAL_VOICES:
         for number, text in enumerate(tests):
-            save(folder, "test", "festival-" + voice.replace("_", "-"), number, festival(text, voice), espeak=False)
+            save(
+                folder,
+                "test",
+                "festival-" + voice.replace("_", "-"),
+                number,
+                festival(text, voice),
+                espeak=False,
+            )
 
 
 def many_voices_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:
@@ -95,11 +127,20 @@ def many_voices_corpus(folder: Path, words: list[str], random: np.random.Generat
         voice = f"{ACCENTS[speaker % len(ACCENTS)]}+{random.choice(THROATS)}"
         speed, pitch = int(random.integers(125, 225)), int(random.integers(25, 75))
         for number, text in enumerate(sentences(SAID, words[: len(words) * 4 // 5], random)):
-            save(folder, "train", f"espeak{speaker:03d}", number, espeak.say(text, voice, speed, pitch), espeak=True)
+            save(
+                folder,
+                "train",
+                f"espeak{speaker:03d}",
+                number,
+                espeak.say(text, voice, speed, pitch),
+                espeak=True,
+            )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--many", action="store_true", help="many voices of espeak-ng instead")
     arguments = parser.parse_args()

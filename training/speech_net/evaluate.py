@@ -1,6 +1,7 @@
 """Score a speech network, and the motion engine that runs it, on the test sentences of a corpus; silence included.
 
-    python3 run.py python -m talking_portrait.training.speech_net.evaluate CORPUS WEIGHTS.safetensors [RESULT.json]
+    python3 run.py python -m talking_portrait.training.speech_net.evaluate \\
+        CORPUS WEIGHTS.safetensors [RESULT.json]
 
 Per voice, at 25 frames per second: viseme accuracy of the network and correlation r of each articulation with its
 target; then, of the finished motion, the share of p/b/m at which the lips meet (mouthClose above 0.8, jawOpen below 0.1
@@ -57,8 +58,12 @@ def motion_scores(
     """What an artist would see: closures met, tucks met, and which frames close the lips for no reason."""
     engine = BuiltinMotionEngine(lambda: network)
     speech = Speech(torch.from_numpy(wave)[None], 16000)
-    controls = engine.generate(speech, Fraction(FPS), 0, MotionSettings(), lambda done, total: None).controls.numpy()
-    jaw, close, tuck = (controls[:, CONTROLS.index(name)] for name in ("jawOpen", "mouthClose", "mouthRollLower"))
+    controls = engine.generate(
+        speech, Fraction(FPS), 0, MotionSettings(), lambda done, total: None
+    ).controls.numpy()
+    jaw, close, tuck = (
+        controls[:, CONTROLS.index(name)] for name in ("jawOpen", "mouthClose", "mouthRollLower")
+    )
     times = np.arange(len(controls)) / FPS
     due = np.zeros(len(controls), bool)
     for name, start, end in parts:
@@ -106,7 +111,9 @@ def line(voice: str, row: dict) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("result", type=Path, nargs="?")

@@ -82,7 +82,9 @@ def through_air(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
         taps[0] += 1
         wave = np.convolve(wave, taps)[: len(wave)]
     if random.random() < 0.3:
-        tail = random.standard_normal(RATE // 4) * np.exp(-np.arange(RATE // 4) / (RATE * random.uniform(0.02, 0.08)))
+        tail = random.standard_normal(RATE // 4) * np.exp(
+            -np.arange(RATE // 4) / (RATE * random.uniform(0.02, 0.08))
+        )
         room = np.concatenate([[1.0], 0.15 * random.uniform(0.2, 1) * tail / np.sqrt(np.square(tail).sum())])
         wave = fftconvolve(wave, room)[: len(wave)]
     if random.random() < 0.15:
@@ -98,7 +100,9 @@ def through_air(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return wave * 10 ** (random.uniform(-20, 0) / 20) / max(np.abs(wave).max(), 1e-6)
 
 
-def spoken(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+def spoken(
+    clip: dict, revoiced: float, random: np.random.Generator
+) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
     """A clip at another speed, perhaps from another throat (chance `revoiced`), with silence around: wave, segments."""
     speed = int(random.choice(SPEEDS))
     wave = resample_poly(clip["wave"].astype(np.float32) / 32768, 100, speed)
@@ -111,7 +115,9 @@ def spoken(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np
     return wave, segments(phones, times, espeak=bool(clip["espeak"]))
 
 
-def hearing(clip: dict, revoiced: float, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def hearing(
+    clip: dict, revoiced: float, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One hearing of a clip: log-mel [T,40], viseme class [T], articulation [T,6]; `revoiced`: chance of revoice."""
     wave, parts = spoken(clip, revoiced, random)
     wave = through_air(wave, random)

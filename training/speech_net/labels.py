@@ -13,7 +13,8 @@ from ...models.speech.speech_net import VISEMES
 
 DECAY_SECONDS = 0.055
 
-# viseme -> (strength, jaw, close, round, wide, tuck, teeth); our own table, after the usual phonetic descriptions.
+# viseme -> (strength, jaw, close, round, wide, tuck, teeth); our own table, after the usual phonetic
+# descriptions.
 TARGETS: dict[str, tuple[float, ...]] = {
     "sil": (0.7, 0.00, 0.35, 0.00, 0.00, 0.00, 0.00),
     "PP": (3.0, 0.00, 1.00, 0.00, 0.00, 0.00, 0.00),

@@ -1,4 +1,5 @@
-"""Sounds that are no speech, made by rules: rooms, machines, knocks, sirens, breath, music. Mono at 16 kHz, about unit power."""
+"""Sounds that are no speech, made by rules: rooms, machines, knocks, sirens, breath, music. Mono at 16 kHz,
+about unit power."""
 
 from collections.abc import Callable
 
@@ -26,14 +27,22 @@ def coloured_noise(count: int, random: np.random.Generator) -> np.ndarray:
     """Steady noise: power falls with frequency to the power of -0.5 (bright) to 2.5 (dark), with a random equaliser."""
     hertz = np.fft.rfftfreq(count, 1 / RATE)
     knots = np.geomspace(40, 8000, 9)
-    curve = np.interp(np.log(np.maximum(hertz, 40)), np.log(knots), random.normal(0, random.uniform(0, 5), len(knots)))
+    curve = np.interp(
+        np.log(np.maximum(hertz, 40)), np.log(knots), random.normal(0, random.uniform(0, 5), len(knots))
+    )
     gain = np.maximum(hertz, 30) ** (-random.uniform(-0.5, 2.5) / 2) * 10 ** (curve / 20)
-    return unit(np.fft.irfft(gain * (random.standard_normal(len(hertz)) + 1j * random.standard_normal(len(hertz))), count))
+    return unit(
+        np.fft.irfft(
+            gain * (random.standard_normal(len(hertz)) + 1j * random.standard_normal(len(hertz))), count
+        )
+    )
 
 
 def wind(count: int, random: np.random.Generator) -> np.ndarray:
     """Noise that swells and fades, slowly or as fast as syllables do."""
-    swell = np.exp(random.uniform(0.2, 1.2) * wandering(count, random.choice([0.1, 0.2, 0.4, 1.0, 2.0]), random))
+    swell = np.exp(
+        random.uniform(0.2, 1.2) * wandering(count, random.choice([0.1, 0.2, 0.4, 1.0, 2.0]), random)
+    )
     return unit(coloured_noise(count, random) * swell)
 
 
@@ -49,7 +58,9 @@ def hum(count: int, random: np.random.Generator) -> np.ndarray:
     base = random.choice([50.0, 60.0, random.uniform(40, 400)])
     time = np.arange(count) / RATE
     tones = sum(
-        random.random() / k ** random.uniform(0, 2) * np.sin(2 * np.pi * k * base * time + 7 * random.random())
+        random.random()
+        / k ** random.uniform(0, 2)
+        * np.sin(2 * np.pi * k * base * time + 7 * random.random())
         for k in range(1, int(random.integers(2, 20)))
     )
     return unit(unit(tones) + random.uniform(0, 0.5) * coloured_noise(count, random))
@@ -60,9 +71,11 @@ def siren(count: int, random: np.random.Generator) -> np.ndarray:
     low, high = np.sort(np.exp(random.uniform(np.log(120), np.log(4000), 2)))
     speed, shape = random.uniform(0.05, 6), random.integers(4)
     turn = (np.arange(count) / RATE * speed + random.random()) % 1
-    way = (turn, 0.5 - 0.5 * np.cos(2 * np.pi * turn), np.abs(2 * turn - 1), (turn > 0.5).astype(float))[shape]
+    way = (turn, 0.5 - 0.5 * np.cos(2 * np.pi * turn), np.abs(2 * turn - 1), (turn > 0.5).astype(float))[
+        shape
+    ]
     phase = 2 * np.pi * np.cumsum(low * (high / low) ** way) / RATE
-    tone = sum(np.sin(k * phase) / k**random.uniform(0.5, 3) for k in range(1, int(random.integers(2, 9))))
+    tone = sum(np.sin(k * phase) / k ** random.uniform(0.5, 3) for k in range(1, int(random.integers(2, 9))))
     if random.random() < 0.4:
         tone = tone * ((np.arange(count) / RATE * random.uniform(0.5, 8)) % 1 < random.uniform(0.2, 0.8))
     return unit(tone)
@@ -74,12 +87,18 @@ def knocks(count: int, random: np.random.Generator) -> np.ndarray:
     rate = np.exp(random.uniform(np.log(0.5), np.log(60)))
     times = random.uniform(0, count, max(1, int(count / RATE * rate)))
     if random.random() < 0.3:
-        times = np.arange(0, count, RATE / min(rate, 12)) + random.normal(0, 200, len(np.arange(0, count, RATE / min(rate, 12))))
+        times = np.arange(0, count, RATE / min(rate, 12)) + random.normal(
+            0, 200, len(np.arange(0, count, RATE / min(rate, 12)))
+        )
     np.add.at(wave, np.clip(times, 0, count - 1).astype(int), random.normal(0, 1, len(times)))
     length = int(RATE * random.uniform(0.002, 0.25))
-    burst = coloured_noise(max(length, 64), random) * np.exp(-np.arange(max(length, 64)) / max(length, 64) * random.uniform(3, 9))
+    burst = coloured_noise(max(length, 64), random) * np.exp(
+        -np.arange(max(length, 64)) / max(length, 64) * random.uniform(3, 9)
+    )
     if random.random() < 0.4:
-        burst = burst * np.sin(2 * np.pi * np.exp(random.uniform(np.log(60), np.log(3000))) * np.arange(len(burst)) / RATE)
+        burst = burst * np.sin(
+            2 * np.pi * np.exp(random.uniform(np.log(60), np.log(3000))) * np.arange(len(burst)) / RATE
+        )
     return unit(fftconvolve(wave, burst)[:count])
 
 
@@ -93,7 +112,9 @@ def breath(count: int, random: np.random.Generator) -> np.ndarray:
         wave[start : start + part] += puff[:part] * random.uniform(0.3, 1)
         start += length + int(RATE * random.uniform(0.2, 2))
     low = random.uniform(200, 1200)
-    return unit(sosfilt(butter(2, [low, random.uniform(low + 800, 7000)], "band", fs=RATE, output="sos"), wave))
+    return unit(
+        sosfilt(butter(2, [low, random.uniform(low + 800, 7000)], "band", fs=RATE, output="sos"), wave)
+    )
 
 
 def note(hertz: float, seconds: float, timbre: dict, random: np.random.Generator) -> np.ndarray:
@@ -120,17 +141,21 @@ def instrument(random: np.random.Generator) -> dict:
     partials = random.random(int(random.integers(1, 16)))
     partials = partials / np.arange(1, len(partials) + 1) ** random.uniform(0.3, 2.2)
     return {
-        "plucked": random.random() < 0.3, "ring": random.uniform(0.97, 0.999), "vibrato": random.choice([0, 0, 0.004, 0.01]),
+        "plucked": random.random() < 0.3, "ring": random.uniform(0.97, 0.999),
+        "vibrato": random.choice([0, 0, 0.004, 0.01]),
         "partials": partials, "attack": random.choice([0.003, 0.02, 0.1]), "decay": random.choice([0, 1, 4]),
     }  # fmt: skip
 
 
 def lead(pitches: np.ndarray, seconds: float, count: int, random: np.random.Generator) -> np.ndarray:
-    """A tune on one unbroken tone that glides from note to note [hertz] of `seconds` each, such as a fiddle or a synthesiser."""
+    """A tune on one unbroken tone that glides from note to note [hertz] of `seconds` each, such as a fiddle
+    or a synthesiser."""
     index = np.minimum((np.arange(count) / RATE / seconds).astype(int), len(pitches) - 1)
     glide = max(1, int(RATE * random.uniform(0.005, 0.12)))
     path = np.convolve(np.log(pitches)[index], np.ones(glide) / glide, "same")
-    vibrato = random.choice([0.0, 0.01, 0.025]) * np.sin(2 * np.pi * random.uniform(4, 7) * np.arange(count) / RATE)
+    vibrato = random.choice([0.0, 0.01, 0.025]) * np.sin(
+        2 * np.pi * random.uniform(4, 7) * np.arange(count) / RATE
+    )
     phase = np.cumsum(np.exp(path + vibrato)) / RATE
     strength = np.clip(0.6 + 0.5 * wandering(count, seconds, random), 0, 1)
     rests = np.repeat(random.random(len(pitches)) > 0.15, int(seconds * RATE))[:count]
@@ -166,7 +191,11 @@ def drum(kind: int, random: np.random.Generator) -> np.ndarray:
 
 def music(count: int, random: np.random.Generator) -> np.ndarray:
     """Chords, a tune, a bass and drums, each of them perhaps left out, in a random key, tempo and instrument."""
-    beat, scale, root = 60 / random.uniform(60, 170), SCALES[random.integers(len(SCALES))], random.uniform(45, 57)
+    beat, scale, root = (
+        60 / random.uniform(60, 170),
+        SCALES[random.integers(len(SCALES))],
+        random.uniform(45, 57),
+    )
     players = [(instrument(random), kind) for kind in ("chords", "tune", "bass") if random.random() < 0.7]
     drums, levels = random.random() < 0.6, random.uniform(0.2, 1, 4)
     wave = np.zeros(count + 4 * RATE)
@@ -196,7 +225,9 @@ def music(count: int, random: np.random.Generator) -> np.ndarray:
             play(levels[3] * drum(kind, random), (4 * bar + eighth / 2) * beat)
     if random.random() < 0.35:
         length = beat * random.choice([0.5, 1, 2])
-        tones = np.array([pitch(int(random.integers(0, 14)), 0) for _ in range(int(count / RATE / length) + 2)])
+        tones = np.array(
+            [pitch(int(random.integers(0, 14)), 0) for _ in range(int(count / RATE / length) + 2)]
+        )
         wave[:count] += random.uniform(0.1, 0.6) * lead(tones, length, count, random)
     if not np.abs(wave[:count]).max() > 0:
         return coloured_noise(count, random)
@@ -204,7 +235,8 @@ def music(count: int, random: np.random.Generator) -> np.ndarray:
 
 
 SOUNDS: dict[str, tuple[Sound, float]] = {
-    "noise": (coloured_noise, 3.0), "wind": (wind, 2.0), "engine": (engine, 1.0), "hum": (hum, 1.0), "siren": (siren, 2.0),
+    "noise": (coloured_noise, 3.0), "wind": (wind, 2.0), "engine": (engine, 1.0), "hum": (hum, 1.0),
+    "siren": (siren, 2.0),
     "knocks": (knocks, 1.5), "breath": (breath, 1.0), "music": (music, 6.0),
 }  # fmt: skip
 

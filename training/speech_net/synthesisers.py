@@ -2,8 +2,9 @@
 
 Each gives a wave (int16, 16 kHz), the names of its phones and their ends in seconds.
 
-Licences: flite and its voices come under Carnegie Mellon's permissive terms (use, copy, modify and sell without restriction; see
-the copyright file of Debian's flite 2.2), festival under similar ones. espeak-ng is GPL-3, which does not cover the sound it makes.
+Licences: flite and its voices come under Carnegie Mellon's permissive terms (use, copy, modify and sell
+without restriction; see the copyright file of Debian's flite 2.2), festival under similar ones. espeak-ng is
+GPL-3, which does not cover the sound it makes.
 """
 
 import ctypes
@@ -24,7 +25,9 @@ def read_wav(path: Path) -> np.ndarray:
     with wave.open(str(path)) as file:
         rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
     if rate != RATE:
-        samples = np.clip(resample_poly(samples.astype(np.float32), RATE, rate), -32768, 32767).astype(np.int16)
+        samples = np.clip(resample_poly(samples.astype(np.float32), RATE, rate), -32768, 32767).astype(
+            np.int16
+        )
     return samples
 
 
@@ -80,7 +83,9 @@ class Espeak:
         index = 0
         while events[index].type:
             if events[index].type == self.PHONEME:
-                self.events.append((events[index].id.decode(errors="replace"), events[index].audio_position / 1000))
+                self.events.append(
+                    (events[index].id.decode(errors="replace"), events[index].audio_position / 1000)
+                )
             index += 1
         return 0
 

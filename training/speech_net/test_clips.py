@@ -1,6 +1,7 @@
 """Pack a few test clips of a corpus, with what the mouth should do, into the file that the test suite reads.
 
-    python3 run.py python -m talking_portrait.training.speech_net.test_clips CORPUS tests/data/speech_clips.npz
+    python3 run.py python -m talking_portrait.training.speech_net.test_clips \\
+        CORPUS tests/data/speech_clips.npz
 
 Only voices that the shipped network never heard. Per clip: `wave` (8-bit mu-law, 16 kHz), and at 25 frames per second
 `viseme` (index), `jaw` (target 0..1), then `pbm` (middles of p, b, m in seconds).

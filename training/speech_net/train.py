@@ -1,6 +1,7 @@
 """Train the built-in speech network on a corpus of training/speech_net/corpus.py.
 
-    python3 run.py python -m talking_portrait.training.speech_net.train CORPUS OUT.safetensors --exclude rms [--steps 2400] [--seed 1]
+    python3 run.py python -m talking_portrait.training.speech_net.train \\
+        CORPUS OUT.safetensors --exclude rms [--steps 2400] [--seed 1]
 
 The command, the seed and the voices heard are written into the file. Each clip is heard at several speeds (which also
 shifts pitch and formants), from other throats, through random equalisers, rooms and telephone bands, with noise and
@@ -37,7 +38,9 @@ def hearings(
         clip = dict(np.load(path))
         for _ in range(count):
             mel, classes, articulation = hearing(clip, REVOICED, random)
-            heard.append((normalise(mel).astype(np.float16), classes.astype(np.int8), articulation.astype(np.float16)))
+            heard.append(
+                (normalise(mel).astype(np.float16), classes.astype(np.int8), articulation.astype(np.float16))
+            )
     return heard
 
 
@@ -66,7 +69,10 @@ def batch(heard: list, size: int, random: np.random.Generator) -> tuple[torch.Te
             first = random.integers(max(1, length - 8))
             piece[first : first + random.integers(2, 8)] = piece.mean(0)
         mels[row, :length] = np.clip(piece, -4, 3)
-        classes[row, :length], articulation[row, :length] = kind[start : start + length], target[start : start + length]
+        classes[row, :length], articulation[row, :length] = (
+            kind[start : start + length],
+            target[start : start + length],
+        )
     mels = mels.transpose(0, 2, 1).copy()
     return torch.from_numpy(mels), torch.from_numpy(classes), torch.from_numpy(articulation)
 
@@ -79,7 +85,9 @@ def loss_of(
     entropy = torch.nn.functional.cross_entropy(logits, classes, weights, label_smoothing=0.05)
     known = (classes != -100)[..., None]
     importance = torch.tensor([1.5, 2.0, 1.0, 1.0, 1.5, 1.0])
-    return entropy + 5 * (((moves - articulation) ** 2) * known * importance).sum() / known.sum() / len(ARTICULATION)
+    return entropy + 5 * (((moves - articulation) ** 2) * known * importance).sum() / known.sum() / len(
+        ARTICULATION
+    )
 
 
 def train(heard: list, steps: int, size: int, width: int, random: np.random.Generator) -> SpeechNet:
@@ -126,15 +134,22 @@ def main() -> None:
     random = np.random.default_rng(arguments.seed)
     torch.manual_seed(arguments.seed)
     heard = hearings(arguments.corpus, arguments.exclude, arguments.hearings, random)
-    print(f"{len(heard)} hearings, {sum(len(item[0]) for item in heard) / FRAME_RATE / 3600:.1f} h", flush=True)
+    print(
+        f"{len(heard)} hearings, {sum(len(item[0]) for item in heard) / FRAME_RATE / 3600:.1f} h", flush=True
+    )
     network = train(heard, arguments.steps, arguments.batch, arguments.width, random)
-    voices = sorted({path.stem.split("_")[1] for path in arguments.corpus.glob("train_*")} - set(arguments.exclude))
+    voices = sorted(
+        {path.stem.split("_")[1] for path in arguments.corpus.glob("train_*")} - set(arguments.exclude)
+    )
     save_file(
         {key: value.half() for key, value in network.state_dict().items()},
         arguments.out,
         {
-            "command": "python3 run.py python -m talking_portrait.training.speech_net.train CORPUS OUT " + " ".join(sys.argv[3:]),
-            "seed": str(arguments.seed), "voices": " ".join(voices), "licence": "Apache-2.0",
+            "command": "python3 run.py python -m talking_portrait.training.speech_net.train CORPUS OUT "
+            + " ".join(sys.argv[3:]),
+            "seed": str(arguments.seed),
+            "voices": " ".join(voices),
+            "licence": "Apache-2.0",
         },  # fmt: skip
     )
 

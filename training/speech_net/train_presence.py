@@ -1,9 +1,11 @@
 """Train the network that tells speech from every other sound (models/speech/presence.py).
 
-    python3 run.py python -m talking_portrait.training.speech_net.train_presence OUT.safetensors CORPUS [CORPUS ...] [--tapes 3000] [--steps 3000]
+    python3 run.py python -m talking_portrait.training.speech_net.train_presence \\
+        OUT.safetensors CORPUS [CORPUS ...] [--tapes 3000] [--steps 3000]
 
-CORPUS: folders of training/speech_net/corpus.py (for the shipped network both of its forms), whose voices are placed on tapes of 8 s among
-the sounds of training/speech_net/other_sounds.py; a third of the tapes have no speech at all. The command and the seed are written into the file.
+CORPUS: folders of training/speech_net/corpus.py (for the shipped network both of its forms), whose voices are
+placed on tapes of 8 s among the sounds of training/speech_net/other_sounds.py; a third of the tapes have no
+speech at all. The command and the seed are written into the file.
 """
 
 import argparse
@@ -31,7 +33,8 @@ WIDTH = 32
 
 
 def place_speech(clips: list[dict], random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A tape with some clips on it and digital silence between, at a power of about 1; where there is speech [T] at 100 Hz."""
+    """A tape with some clips on it and digital silence between, at a power of about 1; where there is speech
+    [T] at 100 Hz."""
     tape, labels = np.zeros(TAPE_SECONDS * RATE), np.zeros(TAPE_SECONDS * FRAME_RATE, bool)
     start = int(random.uniform(-3, 5) * RATE)
     while start < len(tape):
@@ -82,7 +85,9 @@ def batch(tapes: list, size: int, random: np.random.Generator) -> tuple[torch.Te
     """Tapes with their bands tilted and shifted at random: [N,40,T] and labels [N,T]."""
     chosen = [tapes[k] for k in random.integers(0, len(tapes), size)]
     mel = np.stack([mel for mel, _ in chosen]).astype(np.float32)
-    shift = random.normal(0, 0.1, (size, 1, 1)) + random.normal(0, 0.15, (size, 1, 1)) * np.linspace(-1, 1, mel.shape[2])
+    shift = random.normal(0, 0.1, (size, 1, 1)) + random.normal(0, 0.15, (size, 1, 1)) * np.linspace(
+        -1, 1, mel.shape[2]
+    )
     mel = (mel + shift).transpose(0, 2, 1).astype(np.float32)
     return torch.from_numpy(mel), torch.from_numpy(np.stack([labels for _, labels in chosen]))
 
@@ -99,7 +104,9 @@ def train(tapes: list, steps: int, size: int, random: np.random.Generator) -> Pr
     for step in range(steps):
         mel, labels = batch(tapes, size, random)
         known = labels >= 0
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(network(mel)[known], labels[known].float())
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            network(mel)[known], labels[known].float()
+        )
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -115,7 +122,9 @@ def train(tapes: list, steps: int, size: int, random: np.random.Generator) -> Pr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("corpora", type=Path, nargs="+")
     parser.add_argument("--exclude", nargs="*", default=["rms"], help="voices never to be heard")
@@ -132,7 +141,10 @@ def main() -> None:
     tapes = [tape(clips, random) for _ in range(arguments.tapes)]
     print(f"{len(tapes)} tapes, {time.monotonic() - started:.0f} s", flush=True)
     network = train(tapes, arguments.steps, arguments.batch, random)
-    command = "python3 run.py python -m talking_portrait.training.speech_net.train_presence OUT CORPUS " + " ".join(sys.argv[2 + len(arguments.corpora) :])
+    command = (
+        "python3 run.py python -m talking_portrait.training.speech_net.train_presence OUT CORPUS "
+        + " ".join(sys.argv[2 + len(arguments.corpora) :])
+    )
     save_file(
         {key: value.half() for key, value in network.state_dict().items()}, arguments.out,
         {"command": command, "seed": str(arguments.seed), "licence": "Apache-2.0"},

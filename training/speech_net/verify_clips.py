@@ -3,8 +3,8 @@
     python3 run.py python -m talking_portrait.training.speech_net.verify_clips [RESULT.json]
 
 Clips: the shipped speech and, where flite is installed, sentences of two voices, on the photo and on the drawn cartoon.
-Measured on decoded frames by the built-in detector: mouth opening against the driven jaw, p/b/m closures, blinks, yaw and
-roll, and how still the background is against the same photo encoded without motion.
+Measured on decoded frames by the built-in detector: mouth opening against the driven jaw, p/b/m closures,
+blinks, yaw and roll, and how still the background is against the same photo encoded without motion.
 """
 
 import json
@@ -39,7 +39,10 @@ from .synthesisers import read_wav
 
 ROOT = Path(__file__).resolve().parents[2]
 FPS = Fraction(25)
-SENTENCES = ("Bob bought five maps of the big blue bay from my brother.", "Before the movie, we all opened a new box of apples.")
+SENTENCES = (
+    "Bob bought five maps of the big blue bay from my brother.",
+    "Before the movie, we all opened a new box of apples.",
+)
 CLOSED = 0.03  # opening in eye distances
 SHUT = 0.6  # of the median eye opening
 
@@ -50,7 +53,9 @@ def speak(text: str, voice: str, folder: Path) -> tuple[Speech, list[float]]:
     command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", str(path)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     phones, ends = [p.rsplit(":", 1)[0] for p in printed], [float(p.rsplit(":", 1)[1]) for p in printed]
-    events = [(start + end) / 2 for viseme, start, end in segments(phones, ends, espeak=False) if viseme == "PP"]
+    events = [
+        (start + end) / 2 for viseme, start, end in segments(phones, ends, espeak=False) if viseme == "PP"
+    ]
     return Speech(torch.from_numpy(read_wav(path).astype(np.float32) / 32768)[None], 16000), events
 
 
@@ -68,7 +73,9 @@ def film(portrait: Portrait, motion: FaceMotion, path: Path) -> np.ndarray:
     resolved = resolve(motion, portrait.motion)
     with VideoStreamWriter(path, FPS, None, 0, crf=16) as writer:
         for start in range(0, len(motion), 2):
-            writer.write(WarpRenderer().render(portrait, resolved.slice(start, start + 2), torch.device("cpu")))
+            writer.write(
+                WarpRenderer().render(portrait, resolved.slice(start, start + 2), torch.device("cpu"))
+            )
     with av.open(str(path)) as container:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
@@ -79,31 +86,44 @@ def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     var_a, var_b = uniform_filter(a * a, 7) - mean_a**2, uniform_filter(b * b, 7) - mean_b**2
     covariance = uniform_filter(a * b, 7) - mean_a * mean_b
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    return (2 * mean_a * mean_b + c1) * (2 * covariance + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return (
+        (2 * mean_a * mean_b + c1)
+        * (2 * covariance + c2)
+        / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    )
 
 
 def best_lag(seen: np.ndarray, driven: np.ndarray) -> tuple[int, float]:
     """Lag in frames (seen late: positive) with the highest correlation, and the correlation at lag 0."""
     scores = {lag: np.corrcoef(seen[max(lag, 0) : len(seen) + min(lag, 0)],
-                               driven[max(-lag, 0) : len(driven) - max(lag, 0)])[0, 1] for lag in range(-4, 5)}  # fmt: skip
+                               driven[max(-lag, 0) : len(driven) - max(lag, 0)])[0, 1] for lag in range(-4,
+                               5)}  # fmt: skip
     return max(scores, key=scores.get), float(scores[0])
 
 
 def background_ssim(portrait: Portrait, frames: np.ndarray, folder: Path) -> tuple[float, float]:
-    """Mean SSIM of the background against the photo, in the film and in a film of the unmoved photo (the codec's floor)."""
+    """Mean SSIM of the background against the photo, in the film and in a film of the unmoved photo (the
+    codec's floor)."""
     photo = (portrait.image.numpy() * 255).mean(-1)
     points = portrait.face.points
     x, y = points[:, 0], points[:, 1]
     centre, reach = (x.mean(), y.mean()), 1.15 * max(np.ptp(x), np.ptp(y))
     rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]]
     away = np.hypot(columns - centre[0], rows - centre[1]) > reach
-    still = FaceMotion.from_controls(torch.zeros(25, 12), torch.zeros(25, 3), torch.zeros(25, 3), torch.ones(25), FPS, source={})
+    still = FaceMotion.from_controls(
+        torch.zeros(25, 12), torch.zeros(25, 3), torch.zeros(25, 3), torch.ones(25), FPS, source={}
+    )
     floor = film(portrait, still, folder / "still.mp4")
-    scores = [np.mean([similarity(frame.mean(-1), photo)[away].mean() for frame in clip[::5]]) for clip in (frames, floor)]
+    scores = [
+        np.mean([similarity(frame.mean(-1), photo)[away].mean() for frame in clip[::5]])
+        for clip in (frames, floor)
+    ]
     return float(scores[0]), float(scores[1])
 
 
-def verify(portrait: Portrait, speech: Speech, events: list[float], seed: int, folder: Path) -> dict[str, Any]:
+def verify(
+    portrait: Portrait, speech: Speech, events: list[float], seed: int, folder: Path
+) -> dict[str, Any]:
     """All measures of one clip."""
     network, _ = load(ROOT / "models" / "builtin" / "weights" / "speech.safetensors")
     engine = BuiltinMotionEngine(lambda: network)
@@ -129,9 +149,11 @@ def verify(portrait: Portrait, speech: Speech, events: list[float], seed: int, f
     roll = np.degrees(np.arctan2(xy[:, 263, 1] - xy[:, 33, 1], xy[:, 263, 0] - xy[:, 33, 0]))
     ssim, floor = background_ssim(portrait, frames, folder)
     return {
-        "frames": len(frames), "opening_jaw_r": zero, "opening_jaw_lag": lag, "pbm": len(meets), "pbm_closed": sum(closed),
+        "frames": len(frames), "opening_jaw_r": zero, "opening_jaw_lag": lag, "pbm": len(meets),
+        "pbm_closed": sum(closed),
         "blinks_driven": len(blinks), "blinks_found": sum(seen), "eye_closures_seen": runs,
-        "yaw_r": float(np.corrcoef(-yaw, motion.pose[:, 1])[0, 1]), "roll_r": float(np.corrcoef(roll, motion.pose[:, 2])[0, 1]),
+        "yaw_r": float(np.corrcoef(-yaw, motion.pose[:, 1])[0, 1]),
+        "roll_r": float(np.corrcoef(roll, motion.pose[:, 2])[0, 1]),
         "background_ssim": ssim, "codec_floor_ssim": floor,
     }  # fmt: skip
 
@@ -152,7 +174,10 @@ def main(result: Path | None) -> None:
                 speech, events = speak(text, voice, folder)
                 rows[f"{voice} {seed % 2 + 1}, {name}"] = verify(portrait, speech, events, seed, folder)
     for name, row in rows.items():
-        cells = (f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+        cells = (
+            f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in row.items()
+        )
         print(f"{name:24s}", "  ".join(cells))
     if result:
         result.write_text(json.dumps(rows, indent=1) + "\n")

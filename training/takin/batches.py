@@ -1,7 +1,8 @@
 """Training windows for Takin-ADA's tiny network: emotion, head, commands and context are drawn anew every time.
 
-A film of training/takin/prepare.py has a neutral face. A window of it gets an emotion of some intensity, a place and a liveliness of
-the head, and perhaps commands; what the network is told of each is drawn apart, so that it learns to do without.
+A film of training/takin/prepare.py has a neutral face. A window of it gets an emotion of some intensity, a
+place and a liveliness of the head, and perhaps commands; what the network is told of each is drawn apart, so
+that it learns to do without.
 """
 
 from dataclasses import dataclass
@@ -12,18 +13,30 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ...models.takin.config import ANGLES, COMMANDS, EMOTIONS, EXPRESSION, MOTION, POSE, SCALE, TRANSLATION, TakinConfig
+from ...models.takin.config import (
+    ANGLES,
+    COMMANDS,
+    EMOTIONS,
+    EXPRESSION,
+    MOTION,
+    POSE,
+    SCALE,
+    TRANSLATION,
+    TakinConfig,
+)
 from ...models.takin.emotion import emotion_faces, exemplar_means
 
 LENGTHS = {125: 0.5, 50: 0.25, 25: 0.25}  # frames of a window and how often
 TOKENS = 1100  # frames of a batch, context included
 NEUTRAL_SHARE, MIXED_SHARE = 0.15, 0.15
-BASE_DEVIATION = (0.05, 0.02, 0.02, 0.0, 3.0, 6.0, 2.0)  # of the head's place: scale, translation, pitch, yaw, roll
+# of the head's place: scale, translation, pitch, yaw, roll
+BASE_DEVIATION = (0.05, 0.02, 0.02, 0.0, 3.0, 6.0, 2.0)
 LIVELINESS = (0.5, 1.8)  # factor on head motion
 COMMANDED, SWEPT = 0.4, 0.5  # share of windows whose head is commanded, and of those with a wide sweep in it
 SWEEP = (0.04, 0.02, 0.02, 0.0, 8.0, 16.0, 8.0)
 LIDS_COMMANDED = 0.5
-CONTEXT_DROPPED, CONTEXT_SILENT, CONTEXT_NOISE = 0.5, 0.5, 0.15  # silent: of the dropped, those whose speech is not known either
+# silent: of the dropped, those whose speech is not known either
+CONTEXT_DROPPED, CONTEXT_SILENT, CONTEXT_NOISE = 0.5, 0.5, 0.15
 NO_SPEECH, NO_EMOTION = 0.1, 0.1
 LABEL_ONLY, EXEMPLAR_ONLY = 0.5, 0.2  # the rest is told both
 
@@ -70,7 +83,9 @@ def read_films(paths: list[Path]) -> Films:
             motion += file.get_tensor("motion").split(frames)
             lids += file.get_tensor("lids").split(frames)
     if len(encoders) != 1:
-        raise ValueError(f"the prepared files are of different speech encoders: {', '.join(sorted(encoders))}; prepare them again.")
+        raise ValueError(
+            f"the prepared files are of different speech encoders: {', '.join(sorted(encoders))}; prepare them again."
+        )
     return Films(features, motion, lids, encoders.pop(), made)
 
 
@@ -78,21 +93,27 @@ def sweep(frames: int, random: np.random.Generator) -> np.ndarray:
     """[frames,7] wide head motion: a few slow waves."""
     time = np.arange(frames)[:, None] / 25
     hertz, phase = random.uniform(0.08, 0.5, (2, 1, POSE)), random.uniform(0, 2 * np.pi, (2, 1, POSE))
-    waves = np.sin(2 * np.pi * hertz[0] * time + phase[0]) + 0.3 * np.sin(2 * np.pi * 2 * hertz[1] * time + phase[1])
+    waves = np.sin(2 * np.pi * hertz[0] * time + phase[0]) + 0.3 * np.sin(
+        2 * np.pi * 2 * hertz[1] * time + phase[1]
+    )
     return waves * np.array(SWEEP) * random.uniform(0.2, 1.0, POSE)
 
 
 def drawn_emotion(random: np.random.Generator) -> np.ndarray:
     """[8] shares of the emotions times intensity: mostly one emotion, sometimes two."""
     label = np.zeros(len(EMOTIONS), np.float32)
-    label[EMOTIONS.index("neutral") if random.random() < NEUTRAL_SHARE else random.integers(len(EMOTIONS))] = 1
+    label[
+        EMOTIONS.index("neutral") if random.random() < NEUTRAL_SHARE else random.integers(len(EMOTIONS))
+    ] = 1
     if random.random() < MIXED_SHARE:
         label *= random.uniform(0.3, 1)
         label[random.integers(len(EMOTIONS))] += 1 - label.sum()
     return label * np.float32(random.uniform(0, 1) if random.random() < 0.7 else 1.0)
 
 
-def one_window(films: Films, length: int, config: TakinConfig, random: np.random.Generator) -> dict[str, np.ndarray | Tensor]:
+def one_window(
+    films: Films, length: int, config: TakinConfig, random: np.random.Generator
+) -> dict[str, np.ndarray | Tensor]:
     """One window of a random film, as the fields of Batch."""
     film = int(random.integers(len(films.motion)))
     total, before = len(films.motion[film]), config.previous
@@ -121,14 +142,18 @@ def one_window(films: Films, length: int, config: TakinConfig, random: np.random
     mask[:, POSE] = random.random() < LIDS_COMMANDED
     lids = films.lids[film].numpy()[index[before:]]
     known = start >= before and random.random() >= CONTEXT_DROPPED
-    stack = films.features[film][torch.from_numpy(np.stack([2 * index, 2 * index + 1], 1).reshape(-1))].float()
+    stack = films.features[film][
+        torch.from_numpy(np.stack([2 * index, 2 * index + 1], 1).reshape(-1))
+    ].float()
     if start < before or (not known and random.random() < CONTEXT_SILENT):
         stack[: 2 * before] = 0
     seen = motion[int(random.integers(len(motion))), EXPRESSION:]
     return {
         "stack": stack.transpose(0, 1), "clean": motion[before:], "context": motion[:before], "known": known,
-        "reference": seen, "label": label, "exemplar": exemplar_of(motion[before:, :EXPRESSION], config.exemplar_frames),
-        "exemplar_given": shown, "command": np.concatenate([motion[before:, EXPRESSION:], lids[:, None]], 1), "mask": mask,
+        "reference": seen, "label": label,
+        "exemplar": exemplar_of(motion[before:, :EXPRESSION], config.exemplar_frames),
+        "exemplar_given": shown, "command": np.concatenate([motion[before:, EXPRESSION:], lids[:, None]], 1),
+        "mask": mask,
         "hear": random.random() >= NO_SPEECH, "feel": random.random() >= NO_EMOTION,
     }  # fmt: skip
 
@@ -157,9 +182,14 @@ def draw_batch(films: Films, config: TakinConfig, random: np.random.Generator) -
     return Batch(**{name: joined(name) for name in Batch.__dataclass_fields__})
 
 
-def motion_statistics(films: Films, config: TakinConfig, random: np.random.Generator, batches: int = 60) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [70] of the motion that is drawn; deviations are floored, so that what never moves is not magnified."""
-    motion = torch.cat([draw_batch(films, config, random).clean.flatten(0, 1) for _ in range(batches)]).double()
+def motion_statistics(
+    films: Films, config: TakinConfig, random: np.random.Generator, batches: int = 60
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [70] of the motion that is drawn; deviations are floored, so that what never moves
+    is not magnified."""
+    motion = torch.cat(
+        [draw_batch(films, config, random).clean.flatten(0, 1) for _ in range(batches)]
+    ).double()
     floor = torch.full((MOTION,), 1e-3)
     floor[ANGLES] = 0.1
     mean, deviation = motion.mean(0).float(), motion.std(0).float()

@@ -1,7 +1,9 @@
-"""Training windows for Takin-ADA from films of people (training/takin/prepare_films.py), read from disk as they are drawn.
+"""Training windows for Takin-ADA from films of people (training/takin/prepare_films.py), read from disk as
+they are drawn.
 
-The network learns changes from a person's resting face, as the shipped one does, so that it drives any portrait: the rest is the
-median of the person's films that are labelled neutral, or of all their films where none is. Angles are differences in degrees.
+The network learns changes from a person's resting face, as the shipped one does, so that it drives any
+portrait: the rest is the median of the person's films that are labelled neutral, or of all their films where
+none is. Angles are differences in degrees.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,17 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...models.face_motion.emotion_names import emotion_name
-from ...models.takin.config import ANGLES, COMMANDS, EMOTIONS, EXPRESSION, MOTION, POSE, SCALE, TRANSLATION, TakinConfig
+from ...models.takin.config import (
+    ANGLES,
+    COMMANDS,
+    EMOTIONS,
+    EXPRESSION,
+    MOTION,
+    POSE,
+    SCALE,
+    TRANSLATION,
+    TakinConfig,
+)
 from ...models.takin.emotion import exemplar_means
 from .batches import LENGTHS, Batch
 
@@ -26,7 +38,8 @@ FLOOR = {"expression": 1e-3, "angles": 0.1}  # least deviation, so that what nev
 
 @dataclass(frozen=True)
 class Stretch:
-    """Frames of one file without a break: the first of them, motion [N,70] from rest, lids [N], label [8] (zeros: none)."""
+    """Frames of one file without a break: the first of them, motion [N,70] from rest, lids [N], label [8]
+    (zeros: none)."""
 
     path: Path
     first: int
@@ -79,12 +92,19 @@ def read_folder(folder: Path) -> FilmFolder:
                 films.append((path, header["person"], label_of(header),
                               *(file.get_tensor(name) for name in ("motion", "lids", "frames"))))  # fmt: skip
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read ({error}): delete it and prepare its film again") from None
+            raise ValueError(
+                f"{path} cannot be read ({error}): delete it and prepare its film again"
+            ) from None
     if not films:
         raise ValueError(f"{folder} has no prepared films; training/takin/prepare_films.py makes them")
     if len(encoders) != 1:
-        raise ValueError(f"{folder} has films of different speech encoders: {', '.join(sorted(encoders))}; prepare them again")
-    rests = {person: resting_face([film for film in films if film[1] == person]) for person in {film[1] for film in films}}
+        raise ValueError(
+            f"{folder} has films of different speech encoders: {', '.join(sorted(encoders))}; prepare them again"
+        )
+    rests = {
+        person: resting_face([film for film in films if film[1] == person])
+        for person in {film[1] for film in films}
+    }
     stretches = []
     for path, person, label, motion, lids, frames in films:
         first = 0
@@ -97,8 +117,13 @@ def read_folder(folder: Path) -> FilmFolder:
 
 
 def label_of(header: Mapping[str, str]) -> np.ndarray:
-    """[8] of a prepared film: its emotion times its intensity, zeros where none is known; ValueError for an unknown one."""
-    label, word, intensity = np.zeros(len(EMOTIONS), np.float32), header["emotion"], float(header.get("intensity", "1"))
+    """[8] of a prepared film: its emotion times its intensity, zeros where none is known; ValueError for an
+    unknown one."""
+    label, word, intensity = (
+        np.zeros(len(EMOTIONS), np.float32),
+        header["emotion"],
+        float(header.get("intensity", "1")),
+    )
     if not word:
         return label
     if (emotion := emotion_name(word)) is None or not 0 < intensity <= 1:
@@ -113,7 +138,9 @@ def resting_face(films: list[tuple]) -> Tensor:
     return torch.cat([film[3] for film in neutral or films]).median(0).values
 
 
-def one_window(folder: FilmFolder, length: int, config: TakinConfig, random: np.random.Generator) -> dict[str, np.ndarray | Tensor]:
+def one_window(
+    folder: FilmFolder, length: int, config: TakinConfig, random: np.random.Generator
+) -> dict[str, np.ndarray | Tensor]:
     """One window of a random stretch, the longer ones more often, as the fields of Batch."""
     shares = np.array([len(stretch.motion) for stretch in folder.stretches], float)
     stretch = folder.stretches[int(random.choice(len(shares), p=shares / shares.sum()))]
@@ -135,17 +162,27 @@ def one_window(folder: FilmFolder, length: int, config: TakinConfig, random: np.
         "label": stretch.label[None] * (draw < LABEL_ONLY or draw >= LABEL_ONLY + EXEMPLAR_ONLY),
         "exemplar": exemplar_means(torch.from_numpy(motion[before:, :EXPRESSION]), config.exemplar_frames),
         "exemplar_given": bool(draw >= LABEL_ONLY or not labelled),
-        "command": np.concatenate([motion[before:, EXPRESSION:], stretch.lids.numpy()[index[before:], None]], 1), "mask": mask,
+        "command": np.concatenate([motion[before:, EXPRESSION:], stretch.lids.numpy()[index[before:], None]],
+        1), "mask": mask,
         "hear": random.random() >= NO_SPEECH, "feel": random.random() >= NO_EMOTION,
     }  # fmt: skip
 
 
-def draw_film_batch(folder: FilmFolder, config: TakinConfig, frames: int, random: np.random.Generator) -> Batch:
+def draw_film_batch(
+    folder: FilmFolder, config: TakinConfig, frames: int, random: np.random.Generator
+) -> Batch:
     """A batch of about `frames` frames, all windows of one length."""
     length = int(random.choice(list(LENGTHS), p=list(LENGTHS.values())))
-    windows = [one_window(folder, length, config, random) for _ in range(max(1, frames // (length + config.previous)))]
-    tensors = {name: torch.stack([torch.as_tensor(window[name]) for window in windows]) for name in windows[0]}
-    return Batch(**{name: value if value.dtype == torch.bool else value.float() for name, value in tensors.items()})
+    windows = [
+        one_window(folder, length, config, random)
+        for _ in range(max(1, frames // (length + config.previous)))
+    ]
+    tensors = {
+        name: torch.stack([torch.as_tensor(window[name]) for window in windows]) for name in windows[0]
+    }
+    return Batch(
+        **{name: value if value.dtype == torch.bool else value.float() for name, value in tensors.items()}
+    )
 
 
 def film_statistics(folder: FilmFolder) -> tuple[Tensor, Tensor]:

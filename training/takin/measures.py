@@ -13,7 +13,9 @@ LARGEST_LAG = 6
 
 def control(motion: Tensor, name: str) -> np.ndarray:
     """One control [N] of motion [N,70]."""
-    return expression_to_controls(motion[:, :EXPRESSION].unflatten(1, (21, 3)))[:, CONTROLS.index(name)].numpy()
+    return expression_to_controls(motion[:, :EXPRESSION].unflatten(1, (21, 3)))[
+        :, CONTROLS.index(name)
+    ].numpy()
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -25,7 +27,10 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def best_lag(found: np.ndarray, truth: np.ndarray) -> int:
     """Frames by which `found` is late where it fits best."""
-    scores = {lag: correlation(found[max(lag, 0) :], truth[max(-lag, 0) :]) for lag in range(-LARGEST_LAG, LARGEST_LAG + 1)}
+    scores = {
+        lag: correlation(found[max(lag, 0) :], truth[max(-lag, 0) :])
+        for lag in range(-LARGEST_LAG, LARGEST_LAG + 1)
+    }
     return max(scores, key=lambda lag: (scores[lag], -abs(lag)))
 
 

@@ -23,15 +23,22 @@ def noise_loss(found: Tensor, noise: Tensor) -> Tensor:
 
 
 def clean_loss(found: Tensor, clean: Tensor, previous: Tensor) -> Tensor:
-    """Squared errors of the predicted x0, of its velocity, and of its step from the frame before; ours, as equation 3 has no x0.
+    """Squared errors of the predicted x0, of its velocity, and of its step from the frame before; ours, as
+    equation 3 has no x0.
 
     found, clean [B,T,70] and previous [B,P,71], all normalised; samples whose context is not known have no such step.
     """
     weights = channel_weights().to(clean)
     motion = ((found - clean).square() * weights).mean()
-    velocity = ((found.diff(dim=1) - clean.diff(dim=1)).square() * weights).mean() if clean.shape[1] > 1 else motion.new_zeros(())
+    velocity = (
+        ((found.diff(dim=1) - clean.diff(dim=1)).square() * weights).mean()
+        if clean.shape[1] > 1
+        else motion.new_zeros(())
+    )
     last, known = previous[:, -1, :MOTION], previous[:, -1, MOTION:]
-    step = (((found[:, 0] - last) - (clean[:, 0] - last)).square() * weights * known).sum() / (known.sum() * MOTION).clamp(min=1)
+    step = (((found[:, 0] - last) - (clean[:, 0] - last)).square() * weights * known).sum() / (
+        known.sum() * MOTION
+    ).clamp(min=1)
     return motion + VELOCITY * velocity + FIRST_FRAME * step
 
 

@@ -1,10 +1,12 @@
 """Prepare what Takin-ADA's tiny network learns from: films of speech with the motion that rules give to their phones.
 
-    python3 run.py python -m talking_portrait.training.takin.prepare CORPUS OUT.safetensors --split train [--seed 1] [--clips 3] [--part 0/1]
+    python3 run.py python -m talking_portrait.training.takin.prepare \\
+        CORPUS OUT.safetensors --split train [--seed 1] [--clips 3] [--part 0/1]
 
-CORPUS is a folder of training/speech_net/corpus.py. Each film is a few clips of one voice in a row, heard through one room and one
-microphone (training/speech_net/hearings.py). OUT holds `features` [sum 2N,8,112] fp16 (layers of the built-in speech network, 50 Hz),
-`motion` [sum N,70], `lids` [sum N] and `frames` [films]; its header names the encoder, the voices, the seed and the command.
+CORPUS is a folder of training/speech_net/corpus.py. Each film is a few clips of one voice in a row, heard
+through one room and one microphone (training/speech_net/hearings.py). OUT holds `features` [sum 2N,8,112]
+fp16 (layers of the built-in speech network, 50 Hz), `motion` [sum N,70], `lids` [sum N] and `frames` [films];
+its header names the encoder, the voices, the seed and the command.
 """
 
 import argparse
@@ -28,7 +30,9 @@ REVOICED = 0.5  # share of the clips that are spoken by another throat
 CLEAN = 0.25  # share of the films that are heard as they are
 
 
-def film_of(clips: list[dict], random: np.random.Generator) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+def film_of(
+    clips: list[dict], random: np.random.Generator
+) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
     """Clips spoken one after another: wave at 16 kHz, segments."""
     waves, parts, start = [], [], 0.0
     for clip in clips:
@@ -53,7 +57,9 @@ def prepared(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--split", choices=("train", "test"), default="train")
@@ -61,16 +67,23 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=3, help="clips of one film")
     parser.add_argument("--films", type=int, default=1000, help="films of each voice, at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--part", default="0/1", help="which part of how many is made here, to share the work")
+    parser.add_argument(
+        "--part", default="0/1", help="which part of how many is made here, to share the work"
+    )
     arguments = parser.parse_args()
     weights = weight_path(WEIGHTS["speech"])
     network, _ = load(weights)
     part, parts = (int(number) for number in arguments.part.split("/"))
     groups = []
-    voices = arguments.voices or sorted({path.stem.split("_")[1] for path in arguments.corpus.glob(f"{arguments.split}_*")})
+    voices = arguments.voices or sorted(
+        {path.stem.split("_")[1] for path in arguments.corpus.glob(f"{arguments.split}_*")}
+    )
     for voice in voices:
         paths = sorted(arguments.corpus.glob(f"{arguments.split}_{voice}_*.npz"))
-        found = [paths[k : k + arguments.clips] for k in range(0, len(paths) - arguments.clips + 1, arguments.clips)]
+        found = [
+            paths[k : k + arguments.clips]
+            for k in range(0, len(paths) - arguments.clips + 1, arguments.clips)
+        ]
         groups += found[: arguments.films]
     if not groups:
         parser.error(f"{arguments.corpus} has no {arguments.split} clips of {', '.join(voices)}")
@@ -85,15 +98,19 @@ def main() -> None:
     save_file(
         {
             "features": torch.cat(features), "motion": torch.from_numpy(np.concatenate(motion)),
-            "lids": torch.from_numpy(np.concatenate(lids)), "frames": torch.tensor([len(track) for track in motion]),
+            "lids": torch.from_numpy(np.concatenate(lids)),
+            "frames": torch.tensor([len(track) for track in motion]),
         },
         arguments.out,
         {
             "encoder": builtin_encoder_name(weights), "voices": " ".join(voices), "seed": str(arguments.seed),
-            "command": "python3 run.py python -m talking_portrait.training.takin.prepare CORPUS OUT " + " ".join(sys.argv[3:]),
+            "command": "python3 run.py python -m talking_portrait.training.takin.prepare CORPUS "
+                "OUT " + " ".join(sys.argv[3:]),
         },
     )  # fmt: skip
-    print(f"{len(films)} films, {sum(map(len, motion)) / 25 / 60:.1f} min, {arguments.out.stat().st_size / 1e6:.0f} MB")
+    print(
+        f"{len(films)} films, {sum(map(len, motion)) / 25 / 60:.1f} min, {arguments.out.stat().st_size / 1e6:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,20 @@
-"""Prepare what Takin-ADA learns from films of people: their motion by LivePortrait's motion extractor, and what a HuBERT hears.
+"""Prepare what Takin-ADA learns from films of people: their motion by LivePortrait's motion extractor, and
+what a HuBERT hears.
 
-    python3 run.py python -m talking_portrait.training.takin.prepare_films FILMS OUT --extractor motion_extractor.safetensors [--encoder HUBERT]
+    python3 run.py python -m talking_portrait.training.takin.prepare_films \\
+        FILMS OUT --extractor motion_extractor.safetensors [--encoder HUBERT]
 
-FILMS is a folder of films with sound, one face each: FILMS/person/film.mp4, FILMS/person/emotion/film.mp4 (angry, happy, ...),
-FILMS/person/emotion/level_2/film.mp4 (level 3 is full intensity), or as MEAD lies; see training/data/film_labels.py. A film in FILMS
-itself is a person of its own. How many films have no emotion, and why, is told at the end. Frames are taken at 25 per second;
-stretches of 2 to 30 s with one face, without a cut and not turned aside by more than 60 degrees are kept. HUBERT is a safetensors
-file in transformers' layout, such as facebook/hubert-large-ll60k; without it the pack's own speech network is the encoder.
+FILMS is a folder of films with sound, one face each: FILMS/person/film.mp4, FILMS/person/emotion/film.mp4
+(angry, happy, ...), FILMS/person/emotion/level_2/film.mp4 (level 3 is full intensity), or as MEAD lies; see
+training/data/film_labels.py. A film in FILMS itself is a person of its own. How many films have no emotion,
+and why, is told at the end. Frames are taken at 25 per second; stretches of 2 to 30 s with one face, without
+a cut and not turned aside by more than 60 degrees are kept. HUBERT is a safetensors file in transformers'
+layout, such as facebook/hubert-large-ll60k; without it the pack's own speech network is the encoder.
 
-Every film becomes a file in OUT: `features` [sum 2N,L,D] fp16 at 50 Hz, `motion` [sum N,70] as the extractor says it, `lids`
-[sum N], `frames` of each stretch; or a .json that says why nothing of it is kept. What is there already is not made again, so the
-same command goes on after a kill. All 25 layers of HuBERT-large take 9.2 GB per hour of speech.
+Every film becomes a file in OUT: `features` [sum 2N,L,D] fp16 at 50 Hz, `motion` [sum N,70] as the extractor
+says it, `lids` [sum N], `frames` of each stretch; or a .json that says why nothing of it is kept. What is
+there already is not made again, so the same command goes on after a kill. All 25 layers of HuBERT-large take
+9.2 GB per hour of speech.
 """
 
 import argparse
@@ -69,7 +73,9 @@ def builtin_hearing() -> Hearing:
     def listen(wave: np.ndarray) -> Layers:
         mel, _ = log_mel_block(wave, 0, -(-len(wave) // 160))
         normal = normalise(mel)
-        return lambda start, stop: builtin_layers_between(network.eval(), normal, start, stop, torch.device("cpu"))
+        return lambda start, stop: builtin_layers_between(
+            network.eval(), normal, start, stop, torch.device("cpu")
+        )
 
     return Hearing(builtin_encoder_name(path), listen)
 
@@ -81,7 +87,9 @@ def hubert_hearing(path: Path, device: torch.device) -> Hearing:
         network = build_speech_encoder(state, {})
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise ValueError(f"{path} cannot be read as a speech encoder ({str(error).splitlines()[-1].strip()})") from None
+        raise ValueError(
+            f"{path} cannot be read as a speech encoder ({str(error).splitlines()[-1].strip()})"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
     network = network.to(device).eval()
@@ -101,9 +109,16 @@ def read_extractor(path: Path, device: torch.device) -> nn.Module:
 
 
 @torch.inference_mode()
-def motion_of(film: Path, runs: list[tuple[int, int]], points: list, extractor: nn.Module, device: torch.device) -> Tensor:
+def motion_of(
+    film: Path, runs: list[tuple[int, int]], points: list, extractor: nn.Module, device: torch.device
+) -> Tensor:
     """[N,70] of the frames in these stretches, in a box of its own for each; other frames are zeros."""
-    boxes = {number: box for start, stop in runs for box in [driving_box(points[start:stop])] for number in range(start, stop)}
+    boxes = {
+        number: box
+        for start, stop in runs
+        for box in [driving_box(points[start:stop])]
+        for number in range(start, stop)
+    }
     found, batch = torch.zeros(len(points), 70), []
 
     def extract() -> None:
@@ -129,7 +144,9 @@ def prepared(film: Path, extractor: nn.Module, hearing: Hearing, device: torch.d
     seen.points = seen.points[: len(wave) * FPS // RATE]
     if not (runs := stretches(seen.points)):
         total = len(seen.points)
-        raise ValueError(f"no stretch with one face in {total} frames ({seen.lost} without, {seen.crowded} with several)")
+        raise ValueError(
+            f"no stretch with one face in {total} frames ({seen.lost} without, {seen.crowded} with several)"
+        )
     motion = motion_of(film, runs, seen.points, extractor, device)
     if not torch.isfinite(motion).all():
         raise ValueError("the motion extractor says what is no number: its file is damaged")
@@ -139,7 +156,9 @@ def prepared(film: Path, extractor: nn.Module, hearing: Hearing, device: torch.d
         inside[start:stop] = True
     kept = [part for start, stop in runs for part in within(start, stop, seen.points, inside & ~turned)]
     if not kept:
-        raise ValueError(f"no stretch with the face less than {MOST_YAW:.0f} degrees aside ({turned.sum()} frames are)")
+        raise ValueError(
+            f"no stretch with the face less than {MOST_YAW:.0f} degrees aside ({turned.sum()} frames are)"
+        )
     layers = hearing.listen(wave)
     features = [layers(2 * start, 2 * stop).transpose(0, 1).half() for start, stop in kept]
     lids = [torch.from_numpy(lid_closure(seen.points[start:stop])) for start, stop in kept]
@@ -159,7 +178,9 @@ def check_same_encoder(out: Path, name: str) -> None:
     for path in sorted(out.glob("*.safetensors")):
         with safe_open(str(path), "pt") as file:
             if (found := (file.metadata() or {}).get("encoder")) != name:
-                raise ValueError(f"{path} was heard by {found}, not by {name}: choose another OUT, or delete what is in it")
+                raise ValueError(
+                    f"{path} was heard by {found}, not by {name}: choose another OUT, or delete what is in it"
+                )
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
@@ -170,11 +191,17 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("films", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--extractor", type=Path, required=True, help="LivePortrait's motion_extractor (safetensors or .pth)")
-    parser.add_argument("--encoder", type=Path, help="a HuBERT's safetensors; without it the pack's own speech network")
+    parser.add_argument(
+        "--extractor", type=Path, required=True, help="LivePortrait's motion_extractor (safetensors or .pth)"
+    )
+    parser.add_argument(
+        "--encoder", type=Path, help="a HuBERT's safetensors; without it the pack's own speech network"
+    )
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     films, started = films_in(options.films), time.monotonic()
@@ -189,11 +216,14 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     labels = {str(film.relative_to(options.films)): told_by_folders(film, options.films) for film in films}
     for number, (film, label) in enumerate(zip(films, labels.values(), strict=True), 1):
-        path = options.out / ("__".join(film.relative_to(options.films).with_suffix("").parts) + ".safetensors")
+        path = options.out / (
+            "__".join(film.relative_to(options.films).with_suffix("").parts) + ".safetensors"
+        )
         refused = path.with_suffix(".json")
         if path.is_file() or refused.is_file():
             continue
-        header = {"encoder": hearing.name, "film": film.name, "person": label.person, "emotion": label.emotion,
+        header = {"encoder": hearing.name, "film": film.name, "person": label.person,
+            "emotion": label.emotion,
                   "intensity": f"{label.intensity:.4g}", "fps": str(Fraction(FPS)),
                   "command": "training/takin/prepare_films.py " + " ".join(sys.argv[1:])}  # fmt: skip
         try:
@@ -205,7 +235,10 @@ def main() -> None:
             continue
         write_whole(path, lambda part, tensors=tensors, header=header: save_file(tensors, part, header))
         seconds = int(tensors["frames"].sum()) / FPS
-        print(f"{number} of {len(films)}: {film.name}: {seconds:.0f} s kept, {time.monotonic() - started:.0f} s", flush=True)
+        print(
+            f"{number} of {len(films)}: {film.name}: {seconds:.0f} s kept, {time.monotonic() - started:.0f} s",
+            flush=True,
+        )
     if told := summary(labels):
         print(told, flush=True)
 

@@ -1,7 +1,9 @@
-"""The face that Takin-ADA's tiny network learns from: speech with known phone times -> motion in LivePortrait's keypoints.
+"""The face that Takin-ADA's tiny network learns from: speech with known phone times -> motion in
+LivePortrait's keypoints.
 
-Phones give the mouth by coarticulation (training/speech_net/labels.py), loudness its opening, nods and brows; blinks, gaze and head are
-drawn at random. All values are changes from a neutral face, so nothing in them belongs to any person.
+Phones give the mouth by coarticulation (training/speech_net/labels.py), loudness its opening, nods and brows;
+blinks, gaze and head are drawn at random. All values are changes from a neutral face, so nothing in them
+belongs to any person.
 """
 
 from dataclasses import dataclass
@@ -38,7 +40,9 @@ def frames_of(wave: np.ndarray) -> int:
     return len(wave) * FPS // 16000
 
 
-def rule_motion(wave: np.ndarray, parts: list[tuple[str, float, float]], random: np.random.Generator) -> RuleMotion:
+def rule_motion(
+    wave: np.ndarray, parts: list[tuple[str, float, float]], random: np.random.Generator
+) -> RuleMotion:
     """The motion that belongs to a clean 16 kHz wave with these segments (viseme, start, end; seconds)."""
     frames, fps = frames_of(wave), Fraction(FPS)
     ticks = -(-len(wave) // HOP)
@@ -50,7 +54,9 @@ def rule_motion(wave: np.ndarray, parts: list[tuple[str, float, float]], random:
     pose, shift, brow = head_and_brows(level * gate, random)
     controls[:, CONTROLS.index("browInnerUp")] = at_frames(brow[:, None], frames, fps)[:, 0]
     for name in ("gazeX", "gazeY"):
-        controls[:, CONTROLS.index(name)] = GAZE * at_frames(noise(ticks, 0.5, random)[:, None], frames, fps)[:, 0]
+        controls[:, CONTROLS.index(name)] = (
+            GAZE * at_frames(noise(ticks, 0.5, random)[:, None], frames, fps)[:, 0]
+        )
     blinks = blink_times(len(wave) / 16000, BLINKS_PER_MINUTE, 1 - gate, random)
     lids = blink_track(blinks, (np.arange(frames) + 0.5) / FPS).astype(np.float32)
     controls[:, CONTROLS.index("eyeBlinkLeft")] = controls[:, CONTROLS.index("eyeBlinkRight")] = lids

@@ -1,8 +1,9 @@
 """Takin-ADA's two added losses of the motion space (section 3.1, equations 1 and 2), for who trains such a space.
 
-The paper's text names mean absolute error and wing loss where its equations have Huber, so each is a choice; the equations are the
-default. Widths are ours, in keypoint units (a picture is 2 wide): the paper gives none. The weights beside face-vid2vid's losses
-are ours as well, for training/takin/stage1_objective.py: Huber's loss of a few hundredths is small.
+The paper's text names mean absolute error and wing loss where its equations have Huber, so each is a choice;
+the equations are the default. Widths are ours, in keypoint units (a picture is 2 wide): the paper gives none.
+The weights beside face-vid2vid's losses are ours as well, for training/takin/stage1_objective.py: Huber's
+loss of a few hundredths is small.
 """
 
 import math
@@ -45,18 +46,24 @@ def canonical_keypoint_loss(first: Tensor, second: Tensor, kind: str = "huber") 
     Mean over pairs, keypoints and axes. What differs between the pictures, the expression, is so driven out of them.
     """
     if first.shape != second.shape or first.ndim != 3:
-        raise ValueError(f"stage-1 loss: canonical keypoints have shapes {tuple(first.shape)} and {tuple(second.shape)}; "
+        raise ValueError(f"stage-1 loss: canonical keypoints have shapes {tuple(first.shape)} and "
+            f"{tuple(second.shape)}; "
                          "[pairs, keypoints, 3] twice is needed.")  # fmt: skip
     return penalty_of(kind)(first - second).mean()
 
 
 def landmark_guided_loss(
-    source_landmarks: Tensor, source_keypoints: Tensor, driving_landmarks: Tensor, driving_keypoints: Tensor, kind: str = "huber"
+    source_landmarks: Tensor,
+    source_keypoints: Tensor,
+    driving_landmarks: Tensor,
+    driving_keypoints: Tensor,
+    kind: str = "huber",
 ) -> Tensor:
     """Equation 2: chosen implicit keypoints follow facial landmarks, in x and y alone.
 
-    Landmarks [B,N,2] and the N keypoints [B,N,2 or 3] that are to follow them, in -1..1, of source and driving picture. The
-    equation writes one l for both pictures; each has its own here. Mean over pictures, the two kinds, landmarks and axes.
+    Landmarks [B,N,2] and the N keypoints [B,N,2 or 3] that are to follow them, in -1..1, of source and
+    driving picture. The equation writes one l for both pictures; each has its own here. Mean over pictures,
+    the two kinds, landmarks and axes.
     """
     penalty, terms = penalty_of(kind), []
     for name, landmarks, keypoints in (
@@ -64,7 +71,8 @@ def landmark_guided_loss(
     ):  # fmt: skip
         if landmarks.ndim != 3 or landmarks.shape[-1] != 2 or landmarks.shape[:2] != keypoints.shape[:2]:
             raise ValueError(
-                f"stage-1 loss: {name} landmarks have shape {tuple(landmarks.shape)} and keypoints {tuple(keypoints.shape)}; "
+                f"stage-1 loss: {name} landmarks have shape {tuple(landmarks.shape)} and keypoints "
+                f"{tuple(keypoints.shape)}; "
                 "[pictures, N, 2] and [pictures, N, 2 or 3] are needed."
             )
         terms.append(penalty(landmarks - keypoints[..., :2]).mean())

@@ -1,7 +1,9 @@
-"""What LivePortrait's motion extractor is fine-tuned for: face-vid2vid's terms, and the two that Takin-ADA adds (section 3.1).
+"""What LivePortrait's motion extractor is fine-tuned for: face-vid2vid's terms, and the two that Takin-ADA
+adds (section 3.1).
 
-Two pictures of one person: the source shall become the driving one by its keypoints' motion. Weights are ours where none is
-published. A renderer takes source pictures [B,3,S,S], source and driving keypoints [B,21,3] and makes the driving pictures.
+Two pictures of one person: the source shall become the driving one by its keypoints' motion. Weights are ours
+where none is published. A renderer takes source pictures [B,3,S,S], source and driving keypoints [B,21,3] and
+makes the driving pictures.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,8 +19,8 @@ from .stage1_losses import CANONICAL_WEIGHT, LANDMARK_WEIGHT, canonical_keypoint
 from .stage1_pictures import Pictures
 
 Renderer = Callable[[Tensor, Tensor, Tensor], Tensor]
-# keypoint -> the mesh's landmark that it follows: brows, lids, corners of the mouth, lips. By what LivePortrait's sliders do to
-# each (models/face_motion/rig.py); which side 14 and 20 are on is our guess.
+# keypoint -> the mesh's landmark that it follows: brows, lids, corners of the mouth, lips. By what
+# LivePortrait's sliders do to each (models/face_motion/rig.py); which side 14 and 20 are on is our guess.
 GUIDED = {1: 105, 2: 334, 11: 159, 13: 145, 15: 386, 16: 374, 14: 61, 20: 291, 17: 13, 19: 14}
 KEYPOINTS, LANDMARKS = list(GUIDED), list(GUIDED.values())
 LEAST_DISTANCE = 0.1  # squared, below which two keypoints push each other away (face-vid2vid's D_T)
@@ -65,7 +67,8 @@ def draw_pairs(data: Pictures, count: int, random: torch.Generator) -> Pairs:
         return (data.pictures[index].float() / 255 * (1 + gain) + offset).clamp(0, 1)
 
     return Pairs(
-        coloured(first), coloured(second), data.landmarks[first][:, LANDMARKS], data.landmarks[second][:, LANDMARKS],
+        coloured(first), coloured(second), data.landmarks[first][:, LANDMARKS],
+            data.landmarks[second][:, LANDMARKS],
         data.pose[first], data.pose[second],
     )  # fmt: skip
 
@@ -107,7 +110,9 @@ def bend(picture: Tensor, source: Tensor, driving: Tensor) -> Tensor:
     side = picture.shape[-1]
     axis = (torch.arange(side // COARSE, device=picture.device) + 0.5) * (2 * COARSE / side) - 1
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
-    weights = torch.exp(torch.cdist(grid.expand(len(picture), -1, -1), driving[..., :2]).square() * (-0.5 / BEND_WIDTH**2))
+    weights = torch.exp(
+        torch.cdist(grid.expand(len(picture), -1, -1), driving[..., :2]).square() * (-0.5 / BEND_WIDTH**2)
+    )
     move = weights @ (source[..., :2] - driving[..., :2]) / (weights.sum(-1, keepdim=True) + STILL)
     move = move.transpose(1, 2).unflatten(2, (side // COARSE, -1))
     move = F.interpolate(move, (side, side), mode="bilinear").permute(0, 2, 3, 1)
@@ -117,13 +122,16 @@ def bend(picture: Tensor, source: Tensor, driving: Tensor) -> Tensor:
 
 
 def spread_loss(points: Tensor) -> Tensor:
-    """face-vid2vid's keypoint prior for [B,21,3]: no two in one place. Its wish for a depth is LivePortrait's own already."""
+    """face-vid2vid's keypoint prior for [B,21,3]: no two in one place. Its wish for a depth is LivePortrait's
+    own already."""
     distance = (points[:, :, None] - points[:, None]).square().sum(-1)
     apart = ~torch.eye(points.shape[1], dtype=torch.bool, device=points.device)
     return (LEAST_DISTANCE - distance[:, apart]).clamp(min=0).mean()
 
 
-def stage1_terms(network: nn.Module, pairs: Pairs, renderer: Renderer, random: torch.Generator) -> dict[str, Tensor]:
+def stage1_terms(
+    network: nn.Module, pairs: Pairs, renderer: Renderer, random: torch.Generator
+) -> dict[str, Tensor]:
     """All terms of `Weights`, each a number."""
     count = len(pairs.source)
     affine = random_affine(count, random).to(pairs.source)

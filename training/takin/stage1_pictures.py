@@ -1,10 +1,13 @@
-"""Pictures of people with their landmarks, for fine-tuning LivePortrait's motion extractor (training/liveportrait/finetune_motion_extractor.py).
+"""Pictures of people with their landmarks, for fine-tuning LivePortrait's motion extractor
+(training/liveportrait/finetune_motion_extractor.py).
 
-    python3 run.py python -m talking_portrait.training.takin.stage1_pictures OUT.safetensors [--people 20] [--each 48] [--seed 1]
+    python3 run.py python -m talking_portrait.training.takin.stage1_pictures \\
+        OUT.safetensors [--people 20] [--each 48] [--seed 1]
 
-Draws made-up people (training/data/drawn_faces.py). OUT holds `pictures` [N,3,S,S] bytes, `landmarks` [N,478,2] in -1..1, `pose` [N,3]
-in degrees (pitch, yaw, roll), `person` [N]. Other pictures serve as well, if they are written in this form: square around the
-face as LivePortrait crops it, 256 pixels for the published network.
+Draws made-up people (training/data/drawn_faces.py). OUT holds `pictures` [N,3,S,S] bytes, `landmarks`
+[N,478,2] in -1..1, `pose` [N,3] in degrees (pitch, yaw, roll), `person` [N]. Other pictures serve as well, if
+they are written in this form: square around the face as LivePortrait crops it, 256 pixels for the published
+network.
 """
 
 import argparse
@@ -46,14 +49,25 @@ def read_pictures(path: Path) -> Pictures:
         tensors = load_file(path)
         found = Pictures(**{name: tensors[name] for name in Pictures.__dataclass_fields__})
     except (SafetensorError, OSError, KeyError) as error:
-        raise ValueError(f"{path} holds no pictures for this training ({error}); training/takin/stage1_pictures.py writes them.") from None
+        raise ValueError(
+            f"{path} holds no pictures for this training ({error}); training/takin/stage1_pictures.py writes them."
+        ) from None
     count, side = len(found.person), found.pictures.shape[-1]
-    wanted = {"pictures": (count, 3, side, side), "landmarks": (count, 478, 2), "pose": (count, 3), "person": (count,)}
+    wanted = {
+        "pictures": (count, 3, side, side),
+        "landmarks": (count, 478, 2),
+        "pose": (count, 3),
+        "person": (count,),
+    }
     for name, shape in wanted.items():
         if getattr(found, name).shape != shape:
-            raise ValueError(f"{path}: {name} has shape {tuple(getattr(found, name).shape)}; {shape} is needed.")
+            raise ValueError(
+                f"{path}: {name} has shape {tuple(getattr(found, name).shape)}; {shape} is needed."
+            )
     if count == 0 or found.person.unique(return_counts=True)[1].min() < 2:
-        raise ValueError(f"{path}: every person needs two pictures or more, since the losses compare pictures of one person.")
+        raise ValueError(
+            f"{path}: every person needs two pictures or more, since the losses compare pictures of one person."
+        )
     return found
 
 
@@ -76,17 +90,29 @@ def drawn_pictures(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--each", type=int, default=48, help="pictures of each person")
-    parser.add_argument("--size", type=int, default=64, help="pixels of a side; the published network sees 256")
-    parser.add_argument("--frontal", action="store_true", help="nothing but the expression changes: for measuring")
+    parser.add_argument(
+        "--size", type=int, default=64, help="pixels of a side; the published network sees 256"
+    )
+    parser.add_argument(
+        "--frontal", action="store_true", help="nothing but the expression changes: for measuring"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     random = np.random.default_rng(options.seed)
-    found = drawn_pictures(drawn_people(options.people, options.seed), options.each, options.size, random, options.frontal)
-    header = {"made_by": "training/takin/stage1_pictures.py", "seed": str(options.seed), "expressions": " ".join(CONTROLS)}
+    found = drawn_pictures(
+        drawn_people(options.people, options.seed), options.each, options.size, random, options.frontal
+    )
+    header = {
+        "made_by": "training/takin/stage1_pictures.py",
+        "seed": str(options.seed),
+        "expressions": " ".join(CONTROLS),
+    }
     save_file({name: value.contiguous() for name, value in vars(found).items()}, options.out, header)
     print(f"{len(found)} pictures of {options.people} people")
 

@@ -1,11 +1,14 @@
-"""Show what Takin-ADA's two stage-1 losses do to a motion extractor: LivePortrait's class, tiny, on drawn people (one thread).
+"""Show what Takin-ADA's two stage-1 losses do to a motion extractor: LivePortrait's class, tiny, on drawn
+people (one thread).
 
-    python3 run.py python -m talking_portrait.training.takin.stage1_proof RESULT.json TRAIN TEST TEST_FRONTAL [--seed 1]
+    python3 run.py python -m talking_portrait.training.takin.stage1_proof \\
+        RESULT.json TRAIN TEST TEST_FRONTAL [--seed 1]
 
-The three files are of training/takin/stage1_pictures.py; the last two show the same people, none of whom is in the first, and in the last
-one nothing but the expression changes. First the extractor learns face-vid2vid's objective. From there it is fine-tuned four
-times with the same steps and pairs: with neither of the two losses, with each, with both. Measured on people never seen, in
-keypoint units (the picture is 2 wide).
+The three files are of training/takin/stage1_pictures.py; the last two show the same people, none of whom is
+in the first, and in the last one nothing but the expression changes. First the extractor learns
+face-vid2vid's objective. From there it is fine-tuned four
+times with the same steps and pairs: with neither of the two losses, with each, with both. Measured on people
+never seen, in keypoint units (the picture is 2 wide).
 """
 
 import argparse
@@ -23,7 +26,8 @@ from .stage1_objective import KEYPOINTS, LANDMARKS, Weights, bend, draw_pairs, p
 from .stage1_pictures import Pictures, read_pictures
 
 TINY = Sizes((16, 32, 64, 96), (1, 1, 1, 1))
-ARMS = {"neither": (0.0, 0.0), "canonical": (1.0, 0.0), "landmark": (0.0, 1.0), "both": (1.0, 1.0)}  # factors on their weights
+# factors on their weights
+ARMS = {"neither": (0.0, 0.0), "canonical": (1.0, 0.0), "landmark": (0.0, 1.0), "both": (1.0, 1.0)}
 TEST_PAIRS = 256
 
 
@@ -51,9 +55,11 @@ def rms(values: Tensor) -> float:
 
 @torch.no_grad()
 def measured(network: nn.Module, data: Pictures, test: Pictures, frontal: Pictures) -> dict[str, float]:
-    """leak: how far canonical keypoints move with one person's expression; between: how far the people's means lie apart;
-    guided error: keypoints from the landmarks that they shall follow; read-out error: landmarks read off all 21 keypoints by a
-    linear map that was fitted on the people of the training; reconstruction: mean error of bent pictures, colours 0 to 1."""
+    """leak: how far canonical keypoints move with one person's expression; between: how far the people's
+    means lie apart;
+    guided error: keypoints from the landmarks that they shall follow; read-out error: landmarks read off all
+    21 keypoints by a linear map that was fitted on the people of the training; reconstruction: mean error of
+    bent pictures, colours 0 to 1."""
     network.eval()
     canonical = network(frontal.pictures.float() / 255).canonical
     people = frontal.person.unique()
@@ -62,7 +68,10 @@ def measured(network: nn.Module, data: Pictures, test: Pictures, frontal: Pictur
     keypoints = {name: torch.cat([posed(network(chunk.float() / 255)) for chunk in some.pictures.split(64)])[..., :2]
                  for name, some in (("train", data), ("test", test))}  # fmt: skip
     wanted = {"train": data.landmarks[:, LANDMARKS], "test": test.landmarks[:, LANDMARKS]}
-    inputs = {name: torch.cat([points.flatten(1), torch.ones(len(points), 1)], 1).double() for name, points in keypoints.items()}
+    inputs = {
+        name: torch.cat([points.flatten(1), torch.ones(len(points), 1)], 1).double()
+        for name, points in keypoints.items()
+    }
     known = inputs["train"]
     ridge = 1e-4 * len(data) * torch.eye(known.shape[1], dtype=torch.float64)
     fitted = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted["train"].flatten(1).double())
@@ -72,14 +81,18 @@ def measured(network: nn.Module, data: Pictures, test: Pictures, frontal: Pictur
     source, driving = part(motion, 0, TEST_PAIRS), part(motion, TEST_PAIRS, 2 * TEST_PAIRS)
     made = bend(pairs.source, posed(source), posed(driving, source.canonical))
     return {
-        "leak": leak, "between": rms(means - means.mean(0)), "guided_error": rms(keypoints["test"][:, KEYPOINTS] - wanted["test"]),
-        "read_out_error": rms(read - wanted["test"]), "reconstruction": float((made - pairs.driving).abs().mean()),
+        "leak": leak, "between": rms(means - means.mean(0)),
+        "guided_error": rms(keypoints["test"][:, KEYPOINTS] - wanted["test"]),
+        "read_out_error": rms(read - wanted["test"]),
+        "reconstruction": float((made - pairs.driving).abs().mean()),
         "unmoved": float((pairs.source - pairs.driving).abs().mean()),
     }  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("result", type=Path)
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
@@ -95,7 +108,8 @@ def main() -> None:
     torch.set_num_threads(1)
     data, test, frontal = (read_pictures(path) for path in (options.train, options.test, options.frontal))
     network, started = tiny_extractor(options.seed), time.monotonic()
-    first = FineTuning(network, replace(Weights(), canonical=0.0, landmark=0.0), options.seed, options.first_steps, options.batch,
+    first = FineTuning(network, replace(Weights(), canonical=0.0, landmark=0.0), options.seed,
+        options.first_steps, options.batch,
                        options.rate)  # fmt: skip
     train(first, data, None, "before")
     state = {key: value.clone() for key, value in network.state_dict().items()}
@@ -103,12 +117,24 @@ def main() -> None:
     print("before", found["before"], flush=True)
     for name, (canonical, landmark) in ARMS.items():
         network.load_state_dict(state)
-        weights = replace(Weights(), canonical=canonical * options.canonical, landmark=landmark * options.landmark)
-        train(FineTuning(network, weights, options.seed + 100, options.steps, options.batch, options.rate / 2), data, None, name)
+        weights = replace(
+            Weights(), canonical=canonical * options.canonical, landmark=landmark * options.landmark
+        )
+        train(
+            FineTuning(network, weights, options.seed + 100, options.steps, options.batch, options.rate / 2),
+            data,
+            None,
+            name,
+        )
         found[name] = measured(network, data, test, frontal)
         print(name, found[name], flush=True)
-    chosen = {name: getattr(options, name) for name in ("first_steps", "steps", "batch", "rate", "canonical", "landmark", "seed")}
-    rounded = {arm: {name: round(value, 5) for name, value in values.items()} for arm, values in found.items()}
+    chosen = {
+        name: getattr(options, name)
+        for name in ("first_steps", "steps", "batch", "rate", "canonical", "landmark", "seed")
+    }
+    rounded = {
+        arm: {name: round(value, 5) for name, value in values.items()} for arm, values in found.items()
+    }
     result = {"settings": chosen, "seconds": round(time.monotonic() - started), "measured": rounded}
     options.result.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,10 +1,12 @@
 """Train Takin-ADA's tiny network on prepared films (training/takin/prepare.py), on one CPU thread.
 
-    python3 run.py python -m talking_portrait.training.takin.train OUT.safetensors DATA... --validation VALIDATION [--steps 5000] [--minutes 45]
+    python3 run.py python -m talking_portrait.training.takin.train \\
+        OUT.safetensors DATA... --validation VALIDATION [--steps 5000] [--minutes 45]
 
-Every minute the whole state goes to OUT.resume.safetensors, as it does at the end, on Ctrl-C and on a polite kill; the same
-command goes on from there, with the same numbers as if it had never stopped. A hard kill costs the last minute at most. The last
-step writes OUT (fp16, averaged weights) and OUT.json (seed, command, loss curve). OUT.resume.progress.json says how far it is.
+Every minute the whole state goes to OUT.resume.safetensors, as it does at the end, on Ctrl-C and on a polite
+kill; the same command goes on from there, with the same numbers as if it had never stopped. A hard kill costs
+the last minute at most. The last step writes OUT (fp16, averaged weights) and OUT.json (seed, command, loss
+curve). OUT.resume.progress.json says how far it is.
 """
 
 import argparse
@@ -48,10 +50,14 @@ def loss_of(network: TakinNet, batch: Batch, signal: Tensor, dropout: float) -> 
     """The loss of one batch at random diffusion steps."""
     clean = network.normalised(batch.clean)
     context = network.normalised(batch.context)
-    context = torch.cat([context + CONTEXT_NOISE * torch.randn_like(context), torch.ones_like(context[..., :1])], 2)
+    context = torch.cat(
+        [context + CONTEXT_NOISE * torch.randn_like(context), torch.ones_like(context[..., :1])], 2
+    )
     previous = context * batch.known[:, None, None]
     mean, deviation = network.motion_mean, network.motion_deviation
-    command = torch.cat([(batch.command[..., :-1] - mean[EXPRESSION:]) / deviation[EXPRESSION:], batch.command[..., -1:]], 2)
+    command = torch.cat(
+        [(batch.command[..., :-1] - mean[EXPRESSION:]) / deviation[EXPRESSION:], batch.command[..., -1:]], 2
+    )
     shown = batch.exemplar_given[:, None, None]
     exemplar = (batch.exemplar - mean[:EXPRESSION]) / deviation[:EXPRESSION]
     given = Conditions(
@@ -62,7 +68,9 @@ def loss_of(network: TakinNet, batch: Batch, signal: Tensor, dropout: float) -> 
     )  # fmt: skip
     steps = torch.randint(0, len(signal), (len(clean),))
     noise = torch.randn_like(clean)
-    found = network(noised(clean, noise, signal[steps][:, None, None]), steps, given, batch.hear, batch.feel, dropout)
+    found = network(
+        noised(clean, noise, signal[steps][:, None, None]), steps, given, batch.hear, batch.feel, dropout
+    )
     return training_loss(network.config.prediction, found, clean, noise, previous)
 
 
@@ -87,7 +95,9 @@ class Training:
 
     def advance(self, films: Films) -> float:
         """One step; its loss."""
-        loss = loss_of(self.network, draw_batch(films, self.network.config, self.random), self.signal, DROPOUT)
+        loss = loss_of(
+            self.network, draw_batch(films, self.network.config, self.random), self.signal, DROPOUT
+        )
         return self.learn(loss, rate_at(self.step, self.steps))
 
     def learn(self, loss: Tensor, rate: float) -> float:
@@ -125,12 +135,18 @@ class Training:
                 written = json.loads(file.metadata()["training"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read ({error}): delete it to start anew, or put back a copy of it.") from None
+            raise ValueError(
+                f"{path} cannot be read ({error}): delete it to start anew, or put back a copy of it."
+            ) from None
         if (written["config"], written["steps"]) != (asdict(self.network.config), self.steps):
-            raise ValueError(f"{path} is of a run with other sizes or --steps {written['steps']}: use that, or delete the file.")
+            raise ValueError(
+                f"{path} is of a run with other sizes or --steps {written['steps']}: use that, or delete the file."
+            )
 
         def part(prefix: str) -> dict[str, Tensor]:
-            return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            return {
+                key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
+            }
 
         self.network.load_state_dict(part("network."))
         self.average = part("average.")
@@ -153,13 +169,17 @@ def replace_file(path: Path, write) -> None:
 
 
 def validation_loss(training: Training, films: Films, batches: int = 12) -> float:
-    """Loss of the averaged weights on the same windows and noises every time; the run's own random numbers stay untouched."""
+    """Loss of the averaged weights on the same windows and noises every time; the run's own random numbers
+    stay untouched."""
     network = TakinNet(training.network.config)
     network.load_state_dict(training.average)
     kept, random = torch.get_rng_state(), np.random.default_rng(0)
     torch.manual_seed(0)
     with torch.inference_mode():
-        losses = [loss_of(network, draw_batch(films, network.config, random), training.signal, 0.0) for _ in range(batches)]
+        losses = [
+            loss_of(network, draw_batch(films, network.config, random), training.signal, 0.0)
+            for _ in range(batches)
+        ]
     torch.set_rng_state(kept)
     return float(torch.stack(losses).mean())
 
@@ -168,7 +188,11 @@ def write_result(training: Training, out: Path, facts: dict) -> None:
     """The averaged weights in fp16, and what made them."""
     exact = ("motion_mean", "motion_deviation")
     weights = {key: value if key in exact else value.half() for key, value in training.average.items()}
-    header = training.network.config.header() | {"licence": LICENCE, "seed": str(facts["seed"]), "command": facts["command"]}
+    header = training.network.config.header() | {
+        "licence": LICENCE,
+        "seed": str(facts["seed"]),
+        "command": facts["command"],
+    }
     replace_file(out, lambda part: save_file(weights, part, header))
     text = json.dumps({**facts, "config": asdict(training.network.config), "curve": training.curve}, indent=1)
     replace_file(out.with_suffix(".json"), lambda part: part.write_text(text + "\n", encoding="utf-8"))
@@ -177,7 +201,8 @@ def write_result(training: Training, out: Path, facts: dict) -> None:
 def train(
     training: Training, films: Films, validation: Films | None, resume: Path, seconds: float, report: int = 50
 ) -> bool:
-    """Steps until all are done or the time is up; true if all are done. Progress goes to the terminal and beside `resume`."""
+    """Steps until all are done or the time is up; true if all are done. Progress goes to the terminal and
+    beside `resume`."""
     stop: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _: stop.append(number))
@@ -188,13 +213,20 @@ def train(
         now = time.monotonic()
         training.seconds = before + now - started
         if training.step % report == 0:
-            entry = {"step": training.step, "loss": round(float(np.mean(losses[-report:])), 4), "seconds": round(training.seconds)}
+            entry = {
+                "step": training.step,
+                "loss": round(float(np.mean(losses[-report:])), 4),
+                "seconds": round(training.seconds),
+            }
             if validation is not None and training.step % (VALIDATED * report) == 0:
                 entry["validation"] = round(validation_loss(training, validation), 4)
             training.curve.append(entry)
             print(f"{training.step} of {training.steps}: {entry}", flush=True)
             text = json.dumps(entry | {"steps": training.steps})
-            replace_file(resume.with_suffix(".progress.json"), lambda part, text=text: part.write_text(text, encoding="utf-8"))
+            replace_file(
+                resume.with_suffix(".progress.json"),
+                lambda part, text=text: part.write_text(text, encoding="utf-8"),
+            )
         if now - saved > SAVE_SECONDS:
             training.save(resume)
             saved = now
@@ -205,7 +237,9 @@ def train(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--validation", type=Path)
@@ -224,7 +258,10 @@ def main() -> None:
     mean, deviation = motion_statistics(films, network.config, np.random.default_rng(arguments.seed))
     network.motion_mean.copy_(mean)
     network.motion_deviation.copy_(deviation)
-    training, resume = Training(network, arguments.seed, arguments.steps), arguments.out.with_suffix(".resume.safetensors")
+    training, resume = (
+        Training(network, arguments.seed, arguments.steps),
+        arguments.out.with_suffix(".resume.safetensors"),
+    )
     if resume.is_file():
         try:
             training.resume(resume)
@@ -236,7 +273,8 @@ def main() -> None:
     words = (Path(word).name if word.endswith(".safetensors") else word for word in sys.argv[1:])
     command = "python3 run.py python -m talking_portrait.training.takin.train " + " ".join(words)
     facts = {
-        "seed": arguments.seed, "command": command, "data": films.made, "minutes_of_speech": round(minutes, 1),
+        "seed": arguments.seed, "command": command, "data": films.made,
+        "minutes_of_speech": round(minutes, 1),
         "steps": training.step, "training_seconds": round(training.seconds), "done": done,
     }  # fmt: skip
     write_result(training, arguments.out, facts)

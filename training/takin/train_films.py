@@ -1,11 +1,12 @@
 """Train Takin-ADA on films of people (training/takin/prepare_films.py): the paper's sizes, or the tiny ones.
 
-    python3 run.py python -m talking_portrait.training.takin.train_films OUT.safetensors FILMS [--size full] [--validation FILMS] [--steps 100000]
+    python3 run.py python -m talking_portrait.training.takin.train_films \\
+        OUT.safetensors FILMS [--size full] [--validation FILMS] [--steps 100000]
 
 FILMS is a folder of prepared films; the network is for the encoder that heard them and for no other. Everything goes to
-OUT.resume.safetensors every minute and at the end, and the same command goes on from there; on a CPU with the same numbers as if
-it had never stopped. OUT holds averaged weights in fp16 for models/takin/: choose it as takin_file in Load Motion Engine.
-On a GPU training runs in bfloat16 by autocast.
+OUT.resume.safetensors every minute and at the end, and the same command goes on from there; on a CPU with the
+same numbers as if it had never stopped. OUT holds averaged weights in fp16 for models/takin/: choose it as
+takin_file in Load Motion Engine. On a GPU training runs in bfloat16 by autocast.
 """
 
 import argparse
@@ -31,7 +32,9 @@ FRAMES = {"full": 32 * 135, "tiny": 1100}  # of a batch
 class FilmTraining(Training):
     """The same training on windows of films."""
 
-    def __init__(self, network: TakinNet, seed: int, steps: int, frames: int, rate: float, device: torch.device):
+    def __init__(
+        self, network: TakinNet, seed: int, steps: int, frames: int, rate: float, device: torch.device
+    ):
         super().__init__(network, seed, steps)
         self.frames, self.factor, self.device = frames, rate, device
         self.signal = self.signal.to(device)
@@ -41,14 +44,18 @@ class FilmTraining(Training):
         drawn = draw_film_batch(films, self.network.config, self.frames, random)
         return Batch(**{name: value.to(self.device) for name, value in vars(drawn).items()})
 
-    def loss(self, network: TakinNet, films: FilmFolder, random: np.random.Generator, dropout: float) -> torch.Tensor:
+    def loss(
+        self, network: TakinNet, films: FilmFolder, random: np.random.Generator, dropout: float
+    ) -> torch.Tensor:
         """Of one batch."""
         with self.device, torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type != "cpu"):
             return loss_of(network, self.batch(films, random), self.signal, dropout)
 
     def advance(self, films: FilmFolder) -> float:
         """One step; its loss."""
-        return self.learn(self.loss(self.network, films, self.random, DROPOUT), self.factor * rate_at(self.step, self.steps))
+        return self.learn(
+            self.loss(self.network, films, self.random, DROPOUT), self.factor * rate_at(self.step, self.steps)
+        )
 
     def resume(self, path: Path) -> None:
         """See Training; what was saved comes back to where the network is."""
@@ -58,7 +65,11 @@ class FilmTraining(Training):
     @torch.no_grad()
     def validation(self, films: FilmFolder, batches: int = 12) -> float:
         """Loss of the averaged weights on the same windows and noises every time."""
-        network, kept, random = TakinNet(self.network.config).to(self.device), torch.get_rng_state(), np.random.default_rng(0)
+        network, kept, random = (
+            TakinNet(self.network.config).to(self.device),
+            torch.get_rng_state(),
+            np.random.default_rng(0),
+        )
         network.load_state_dict(self.average)
         torch.manual_seed(0)
         loss = float(np.mean([self.loss(network, films, random, 0.0).item() for _ in range(batches)]))
@@ -69,10 +80,18 @@ class FilmTraining(Training):
 def config_for(size: str, films: FilmFolder, prediction: str) -> TakinConfig:
     """The sizes for these films' encoder."""
     base, _ = SIZES[size]
-    return replace(base, encoder=films.encoder, encoder_layers=films.layers, encoder_width=films.width, prediction=prediction)
+    return replace(
+        base,
+        encoder=films.encoder,
+        encoder_layers=films.layers,
+        encoder_width=films.width,
+        prediction=prediction,
+    )
 
 
-def begin(films: FilmFolder, size: str, prediction: str, steps: int, seed: int, device: torch.device) -> FilmTraining:
+def begin(
+    films: FilmFolder, size: str, prediction: str, steps: int, seed: int, device: torch.device
+) -> FilmTraining:
     """A run from its first step on."""
     torch.manual_seed(seed)
     network = TakinNet(config_for(size, films, prediction))
@@ -94,11 +113,15 @@ def write_network(run: FilmTraining, out: Path, facts: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("films", type=Path)
     parser.add_argument("--size", choices=tuple(SIZES), default="full")
-    parser.add_argument("--validation", type=Path, help="prepared films of other people; their loss is told at the end")
+    parser.add_argument(
+        "--validation", type=Path, help="prepared films of other people; their loss is told at the end"
+    )
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--hours", type=float, default=24.0, help="stop after this long, resumable")
     parser.add_argument("--prediction", choices=("x0", "eps"), default="x0")
@@ -106,16 +129,24 @@ def main() -> None:
     parser.add_argument("--report", type=int, default=50, help="steps between two reports")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    device, resume = torch.device("cuda" if torch.cuda.is_available() else "cpu"), options.out.with_suffix(".resume.safetensors")
+    device, resume = (
+        torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        options.out.with_suffix(".resume.safetensors"),
+    )
     try:
         films = read_folder(options.films)
         held_out = read_folder(options.validation) if options.validation else None
         if held_out is not None and held_out.encoder != films.encoder:
-            raise ValueError(f"{options.validation} was heard by {held_out.encoder}, the films by {films.encoder}")
+            raise ValueError(
+                f"{options.validation} was heard by {held_out.encoder}, the films by {films.encoder}"
+            )
         run = begin(films, options.size, options.prediction, options.steps, options.seed, device)
         run.frames = options.frames or run.frames
         if films.unlabelled:
-            print(f"{films.unlabelled} of {films.films} films have no emotion; they teach speech and no mood", flush=True)
+            print(
+                f"{films.unlabelled} of {films.films} films have no emotion; they teach speech and no mood",
+                flush=True,
+            )
         if resume.is_file():
             run.resume(resume)
             print(f"goes on from step {run.step}", flush=True)
@@ -123,8 +154,10 @@ def main() -> None:
         parser.error(str(error))
     done = train(run, films, None, resume, options.hours * 3600, options.report)
     facts = {
-        "seed": options.seed, "command": "training/takin/train_films.py " + " ".join(sys.argv[1:]), "steps": run.step, "done": done,
-        "minutes_of_speech": round(films.minutes, 1), "training_seconds": round(run.seconds), "rate": RATE * run.factor,
+        "seed": options.seed, "command": "training/takin/train_films.py " + " ".join(sys.argv[1:]),
+        "steps": run.step, "done": done,
+        "minutes_of_speech": round(films.minutes, 1), "training_seconds": round(run.seconds),
+        "rate": RATE * run.factor,
     }  # fmt: skip
     if held_out is not None:
         facts["validation"] = round(run.validation(held_out), 4)

@@ -30,7 +30,11 @@ class Frame:
         difference = (right - left)[:2].astype(float)
         unit = float(max(np.linalg.norm(difference), 1e-3))
         middle = (left + right)[:2] / 2
-        return cls((float(middle[0]), float(middle[1])), unit, (float(difference[0] / unit), float(difference[1] / unit)))
+        return cls(
+            (float(middle[0]), float(middle[1])),
+            unit,
+            (float(difference[0] / unit), float(difference[1] / unit)),
+        )
 
     def to_local(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels -> (u, v)."""
@@ -44,7 +48,9 @@ class Frame:
 
     def points(self, landmarks: np.ndarray) -> np.ndarray:
         """[K,2+] landmarks in pixels -> [K,2] (u, v)."""
-        local = self.to_local(torch.from_numpy(landmarks[:, 0]).float(), torch.from_numpy(landmarks[:, 1]).float())
+        local = self.to_local(
+            torch.from_numpy(landmarks[:, 0]).float(), torch.from_numpy(landmarks[:, 1]).float()
+        )
         return torch.stack(local, 1).numpy()
 
 

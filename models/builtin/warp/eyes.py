@@ -12,9 +12,11 @@ from torch import Tensor
 from .curves import Frame, look_up, smoothstep, table_of
 
 EYES = {
-    "eyeBlinkRight": ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145, 153, 154, 155, 133],
+    "eyeBlinkRight": ([33, 246, 161, 160, 159, 158, 157, 173, 133],
+    [33, 7, 163, 144, 145, 153, 154, 155, 133],
                       [70, 63, 105, 66, 107]),
-    "eyeBlinkLeft": ([362, 398, 384, 385, 386, 387, 388, 466, 263], [362, 382, 381, 380, 374, 373, 390, 249, 263],
+    "eyeBlinkLeft": ([362, 398, 384, 385, 386, 387, 388, 466, 263],
+    [362, 382, 381, 380, 374, 373, 390, 249, 263],
                      [300, 293, 334, 296, 336]),
 }  # fmt: skip
 LASHES = 0.075  # height of the band that moves with the lid's edge
@@ -44,7 +46,12 @@ def make_eye(name: str, points: np.ndarray, image: Tensor) -> Eye:
     half = int(np.ceil(frame.unit * max(1.1, reach_up)))
     height, width = image.shape[:2]
     x, y = frame.origin
-    box = (max(0, int(x) - half), max(0, int(y) - half), min(width, int(x) + half + 1), min(height, int(y) + half + 1))
+    box = (
+        max(0, int(x) - half),
+        max(0, int(y) - half),
+        min(width, int(x) + half + 1),
+        min(height, int(y) + half + 1),
+    )
     return Eye(name, frame, curves, skin_tone(frame, curves, image), box)
 
 

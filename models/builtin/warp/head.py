@@ -1,7 +1,7 @@
 """The head as a rigid body: a depth proxy from the landmarks, turned and projected; and the brows that ride on it.
 
-The field is made on a coarse grid over the head's rectangle and stretched to its pixels. It is a displacement in pixels,
-exactly zero where nothing moves.
+The field is made on a coarse grid over the head's rectangle and stretched to its pixels. It is a displacement
+in pixels, exactly zero where nothing moves.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,8 @@ from .curves import Frame, smoothstep
 GRID = 96
 ITERATIONS = 4
 CROP_FACTOR = 2.3  # LivePortrait's crop is 2.3 faces wide; its keypoint units run from -1 to 1 across it
-OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
+OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
+    176, 149, 150,
         136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]  # fmt: skip
 BROWS = ([70, 63, 105, 66, 107, 46, 53, 52, 65, 55], [300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
 UPPER_LIDS = ([246, 161, 160, 159, 158, 157, 173], [466, 388, 387, 386, 385, 384, 398])
@@ -140,13 +141,18 @@ def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) 
     return F.interpolate(displacement, (y1 - y0, x1 - x0), mode="bilinear", align_corners=True)
 
 
-def forward_field(head: Head, fields: Tensor, place: Tensor, change: Tensor, shift: Tensor, brow: Tensor) -> Tensor:
+def forward_field(
+    head: Head, fields: Tensor, place: Tensor, change: Tensor, shift: Tensor, brow: Tensor
+) -> Tensor:
     """Where the photo's content at `place` [n,2,G,G] moves to, less `place`."""
     x0, y0, x1, y1 = head.box
     grid_x = 2 * (place[:, 0] - x0 - 0.5) / max(x1 - x0 - 1, 1) - 1
     grid_y = 2 * (place[:, 1] - y0 - 0.5) / max(y1 - y0 - 1, 1) - 1
     here = F.grid_sample(
-        fields.expand(len(place), 3, GRID, GRID), torch.stack([grid_x, grid_y], -1), padding_mode="border", align_corners=True
+        fields.expand(len(place), 3, GRID, GRID),
+        torch.stack([grid_x, grid_y], -1),
+        padding_mode="border",
+        align_corners=True,
     )
     weight, depth, brows = here.unbind(1)
     offset = torch.stack([place[:, 0] - head.pivot[0], place[:, 1] - head.pivot[1], depth - head.pivot[2]], 1)

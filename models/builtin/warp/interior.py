@@ -1,7 +1,7 @@
 """What is seen between the lips: the photo's own teeth where it shows them, else drawn ones; tongue and dark behind.
 
-Teeth are fixed to the skull, so they stay where they are in the mouth's frame while the lips move; the lower teeth and the
-tongue go down with the jaw.
+Teeth are fixed to the skull, so they stay where they are in the mouth's frame while the lips move; the lower
+teeth and the tongue go down with the jaw.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,9 @@ def make_interior(mouth: Mouth, image: Tensor) -> Interior:
     enamel = torch.tensor([0.93, 0.90, 0.84]) * min(max(0.30 + 0.85 * light, 0.35), 0.98)
     if own:
         enamel = pick(mouth, image, u, upper + 0.45 * (lower - upper)).median(0).values
-    return Interior(lip * torch.tensor([0.22, 0.11, 0.11]), lip * torch.tensor([0.72, 0.52, 0.52]), enamel, own)
+    return Interior(
+        lip * torch.tensor([0.22, 0.11, 0.11]), lip * torch.tensor([0.72, 0.52, 0.52]), enamel, own
+    )
 
 
 def pick(mouth: Mouth, image: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -65,12 +67,18 @@ def tooth_pattern(u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def paint_interior(
-    interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor, controls: Tensor, photo: Tensor, origin: tuple[int, int]
+    interior: Interior,
+    mouth: Mouth,
+    shape: MouthShape,
+    picture: Tensor,
+    controls: Tensor,
+    photo: Tensor,
+    origin: tuple[int, int],
 ) -> Tensor:
     """Put the inside of the mouth into `picture` [n,3,h,w], the warped photo, between the moved lips; in place.
 
-    `photo` [1,3,H,W] and `origin` (x, y) of its first pixel give the photo's own teeth. Only the rectangle around what can be
-    seen between the lips is computed.
+    `photo` [1,3,H,W] and `origin` (x, y) of its first pixel give the photo's own teeth. Only the rectangle
+    around what can be seen between the lips is computed.
     """
     window = seen_window(shape)
     if window is not None:
@@ -81,7 +89,9 @@ def paint_interior(
 
 def seen_window(shape: MouthShape) -> tuple[slice, slice] | None:
     """Rows and columns of the smallest rectangle that holds everything between the lips, in any frame."""
-    near = (shape.v > shape.upper - MARGIN) & (shape.v < shape.lower + MARGIN) & (shape.u.abs() < 0.5 + MARGIN)
+    near = (
+        (shape.v > shape.upper - MARGIN) & (shape.v < shape.lower + MARGIN) & (shape.u.abs() < 0.5 + MARGIN)
+    )
     near = near.any(0)
     rows, columns = (torch.nonzero(near.any(dim)).flatten() for dim in (1, 0))
     if len(rows) == 0:
@@ -90,7 +100,13 @@ def seen_window(shape: MouthShape) -> tuple[slice, slice] | None:
 
 
 def painted(
-    interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor, controls: Tensor, photo: Tensor, origin: tuple[int, int]
+    interior: Interior,
+    mouth: Mouth,
+    shape: MouthShape,
+    picture: Tensor,
+    controls: Tensor,
+    photo: Tensor,
+    origin: tuple[int, int],
 ) -> Tensor:
     """`picture` with the inside of the mouth over it."""
     jaw, close, pucker, tuck, teeth = (
@@ -102,8 +118,15 @@ def painted(
     depth = ((v - shape.upper) / gap).clamp(0, 1)
     colour = interior.cavity.to(u.device).reshape(3, 1, 1, 1) * (0.55 + 0.75 * depth)
     tongue_top = shape.lower - (0.10 + 0.22 * jaw) * shape.arch
-    tongue = smoothstep((v - tongue_top) / 0.10) * smoothstep((0.34 - u.abs()) / 0.14) * smoothstep(jaw / 0.35) * 0.75
-    colour = torch.lerp(colour, interior.tongue.to(u.device).reshape(3, 1, 1, 1) * (0.6 + 0.4 * depth), tongue)
+    tongue = (
+        smoothstep((v - tongue_top) / 0.10)
+        * smoothstep((0.34 - u.abs()) / 0.14)
+        * smoothstep(jaw / 0.35)
+        * 0.75
+    )
+    colour = torch.lerp(
+        colour, interior.tongue.to(u.device).reshape(3, 1, 1, 1) * (0.6 + 0.4 * depth), tongue
+    )
     colour = lower_teeth(interior, shape, colour, jaw)
     upper_row = upper_teeth(interior, mouth, shape, photo, origin, pucker, tuck)
     colour = torch.lerp(colour, upper_row[0], upper_row[1])
@@ -111,7 +134,9 @@ def painted(
     colour = colour * (1 - shadow * (1 - smoothstep((v - shape.upper) / 0.07)))
     soft = 1.3 * pixel
     inside = smoothstep((v - shape.upper) / soft + 0.5) * smoothstep((shape.lower - v) / soft + 0.5)
-    inside = inside * smoothstep((gap / pixel - 0.6) / 1.6) * smoothstep((0.5 - u.abs()) / 0.04) * shape.activity
+    inside = (
+        inside * smoothstep((gap / pixel - 0.6) / 1.6) * smoothstep((0.5 - u.abs()) / 0.04) * shape.activity
+    )
     picture = torch.lerp(picture, colour.transpose(0, 1), inside[:, None])
     return lip_line(picture, shape, pixel, close, mouth)
 
@@ -121,11 +146,19 @@ def lower_teeth(interior: Interior, shape: MouthShape, colour: Tensor, jaw: Tens
     shade, edge = tooth_pattern(shape.u * 1.35)
     top = shape.lower - (0.055 + 0.02 * jaw) * shape.arch
     row = smoothstep((shape.v - top - edge) / 0.04) * smoothstep((jaw - 0.35) / 0.4) * 0.5
-    return torch.lerp(colour, interior.enamel.to(colour.device).reshape(3, 1, 1, 1) * shade * 0.72, row * (shade > 0))
+    return torch.lerp(
+        colour, interior.enamel.to(colour.device).reshape(3, 1, 1, 1) * shade * 0.72, row * (shade > 0)
+    )
 
 
 def upper_teeth(
-    interior: Interior, mouth: Mouth, shape: MouthShape, photo: Tensor, origin: tuple[int, int], pucker: Tensor, tuck: Tensor
+    interior: Interior,
+    mouth: Mouth,
+    shape: MouthShape,
+    photo: Tensor,
+    origin: tuple[int, int],
+    pucker: Tensor,
+    tuck: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Colour [3,n,h,w] and coverage [n,h,w] of the upper row."""
     if interior.own_teeth:
@@ -135,7 +168,9 @@ def upper_teeth(
         x, y = mouth.frame.to_pixels(shape.u, place)
         size = photo.shape[-2:]
         grid = torch.stack([2 * (x - origin[0]) / size[1] - 1, 2 * (y - origin[1]) / size[0] - 1], -1)
-        colour = F.grid_sample(photo.expand(len(x), *photo.shape[1:]), grid, padding_mode="border", align_corners=False)
+        colour = F.grid_sample(
+            photo.expand(len(x), *photo.shape[1:]), grid, padding_mode="border", align_corners=False
+        )
         end = shape.photo_lower - 0.06 * height - 0.05 * pucker
         return colour.transpose(0, 1), smoothstep((end - shape.v) / 0.03 + 0.5) * (height > 0.012)
     shade, edge = tooth_pattern(shape.u)

@@ -1,7 +1,8 @@
 """The mouth as an inverse map: lips, jaw and chin as curves over u, moved up and down, and a width that changes.
 
-Frame: origin between the mouth corners (landmarks 61, 291), unit = mouth width, v down. Every curve is a table over u in
-the photo; a control moves the curves, and the map between moved and photo curves is piecewise smooth in v. Upper and lower
+Frame: origin between the mouth corners (landmarks 61, 291), unit = mouth width, v down. Every curve is a
+table over u in the photo; a control moves the curves, and the map between moved and photo curves is piecewise
+smooth in v. Upper and lower
 lip are separate branches: the cut between them is the lip line, where a mouth really is discontinuous.
 """
 
@@ -59,7 +60,9 @@ class MouthShape:
 def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     """Tables for landmarks [478,3] in a picture of (height, width)."""
     frame = Frame.between(points[61], points[291])
-    curves = torch.stack([table_of(frame.points(points[i])) for i in (UPPER_INNER, LOWER_INNER, UPPER_OUTER, LOWER_OUTER)])
+    curves = torch.stack(
+        [table_of(frame.points(points[i])) for i in (UPPER_INNER, LOWER_INNER, UPPER_OUTER, LOWER_OUTER)]
+    )
     curves[1] = torch.maximum(curves[1], curves[0])
     nose = float(frame.points(points[[2]])[0, 1]) * 0.7
     chin = float(frame.points(points[[152]])[0, 1])
@@ -68,7 +71,9 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     margin = 0.3
     side, bottom = reach + CHEEK + margin, chin + CHIN_REACH + margin
     corners = [(-side, nose - margin), (side, nose - margin), (-side, bottom), (side, bottom)]
-    pixels = np.array([[float(c) for c in frame.to_pixels(torch.tensor(u), torch.tensor(v))] for u, v in corners])
+    pixels = np.array(
+        [[float(c) for c in frame.to_pixels(torch.tensor(u), torch.tensor(v))] for u, v in corners]
+    )
     low = np.floor(pixels.min(0)).astype(int).clip(0, [size[1], size[0]])
     high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
     return Mouth(
@@ -91,7 +96,9 @@ def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Ten
     curves = look_up(mouth.curves.to(u.device), u)
     shape, knots = moved_curves(mouth, u, v_out, curves, value)
     v = vertical(mouth, v_out, shape, knots)
-    active = (u_out.abs() < mouth.reach + CHEEK) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
+    active = (
+        (u_out.abs() < mouth.reach + CHEEK) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
+    )
     source_x, source_y = mouth.frame.to_pixels(torch.where(active, u, u_out), torch.where(active, v, v_out))
     still = (shape.activity == 0) | ~active
     return torch.where(still, x, source_x), torch.where(still, y, source_y), shape
@@ -117,10 +124,13 @@ def moved_curves(
 ) -> tuple[MouthShape, dict[str, tuple[Tensor, Tensor]]]:
     """Every curve before and after the controls moved it, at each pixel's u."""
     jaw, close, pucker, stretch, tuck, teeth, smile = (value[name] for name in MOUTH)
-    jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))  # lips that meet stay together, whatever the jaw does behind them
+    # lips that meet stay together, whatever the jaw does behind them
+    jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))
     upper, lower, outer_upper, outer_lower = curves
     arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.72
-    side = smoothstep(u.abs() / 0.5) * smoothstep((mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45))
+    side = smoothstep(u.abs() / 0.5) * smoothstep(
+        (mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45)
+    )
     activity = ((jaw + close + pucker + stretch + tuck + teeth + smile.abs()) * 3).clamp(max=1)
     line = upper + 0.4 * (lower - upper)
     wanted = (1.5 * jaw + 0.08 * stretch + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
@@ -131,13 +141,20 @@ def moved_curves(
     # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
     corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
     middle = -0.20 * mouth.smile * relax * arch + 0.03 * smile * arch
-    moved_upper = line - (line - upper) * keep - (0.045 * jaw + 0.012 * teeth * (1 - close)) * arch - 0.02 * pucker * jaw * arch
+    moved_upper = (
+        line
+        - (line - upper) * keep
+        - (0.045 * jaw + 0.012 * teeth * (1 - close)) * arch
+        - 0.02 * pucker * jaw * arch
+    )
     moved_lower = line + (lower - line) * keep + drop * arch + 0.012 * teeth * (1 - close) * arch
     moved_upper = moved_upper - 0.03 * tuck * arch + corner + middle
     moved_lower = moved_lower - 0.045 * tuck * arch + corner + middle
     moved_lower = torch.maximum(moved_lower, moved_upper)
     change_upper, change_lower = moved_upper - upper, moved_lower - lower
-    moved_outer_upper = outer_upper + 0.55 * (change_upper - corner) + corner + 0.015 * close * arch - 0.03 * pucker * arch
+    moved_outer_upper = (
+        outer_upper + 0.55 * (change_upper - corner) + corner + 0.015 * close * arch - 0.03 * pucker * arch
+    )
     moved_outer_upper = torch.minimum(moved_outer_upper, moved_upper - 0.35 * (upper - outer_upper))
     press = 0.045 * (0.3 * close + 0.8 * tuck) * arch
     moved_outer_lower = outer_lower + 0.95 * (change_lower - corner) + corner - press + 0.03 * pucker * arch
@@ -146,15 +163,21 @@ def moved_curves(
     chin = torch.full_like(u, mouth.chin)
     moved_chin = chin + 0.72 * drop * chin_width
     shape = MouthShape(u, v, upper, lower, moved_upper, moved_lower, arch, activity.expand_as(u))
-    return shape, {"outer_upper": (outer_upper, moved_outer_upper), "outer_lower": (outer_lower, moved_outer_lower),
+    return shape, {"outer_upper": (outer_upper, moved_outer_upper),
+        "outer_lower": (outer_lower, moved_outer_lower),
                    "chin": (chin, moved_chin)}  # fmt: skip
 
 
 def vertical(mouth: Mouth, v: Tensor, shape: MouthShape, knots: dict[str, tuple[Tensor, Tensor]]) -> Tensor:
     """Photo v of output v at the same u."""
-    (outer_upper, moved_outer_upper), (outer_lower, moved_outer_lower) = knots["outer_upper"], knots["outer_lower"]
+    (outer_upper, moved_outer_upper), (outer_lower, moved_outer_lower) = (
+        knots["outer_upper"],
+        knots["outer_lower"],
+    )
     chin, moved_chin = knots["chin"]
-    above = v + (outer_upper - moved_outer_upper) * smoothstep((v - mouth.nose) / (moved_outer_upper - mouth.nose))
+    above = v + (outer_upper - moved_outer_upper) * smoothstep(
+        (v - mouth.nose) / (moved_outer_upper - mouth.nose)
+    )
     upper_lip = between(v, moved_outer_upper, shape.upper, outer_upper, shape.photo_upper)
     lower_lip = between(v, shape.lower, moved_outer_lower, shape.photo_lower, outer_lower)
     to_chin = smoothstep((v - moved_outer_lower) / (moved_chin - moved_outer_lower).clamp(min=1e-3))

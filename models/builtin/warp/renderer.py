@@ -20,7 +20,8 @@ LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
 BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
 LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 16
-FROM_THE_PHOTO = {"lips": "relative"}  # a warp starts from the photo's lips, whose own position it does not know
+# a warp starts from the photo's lips, whose own position it does not know
+FROM_THE_PHOTO = {"lips": "relative"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class WarpFeatures:
 
 
 class WarpRenderer:
-    """Renders by closed-form warps. Works on any picture size; everything outside the head's rectangle stays as it is."""
+    """Renders by closed-form warps. Works on any picture size; everything outside the head's rectangle stays
+    as it is."""
 
     id = "built-in warp"
 
@@ -96,7 +98,9 @@ class WarpRenderer:
         frames[:, y0:y1, x0:x1] = picture.permute(0, 2, 3, 1)
         return frames
 
-    def _move_eye(self, eye: Eye, box: tuple[int, int, int, int], source: Tensor, controls: Tensor) -> Tensor | None:
+    def _move_eye(
+        self, eye: Eye, box: tuple[int, int, int, int], source: Tensor, controls: Tensor
+    ) -> Tensor | None:
         blink = controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
         gaze = torch.stack([controls[:, CONTROLS.index(name)].clamp(-1, 1) for name in ("gazeX", "gazeY")], 1)
         if not (blink.any() or gaze.any()):
@@ -120,7 +124,8 @@ class WarpRenderer:
 
 @contextmanager
 def one_thread(device: torch.device) -> Iterator[None]:
-    """Hundreds of small operations per frame: on a CPU, threads that wait for each other cost far more than they bring."""
+    """Hundreds of small operations per frame: on a CPU, threads that wait for each other cost far more than
+    they bring."""
     threads = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(1)
@@ -146,5 +151,9 @@ def window_of(inner: tuple[int, int, int, int], outer: tuple[int, int, int, int]
 def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
     """[n,3,h,w] colours of `photo` [1,3,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
     size = photo.shape[-2:]
-    grid = torch.stack([2 * (source[:, 0] - origin[0]) / size[1] - 1, 2 * (source[:, 1] - origin[1]) / size[0] - 1], -1)
-    return F.grid_sample(photo.expand(len(source), *photo.shape[1:]), grid, padding_mode="border", align_corners=False)
+    grid = torch.stack(
+        [2 * (source[:, 0] - origin[0]) / size[1] - 1, 2 * (source[:, 1] - origin[1]) / size[0] - 1], -1
+    )
+    return F.grid_sample(
+        photo.expand(len(source), *photo.shape[1:]), grid, padding_mode="border", align_corners=False
+    )

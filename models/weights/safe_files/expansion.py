@@ -6,10 +6,8 @@ from typing import Any
 from .causes import Damaged
 
 DEEPEST = 100  # lists in lists
-FREE, TIMES = (
-    1_000_000,
-    8,
-)  # bytes that any file may describe; how often beyond that it may describe its own size
+FREE = 1_000_000  # bytes that any file may describe
+TIMES = 8  # how often beyond that it may describe its own size
 OPEN = -1
 
 

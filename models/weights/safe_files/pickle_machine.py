@@ -16,10 +16,8 @@ from .causes import Damaged
 from .stream import Stream
 
 FREE_STEPS = 100_000  # beyond them a right file has at least two bytes for each instruction
-FREE_COST, COST_TIMES = (
-    1_000_000,
-    4,
-)  # what all calls may be given, in bytes or items: protocol 2 gives each byte twice
+# What all calls may be given, in bytes or items: protocol 2 gives each byte twice.
+FREE_COST, COST_TIMES = 1_000_000, 4
 LONGEST_KEY = 300
 PROTOCOLS = (2, 3, 4, 5)
 

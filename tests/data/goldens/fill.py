@@ -1,4 +1,5 @@
 """Deterministic, framework-independent weight fill: every tensor is a function of its key, shape and a salt."""
+
 import hashlib
 
 import numpy as np
@@ -6,7 +7,9 @@ import torch
 
 
 def _rng(text: str) -> np.random.Generator:
-    return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")))
+    return np.random.Generator(
+        np.random.PCG64(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
+    )
 
 
 def tensor(key: str, shape, salt: str = "public", dtype=torch.float32) -> torch.Tensor:
@@ -41,7 +44,9 @@ def state_dict(shapes: dict, salt: str = "public") -> dict:
 
 def inputs(name: str, shape, salt: str = "public", scale: float = 1.0) -> torch.Tensor:
     """A named standard-normal input tensor."""
-    return torch.from_numpy((scale * _rng(f"{salt}/input/{name}").standard_normal(tuple(shape))).astype(np.float32))
+    return torch.from_numpy(
+        (scale * _rng(f"{salt}/input/{name}").standard_normal(tuple(shape))).astype(np.float32)
+    )
 
 
 def uniform(name: str, shape, salt: str = "public") -> torch.Tensor:
@@ -53,5 +58,10 @@ def probe(t: torch.Tensor, n: int = 512) -> dict:
     """What a golden file keeps of a tensor: its shape, mean, std and n values at evenly spaced flat indices."""
     f = t.detach().to(torch.float64).flatten()
     idx = np.unique(np.linspace(0, f.numel() - 1, min(n, f.numel())).astype(np.int64))
-    return {"shape": list(t.shape), "mean": float(f.mean()), "std": float(f.std(unbiased=False)),
-            "idx": idx.tolist(), "values": [float(f"{v:.7g}") for v in f[torch.from_numpy(idx)].tolist()]}
+    return {
+        "shape": list(t.shape),
+        "mean": float(f.mean()),
+        "std": float(f.std(unbiased=False)),
+        "idx": idx.tolist(),
+        "values": [float(f"{v:.7g}") for v in f[torch.from_numpy(idx)].tolist()],
+    }

@@ -27,7 +27,9 @@ def build(state, metadata, *, device, dtype, operations):
 
 
 class ProbeLoadA:
-    INPUT_TYPES = classmethod(lambda cls: {"required": {"path": ("STRING",), "dtype": (["float32", "bfloat16"],)}})
+    INPUT_TYPES = classmethod(
+        lambda cls: {"required": {"path": ("STRING",), "dtype": (["float32", "bfloat16"],)}}
+    )
     RETURN_TYPES, FUNCTION, CATEGORY = ("PROBE_MODEL",), "load", "probe"
 
     @classmethod
@@ -57,7 +59,9 @@ class ProbeConditioning:
 class ProbeClipVision:
     """What a CLIP vision encoder of Wan's size would see, from a seed; the picture is not looked at."""
 
-    INPUT_TYPES = classmethod(lambda cls: {"required": {"seed": ("INT", {"default": 0})}, "optional": {"image": ("IMAGE",)}})
+    INPUT_TYPES = classmethod(
+        lambda cls: {"required": {"seed": ("INT", {"default": 0})}, "optional": {"image": ("IMAGE",)}}
+    )
     RETURN_TYPES, FUNCTION, CATEGORY = ("CLIP_VISION_OUTPUT",), "make", "probe"
 
     def make(self, seed, image=None):
@@ -80,7 +84,9 @@ class ProbeReport:
             "same_patcher": a.patcher is b.patcher,
             "same_storage": modules[0].weight.data_ptr() == modules[1].weight.data_ptr(),
             "alive": [kind for kind, _ in loading().loaded_models()].count("probe"),
-            "managed": sum(entry.model is a.patcher for entry in comfy.model_management.current_loaded_models),
+            "managed": sum(
+                entry.model is a.patcher for entry in comfy.model_management.current_loaded_models
+            ),
             "answer": float(answer[0, 0]),
         }
         return {"ui": {"text": [json.dumps(facts)]}}
@@ -95,5 +101,6 @@ class ProbeAlive:
 
 
 NODE_CLASS_MAPPINGS = {
-    cls.__name__: cls for cls in (ProbeLoadA, ProbeLoadB, ProbeConditioning, ProbeClipVision, ProbeReport, ProbeAlive)
+    cls.__name__: cls
+    for cls in (ProbeLoadA, ProbeLoadB, ProbeConditioning, ProbeClipVision, ProbeReport, ProbeAlive)
 }

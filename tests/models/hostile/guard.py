@@ -10,16 +10,14 @@ from typing import Any
 
 BATCH = 40  # cases between two looks at all modules
 SLACK = 16_000_000  # bytes: forgetting the peak of memory takes its time, so a low one may stay
-SECONDS, MEMORY, MEMORY_TIMES = (
-    2.0,
-    48_000_000,
-    100,
-)  # of the processor; bytes, and bytes for each byte of the file
+SECONDS = 2.0  # of the processor
+MEMORY, MEMORY_TIMES = 48_000_000, 100  # bytes, and bytes for each byte of the file
 WATCHED = (
     "builtins", "collections", "io", "os", "posixpath", "pickle", "_codecs", "codecs", "json", "zipfile",
     "tarfile", "numpy", "numpy._core.multiarray", "numpy._core.numeric", "torch._utils",
     "torch.serialization", "torch.storage", "torch._tensor", "safetensors", "safetensors.torch",
-    "talking_portrait.models.weights.safe_files.torch_parts", "talking_portrait.models.weights.safe_files.numpy_parts",
+    "talking_portrait.models.weights.safe_files.torch_parts",
+    "talking_portrait.models.weights.safe_files.numpy_parts",
     "talking_portrait.models.weights.safe_files.pickle_machine",
 )  # fmt: skip
 CHANGEABLE = ("__code__", "__defaults__", "__kwdefaults__", "__name__", "__dict__")
@@ -28,12 +26,8 @@ FORBIDDEN = re.compile(
     r"subprocess|socket\.|shutil\.|"
     r"pickle\.find_class|exec$|compile$|ctypes|webbrowser|pty\.|ftplib|urllib"
 )
-IN_PLACE = (
-    "os.mkdir",
-    "os.chmod",
-    "os.chown",
-    "os.remove",
-)  # right inside the folder of the files, wrong elsewhere
+# Right inside the folder of the files, wrong elsewhere.
+IN_PLACE = ("os.mkdir", "os.chmod", "os.chown", "os.remove")
 
 
 class Guard:
