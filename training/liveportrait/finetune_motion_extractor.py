@@ -1,7 +1,8 @@
 """Fine-tune LivePortrait's motion extractor with Takin-ADA's canonical keypoint loss and landmark-guided loss
 (section 3.1).
 
-    python3 run.py python -m talking_portrait.training.liveportrait.finetune_motion_extractor OUT.safetensors --start START --data PICTURES \\
+    python3 run.py python -m talking_portrait.training.liveportrait.finetune_motion_extractor OUT.safetensors \\
+        --start START --data PICTURES \\
         [--steps 2000] [--canonical 10] [--landmark 10] [--renderer LIVEPORTRAIT_FOLDER]
 
 START is a published motion_extractor (safetensors or .pth) or a file of this tool; PICTURES is of
