@@ -14,12 +14,14 @@ from . import (
     face,
     fantasytalking,
     fantasytalking_extras,
+    keypoints,
     liveportrait,
     loaders,
     measure,
     motion,
     older,
     portrait,
+    speech,
     stream,
 )
 from .catalogue.weight_files import register_folders
@@ -36,7 +38,7 @@ class TalkingPortraitExtension(ComfyExtension):
         rooms = (
             audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
             actalker, stream, measure,
-            loaders, older,
+            loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 
