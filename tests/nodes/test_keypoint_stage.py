@@ -121,7 +121,7 @@ def test_its_menu_lists_the_folder_and_names_what_is_missing_before_the_run(fold
     with pytest.raises(ValueError, match="Load Keypoint Extractor: .*mine.safetensors"):
         LoadKeypointExtractor.execute(**mine)
     with pytest.raises(
-        ValueError, match="file is gone.safetensors, which is not in ComfyUI/models/liveportrait/"
+        ValueError, match="file is 'gone.safetensors', which is not in its menu; choose one of: motion_ex"
     ):
         LoadKeypointExtractor.validate_inputs(**mine | {"extractor.file": "gone.safetensors"})
 
