@@ -93,6 +93,13 @@ class Motion(Option):
     advanced: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sampler(Option):
+    """A socket for a MOTION_SAMPLER; None where nothing is connected."""
+
+    advanced: bool = False
+
+
 def check_range(option: Number | Whole) -> None:
     """ValueError unless the default lies in the option's range."""
     if not option.low <= option.default <= option.high:

@@ -20,6 +20,7 @@ from . import (
     motion,
     older,
     portrait,
+    sampler,
     stream,
 )
 from .catalogue.weight_files import register_folders
@@ -34,7 +35,7 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
+            audio, sampler, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
             actalker, stream, measure,
             loaders, older,
         )  # fmt: skip

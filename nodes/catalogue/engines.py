@@ -12,6 +12,7 @@ from .loading import load_shared
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
 from .renderers import liveportrait_model
+from .sampler import SAMPLER, check_one_count
 from .takin import TAKIN
 from .weight_files import find_weight
 
@@ -31,6 +32,7 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.kdtalker.network import build_denoiser
     from ...models.speech.wav2lip import build_audio_encoder
 
+    check_one_count(options, KDTALKER_STEPS)
     paths = {part: find_weight(f"kdtalker.{part}", NODE) for part in ("denoiser", "audio", "norm")}
     motion = liveportrait_model("motion", torch.float32, NODE)
     denoiser = load_shared(
@@ -41,8 +43,9 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
     )
     statistics = read_statistics(paths["norm"], NODE)
     return KDTalkerEngine(
-        denoiser.ready, encoder.ready, motion.ready, statistics, options["steps"], denoiser.device
-    )
+        denoiser.ready, encoder.ready, motion.ready, statistics, options["steps"], denoiser.device,
+        sampler=options["sampler"],
+    )  # fmt: skip
 
 
 def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
@@ -51,6 +54,7 @@ def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.joyvasa.motion import read_template
     from ...models.joyvasa.network import build_joyvasa
 
+    check_one_count(options, JOYVASA_STEPS)
     paths = {part: find_weight(f"joyvasa.{part}", NODE) for part in ("motion", "template")}
     network = load_shared("joyvasa", paths["motion"], torch.float32, build_joyvasa, NODE, joyvasa_state)
     return JoyVASAEngine(
@@ -58,6 +62,14 @@ def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
     )
 
 
+KDTALKER_STEPS = Whole(
+    id="steps", default=10, low=1, high=1000,
+    tooltip="Diffusion steps: 10 are as good as the 50 of its authors by their own measure; below 5 the lips suffer.",
+)  # fmt: skip
+JOYVASA_STEPS = Whole(
+    id="steps", default=0, low=0, high=1000,
+    tooltip="Diffusion steps; 0 takes all that its file was trained with, fewer are faster.",
+)  # fmt: skip
 OWN = (
     Entry(
         "built-in", "A small network for the mouth, rules for blinks, brows and head; works on any machine.",
@@ -67,22 +79,13 @@ OWN = (
     Entry(
         "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a "
             "portrait.", _kdtalker,
-        options=(
-            Whole(
-                id="steps", default=10, low=1, high=1000,
-                tooltip="Diffusion steps: 10 are as good as the 50 of its authors by their own measure; "
-                    "below 5 the lips suffer.",
-            ),
-        ),
+        options=(KDTALKER_STEPS, SAMPLER),
         files=(*KDTALKER_KEYS, "liveportrait.motion"), licence="CC BY-NC 4.0, non-commercial research",
     ),
     Entry(
         "JoyVASA", "Diffusion for the whole face and head from the voice alone; needs its files.", _joyvasa,
         options=(
-            Whole(
-                id="steps", default=0, low=0, high=1000,
-                tooltip="Diffusion steps; 0 takes all that its file was trained with, fewer are faster.",
-            ),
+            JOYVASA_STEPS,
             Number(
                 id="guidance", default=2.0, low=1.0, high=5.0, step=0.1,
                 tooltip="How strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as "
@@ -99,6 +102,7 @@ OWN = (
                 id="official_timing",
                 tooltip="On, the motion comes 80 ms after the sound, as from its authors' program; off, in time.",
             ),
+            SAMPLER,
         ),
         files=tuple(JOYVASA_KEYS), licence="MIT (verify on the model card)",
     ),

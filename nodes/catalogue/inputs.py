@@ -8,7 +8,7 @@ import folder_paths
 from comfy_api.latest import io
 
 from ...models.contracts import Entry
-from ...models.options import Choice, Mood, Motion, Number, Option, Switch, Text, Whole
+from ...models.options import Choice, Mood, Motion, Number, Option, Sampler, Switch, Text, Whole
 from ..emotion_menu import EmotionMenu
 
 Common = dict[str, Any]  # what every input has
@@ -34,7 +34,7 @@ def about(entries: Mapping[str, Entry]) -> str:
 def input_of(option: Option) -> Any:
     """The input that asks for an option; one that a saved workflow may lack."""
     common = {"optional": True, "tooltip": option.tooltip}
-    folded = {} if isinstance(option, Motion) else {"default": option.default, "advanced": option.advanced}
+    folded = {} if type(option) in SOCKETS else {"default": option.default, "advanced": option.advanced}
     return KINDS[type(option)](option, common | folded)
 
 
@@ -50,6 +50,10 @@ def menu(option: Choice, common: Common) -> Any:
     return io.Combo.Input(option.id, options=[*option.choices, *files_in(option.folder)], **common)
 
 
+def socket(option: Option, common: Common) -> Any:
+    return io.Custom(SOCKETS[type(option)]).Input(option.id, **common)
+
+
 def files_in(folder: str) -> list[str]:
     """What lies in a model folder; ComfyUI is told of one that it does not know."""
     if not folder:
@@ -59,6 +63,7 @@ def files_in(folder: str) -> list[str]:
     return folder_paths.get_filename_list(folder)
 
 
+SOCKETS: dict[type[Option], str] = {Motion: "FACE_MOTION", Sampler: "MOTION_SAMPLER"}
 KINDS: dict[type[Option], Callable[[Any, Common], Any]] = {
     Number: number,
     Whole: whole,
@@ -66,5 +71,5 @@ KINDS: dict[type[Option], Callable[[Any, Common], Any]] = {
     Text: lambda option, common: io.String.Input(option.id, **common),
     Choice: menu,
     Mood: lambda option, common: EmotionMenu(option.id, options=list(option.choices), **common),
-    Motion: lambda option, common: io.Custom("FACE_MOTION").Input(option.id, **common),
+    **dict.fromkeys(SOCKETS, socket),
 }
