@@ -55,7 +55,7 @@ class MotionSamplerNode(Node):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, sampler: Mapping[str, Any], steps: int = 0, window: int = 0) -> io.NodeOutput:
+    def execute(cls, sampler: Mapping[str, Any], steps: int, window: int) -> io.NodeOutput:
         own = {name: value for name, value in sampler.items() if name != "sampler"}
         return io.NodeOutput(SAMPLERS[sampler["sampler"]](steps=steps, window=window, **own))
 
