@@ -29,12 +29,13 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from talking_portrait.models.face_motion import CONTROLS, KEYPOINTS, expression_to_controls
 from talking_portrait.models.sampling import DDIM, DDPM, SCHEDULERS, DiffusersSampler
+from talking_portrait.models.speech.builtin_layers import builtin_encoder_name, heard_layers
 from talking_portrait.models.speech.features import speech_features
 from talking_portrait.models.speech.listening import Listener
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.config import ANGLES, EXPRESSION, FPS
 from talking_portrait.models.takin.emotion import emotion_label
-from talking_portrait.models.takin.features import SpeechLayers, builtin_encoder_name, heard_layers
+from talking_portrait.models.takin.features import SpeechLayers
 from talking_portrait.models.takin.generator import Feeling, MotionGenerator, Sampling, sampled_by
 from talking_portrait.models.takin.network import TakinNet, build_takin
 from talking_portrait.models.weights.published import WEIGHTS, weight_path

@@ -29,6 +29,7 @@ class MotionEngine(Protocol):
     id: what it is called in messages. native_fps: None if it works at any frame rate, else the only one it is
     asked for.
     reads: names of the MotionSettings that change its motion; a node refuses the others by name.
+    It may have `hears`: kinds of speech encoders (speech/encoding.py) whose output it takes in Speech.encoded.
     """
 
     id: str
@@ -104,19 +105,23 @@ class PortraitRenderer(Protocol):
 
 
 class SpeechEncoder(Protocol):
-    """What hears: an object on core's AUDIO_ENCODER socket."""
+    """What hears: an object on core's AUDIO_ENCODER socket. Ours also have `kind`, one of speech/encoding.NAMES."""
 
     def encode_audio(self, audio: Tensor, sample_rate: int) -> Mapping[str, Any]:
-        """Waveform [B,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [B,frames,width],
+        """One clip [1,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [1,frames,width],
         encoded_audio_all_layers (a list of those), audio_samples at 16 kHz."""
         ...
 
 
 class KeypointExtractor(Protocol):
-    """A picture's own motion in LivePortrait's keypoints."""
+    """A picture's own motion in LivePortrait's keypoints. device: where pictures must lie."""
 
-    def __call__(self, pictures: Tensor) -> "KeypointMotion":
-        """Pictures [n,3,256,256] in 0..1 of upright faces, where its weights lie -> n motions (angles in degrees)."""
+    @property
+    def device(self) -> torch.device: ...
+
+    def ready(self) -> "Callable[[Tensor], KeypointMotion]":
+        """The network, where it computes: pictures [n,3,256,256] in 0..1 of upright faces -> n motions, angles in
+        degrees."""
         ...
 
 
@@ -169,6 +174,8 @@ class Entry:
 
 ENGINES: dict[str, Entry] = {}
 RENDERERS: dict[str, Entry] = {}
+SPEECH_ENCODERS: dict[str, Entry] = {}
+KEYPOINT_EXTRACTORS: dict[str, Entry] = {}
 
 
 def register_engine(entry: Entry) -> None:
@@ -179,6 +186,16 @@ def register_engine(entry: Entry) -> None:
 def register_renderer(entry: Entry) -> None:
     """Put a renderer into Load Portrait Renderer; ValueError if that name is taken."""
     _register(RENDERERS, entry)
+
+
+def register_speech_encoder(entry: Entry) -> None:
+    """Put a speech encoder into Load Speech Encoder; ValueError if that name is taken."""
+    _register(SPEECH_ENCODERS, entry)
+
+
+def register_keypoint_extractor(entry: Entry) -> None:
+    """Put a keypoint extractor into Load Keypoint Extractor; ValueError if that name is taken."""
+    _register(KEYPOINT_EXTRACTORS, entry)
 
 
 def _register(menu: dict[str, Entry], entry: Entry) -> None:

@@ -14,6 +14,7 @@ from . import (
     face,
     fantasytalking,
     fantasytalking_extras,
+    keypoints,
     liveportrait,
     loaders,
     measure,
@@ -21,6 +22,7 @@ from . import (
     older,
     portrait,
     sampler,
+    speech,
     stream,
 )
 from .catalogue.weight_files import register_folders
@@ -37,7 +39,7 @@ class TalkingPortraitExtension(ComfyExtension):
         rooms = (
             audio, sampler, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
             actalker, stream, measure,
-            loaders, older,
+            loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
 from ..models.speech.whisper import WhisperTiny
+from .catalogue.file_menu import FileMenu, file_menu
 from .catalogue.loading import LoadedModel, load_shared
-from .catalogue.weight_files import find_weight
+from .catalogue.weight_files import menu_file
 
 CATEGORY = "talking portrait/actalker"
 LOAD, AUDIO, VIDEO, CONDITION = (
@@ -131,8 +132,17 @@ PARTS = {
 }  # fmt: skip
 
 
-def actalker_part(name: str, node: str) -> LoadedModel:
-    """One of PARTS in float32, loaded once; ValueError in `node`'s name that says what to get where."""
+def part_menu(name: str, tooltip: str, part: str = "") -> FileMenu:
+    """The menu of files of one of PARTS."""
+    key = PARTS[part or name].weight
+    return file_menu(f"{name}_file", key, optional=True, advanced=True, tooltip=tooltip)
+
+
+def actalker_part(name: str, node: str, chosen: str | None = None, menu: str = "") -> LoadedModel:
+    """One of PARTS in float32, loaded once; ValueError in `node`'s name that says what to get where.
+
+    chosen: the file in input `menu`, None for the published one.
+    """
     part = PARTS[name]
-    path = find_weight(part.weight, node)
+    path = menu_file(part.weight, chosen, menu or f"{name}_file", node)
     return load_shared(f"actalker {name}", path, torch.float32, part.build, node, part.convert, exact=True)

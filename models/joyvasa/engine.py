@@ -1,6 +1,6 @@
 """JoyVASA as a motion engine: speech alone -> the motion of a face (JoyVASA, section 3.2)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,9 +13,10 @@ from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
 from ..portrait import Portrait
 from ..sampling import DDPM
-from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, sound_windows, window_total
+from ..speech.encoding import EncodedSpeech, check_weights
+from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, window_total
+from .hearing import heard, heard_before
 from .motion import MotionTemplate, face_motion, smooth_head
-from .network import JoyVASA
 from .sampling import check_window, chosen_steps, sample_windows
 
 ENCODING = 12  # diffusion steps that take about as long as the encoding of a window, for the progress bar
@@ -43,12 +44,15 @@ class JoyVASAEngine:
     id = "JoyVASA"
     native_fps: Fraction | None = Fraction(FPS)
     reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
+    hears = frozenset({"joyvasa"})
 
     def __init__(
         self, network: Callable[[], nn.Module], template: MotionTemplate,
         options: JoyVASAOptions = JoyVASAOptions(),
-        device: torch.device | None = None,
+        device: torch.device | None = None, encoder: Callable[[], str] | None = None,
     ):  # fmt: skip
+        """encoder: gives the name of the weights of the HuBERT in the network's file."""
+        self.encoder = encoder
         self.network, self.template, self.options = network, template, options
         self.device, self.sampler = device or torch.device("cpu"), options.sampler or DDPM()
 
@@ -63,7 +67,9 @@ class JoyVASAEngine:
         frames = speech.checked(fps)
         late = 0 if self.options.official_timing else LATE
         wave = mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME)
-        vectors = self._sample(wave, seed, progress)
+        if speech.encoded is not None and self.encoder is not None:
+            check_weights(speech.encoded, self.encoder(), self.id)
+        vectors = self._sample(wave, speech.encoded, seed, progress)
         parts = smooth_head(self.template.parts(vectors), self.options.head_smoothing)
         parts = {name: value[late : late + frames] for name, value in parts.items()}
         source = {"producer": self.id, "seed": seed,
@@ -72,13 +78,16 @@ class JoyVASAEngine:
                   "licence": LICENCE}  # fmt: skip
         return with_amounts(face_motion(parts, source), settings)
 
-    def _sample(self, wave: np.ndarray, seed: int, progress: Progress) -> Tensor:
+    def _sample(
+        self, wave: np.ndarray, encoded: EncodedSpeech | None, seed: int, progress: Progress
+    ) -> Tensor:
         network, options = self.network(), self.options
         config = network.config
         check_window(self.sampler, config.window)
         steps = len(chosen_steps(config.steps, self.sampler.steps or options.steps))
         windows = window_total(len(wave), config.window)
-        per_window, done = ENCODING + steps, 0
+        encoding = ENCODING if encoded is None else 0
+        per_window, done = encoding + steps, 0
 
         def tick(count: int = 1) -> None:
             nonlocal done
@@ -88,20 +97,15 @@ class JoyVASAEngine:
         random = torch.Generator().manual_seed(seed)
         shape = (1, config.window, config.motion)
         first = torch.randn(shape, generator=random)
+        if encoded is None:
+            features = heard(network, wave, self.device, lambda: tick(encoding))
+        else:
+            features = heard_before(network, encoded, windows, self.device, lambda: tick(encoding))
         sampled = sample_windows(
-            network, encoded(network, wave, self.device, lambda: tick(ENCODING)), first,
+            network, features, first,
             lambda window, step: torch.randn(shape, generator=random), options.steps, options.guidance,
             lambda window, step, latent: tick(), sampler=self.sampler,
         )  # fmt: skip
         parts = [motion[0, :, :70].float().cpu() for motion in sampled]
         progress(done, windows * per_window)
         return torch.cat(parts)
-
-
-def encoded(
-    network: JoyVASA, wave: np.ndarray, device: torch.device, each: Callable[[], None] = lambda: None
-) -> Iterator[Tensor]:
-    """Speech features [1,T,256] of one window after another, so that memory does not grow with the sound."""
-    for window in sound_windows(wave, network.config.window):
-        each()
-        yield network.encode(window.to(device))

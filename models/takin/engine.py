@@ -16,13 +16,15 @@ from ..face_motion.container import TRACKS
 from ..face_motion.mix import credits
 from ..portrait import Portrait
 from ..sampling.schedule import from_noisiest
+from ..speech.builtin_layers import heard_layers
+from ..speech.encoding import EncodedSpeech
 from ..speech.feature_stream import FeatureStream
 from ..speech.features import FRAME_RATE, feature_blocks, frame_total
-from ..speech.listening import REACH, Listener
+from ..speech.listening import REACH, Heard, Listener
 from ..speech.speech_net import SpeechNet
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
-from .features import SpeechLayers, heard_layers
+from .features import SpeechLayers
 from .generator import Sampling, sampled_by
 from .live import Hear
 from .live_motion import LiveMotion
@@ -72,6 +74,7 @@ class TakinEngine:
     )
     licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
+    hears = frozenset({"built-in", "hubert"})
 
     def __init__(
         self, network: Callable[[], TakinNet], speech_network: Callable[[], SpeechNet], encoder: str,
@@ -126,6 +129,8 @@ class TakinEngine:
 
     def hearing(self, speech: Speech | None = None) -> Hear:
         """What the network is told of each block of sound; `speech` is the whole clip, None a live voice."""
+        if speech is not None and speech.encoded is not None:
+            return heard_before(speech.encoded)
         network = self.speech_network()
         return lambda heard: SpeechLayers(heard_layers(network, heard, self.device), self.encoder)
 
@@ -143,6 +148,17 @@ class TakinEngine:
             "emotion": self.options.emotion,
             "emotion_intensity": self.options.intensity, "licence": self.licence, **led,
         }  # fmt: skip
+
+
+def heard_before(encoded: EncodedSpeech) -> Hear:
+    """What a clip's blocks say that was encoded already; behind its end the last frame is repeated."""
+
+    def hear(heard: Heard) -> SpeechLayers:
+        first = heard.start // 2
+        index = torch.arange(first, first + -(-len(heard.gate) // 2)).clamp(max=encoded.layers.shape[1] - 1)
+        return SpeechLayers(encoded.layers[:, index], encoded.name)
+
+    return hear
 
 
 def sound_pieces(speech: Speech, sampling: Sampling) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:

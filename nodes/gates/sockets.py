@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...models.contracts import (
+    KeypointExtractor,
     MotionEngine,
     MotionSampler,
     PortraitRenderer,
@@ -208,6 +209,15 @@ def gate_motion(entry: Any, value: Any) -> FaceMotion:
         raise ValueError(f"{entry.id} holds no motion: {error} {entry.tooltip}") from None
 
 
+def gate_encoded(entry: Any, value: Any) -> Mapping[str, Any]:
+    """Core's AUDIO_ENCODER_OUTPUT: encoded_audio [1,M,D] of numbers."""
+    encoded = value.get("encoded_audio") if isinstance(value, Mapping) else None
+    if not isinstance(encoded, Tensor) or encoded.ndim != 3:
+        raise needed(entry, value)
+    numeric(entry, encoded, "values")
+    return value
+
+
 def gate_conditioning(entry: Any, value: Any) -> list:
     """Core's CONDITIONING: at least one [tensor, facts]."""
     pairs = isinstance(value, list) and value and all(listed(item, 2) for item in value)
@@ -320,6 +330,8 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "FACE_DETECTION_MODEL": having("__class__"),
     "FANTASYTALKING": having("patcher", "ready", "device"),
     "AUDIO_ENCODER": having(*members(SpeechEncoder)),
+    "AUDIO_ENCODER_OUTPUT": gate_encoded,
+    "KEYPOINT_EXTRACTOR": having(*members(KeypointExtractor)),
     "CLIP_VISION_OUTPUT": having("penultimate_hidden_states"),
     "MODEL": having("model"),
     "VAE": having("decode"),

@@ -8,8 +8,8 @@ import torch
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import GROUPS, KEYPOINTS, FaceFrame, resolve
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.joyvasa.engine import encoded
 from talking_portrait.models.joyvasa.features import published_frames, sound_windows, window_total
+from talking_portrait.models.joyvasa.hearing import heard
 from talking_portrait.models.joyvasa.motion import smooth_head
 from talking_portrait.models.joyvasa.sampling import (
     alpha_bars,
@@ -154,7 +154,7 @@ def test_progress_reaches_the_end_and_can_cancel(engine):
 def test_one_window_after_another_is_encoded_and_sampled(network, monkeypatch):
     events, encode = [], network.encode
     monkeypatch.setattr(network, "encode", lambda wave: (events.append("encode"), encode(wave))[1])
-    features = encoded(network, speech(11).waveform[0].numpy(), CPU)
+    features = heard(network, speech(11).waveform[0].numpy(), CPU)
     for _ in sample_windows(
         network, features, torch.zeros(1, 100, 73), lambda w, s: torch.zeros(1, 100, 73), 1, 1.0
     ):

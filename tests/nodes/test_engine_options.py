@@ -5,6 +5,7 @@ import asyncio
 import wave
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,9 +40,14 @@ OTHER = {
     "emotion_intensity": 0.5,
     "emotion_mix": "sad 1", "takin_file": "mine.safetensors", "speech_encoder": "mine.safetensors",
     "exemplar": change(3),
-    "head": change(3), "audio_guidance": 2.0, "emotion_guidance": 2.0, "sampler": DDIM(),
+    "head": change(3), "audio_guidance": 2.0, "emotion_guidance": 2.0,
 }  # fmt: skip
-NEWER = {"sampler"}  # options that the node of one list does not have
+NEWER = {  # what the older node lacks
+    "denoiser_file": "KDTalker.pth", "audio_file": "wav2lip.pth", "norm_file": "norm.npz",
+    "template_file": "motion_template.pkl", "audio_encoder": SimpleNamespace(encode_audio=print),
+    "keypoint_extractor": SimpleNamespace(ready=print, device=None), "sampler": DDIM(),
+}  # fmt: skip
+MOTION_FILE = {"KDTalker": "motion_extractor.safetensors", "JoyVASA": "motion_generator_hubert_chinese.pt"}
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +73,8 @@ READ = {entry.id: [option.id for option in entry.options] for entry in ENGINES.v
 
 
 def test_every_option_has_another_value_to_try():
-    assert set(OTHER) == set(ORDER) | NEWER == {option for read in READ.values() for option in read}
+    assert set(OTHER) == set(ORDER)
+    assert {*OTHER, *NEWER, "motion_file"} == {option for read in READ.values() for option in read}
 
 
 @pytest.mark.parametrize(("engine", "option"), [(e, o) for e in READ for o in ORDER if o not in READ[e]])
@@ -84,14 +91,16 @@ def test_an_option_reaches_the_engine_that_reads_it(monkeypatch, engine, option)
     seen = []
     loaded = replace(ENGINES[engine], load=lambda options: seen.append(options) or Listener(), files=())
     monkeypatch.setitem(ENGINES, engine, loaded)
-    values = {**OTHER, "takin_file": "shipped (tiny)", "speech_encoder": "built-in"}
+    values = {**OTHER, **NEWER, "takin_file": "shipped (tiny)", "speech_encoder": "built-in"}
+    values["motion_file"] = MOTION_FILE.get(engine)
     LoadMotionEngineOfOneList.execute(engine)
     LoadMotionEngine.execute(engine)
     LoadMotionEngine.execute({"engine": engine, option: values[option]})
-    assert seen[0] == seen[1] and set(seen[0]) == set(READ[engine]) and seen[2][option] == values[option]
-    if option not in NEWER:
+    assert seen[0] == seen[1] and set(seen[0]) == set(READ[engine])
+    assert seen[2][option] == values[option]
+    if option in ORDER:
         LoadMotionEngineOfOneList.execute(engine, **{option: values[option]})
-        assert seen[3] == seen[2]
+        assert seen[3][option] == values[option]
 
 
 def test_all_unread_options_are_named_at_once():

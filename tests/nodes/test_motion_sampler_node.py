@@ -81,7 +81,7 @@ def test_the_engine_s_own_sampler_on_the_socket_changes_nothing():
 
 @pytest.mark.parametrize(("engine", "default"), [("KDTalker", 10), ("JoyVASA", 0), ("Takin-ADA", 10)])
 def test_steps_in_two_places_are_refused_with_the_one_to_change(monkeypatch, engine, default):
-    monkeypatch.setattr("talking_portrait.nodes.catalogue.menu.check_files", lambda entry: None)
+    monkeypatch.setattr("talking_portrait.nodes.catalogue.menu.check_files", lambda entry, given: None)
     said = (
         f"Load Motion Engine: steps is 7, but sampler is connected and has steps of its own. Set steps here back "
         f"to {default} and give the number in Motion Sampler, or take sampler off."

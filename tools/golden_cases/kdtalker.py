@@ -13,7 +13,7 @@ from ...models.face_motion import resolve, rotation_matrix
 from ...models.face_motion.kalman import smooth
 from ...models.kdtalker.checkpoint import audio_encoder_state
 from ...models.kdtalker.crop import face_crop, network_input
-from ...models.kdtalker.engine import encode_speech, face_motion, motion_vector
+from ...models.kdtalker.engine import face_motion, motion_vector
 from ...models.kdtalker.motion import OBSERVATION, PROCESS, STATISTICS, MotionStatistics, smoothed
 from ...models.kdtalker.network import KDTalkerDenoiser, time_embedding
 from ...models.kdtalker.sampling import alpha_bars, sample_motion, schedule, timesteps
@@ -24,7 +24,7 @@ from ...models.liveportrait.motion_extractor import MotionExtractor
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.warping import WarpingModule
 from ...models.sampling import DDIM
-from ...models.speech.wav2lip import AudioEncoder
+from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.speech.wav2lip_mel import (
     SAMPLES_PER_FRAME,
     frame_total,
