@@ -17,6 +17,7 @@ from .engine import MotionSettings, Progress, Speech
 from .face_motion import FaceMotion, ResolvedMotion
 from .options import Option
 from .portrait import FaceLandmarks478, Portrait
+from .sampling.schedule import DiffusionSchedule
 
 if TYPE_CHECKING:
     from .liveportrait.motion_extractor import KeypointMotion
@@ -125,19 +126,31 @@ class KeypointExtractor(Protocol):
 
 
 class MotionSampler(Protocol):
-    """From noise to motion down an engine's own schedule."""
+    """From noise to motion, window after window of an engine of diffusion.
 
-    def __call__(
-        self,
-        predict_clean: Callable[[Tensor, int], Tensor],
-        latent: Tensor,
-        steps: int,
-        signal: Tensor,
-        each: Callable[[], None],
-    ) -> Tensor:
-        """Noise `latent` -> clean motion of the same shape; predict_clean(latent, t) gives the clean motion
-        in step t of `signal` [trained steps], which are alpha-bars. `each` is called after every step.
-        ValueError if there are not so many steps."""
+    id: what it is called in messages. steps: of each window, 0 for as many as suit the engine. window: frames
+    of a window, 0 for the engine's own.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def window(self) -> int: ...
+
+    def sample(
+        self, predict: Callable[[Tensor, int], Tensor], latent: Tensor, schedule: DiffusionSchedule,
+        noise: Callable[[int], Tensor], each: Callable[[Tensor], None],
+    ) -> Tensor:  # fmt: skip
+        """Noise `latent` [B,T,C] at the schedule's noisiest step -> clean motion of the same shape.
+
+        predict(latent, step) gives what `schedule.predicts` says, of any step of the schedule. noise(n) is
+        fresh noise like the latent after n steps, to be asked for once a step at most; it is the only source
+        of chance. each(latent) is called after each of the `steps`. ValueError if there are not so many.
+        """
         ...
 
 

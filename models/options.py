@@ -118,6 +118,13 @@ class Motion(Socket):
     io_type: str = "FACE_MOTION"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sampler(Socket):
+    """A socket for a MOTION_SAMPLER."""
+
+    io_type: str = "MOTION_SAMPLER"
+
+
 def check_range(option: Number | Whole) -> None:
     """ValueError unless the default lies in the option's range."""
     if not option.low <= option.default <= option.high:

@@ -21,6 +21,7 @@ from . import (
     motion,
     older,
     portrait,
+    sampler,
     speech,
     stream,
 )
@@ -36,7 +37,7 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
+            audio, sampler, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
             actalker, stream, measure,
             loaders, speech, keypoints, older,
         )  # fmt: skip

@@ -8,14 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..contracts import MotionSampler
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
 from ..portrait import Portrait
+from ..sampling import DDPM
 from ..speech.encoding import EncodedSpeech, check_weights
 from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, window_total
 from .hearing import heard, heard_before
 from .motion import MotionTemplate, face_motion, smooth_head
-from .sampling import chosen_steps, sample_windows
+from .sampling import check_window, chosen_steps, sample_windows
 
 ENCODING = 12  # diffusion steps that take about as long as the encoding of a window, for the progress bar
 LICENCE = "MIT (verify on the model card)"
@@ -26,12 +28,14 @@ class JoyVASAOptions:
     """steps: of the diffusion, 0 for all that the file was trained with. guidance: 1 follows the speech as
     learned, more exaggerates it. head_smoothing: share of the frame before that the head keeps, 0 none, 0.99
     as published.
-    official_timing: leave the motion 80 ms late against the sound, as the published code does."""
+    official_timing: leave the motion 80 ms late against the sound, as the published code does. sampler: None
+    for DDPM, as published."""
 
     steps: int = 0
     guidance: float = 2.0
     head_smoothing: float = 0.0
     official_timing: bool = False
+    sampler: MotionSampler | None = None
 
 
 class JoyVASAEngine:
@@ -50,7 +54,7 @@ class JoyVASAEngine:
         """encoder: gives the name of the weights of the HuBERT in the network's file."""
         self.encoder = encoder
         self.network, self.template, self.options = network, template, options
-        self.device = device or torch.device("cpu")
+        self.device, self.sampler = device or torch.device("cpu"), options.sampler or DDPM()
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -68,7 +72,8 @@ class JoyVASAEngine:
         vectors = self._sample(wave, speech.encoded, seed, progress)
         parts = smooth_head(self.template.parts(vectors), self.options.head_smoothing)
         parts = {name: value[late : late + frames] for name, value in parts.items()}
-        source = {"producer": self.id, "seed": seed, "steps": self.options.steps,
+        source = {"producer": self.id, "seed": seed,
+            "steps": self.sampler.steps or self.options.steps, "sampler": self.sampler.id,
             "guidance": self.options.guidance,
                   "licence": LICENCE}  # fmt: skip
         return with_amounts(face_motion(parts, source), settings)
@@ -78,7 +83,8 @@ class JoyVASAEngine:
     ) -> Tensor:
         network, options = self.network(), self.options
         config = network.config
-        steps = len(chosen_steps(config.steps, options.steps))
+        check_window(self.sampler, config.window)
+        steps = len(chosen_steps(config.steps, self.sampler.steps or options.steps))
         windows = window_total(len(wave), config.window)
         encoding = ENCODING if encoded is None else 0
         per_window, done = encoding + steps, 0
@@ -98,7 +104,7 @@ class JoyVASAEngine:
         sampled = sample_windows(
             network, features, first,
             lambda window, step: torch.randn(shape, generator=random), options.steps, options.guidance,
-            lambda window, step, latent: tick(),
+            lambda window, step, latent: tick(), sampler=self.sampler,
         )  # fmt: skip
         parts = [motion[0, :, :70].float().cpu() for motion in sampled]
         progress(done, windows * per_window)

@@ -7,18 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..contracts import MotionSampler
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..media.pixels import to_bytes
 from ..portrait import Portrait
+from ..sampling import DDIM
+from ..sampling.chance import later_generator
 from ..speech.sound import librosa
 from ..speech.wav2lip import encode_speech
 from ..speech.wav2lip_mel import FPS, RATE, SAMPLES_PER_FRAME
 from .crop import dlib_points, face_crop, network_input
 from .motion import MotionStatistics, smoothed
-from .sampling import WINDOW, sample_motion
+from .sampling import sample_motion, timesteps, window_of
 
 ENCODING_SHARE = 0.3  # of the progress bar
 LICENCE = "CC BY-NC 4.0 (KDTalker), non-commercial research (Wav2Lip)"
@@ -26,7 +29,7 @@ LICENCE = "CC BY-NC 4.0 (KDTalker), non-commercial research (Wav2Lip)"
 
 class KDTalkerEngine:
     """Lips, expression and head from speech. The networks are called when they are needed, and compute on
-    `device`; `steps` of DDIM (50 as published)."""
+    `device`; `steps` of DDIM (50 as published), unless a sampler says otherwise."""
 
     id = "KDTalker"
     native_fps: Fraction | None = Fraction(FPS)
@@ -37,11 +40,14 @@ class KDTalkerEngine:
         self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module],
         motion_extractor: Callable[[], Callable[[Tensor], KeypointMotion]],
         statistics: MotionStatistics, steps: int = 10, device: torch.device | None = None,
+        sampler: MotionSampler | None = None,
     ):  # fmt: skip
         librosa()  # say now if it is missing, not after the portrait was prepared
         self.device = device or torch.device("cpu")
         self.denoiser, self.audio_encoder, self.motion_extractor = denoiser, audio_encoder, motion_extractor
-        self.statistics, self.steps = statistics, steps
+        self.statistics, self.sampler = statistics, sampler or DDIM()
+        self.steps, self.window = self.sampler.steps or steps, window_of(self.sampler)
+        timesteps(self.steps)
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -60,7 +66,8 @@ class KDTalkerEngine:
         found = self._own_motion(portrait)
         sampled = self._sample(speech, frames, found, seed, progress)
         own = face_frame(found)
-        source = {"producer": self.id, "seed": seed, "steps": self.steps, "licence": LICENCE}
+        source = {"producer": self.id, "seed": seed, "steps": self.steps, "sampler": self.sampler.id,
+                  "licence": LICENCE}  # fmt: skip
         motion = face_motion(smoothed(self.statistics.parts(sampled)), own, Fraction(FPS), source)
         return with_amounts(motion, settings)
 
@@ -80,18 +87,19 @@ class KDTalkerEngine:
     def _sample(
         self, sound: Speech, frames: int, found: KeypointMotion, seed: int, progress: Progress
     ) -> Tensor:
-        windows = -(-frames // WINDOW) * self.steps
+        windows = -(-frames // self.window) * self.steps
         total = round(windows / (1 - ENCODING_SHARE))
         speech = self._heard(sound, frames, lambda done, n: progress((total - windows) * done // n, total))
         network, device = self.denoiser(), self.device
-        random = torch.Generator().manual_seed(seed)
+        random, later = torch.Generator().manual_seed(seed), later_generator(seed)
         reference = motion_vector(found, self.statistics).to(device)
         canonical = self.statistics.normalise("kp", found.canonical.flatten(1)).to(device)
         sampled = sample_motion(
             network, speech.to(device), reference, canonical,
             # the published call draws three and uses one
-            lambda _: torch.randn(1, WINDOW, 70, 3, generator=random)[..., 0],
+            lambda _: torch.randn(1, self.window, 70, 3, generator=random)[..., 0],
             self.steps, lambda done, _: progress(total - windows + done, total),
+            self.sampler, lambda _: torch.randn(1, self.window, 70, generator=later),
         )  # fmt: skip
         progress(total, total)
         return sampled.float().cpu()

@@ -15,6 +15,7 @@ from .loading import load_shared
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
 from .renderers import EXTRACTOR, liveportrait_model
+from .sampler import SAMPLER, check_one_count
 from .takin import TAKIN
 from .weight_files import find_weight, menu_file
 
@@ -33,6 +34,8 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.kdtalker.motion import read_statistics
     from ...models.kdtalker.network import build_denoiser
 
+    check_one_count(options, KDTALKER_STEPS)
+
     def file(part: str) -> Path:
         return menu_file(f"kdtalker.{part}", options[f"{part}_file"], f"{part}_file", NODE)
 
@@ -48,8 +51,9 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
     )
     statistics = read_statistics(file("norm"), NODE)
     return KDTalkerEngine(
-        denoiser.ready, hearing, extractor.ready, statistics, options["steps"], denoiser.device
-    )
+        denoiser.ready, hearing, extractor.ready, statistics, options["steps"], denoiser.device,
+        sampler=options["sampler"],
+    )  # fmt: skip
 
 
 def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
@@ -57,6 +61,7 @@ def _joyvasa(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.joyvasa.motion import read_template
     from ...models.speech.encoding import weights_name
 
+    check_one_count(options, JOYVASA_STEPS)
     own = dict(options)
     encoder = own.pop("audio_encoder")
     if encoder is not None:
@@ -83,6 +88,14 @@ def check_own_encoder(encoder: Any, wanted: str) -> None:
         )
 
 
+KDTALKER_STEPS = Whole(
+    id="steps", default=10, low=1, high=1000,
+    tooltip="Diffusion steps: 10 are as good as the 50 of its authors by their own measure; below 5 the lips suffer.",
+)  # fmt: skip
+JOYVASA_STEPS = Whole(
+    id="steps", default=0, low=0, high=1000,
+    tooltip="Diffusion steps; 0 takes all that its file was trained with, fewer are faster.",
+)  # fmt: skip
 ENCODER = Socket(
     id="audio_encoder", io_type="AUDIO_ENCODER",
     tooltip="From Load Speech Encoder, in the place of this engine's own; it must be what the engine was trained on.",
@@ -97,11 +110,7 @@ OWN = (
         "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a "
             "portrait.", _kdtalker,
         options=(
-            Whole(
-                id="steps", default=10, low=1, high=1000,
-                tooltip="Diffusion steps: 10 are as good as the 50 of its authors by their own measure; "
-                    "below 5 the lips suffer.",
-            ),
+            KDTALKER_STEPS,
             File(id="denoiser_file", key="kdtalker.denoiser", tooltip="KDTalker's network."),
             File(id="audio_file", key="kdtalker.audio", unless="audio_encoder", tooltip="Wav2Lip, which hears for it."),
             File(id="norm_file", key="kdtalker.norm", tooltip="The statistics of its motions."),
@@ -109,16 +118,14 @@ OWN = (
                 tooltip="LivePortrait's motion extractor, which sees the portrait for it."),
             ENCODER,
             replace(EXTRACTOR, tooltip="From Load Keypoint Extractor, in the place of motion_file."),
+            SAMPLER,
         ),
         files=(*KDTALKER_KEYS, "liveportrait.motion"), licence="CC BY-NC 4.0, non-commercial research",
     ),
     Entry(
         "JoyVASA", "Diffusion for the whole face and head from the voice alone; needs its files.", _joyvasa,
         options=(
-            Whole(
-                id="steps", default=0, low=0, high=1000,
-                tooltip="Diffusion steps; 0 takes all that its file was trained with, fewer are faster.",
-            ),
+            JOYVASA_STEPS,
             Number(
                 id="guidance", default=2.0, low=1.0, high=5.0, step=0.1,
                 tooltip="How strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as "
@@ -138,6 +145,7 @@ OWN = (
             File(id="motion_file", key="joyvasa.motion", tooltip="JoyVASA's network and the HuBERT that hears for it."),
             File(id="template_file", key="joyvasa.template", tooltip="The statistics of its motions."),
             ENCODER,
+            SAMPLER,
         ),
         files=tuple(JOYVASA_KEYS), licence="MIT (verify on the model card)",
     ),

@@ -16,12 +16,15 @@ from ..emotion_menu import check_one_mood
 from .encoders import fitting, hubert_encoder, load_speech_encoder
 from .loading import load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE
+from .sampler import SAMPLER, check_one_count
 from .weight_files import chosen_file, find_weight
 
 SHIPPED, BUILT_IN = "shipped (tiny)", "built-in"  # in the menus of networks and speech encoders
+STEPS = Whole(
+    id="steps", default=10, low=1, high=1000, tooltip="Diffusion steps: more are slower and hardly better."
+)
 OPTIONS = (
-    Whole(id="steps", default=10, low=1, high=1000,
-        tooltip="Diffusion steps: more are slower and hardly better."),
+    STEPS,
     Mood(id="emotion", advanced=False, tooltip="The mood of the whole face."),
     Number(
         id="emotion_intensity", default=1.0, low=0.0, high=1.0, advanced=False,
@@ -63,6 +66,7 @@ OPTIONS = (
         id="head",
         tooltip="A motion whose head the face follows while it speaks, instead of a head motion of its own.",
     ),
+    SAMPLER,
 )  # fmt: skip
 
 
@@ -102,13 +106,16 @@ def takin_options(options: Mapping[str, Any]) -> TakinOptions:
         options["emotion_intensity"],
         None,
     )
+    check_one_count(options, STEPS)
     check_one_mood(options["emotion"], emotion_weights(mixed, "emotion_mix"), exemplar, "emotion_mix")
     named, mood = ("emotion_mix", mixed) if mixed else ("emotion", options["emotion"])
     if exemplar is not None:  # told by the face alone, as in training: no emotion has a name then
         shown = intensity * exemplar_change(exemplar)[0].flatten()
         named, mood, intensity = "exemplar", NEUTRAL, 0.0
     guidance = Guidance(options["audio_guidance"], options["emotion_guidance"])
-    return TakinOptions(mood, intensity, options["steps"], guidance, shown, named, options["head"])
+    return TakinOptions(
+        mood, intensity, options["steps"], guidance, shown, named, options["head"], options["sampler"]
+    )
 
 
 def chosen_encoder(options: Mapping[str, Any]) -> Any:

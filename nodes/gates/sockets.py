@@ -14,6 +14,7 @@ from torch import Tensor
 from ...models.contracts import (
     KeypointExtractor,
     MotionEngine,
+    MotionSampler,
     PortraitRenderer,
     SpeechEncoder,
     SpokenMotion,
@@ -276,6 +277,16 @@ def having(*names: str) -> Callable[[Any, Any], Any]:
     return gate
 
 
+def gate_sampler(entry: Any, value: Any) -> Any:
+    """A motion sampler, whoever made it, whose steps and window are whole numbers from 0."""
+    sampler = having(*members(MotionSampler))(entry, value)
+    for name in ("steps", "window"):
+        count = getattr(sampler, name)
+        if not whole(count) or count < 0:
+            raise ValueError(f"{entry.id} has {name} {shown_number(count)}; a whole number from 0 is needed.")
+    return sampler
+
+
 def listed(value: Any, count: int) -> bool:
     """Whether this is a list or tuple of so many things."""
     return isinstance(value, (list, tuple)) and len(value) == count
@@ -312,6 +323,7 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "CONDITIONING": gate_conditioning,
     "LATENT": gate_latent,
     "POSE_KEYPOINT": gate_poses,
+    "MOTION_SAMPLER": gate_sampler,
     "MOTION_ENGINE": having(*members(MotionEngine)),
     "PORTRAIT_RENDERER": having(*members(PortraitRenderer)),
     "PORTRAIT": having("renderer", "portrait"),

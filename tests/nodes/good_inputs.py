@@ -13,7 +13,7 @@ import torch
 from comfy_api.latest import io
 from PIL import Image
 from talking_portrait.models.face_motion import FaceMotion
-from talking_portrait.nodes import actalker, face, fantasytalking, loaders, portrait, speech
+from talking_portrait.nodes import actalker, face, fantasytalking, loaders, portrait, sampler, speech
 
 from ..models.engine_samples import Extractor
 
@@ -162,7 +162,12 @@ class Bench:
 
     @cached_property
     def takin(self) -> Any:
-        return loaders.LoadMotionEngine.execute({"engine": "Takin-ADA", "steps": 1}).result[0]
+        chosen = {"engine": "Takin-ADA", "sampler": self.motion_sampler}
+        return loaders.LoadMotionEngine.execute(chosen).result[0]
+
+    @cached_property
+    def motion_sampler(self) -> Any:
+        return sampler.MotionSamplerNode.execute({"sampler": "ddim", "eta": 0.5}, steps=2, window=0).result[0]
 
     @cached_property
     def portrait_renderer(self) -> Any:

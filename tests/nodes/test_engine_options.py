@@ -14,6 +14,7 @@ from talking_portrait.models.contracts import ENGINES
 from talking_portrait.models.engine import MotionSettings
 from talking_portrait.models.face_motion.emotion_names import ALIASES, EMOTIONS, emotion_name
 from talking_portrait.models.face_motion.emotion_presets import preset_names
+from talking_portrait.models.sampling import DDIM
 from talking_portrait.models.takin.config import EMOTIONS as TAKIN_EMOTIONS
 from talking_portrait.models.takin.sampling import Guidance
 from talking_portrait.nodes.audio import GenerateFaceMotion
@@ -44,7 +45,7 @@ OTHER = {
 NEWER = {  # what the older node lacks
     "denoiser_file": "KDTalker.pth", "audio_file": "wav2lip.pth", "norm_file": "norm.npz",
     "template_file": "motion_template.pkl", "audio_encoder": SimpleNamespace(encode_audio=print),
-    "keypoint_extractor": SimpleNamespace(ready=print, device=None),
+    "keypoint_extractor": SimpleNamespace(ready=print, device=None), "sampler": DDIM(),
 }  # fmt: skip
 MOTION_FILE = {"KDTalker": "motion_extractor.safetensors", "JoyVASA": "motion_generator_hubert_chinese.pt"}
 
@@ -76,7 +77,7 @@ def test_every_option_has_another_value_to_try():
     assert {*OTHER, *NEWER, "motion_file"} == {option for read in READ.values() for option in read}
 
 
-@pytest.mark.parametrize(("engine", "option"), [(e, o) for e in READ for o in OTHER if o not in READ[e]])
+@pytest.mark.parametrize(("engine", "option"), [(e, o) for e in READ for o in ORDER if o not in READ[e]])
 def test_an_option_that_the_engine_does_not_read_is_refused_by_name(engine, option):
     with pytest.raises(ValueError) as error:
         read_options(engine, {option: OTHER[option]})
