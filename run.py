@@ -147,13 +147,9 @@ def prepare_environment() -> Path:
                 "run.py: Python cannot make an environment here. On Debian and Ubuntu: apt install python3-venv"
             )
     comfyui = find_comfyui()
-    wanted = [
-        comfyui / "requirements.txt",
-        ROOT / "requirements.txt",
-        ROOT / "pyproject.toml",
-        ROOT / "constraints.txt",
-    ]
-    fingerprint = hashlib.sha256(b"".join(path.read_bytes() for path in wanted)).hexdigest()
+    wanted = [comfyui / "requirements.txt", ROOT / "requirements.txt", ROOT / "constraints.txt"]
+    needs = [path.read_text(encoding="utf-8") for path in wanted] + [dependency_groups()]
+    fingerprint = hashlib.sha256("".join(needs).encode()).hexdigest()
     stamp = VENV / "talking-portrait.stamp"
     if not stamp.is_file() or stamp.read_text() != fingerprint:
         print("Installing what ComfyUI and this pack need (some minutes the first time) ...", flush=True)
@@ -178,6 +174,12 @@ def prepare_environment() -> Path:
         )
         stamp.write_text(fingerprint)
     return comfyui
+
+
+def dependency_groups() -> str:
+    """That part of pyproject.toml: nothing else in it changes what is installed. Python 3.10 reads no TOML."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return text.partition("[dependency-groups]")[2].partition("\n[")[0]
 
 
 def environment_variables(comfyui: Path) -> dict[str, str]:
