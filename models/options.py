@@ -13,7 +13,7 @@ class Option:
 
     id: str
     tooltip: str
-    default: Any = None
+    default: Any
     advanced: bool = True
 
     def __post_init__(self) -> None:
@@ -68,6 +68,7 @@ class Choice(Option):
     with the first choice."""
 
     choices: tuple[str, ...]
+    default: Any = None
     folder: str = ""
 
     def __post_init__(self) -> None:
@@ -90,6 +91,7 @@ class Mood(Choice):
 class Motion(Option):
     """A socket for a FACE_MOTION; None where nothing is connected."""
 
+    default: None = None
     advanced: bool = False
 
 
