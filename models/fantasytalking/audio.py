@@ -19,5 +19,5 @@ def segment(wave: np.ndarray, frames: int, fps: float, fit: str, start: int = 0)
 
 def normalised(wave: np.ndarray) -> Tensor:
     """[T] -> [1,T] with zero mean and unit variance of this very segment (Wav2Vec2 feature extractor)."""
-    wave = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
-    return (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + 1e-7)
+    sound = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
+    return (sound - sound.mean()) / torch.sqrt(sound.var(correction=0) + 1e-7)
