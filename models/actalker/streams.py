@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..speech.whisper import BEFORE, HOP, PIECE, SAMPLES_PER_VIDEO_FRAME, WINDOW, WhisperTiny, hidden_states
 from .conditioning import Stream
-from .projectors import motion_tokens
+from .projectors import ExpressionProjector, motion_tokens
 
 Progress = Callable[[int, int], None]
 FRAMES_TOGETHER = 8
@@ -59,7 +59,7 @@ def project(projector: nn.Module, windows: Tensor, device: torch.device) -> Tens
 
 
 def motion_stream(
-    expression: nn.Module, head: nn.Module, projector: nn.Module, pictures: Iterator[tuple[Tensor, Tensor]],
+    expression: nn.Module, head: nn.Module, projector: ExpressionProjector, pictures: Iterator[tuple[Tensor, Tensor]],
     total: int,
     device: torch.device, progress: Progress,
 ) -> Stream:  # fmt: skip
