@@ -75,7 +75,11 @@ def make_films(
 ) -> list[Film]:
     """`per_voice` films of `clips` sentences each, for every voice of the set."""
     films, espeak = [], Espeak()
-    say = {"flite": lambda *said: flite(*said, 1.0), "festival": festival, "espeak-ng": espeak.say}
+    say = {
+        "flite": lambda text, voice: flite(text, voice, 1.0),
+        "festival": festival,
+        "espeak-ng": espeak.say,
+    }
     for number, name in enumerate(SETS[kind]):
         synthesiser, voice = name.split(" ")
         texts = unheard_sentences(per_voice * clips, seed + number)

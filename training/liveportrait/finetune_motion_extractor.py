@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -65,10 +66,9 @@ def liveportrait_renderer(folder: Path, device: torch.device) -> Renderer:
     """LivePortrait's appearance, warping and drawing, frozen; gradients pass to the keypoints. Source
     pictures at 256 pixels."""
     paths = {part: folder / FILES[part].safetensors for part in ("appearance", "warping", "generator")}
-    appearance, warping, generator = (
-        read_network(path, part).to(device).eval() for part, path in paths.items()
-    )
-    for network in (appearance, warping, generator):
+    networks: list[Any] = [read_network(path, part).to(device).eval() for part, path in paths.items()]
+    appearance, warping, generator = networks
+    for network in networks:
         network.requires_grad_(False)
 
     def render(pictures: Tensor, source: Tensor, driving: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class FineTuning:
         self.step, self.curve = written["step"], written["curve"]
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside `path`, then move over it, so that a kill leaves the old one or the new one."""
     part = path.with_name(path.name + ".part")
     write(part)
@@ -216,7 +216,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         data = read_pictures(options.data)
-        network = read_network(options.start, "motion").to(device)
+        network = cast(MotionExtractor, read_network(options.start, "motion").to(device))
         renderer = liveportrait_renderer(options.renderer, device) if options.renderer else bend
         weights = replace(Weights(), canonical=options.canonical, landmark=options.landmark)
         run = FineTuning(network, weights, options.seed, options.steps, options.batch, options.rate, renderer)

@@ -16,6 +16,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,7 @@ def tiny_extractor(seed: int) -> MotionExtractor:
     for name, parameter in network.named_parameters():
         if ".grn." in name:
             nn.init.zeros_(parameter)
-    head = network.detector
+    head: Any = network.detector
     nn.init.uniform_(head.fc_kp.bias, -0.6, 0.6)
     nn.init.ones_(head.fc_scale.bias)
     for name in ("exp", "t", "scale"):
