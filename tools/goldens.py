@@ -121,6 +121,7 @@ def helper(folder: Path, name: str) -> ModuleType:
     """A module that fills weights and inputs."""
     path = companion(folder, f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"golden_{name}_{abs(hash(str(path)))}", path)
+    assert spec is not None and spec.loader is not None  # it is a file of Python
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

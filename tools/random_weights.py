@@ -80,7 +80,7 @@ def write(models: Path) -> None:
     torch.save({"model": state, "epoch": 1}, models / "kdtalker" / "KDTalker.pth")
     torch.save({"state_dict": {f"module.{key}": value for key, value in random_state(encoder, 11).items()}},
                models / "kdtalker" / "wav2lip.pth")  # fmt: skip
-    np.savez(models / "kdtalker" / "norm.npz", **statistics())
+    np.savez(models / "kdtalker" / "norm.npz", **statistics())  # pyright: ignore[reportArgumentType] (names are arrays')
 
 
 if __name__ == "__main__":

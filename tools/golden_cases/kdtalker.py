@@ -32,9 +32,8 @@ from ...models.speech.wav2lip_mel import (
     mel_windows,
     window_start,
 )
-from .liveportrait import capture, formula_picture, loaded
+from .liveportrait import Outputs, capture, formula_picture, loaded
 
-Outputs = dict[str, Tensor]
 WAVES = {"public": ((180, 720, 2600), 2.5)}
 OTHER_WAVES = ((210, 910, 3100), 3.1)
 
@@ -84,7 +83,8 @@ def audio_features(case: Any) -> Outputs:
 
 
 def denoiser(case: Any) -> Outputs:
-    network, outputs = loaded(KDTalkerDenoiser(), case.weights("kd_denoiser")).point_model["model"], {}
+    outputs: Outputs = {}
+    network: Any = loaded(KDTalkerDenoiser(), case.weights("kd_denoiser")).point_model["model"]
     tokens, context = case.inputs["tokens"], case.inputs["context"]
     for output in case.data["outputs"]:
         if output.startswith("eps_t") or output == "eps_short_t321_t7":
