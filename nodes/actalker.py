@@ -103,9 +103,11 @@ class ACTalkerAudio(Node):
     def execute(cls, audio) -> io.NodeOutput:
         wave, rate = single_clip(audio)
         encoder, projector = (actalker_part(name, AUDIO) for name in ("whisper", "audio"))
-        networks = ready_together([encoder, projector])
+        whisper, layers = ready_together([encoder, projector])
         try:
-            stream = speech_stream(*networks, torch.from_numpy(mono(wave, rate)), encoder.device, ticker())
+            stream = speech_stream(
+                whisper, layers, torch.from_numpy(mono(wave, rate)), encoder.device, ticker()
+            )
         except ValueError as problem:
             raise ValueError(f"audio cannot be used: {problem}.") from None
         return io.NodeOutput(stream, len(stream.tokens))
@@ -181,7 +183,8 @@ class ACTalkerMotionFromVideo(Node):
         points = driving_points(found, chosen, face_landmarks, missing_face == "hold")
         parts = [actalker_part(name, VIDEO) for name in ("expression", "head", "motion")]
         pictures = driving_pictures(images, chosen, points)
-        stream = motion_stream(*ready_together(parts), pictures, len(chosen), parts[0].device, ticker())
+        expression, head, motion = ready_together(parts)
+        stream = motion_stream(expression, head, motion, pictures, len(chosen), parts[0].device, ticker())
         return io.NodeOutput(stream, len(chosen))
 
     @classmethod

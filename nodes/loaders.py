@@ -66,7 +66,7 @@ class LoadPortraitRenderer(Node):
 def chosen_files(entries: Mapping[str, Any], name: str, chosen: Any) -> list:
     """The files of the entry that a menu has chosen, of a prompt that nobody has checked yet."""
     given = chosen if isinstance(chosen, Mapping) else {name: chosen}
-    entry = entries.get(given.get(name)) if isinstance(given.get(name), str) else None
+    entry = entries.get(wanted) if isinstance(wanted := given.get(name), str) else None
     return [] if entry is None else files_fingerprint(entry, given)
 
 

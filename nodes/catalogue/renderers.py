@@ -6,7 +6,6 @@ from typing import Any
 
 import comfy.model_management
 import torch
-from torch import nn
 
 from ...models.contracts import RENDERERS, Entry, PortraitRenderer, register_renderer
 from ...models.options import Choice
@@ -85,15 +84,17 @@ class LoadedNetworks:
         self._motion = liveportrait_model("motion", torch.float32, NODE, variant)
         self._stitching = liveportrait_model("stitching", torch.float32, NODE)
 
-    def encoders(self) -> tuple[nn.Module, ...]:
+    def encoders(self) -> tuple[Any, Any]:
         """See Networks."""
-        return tuple(ready_together([self._appearance, self._motion]))
+        appearance, motion = ready_together([self._appearance, self._motion])
+        return appearance, motion
 
-    def drawers(self, memory: int) -> tuple[nn.Module, ...]:
+    def drawers(self, memory: int) -> tuple[Any, Any]:
         """See Networks."""
-        return tuple(ready_together([self._warping, self._generator], memory))
+        warping, generator = ready_together([self._warping, self._generator], memory)
+        return warping, generator
 
-    def retargeting(self) -> nn.Module:
+    def retargeting(self) -> Any:
         """See Networks."""
         return self._stitching.ready()
 
