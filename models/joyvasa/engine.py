@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
@@ -41,7 +41,7 @@ class JoyVASAEngine:
     reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
 
     def __init__(
-        self, network: Callable[[], nn.Module], template: MotionTemplate,
+        self, network: Callable[[], JoyVASA], template: MotionTemplate,
         options: JoyVASAOptions = JoyVASAOptions(),
         device: torch.device | None = None,
     ):  # fmt: skip

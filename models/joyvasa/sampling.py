@@ -92,5 +92,6 @@ def sample_windows(
             like=features: noise(n, step).to(like),
             lambda step, latent, n=number: each(n, step, latent),
         )  # fmt: skip
-        before = tuple(value[:, -network.config.context :] for value in (motion, features))
+        context = network.config.context
+        before = motion[:, -context:], features[:, -context:]
         yield motion

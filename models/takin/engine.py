@@ -17,7 +17,6 @@ from ..portrait import Portrait
 from ..speech.feature_stream import FeatureStream
 from ..speech.features import FRAME_RATE, feature_blocks, frame_total
 from ..speech.listening import REACH, Listener
-from ..speech.speech_net import SpeechNet
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
 from .features import SpeechLayers, heard_layers
@@ -71,7 +70,7 @@ class TakinEngine:
     hears_live = True  # whether its speech encoder takes sound as it comes in
 
     def __init__(
-        self, network: Callable[[], TakinNet], speech_network: Callable[[], SpeechNet], encoder: str,
+        self, network: Callable[[], TakinNet], speech_network: Callable[[], Any], encoder: str,
         options: TakinOptions | None = None, device: torch.device | None = None,
     ):  # fmt: skip
         self.network, self.speech_network, self.encoder = network, speech_network, encoder

@@ -34,6 +34,7 @@ class HubertTakinEngine(TakinEngine):
 
     def hearing(self, speech: Speech | None = None) -> Hear:
         """See TakinEngine; the encoder hears blocks of 20 s as they are needed."""
+        assert speech is not None  # it hears no live voice
         layers = HubertHearing(
             self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device
         )
