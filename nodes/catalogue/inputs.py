@@ -9,7 +9,7 @@ from comfy_api.latest import io
 
 from ...models.contracts import Entry
 from ...models.options import Choice, Mood, Motion, Number, Option, Switch, Text, Whole
-from ..emotion_menu import EmotionMenu
+from .emotion_menu import EmotionMenu
 
 Common = dict[str, Any]  # what every input has
 

@@ -12,7 +12,7 @@ from ...models.options import Choice, Mood, Motion, Number, Text, Whole
 from ...models.takin.emotion import emotion_weights
 from ...models.takin.engine import TakinOptions
 from ...models.takin.sampling import Guidance
-from ..emotion_menu import check_one_mood
+from .emotion_menu import check_one_mood
 from .loading import LoadedModel, load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE
 from .weight_files import chosen_file, find_weight

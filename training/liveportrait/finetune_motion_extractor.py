@@ -9,7 +9,7 @@ START is a published motion_extractor (safetensors or .pth) or a file of this to
 training/takin/stage1_pictures.py. With --renderer LivePortrait's own frozen networks, from a folder with its
 three other files, turn source pictures into driving ones (gradients were tried through one of their blocks,
 not through the whole, which needs a GPU). Without it a bend without weights does, which is for the small
-proof (training/takin/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
+proof (training/liveportrait/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
 state; the same command goes on from there with the same numbers. OUT loads wherever the published file does.
 """
 

@@ -35,8 +35,8 @@ from ...models.takin.live import Hear, LiveTakin
 from ...models.takin.network import TakinNet, build_takin
 from ...models.takin.sampling import Guidance
 from ...models.weights.published import WEIGHTS, weight_path
-from ..data.films import Film, make_films
 from ..speech_net.evaluate import load as load_speech_net
+from .films import Film, make_films
 from .measures import at_middles, auc, best_lag, control, correlation, count_blinks, step_sizes
 
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)

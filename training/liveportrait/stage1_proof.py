@@ -1,7 +1,7 @@
 """Show what Takin-ADA's two stage-1 losses do to a motion extractor: LivePortrait's class, tiny, on drawn
 people (one thread).
 
-    python3 run.py python -m talking_portrait.training.takin.stage1_proof \\
+    python3 run.py python -m talking_portrait.training.liveportrait.stage1_proof \\
         RESULT.json TRAIN TEST TEST_FRONTAL [--seed 1]
 
 The three files are of training/takin/stage1_pictures.py; the last two show the same people, none of whom is
@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from ...models.liveportrait.motion_extractor import MotionExtractor, Sizes
-from ..liveportrait.finetune_motion_extractor import FineTuning, train
-from .stage1_objective import KEYPOINTS, LANDMARKS, Weights, bend, draw_pairs, part, posed
-from .stage1_pictures import Pictures, read_pictures
+from ..takin.stage1_objective import KEYPOINTS, LANDMARKS, Weights, bend, draw_pairs, part, posed
+from ..takin.stage1_pictures import Pictures, read_pictures
+from .finetune_motion_extractor import FineTuning, train
 
 TINY = Sizes((16, 32, 64, 96), (1, 1, 1, 1))
 # factors on their weights

@@ -20,7 +20,7 @@ from ...models.takin.features import SpeechLayers, builtin_layers_between
 from ..speech_net.corpus import SEED, sentences, word_list
 from ..speech_net.labels import segments
 from ..speech_net.synthesisers import Clip, Espeak, festival, flite
-from ..takin.rules import frames_of, rule_motion
+from .rules import frames_of, rule_motion
 
 SETS = {
     "development": ("flite rms", "flite awb", "espeak-ng en-us", "espeak-ng en-gb-scotland+f4"),
