@@ -18,6 +18,9 @@ from talking_portrait.tools.random_state import random_state
 from .prompts import failure, landmarks, talking_prompt, video_facts, write_wav
 from .prompts import saved_latent as latent
 
+# A UNet, and thirty films.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PADDING = 25
 
