@@ -12,6 +12,9 @@ import torch
 from .prompts import failure, landmarks, video_facts, write_wav
 from .prompts import saved_latent as latent
 
+# A Wan and an encoder of speech, and twenty films.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 9
 

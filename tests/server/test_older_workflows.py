@@ -47,6 +47,7 @@ def test_saved_files_mean_the_same_without_a_page(server):
     assert loaders(server.to_prompt(SAVED)) == MEANT
 
 
+@pytest.mark.slow
 def test_saved_files_mean_the_same_in_the_page(server, page):
     drawn = page.evaluate(
         "async (g) => { await app.loadGraphData(g); return (await app.graphToPrompt()).output }", SAVED
@@ -77,6 +78,7 @@ def prompt(server, tmp_path):
     return with_loaders
 
 
+@pytest.mark.slow
 def test_prompts_of_then_make_a_film(server, prompt):
     graph = prompt(
         {"precision": "auto", "framing": "LivePortrait"}, engine="Takin-ADA", steps=2, emotion="fear"
