@@ -97,7 +97,10 @@ class ACTalkerAudio(NodeWithFiles):
             description="Hears speech with Whisper-tiny, as ACTalker's sound tokens at 12.5 frames per second.",
             inputs=[
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
-                part_menu("whisper", "Whisper-tiny, which hears."),
+                file_menu(
+                    "whisper_file", "actalker.whisper", optional=True, advanced=True,
+                    tooltip="Whisper-tiny, which hears.",
+                ),
                 part_menu("projector", "From what was heard to ACTalker's tokens.", "audio"),
                 io.AudioEncoder.Input(
                     "audio_encoder", optional=True,
