@@ -31,10 +31,10 @@ from talking_portrait.models.kdtalker.engine import KDTalkerEngine
 from talking_portrait.models.kdtalker.motion import MotionStatistics
 from talking_portrait.models.kdtalker.network import KDTalkerDenoiser
 from talking_portrait.models.liveportrait.checkpoint import FILES
+from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.speech.wav2lip import AudioEncoder
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import build_takin
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools import random_joyvasa, random_weights

@@ -17,6 +17,7 @@ from .engine import MotionSettings, Progress, Speech
 from .face_motion import FaceMotion, ResolvedMotion
 from .options import Option
 from .portrait import FaceLandmarks478, Portrait
+from .sampling.schedule import DiffusionSchedule
 
 if TYPE_CHECKING:
     from .liveportrait.motion_extractor import KeypointMotion
@@ -28,6 +29,7 @@ class MotionEngine(Protocol):
     id: what it is called in messages. native_fps: None if it works at any frame rate, else the only one it is
     asked for.
     reads: names of the MotionSettings that change its motion; a node refuses the others by name.
+    It may have `hears`: kinds of speech encoders (speech/encoding.py) whose output it takes in Speech.encoded.
     """
 
     id: str
@@ -103,36 +105,52 @@ class PortraitRenderer(Protocol):
 
 
 class SpeechEncoder(Protocol):
-    """What hears: an object on core's AUDIO_ENCODER socket."""
+    """What hears: an object on core's AUDIO_ENCODER socket. Ours also have `kind`, one of speech/encoding.NAMES."""
 
     def encode_audio(self, audio: Tensor, sample_rate: int) -> Mapping[str, Any]:
-        """Waveform [B,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [B,frames,width],
+        """One clip [1,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [1,frames,width],
         encoded_audio_all_layers (a list of those), audio_samples at 16 kHz."""
         ...
 
 
 class KeypointExtractor(Protocol):
-    """A picture's own motion in LivePortrait's keypoints."""
+    """A picture's own motion in LivePortrait's keypoints. device: where pictures must lie."""
 
-    def __call__(self, pictures: Tensor) -> "KeypointMotion":
-        """Pictures [n,3,256,256] in 0..1 of upright faces, where its weights lie -> n motions (angles in degrees)."""
+    @property
+    def device(self) -> torch.device: ...
+
+    def ready(self) -> "Callable[[Tensor], KeypointMotion]":
+        """The network, where it computes: pictures [n,3,256,256] in 0..1 of upright faces -> n motions, angles in
+        degrees."""
         ...
 
 
 class MotionSampler(Protocol):
-    """From noise to motion down an engine's own schedule."""
+    """From noise to motion, window after window of an engine of diffusion.
 
-    def __call__(
-        self,
-        predict_clean: Callable[[Tensor, int], Tensor],
-        latent: Tensor,
-        steps: int,
-        signal: Tensor,
-        each: Callable[[], None],
-    ) -> Tensor:
-        """Noise `latent` -> clean motion of the same shape; predict_clean(latent, t) gives the clean motion
-        in step t of `signal` [trained steps], which are alpha-bars. `each` is called after every step.
-        ValueError if there are not so many steps."""
+    id: what it is called in messages. steps: of each window, 0 for as many as suit the engine. window: frames
+    of a window, 0 for the engine's own.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def window(self) -> int: ...
+
+    def sample(
+        self, predict: Callable[[Tensor, int], Tensor], latent: Tensor, schedule: DiffusionSchedule,
+        noise: Callable[[int], Tensor], each: Callable[[Tensor], None],
+    ) -> Tensor:  # fmt: skip
+        """Noise `latent` [B,T,C] at the schedule's noisiest step -> clean motion of the same shape.
+
+        predict(latent, step) gives what `schedule.predicts` says, of any step of the schedule. noise(n) is
+        fresh noise like the latent after n steps, to be asked for once a step at most; it is the only source
+        of chance. each(latent) is called after each of the `steps`. ValueError if there are not so many.
+        """
         ...
 
 
@@ -156,6 +174,8 @@ class Entry:
 
 ENGINES: dict[str, Entry] = {}
 RENDERERS: dict[str, Entry] = {}
+SPEECH_ENCODERS: dict[str, Entry] = {}
+KEYPOINT_EXTRACTORS: dict[str, Entry] = {}
 
 
 def register_engine(entry: Entry) -> None:
@@ -166,6 +186,16 @@ def register_engine(entry: Entry) -> None:
 def register_renderer(entry: Entry) -> None:
     """Put a renderer into Load Portrait Renderer; ValueError if that name is taken."""
     _register(RENDERERS, entry)
+
+
+def register_speech_encoder(entry: Entry) -> None:
+    """Put a speech encoder into Load Speech Encoder; ValueError if that name is taken."""
+    _register(SPEECH_ENCODERS, entry)
+
+
+def register_keypoint_extractor(entry: Entry) -> None:
+    """Put a keypoint extractor into Load Keypoint Extractor; ValueError if that name is taken."""
+    _register(KEYPOINT_EXTRACTORS, entry)
 
 
 def _register(menu: dict[str, Entry], entry: Entry) -> None:

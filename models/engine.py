@@ -1,7 +1,6 @@
 """What motion engines are given: sound, the artist's settings, frame rates; and what several of them do alike."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -12,10 +11,11 @@ from torch import Tensor
 from .face_motion import FaceMotion
 from .face_motion.intensity import scale_intensity
 from .face_motion.mix import blend
+from .progress import Progress as Progress
+from .speech.encoding import EncodedSpeech
 from .speech.sound import mono
 
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
-Progress = Callable[[int, int], None]  # progress(done, total) in every loop; it may raise to cancel
 
 
 def frame_rate(fps: float) -> Fraction:
@@ -33,10 +33,12 @@ def frame_count(seconds: float | Fraction, fps: Fraction) -> int:
 
 @dataclass(frozen=True)
 class Speech:
-    """One clip of sound: waveform [C,T] float32 on the CPU, sample rate in Hz."""
+    """One clip of sound: waveform [C,T] float32 on the CPU, sample rate in Hz; encoded: as an encoder heard it,
+    if one did already."""
 
     waveform: Tensor
     sample_rate: int
+    encoded: EncodedSpeech | None = None
 
     @property
     def seconds(self) -> Fraction:

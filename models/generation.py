@@ -11,6 +11,7 @@ from .engine import MotionSettings, Progress, Speech
 from .face_motion import FaceMotion
 from .face_motion.time import retime
 from .portrait import Portrait
+from .speech.encoding import check_clip, check_kind
 
 
 def generate_motion(
@@ -23,12 +24,24 @@ def generate_motion(
     Where the engine's rate is another, it hears the clip to the end of its last frame, and its motion is resampled.
     """
     frames = speech.checked(fps)
+    check_encoded(engine, speech)
     native = fps if engine.native_fps is None else engine.native_fps
     if native == fps:
         return checked(engine, engine.generate(speech, fps, seed, settings, progress, portrait), frames, fps)
     count = math.ceil(speech.seconds * native)
     given = engine.generate(speech.lasting(count / native), native, seed, settings, progress, portrait)
     return retime(checked(engine, given, count, native), fps, frames)
+
+
+def check_encoded(engine: MotionEngine, speech: Speech) -> None:
+    """ValueError unless speech that was encoded already is this very clip, by an encoder that the engine hears with."""
+    encoded = speech.encoded
+    if encoded is None:
+        return
+    if not (wanted := tuple(sorted(getattr(engine, "hears", ())))):
+        raise ValueError(f"audio_encoder_output is connected, but {engine.id} hears by itself. Take it off.")
+    check_kind(encoded.kind, wanted, engine.id, "audio_encoder_output")
+    check_clip(encoded, speech.waveform, speech.sample_rate)
 
 
 def checked(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .face_motion.emotion_names import EMOTIONS
+from .weights.published import published_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +89,43 @@ class Mood(Choice):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Motion(Option):
-    """A socket for a FACE_MOTION; None where nothing is connected."""
+class File(Option):
+    """A menu of the files in a weight's folder, which starts with the published one.
+
+    key: of models/weights/published.py, with "/animal" for the edition for animals. unless: the socket that takes
+    the file's place when something is connected to it.
+    """
+
+    key: str
+    default: Any = None
+    unless: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "default", published_file(self.key)[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Socket(Option):
+    """An input for what another node makes; None where nothing is connected. io_type: ComfyUI's name of it."""
 
     default: None = None
     advanced: bool = False
+    io_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motion(Socket):
+    """A socket for a FACE_MOTION."""
+
+    io_type: str = "FACE_MOTION"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler(Socket):
+    """A socket for a MOTION_SAMPLER."""
+
+    io_type: str = "MOTION_SAMPLER"
 
 
 def check_range(option: Number | Whole) -> None:

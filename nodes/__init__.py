@@ -14,12 +14,15 @@ from . import (
     face,
     fantasytalking,
     fantasytalking_extras,
+    keypoints,
     liveportrait,
     loaders,
     measure,
     motion,
     older,
     portrait,
+    sampler,
+    speech,
     stream,
 )
 from .catalogue.weight_files import register_folders
@@ -34,9 +37,9 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
+            audio, sampler, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
             actalker, stream, measure,
-            loaders, older,
+            loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import numpy as np
 import torch
 from comfy_api.latest import io
@@ -17,14 +16,25 @@ from ..models.engine import frame_rate
 from ..models.face.following import follow_face, missing_text
 from ..models.face.landmarks import check_upright
 from ..models.speech.sound import mono
+from ..models.speech.whisper import heard_pieces
 from . import actalker_conditioning, actalker_sampling
-from .actalker_parts import AUDIO, CATEGORY, LOAD, VIDEO, AudioStreamType, MotionStreamType, actalker_part
-from .audio import single_clip
+from .actalker_parts import (
+    AUDIO,
+    CATEGORY,
+    LOAD,
+    VIDEO,
+    AudioStreamType,
+    MotionStreamType,
+    actalker_part,
+    part_menu,
+)  # fmt: skip
+from .audio import given_speech, single_clip
+from .catalogue.encoders import WHISPER, fitting, load_speech_encoder
+from .catalogue.file_menu import file_menu
+from .catalogue.files_node import NodeWithFiles
 from .catalogue.loading import converted, read_weights, ready_together
 from .catalogue.shared_models import shared
-from .catalogue.weight_files import chosen_file, chosen_fingerprint, weights_fingerprint
 from .face import to_uint8
-from .gates import Node
 from .liveportrait import shown_at
 from .portrait import check_same_size
 from .progress import ticker
@@ -35,7 +45,7 @@ PRECISIONS = {
 }  # fmt: skip
 
 
-class LoadACTalker(Node):
+class LoadACTalker(NodeWithFiles):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -46,10 +56,7 @@ class LoadACTalker(Node):
                 "but used where it is.",
             search_aliases=["mamba", "parallel control", "svd talking head"],
             inputs=[
-                io.Combo.Input(
-                    "file", options=folder_paths.get_filename_list("diffusion_models"),
-                    tooltip="In models/diffusion_models/: unet-136000.pth as published, or saved again by ComfyUI.",
-                ),
+                file_menu("file", "actalker.unet", tooltip="As published, or saved again by ComfyUI."),
                 io.Combo.Input(
                     "weight_dtype", options=list(PRECISIONS), advanced=True,
                     tooltip="How weights are kept. default: what core thinks best for this device.",
@@ -61,15 +68,11 @@ class LoadACTalker(Node):
 
     @classmethod
     def execute(cls, file: str, weight_dtype: str) -> io.NodeOutput:
-        path = chosen_file("diffusion_models", file, "file", LOAD)
+        path = cls.file("file", file)
         dtype = PRECISIONS[weight_dtype]
         patcher = shared("actalker", path, (dtype,), lambda: actalker_model(path, dtype))
         # what another node changes of it stays there; the weights are shared
         return io.NodeOutput(patcher.clone())
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str, **given) -> list:
-        return chosen_fingerprint([("diffusion_models", file)])
 
 
 def actalker_model(path: Path, dtype: torch.dtype | None) -> Any:
@@ -82,7 +85,9 @@ def actalker_model(path: Path, dtype: torch.dtype | None) -> Any:
         raise ValueError(f"file {path.name} does not fit ACTalker's UNet: {problem}.") from None
 
 
-class ACTalkerAudio(Node):
+class ACTalkerAudio(NodeWithFiles):
+    unless = {"whisper_file": "audio_encoder"}
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -90,34 +95,50 @@ class ACTalkerAudio(Node):
             display_name=AUDIO,
             category=CATEGORY,
             description="Hears speech with Whisper-tiny, as ACTalker's sound tokens at 12.5 frames per second.",
-            inputs=[io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo.")],
+            inputs=[
+                io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
+                part_menu("whisper", "Whisper-tiny, which hears."),
+                part_menu("projector", "From what was heard to ACTalker's tokens.", "audio"),
+                io.AudioEncoder.Input(
+                    "audio_encoder", optional=True,
+                    tooltip="From Load Speech Encoder: Whisper-tiny, in the place of whisper_file.",
+                ),
+                io.AudioEncoderOutput.Input(
+                    "audio_encoder_output", optional=True,
+                    tooltip="From Encode Speech with Whisper-tiny, of the same audio: it is not heard again.",
+                ),
+            ],
             outputs=[
                 AudioStreamType.Output(display_name="actalker_audio", tooltip="For ACTalker Conditioning."),
                 io.Int.Output(
                     display_name="frames", tooltip="Frames at 12.5 per second that this sound lasts."
                 ),
             ],
-        )
+        )  # fmt: skip
 
     @classmethod
-    def execute(cls, audio) -> io.NodeOutput:
+    def execute(
+        cls, audio, whisper_file=None, projector_file=None, audio_encoder=None, audio_encoder_output=None
+    ) -> io.NodeOutput:
         wave, rate = single_clip(audio)
-        encoder, projector = (actalker_part(name, AUDIO) for name in ("whisper", "audio"))
-        whisper, layers = ready_together([encoder, projector])
+        projector = actalker_part("audio", AUDIO, projector_file, "projector_file")
+        sound = torch.from_numpy(mono(wave, rate))
+        if audio_encoder_output is None:
+            encoder: Any = audio_encoder or load_speech_encoder(WHISPER, {"file": whisper_file})
+            fitting(encoder, "ACTalker", "whisper-tiny")
+            whisper, network = ready_together([encoder, projector])
+            pieces = heard_pieces(whisper, sound, encoder.device)
+        else:
+            encoded = given_speech(audio_encoder_output, wave, rate, "ACTalker", "whisper-tiny")
+            network, pieces = projector.ready(), iter([encoded.layers.transpose(0, 1)])
         try:
-            stream = speech_stream(
-                whisper, layers, torch.from_numpy(mono(wave, rate)), encoder.device, ticker()
-            )
+            stream = speech_stream(pieces, len(sound), network, projector.device, ticker())
         except ValueError as problem:
             raise ValueError(f"audio cannot be used: {problem}.") from None
         return io.NodeOutput(stream, len(stream.tokens))
 
-    @classmethod
-    def fingerprint_inputs(cls, **given) -> list:
-        return weights_fingerprint(["actalker.whisper", "actalker.audio"])
 
-
-class ACTalkerMotionFromVideo(Node):
+class ACTalkerMotionFromVideo(NodeWithFiles):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -157,6 +178,8 @@ class ACTalkerMotionFromVideo(Node):
                         "read from it, so that "
                     "a film with a changing frame rate stays in time. fps then does nothing.",
                 ),
+                part_menu("driver", "The networks that see face and head.", "expression"),
+                part_menu("projector", "From what was seen to ACTalker's tokens.", "motion"),
             ],
             outputs=[
                 MotionStreamType.Output(display_name="actalker_motion", tooltip="For ACTalker Conditioning."),
@@ -167,8 +190,9 @@ class ACTalkerMotionFromVideo(Node):
 
     @classmethod
     def execute(
-        cls, images, face_landmarks, fps, face_index, missing_face, face_box=None, video=None
-    ) -> io.NodeOutput:
+        cls, images, face_landmarks, fps, face_index, missing_face, face_box=None, video=None,
+        driver_file=None, projector_file=None,
+    ) -> io.NodeOutput:  # fmt: skip
         if len(images) == 0:
             raise ValueError("images holds 0 frames, so there is no motion in it.")
         found = follow_face(face_landmarks, face_index, face_box)
@@ -181,15 +205,12 @@ class ACTalkerMotionFromVideo(Node):
         times = None if video is None else shown_at(video, len(images))
         chosen = frames_at(len(images), frame_rate(fps)) if times is None else frames_shown(times)
         points = driving_points(found, chosen, face_landmarks, missing_face == "hold")
-        parts = [actalker_part(name, VIDEO) for name in ("expression", "head", "motion")]
+        parts = [actalker_part(name, VIDEO, driver_file, "driver_file") for name in ("expression", "head")]
+        parts.append(actalker_part("motion", VIDEO, projector_file, "projector_file"))
         pictures = driving_pictures(images, chosen, points)
         expression, head, motion = ready_together(parts)
         stream = motion_stream(expression, head, motion, pictures, len(chosen), parts[0].device, ticker())
         return io.NodeOutput(stream, len(chosen))
-
-    @classmethod
-    def fingerprint_inputs(cls, **given) -> list:
-        return weights_fingerprint(["actalker.driver", "actalker.motion"])
 
 
 def driving_points(

@@ -19,11 +19,10 @@ from ..models.actalker.regions import Regions, level_region
 from ..models.face.landmarks import select_face
 from ..models.face.regions import region_masks
 from ..models.face_motion.curve import EXAMPLE, Curve
-from .actalker_parts import CATEGORY, CONDITION, AudioStreamType, MotionStreamType, actalker_part
+from .actalker_parts import CATEGORY, CONDITION, AudioStreamType, MotionStreamType, actalker_part, part_menu
+from .catalogue.files_node import NodeWithFiles
 from .catalogue.loading import ready_together
-from .catalogue.weight_files import weights_fingerprint
 from .face import to_uint8
-from .gates import Node
 from .portrait import check_same_size, single_mask, single_picture
 
 SEPARATE, OFFICIAL = "each in its region", "official"
@@ -31,7 +30,7 @@ FEATHER = 16.0
 AS_START = -0.05  # one step below 0
 
 
-class ACTalkerConditioning(Node):
+class ACTalkerConditioning(NodeWithFiles):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -78,6 +77,9 @@ class ACTalkerConditioning(Node):
                 curve_input("audio"),
                 curve_input("motion"),
                 *liveliness_inputs(),
+                part_menu("arcface", "The network that knows the person."),
+                part_menu("identity", "From the person to ACTalker's tokens."),
+                part_menu("pose", "What sees the face's place."),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="For ACTalker Guider, or KSampler."),
@@ -98,7 +100,7 @@ class ACTalkerConditioning(Node):
         audio_gate_curve="",
         motion_gate_curve="", motion_bucket=int(AS_TRAINED.motion_bucket),
         expression_bucket=int(AS_TRAINED.expression_bucket),
-        adapter_scale=AS_TRAINED.adapter_scale,
+        adapter_scale=AS_TRAINED.adapter_scale, arcface_file=None, identity_file=None, pose_file=None,
     ) -> io.NodeOutput:  # fmt: skip
         picture = single_picture(image, CONDITION)
         check_same_size(picture, face_landmarks, CONDITION)
@@ -123,16 +125,13 @@ class ACTalkerConditioning(Node):
             default if mask is None or stream is None else own_region(mask, picture, name, size)
             for (name, mask), default, stream in zip(masks.items(), usual, streams, strict=True)
         )
-        scene = prepared_scene(vae, to_uint8(picture), face_box(points), face, short_side)
+        files = {"arcface": arcface_file, "identity": identity_file, "pose": pose_file}
+        scene = prepared_scene(vae, to_uint8(picture), face_box(points), face, short_side, files)
         liveliness = Liveliness(motion_bucket, expression_bucket, adapter_scale)
         positive, negative, latent = conditioning(
             scene, count, heard, seen, gates, Regions(audio_region, motion_region), liveliness=liveliness
         )
         return io.NodeOutput(positive, negative, {"samples": latent}, count, float(FPS))
-
-    @classmethod
-    def fingerprint_inputs(cls, **given) -> list:
-        return weights_fingerprint(["actalker.arcface", "actalker.identity", "actalker.pose"])
 
 
 def gate_input(name: str) -> io.Float.Input:
@@ -255,14 +254,16 @@ def own_region(mask: Tensor, picture: Tensor, name: str, size: tuple[int, int]) 
     return region
 
 
-def prepared_scene(vae, picture: np.ndarray, box: tuple, face: Tensor, short_side: int) -> Scene:
-    """The portrait [H,W,3] bytes as ACTalker sees it."""
+def prepared_scene(
+    vae, picture: np.ndarray, box: tuple, face: Tensor, short_side: int, files: dict[str, str | None]
+) -> Scene:
+    """The portrait [H,W,3] bytes as ACTalker sees it; `files` are chosen for each of its networks."""
     latent = vae.encode(portrait_picture(picture, short_side).movedim(1, -1))
     if latent.ndim != 4 or latent.shape[1] != 4:
         raise ValueError(
             f"vae makes latents of shape {list(latent.shape)}; Stable Video Diffusion's VAE is needed."
         )
-    arcface, projector, guider = (actalker_part(name, CONDITION) for name in ("arcface", "identity", "pose"))
+    arcface, projector, guider = (actalker_part(name, CONDITION, file) for name, file in files.items())
     networks = ready_together([arcface, projector, guider])
     identity = networks[1](networks[0](identity_picture(picture, box).to(arcface.device)))
     return Scene(

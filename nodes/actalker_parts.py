@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
-from ..models.speech.whisper import WhisperTiny
+from ..models.speech.whisper import build_whisper, encoder_state
+from .catalogue.file_menu import FileMenu, file_menu
 from .catalogue.loading import LoadedModel, load_shared
-from .catalogue.weight_files import find_weight
+from .catalogue.weight_files import menu_file
 
 CATEGORY = "talking portrait/actalker"
 LOAD, AUDIO, VIDEO, CONDITION = (
@@ -48,16 +49,6 @@ def holding(what: str, *keys: str) -> Callable[[Mapping[str, Any]], dict[str, Te
         return state
 
     return convert
-
-
-def whisper_encoder(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Whisper-tiny as published, its encoder alone. ValueError if that is not in it."""
-    state = {key.removeprefix("model."): value for key, value in flat(content).items()}
-    state = {key: value for key, value in state.items() if key.startswith("encoder.")}
-    width = state["encoder.conv1.weight"].shape[0] if "encoder.conv1.weight" in state else None
-    if width != 384:
-        raise ValueError("it is not Whisper-tiny" + (f": its width is {width}, not 384" if width else ""))
-    return state
 
 
 def expression_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -105,7 +96,7 @@ PARTS = {
         }),
         holding("audio projector", "proj3.weight", "proj1.weight", "norm.weight"),
     ),
-    "whisper": Part("actalker.whisper", fixed(WhisperTiny), whisper_encoder),
+    "whisper": Part("actalker.whisper", build_whisper, encoder_state),
     "motion": Part(
         "actalker.motion",
         sized(ExpressionProjector, lambda s: {"inputs": s["proj1.weight"].shape[1],
@@ -131,8 +122,17 @@ PARTS = {
 }  # fmt: skip
 
 
-def actalker_part(name: str, node: str) -> LoadedModel:
-    """One of PARTS in float32, loaded once; ValueError in `node`'s name that says what to get where."""
+def part_menu(name: str, tooltip: str, part: str = "") -> FileMenu:
+    """The menu of files of one of PARTS."""
+    key = PARTS[part or name].weight
+    return file_menu(f"{name}_file", key, optional=True, advanced=True, tooltip=tooltip)
+
+
+def actalker_part(name: str, node: str, chosen: str | None = None, menu: str = "") -> LoadedModel:
+    """One of PARTS in float32, loaded once; ValueError in `node`'s name that says what to get where.
+
+    chosen: the file in input `menu`, None for the published one.
+    """
     part = PARTS[name]
-    path = find_weight(part.weight, node)
+    path = menu_file(part.weight, chosen, menu or f"{name}_file", node)
     return load_shared(f"actalker {name}", path, torch.float32, part.build, node, part.convert, exact=True)

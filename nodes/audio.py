@@ -1,6 +1,6 @@
 """From speech to face motion, by any engine."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from ..models.contracts import MotionEngine
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.generation import generate_motion
+from ..models.speech.encoding import EncodedSpeech, check_clip, check_kind, encoded_speech
 from .gates import Node
 from .progress import ticker
 
@@ -98,6 +99,11 @@ class GenerateFaceMotion(Node):
                     optional=True,
                     tooltip="From Prepare Portrait: who speaks. KDTalker needs it; the others do not look at it.",
                 ),
+                io.AudioEncoderOutput.Input(
+                    "audio_encoder_output",
+                    optional=True,
+                    tooltip="From Encode Speech, of the same audio: engines other than built-in do not hear it again.",
+                ),
                 io.Float.Input(
                     "lip_lead",
                     default=20.0,
@@ -127,11 +133,15 @@ class GenerateFaceMotion(Node):
         )
 
     @classmethod
-    def execute(cls, motion_engine, audio, fps, seed, portrait=None, **amounts) -> io.NodeOutput:
+    def execute(
+        cls, motion_engine, audio, fps, seed, portrait=None, audio_encoder_output=None, **amounts
+    ) -> io.NodeOutput:
         settings = MotionSettings(**amounts)
         check_settings(motion_engine, settings)
         who = None if portrait is None else portrait.portrait
         speech = single_speech(audio)
+        if audio_encoder_output is not None:
+            speech = replace(speech, encoded=encoded_speech(audio_encoder_output))
         return io.NodeOutput(
             generate_motion(motion_engine, speech, frame_rate(fps), seed, settings, ticker(), who)
         )
@@ -158,6 +168,14 @@ def single_speech(audio: dict) -> Speech:
 def single_clip(audio: dict) -> tuple[Tensor, int]:
     """Waveform [C,T] float32 on the CPU and sample rate of an AUDIO that passed the gate."""
     return audio["waveform"][0].float().cpu(), audio["sample_rate"]
+
+
+def given_speech(output: dict, wave: Tensor, rate: int, system: str, *kinds: str) -> EncodedSpeech:
+    """An AUDIO_ENCODER_OUTPUT; ValueError unless it is of this clip, and of an encoder that a system was trained on."""
+    encoded = encoded_speech(output)
+    check_kind(encoded.kind, kinds, system, "audio_encoder_output")
+    check_clip(encoded, wave, rate)
+    return encoded
 
 
 NODES = [GenerateFaceMotion]

@@ -3,23 +3,18 @@
 import torch
 from comfy_api.latest import io
 
-from ..models.fantasytalking.audio import FITS, normalised, segment
+from ..models.fantasytalking.audio import FITS, segment
 from ..models.fantasytalking.guidance import SHIFT, Share, sigmas, with_audio_guidance
 from ..models.fantasytalking.patch import patched, with_audio_condition, with_face_condition
 from ..models.fantasytalking.picture import prepared_picture
 from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, whole_frames
 from ..models.fantasytalking.windows import audio_windows
 from ..models.speech.sound import mono
-from ..models.speech.wav2vec2 import MARK, encode_float32
+from ..models.speech.wav2vec2 import encode_float32, normalised
 from .audio import single_clip
+from .catalogue.encoders import fitting
 from .catalogue.loading import LoadedModel
-from .fantasytalking_loaders import (
-    CATEGORY,
-    ENCODER,
-    FantasyTalkingType,
-    LoadFantasyTalking,
-    LoadSpeechEncoder,
-)
+from .fantasytalking_loaders import CATEGORY, FantasyTalkingType, LoadFantasyTalking
 from .gates import Node
 
 
@@ -35,7 +30,7 @@ class FantasyTalkingAudio(Node):
             "the video must have.",
             inputs=[
                 FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
-                io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder (float32)."),
+                io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder: wav2vec2-base-960h."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
                 io.Conditioning.Input("positive",
                 tooltip="The positive prompt, not the negative; it may be empty."),
@@ -74,11 +69,7 @@ class FantasyTalkingAudio(Node):
     def execute(
         cls, fantasytalking: LoadedModel, audio_encoder, audio, positive, frames, fps, fit, start_frame=0
     ) -> io.NodeOutput:
-        if getattr(audio_encoder, MARK, None) is None:
-            raise ValueError(
-                f"audio_encoder was not loaded by {ENCODER}, so nobody has checked that it is "
-                "wav2vec2-base-960h in float32; other encoders of the same shapes give wrong lips. Use that loader."
-            )
+        encoder = fitting(audio_encoder, "FantasyTalking", "wav2vec2-base-960h").core
         wave, rate = single_clip(audio)
         seconds = wave.shape[-1] / rate - start_frame / fps
         if seconds < 0.025:
@@ -88,7 +79,7 @@ class FantasyTalkingAudio(Node):
             )
         count = film_frames(frames, seconds, fps, fit)
         part = segment(mono(wave, rate), count, fps, fit, start_frame)
-        vectors = encode_float32(audio_encoder, normalised(part))
+        vectors = encode_float32(encoder, normalised(part))
         tokens = projected(fantasytalking, vectors)
         windows = audio_windows(count, tokens.shape[1]).split(tokens)
         sound = film_sound(wave[None], rate, start_frame / fps, count / fps)
@@ -327,6 +318,6 @@ class FantasyTalkingPicture(Node):
 
 
 NODES = [
-    LoadFantasyTalking, LoadSpeechEncoder, FantasyTalkingAudio, ApplyFantasyTalking, FantasyTalkingGuidance,
+    LoadFantasyTalking, FantasyTalkingAudio, ApplyFantasyTalking, FantasyTalkingGuidance,
     FantasyTalkingFaceFocus, FantasyTalkingSigmas, FantasyTalkingPicture,
 ]  # fmt: skip

@@ -14,9 +14,10 @@ from ..models.fantasytalking.intensity import NEUTRAL, build_intensity, intensit
 from ..models.fantasytalking.motion_measure import BODY, FACE, body_intensity, face_intensity, seen_joints
 from ..models.fantasytalking.patch import with_identity, with_intensity
 from ..models.fantasytalking.people import body_of_face
-from .actalker_parts import actalker_part
+from .actalker_parts import actalker_part, part_menu
+from .catalogue.files_node import NodeWithFiles
 from .catalogue.loading import load_shared
-from .catalogue.weight_files import chosen_file, chosen_fingerprint, weights_fingerprint
+from .catalogue.weight_files import chosen_file, chosen_fingerprint
 from .fantasytalking_loaders import CATEGORY, casting
 from .gates import Node
 from .portrait import check_same_size, single_picture
@@ -38,7 +39,7 @@ def extras_file() -> io.Combo.Input:
     )
 
 
-class FantasyTalkingIdentity(Node):
+class FantasyTalkingIdentity(NodeWithFiles):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -64,13 +65,21 @@ class FantasyTalkingIdentity(Node):
                     step=0.05,
                     tooltip="Its factor: 0.5 in the paper, 0 nothing.",
                 ),
+                part_menu("arcface", "The network that knows the person."),
             ],
             outputs=[io.Model.Output(tooltip="For FantasyTalking Guidance or core's samplers.")],
         )
 
     @classmethod
     def execute(
-        cls, model, file: str, image, face_landmarks, face_index: int, strength: float
+        cls,
+        model,
+        file: str,
+        image,
+        face_landmarks,
+        face_index: int,
+        strength: float,
+        arcface_file: str | None = None,
     ) -> io.NodeOutput:
         picture = single_picture(image, IDENTITY_NODE)
         check_same_size(picture, face_landmarks, IDENTITY_NODE)
@@ -85,14 +94,14 @@ class FantasyTalkingIdentity(Node):
             identity_state,
             exact=True,
         )
-        arcface = actalker_part("arcface", IDENTITY_NODE)
+        arcface = actalker_part("arcface", IDENTITY_NODE, arcface_file)
         vector = arcface.ready()(aligned_face(picture, points).to(arcface.device))
         tokens = branch.ready().identity_proj(vector.to(branch.device)).float().cpu()
         return io.NodeOutput(with_identity(model, Identity(tokens, branch.patcher, strength)))
 
     @classmethod
     def fingerprint_inputs(cls, file: str, **given) -> list:
-        return chosen_fingerprint([("model_patches", file)]) + weights_fingerprint(["actalker.arcface"])
+        return chosen_fingerprint([("model_patches", file)]) + super().fingerprint_inputs(**given)
 
 
 class FantasyTalkingIntensity(Node):

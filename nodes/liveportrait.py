@@ -177,6 +177,10 @@ class FaceMotionFromVideo(Node):
                         "one box for each frame "
                     "chooses in each, over cuts too.",
                 ),
+                io.Custom("KEYPOINT_EXTRACTOR").Input(
+                    "keypoint_extractor", optional=True,
+                    tooltip="From Load Keypoint Extractor, in the place of LivePortrait's own; animal then stays off.",
+                ),
             ],
             outputs=[
                 FaceMotionType.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
@@ -197,6 +201,7 @@ class FaceMotionFromVideo(Node):
         animal,
         video=None,
         face_box=None,
+        keypoint_extractor=None,
     ) -> io.NodeOutput:
         rate = frame_rate(fps)
         times = None if video is None else shown_at(video, len(images))
@@ -211,7 +216,14 @@ class FaceMotionFromVideo(Node):
             raise ValueError(
                 f"{missing_text(found, face_landmarks)}. Choose missing_face: bridge, or another video."
             )
-        extractor = liveportrait_model("motion", torch.float32, VIDEO, "animal" if animal else "")
+        if keypoint_extractor is not None and animal:
+            raise ValueError(
+                "animal is on, but keypoint_extractor says what reads the face. Turn animal off, and choose the "
+                "animals' extractor in its loader."
+            )
+        extractor = keypoint_extractor or liveportrait_model(
+            "motion", torch.float32, VIDEO, "animal" if animal else ""
+        )
         motion = video_motion(extractor.ready(), images, found, rate, ticker(), extractor.device)
         motion = smoothed(motion, smoothing * 1e-6)
         if times is not None:

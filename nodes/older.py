@@ -1,7 +1,7 @@
-"""Load Motion Engine as workflows before version 0.2 hold it: the options of all engines in one list, which
-has no names.
+"""Loaders as workflows before version 0.2 hold them: the options of all engines in one list, which has no names;
+one speech encoder.
 
-It stands in no menu; its new form is in loaders.py."""
+They stand in no menu; their new forms are in loaders.py and speech.py."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,13 @@ from ..models.contracts import ENGINES, Entry
 from ..models.face_motion.emotion_names import EMOTIONS
 from ..models.options import Option, Whole
 from .catalogue.emotion_menu import check_emotion
+from .catalogue.encoders import WAV2VEC2, load_speech_encoder
 from .catalogue.engines import OWN, load_engine
+from .catalogue.file_menu import file_menu
+from .catalogue.files_node import NodeWithFiles
 from .catalogue.inputs import about, input_of
 from .catalogue.menu import files_fingerprint
-from .catalogue.node_names import LOAD_ENGINE
+from .catalogue.node_names import LOAD_ENCODER, LOAD_ENGINE
 from .gates import Node
 
 ORDER = (  # of the values in saved workflows, which hold no names
@@ -105,4 +108,23 @@ def in_words(value: object) -> str:
     )
 
 
-NODES = [LoadMotionEngineOfOneList]
+class LoadWav2Vec2(NodeWithFiles):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitLoadSpeechEncoder",
+            display_name=f"{LOAD_ENCODER} (float32) (older)",
+            is_deprecated=True,
+            category="talking portrait/fantasytalking",
+            description="Loads wav2vec2-base-960h, in workflows that were saved with it. "
+            "Load Speech Encoder loads every encoder.",
+            inputs=[file_menu("file", "fantasytalking.wav2vec2", tooltip="wav2vec2-base-960h.")],
+            outputs=[io.AudioEncoder.Output(tooltip="For FantasyTalking Audio.")],
+        )
+
+    @classmethod
+    def execute(cls, file: str) -> io.NodeOutput:
+        return io.NodeOutput(load_speech_encoder(WAV2VEC2, {"file": file}))
+
+
+NODES = [LoadMotionEngineOfOneList, LoadWav2Vec2]

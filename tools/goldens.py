@@ -26,7 +26,11 @@ from torch import Tensor
 # The cases use core's Wan model, and with it ComfyUI, which would look for an NVIDIA driver.
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from .golden_cases import CASES, FINISHED_STAGES, tolerance
+from talking_portrait.tools.golden_cases import (  # pyright: ignore[reportMissingImports] (it runs as a file too)
+    CASES,
+    FINISHED_STAGES,
+    tolerance,
+)
 
 COPIES = Path(__file__).resolve().parent.parent / "tests" / "data" / "goldens"
 TABLES = (  # parts of a golden file that are results, but not among its outputs

@@ -1,36 +1,40 @@
 """From sound and driving pictures to ACTalker's tokens, block by block."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from ..speech.whisper import BEFORE, HOP, PIECE, SAMPLES_PER_VIDEO_FRAME, WINDOW, WhisperTiny, hidden_states
+from ..progress import Progress
+from ..speech.whisper import (
+    BEFORE,
+    HOP,
+    SAMPLES_PER_VIDEO_FRAME,
+    WINDOW,
+)
 from .conditioning import Stream
 from .projectors import ExpressionProjector, motion_tokens
 
-Progress = Callable[[int, int], None]
 FRAMES_TOGETHER = 8
 
 
 def speech_stream(
-    encoder: WhisperTiny, projector: nn.Module, wave: Tensor, device: torch.device, progress: Progress
+    pieces: Iterable[Tensor], samples: int, projector: nn.Module, device: torch.device, progress: Progress
 ) -> Stream:
-    """Mono speech [T] at 16 kHz -> tokens at 12.5 frames per second.
+    """Whisper's rows of sound that has so many samples at 16 kHz -> tokens at 12.5 frames per second.
 
-    Each 30 s are heard alone, as published. Only the rows of hidden states that a seam needs are kept from
-    piece to piece. ValueError if the sound is shorter than one frame at 25 fps, 40 ms.
+    Only the rows that a seam needs are kept from piece to piece. ValueError if the sound is shorter than one
+    frame at 25 fps, 40 ms.
     """
-    length = len(wave) // SAMPLES_PER_VIDEO_FRAME
+    length = samples // SAMPLES_PER_VIDEO_FRAME
     if length < 1:
-        raise ValueError(f"the sound lasts {len(wave) / 16000:.3f} s; at least 0.04 s is needed")
+        raise ValueError(f"the sound lasts {samples / 16000:.3f} s; at least 0.04 s is needed")
     total = -(-length // 2)
     tokens, rows, first = [], torch.empty(0), 0
-    for start in range(0, len(wave), PIECE):
-        heard = hidden_states(encoder, wave[start : start + PIECE].to(device)).cpu()
+    for heard in pieces:
         rows = torch.cat([rows, heard]) if len(rows) else heard
-        last = start + PIECE >= len(wave)
+        last = first + len(rows) >= 2 * length
         # Frame i reads rows 4i-4 to 4i+5: without the next piece, those of the last two frames are not there
         # yet.
         ready = total if last else (first + len(rows)) // HOP - 2
@@ -38,7 +42,9 @@ def speech_stream(
         keep = max(0, HOP * done - BEFORE - first)
         rows, first = rows[keep:], first + keep
         tokens.append(project(projector, windows_between(rows, first, done, ready, 2 * length), device))
-        progress(min(start + PIECE, len(wave)), len(wave))
+        progress(min(first + len(rows), 2 * length), 2 * length)
+        if last:
+            break
     silence = torch.zeros(1, WINDOW, *rows.shape[1:])
     return Stream(torch.cat(tokens), project(projector, silence, device)[0])
 

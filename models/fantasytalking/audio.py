@@ -1,8 +1,6 @@
-"""A waveform as wav2vec2-base-960h wants it: mono, 16 kHz, the film's length, zero mean and unit variance."""
+"""The part of a waveform that belongs to a film."""
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .timing import samples_of
 
@@ -15,9 +13,3 @@ def segment(wave: np.ndarray, frames: int, fps: float, fit: str, start: int = 0)
     samples, first = samples_of(frames, fps), samples_of(start, fps)
     part = wave[first : first + samples]
     return np.pad(part, (0, samples - len(part))) if fit == FITS[0] else part
-
-
-def normalised(wave: np.ndarray) -> Tensor:
-    """[T] -> [1,T] with zero mean and unit variance of this very segment (Wav2Vec2 feature extractor)."""
-    sound = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
-    return (sound - sound.mean()) / torch.sqrt(sound.var(correction=0) + 1e-7)

@@ -1,6 +1,6 @@
 """JoyVASA as a motion engine: speech alone -> the motion of a face (JoyVASA, section 3.2)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -8,13 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..contracts import MotionSampler
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
 from ..portrait import Portrait
-from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, sound_windows, window_total
+from ..sampling import DDPM
+from ..speech.encoding import EncodedSpeech, check_weights
+from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, window_total
+from .hearing import heard, heard_before
 from .motion import MotionTemplate, face_motion, smooth_head
 from .network import JoyVASA
-from .sampling import chosen_steps, sample_windows
+from .sampling import check_window, chosen_steps, sample_windows
 
 ENCODING = 12  # diffusion steps that take about as long as the encoding of a window, for the progress bar
 LICENCE = "MIT (verify on the model card)"
@@ -25,12 +29,14 @@ class JoyVASAOptions:
     """steps: of the diffusion, 0 for all that the file was trained with. guidance: 1 follows the speech as
     learned, more exaggerates it. head_smoothing: share of the frame before that the head keeps, 0 none, 0.99
     as published.
-    official_timing: leave the motion 80 ms late against the sound, as the published code does."""
+    official_timing: leave the motion 80 ms late against the sound, as the published code does. sampler: None
+    for DDPM, as published."""
 
     steps: int = 0
     guidance: float = 2.0
     head_smoothing: float = 0.0
     official_timing: bool = False
+    sampler: MotionSampler | None = None
 
 
 class JoyVASAEngine:
@@ -39,14 +45,17 @@ class JoyVASAEngine:
     id = "JoyVASA"
     native_fps: Fraction | None = Fraction(FPS)
     reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
+    hears = frozenset({"joyvasa"})
 
     def __init__(
         self, network: Callable[[], JoyVASA], template: MotionTemplate,
         options: JoyVASAOptions = JoyVASAOptions(),
-        device: torch.device | None = None,
+        device: torch.device | None = None, encoder: Callable[[], str] | None = None,
     ):  # fmt: skip
+        """encoder: gives the name of the weights of the HuBERT in the network's file."""
+        self.encoder = encoder
         self.network, self.template, self.options = network, template, options
-        self.device = device or torch.device("cpu")
+        self.device, self.sampler = device or torch.device("cpu"), options.sampler or DDPM()
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -59,20 +68,27 @@ class JoyVASAEngine:
         frames = speech.checked(fps)
         late = 0 if self.options.official_timing else LATE
         wave = mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME)
-        vectors = self._sample(wave, seed, progress)
+        if speech.encoded is not None and self.encoder is not None:
+            check_weights(speech.encoded, self.encoder(), self.id)
+        vectors = self._sample(wave, speech.encoded, seed, progress)
         parts = smooth_head(self.template.parts(vectors), self.options.head_smoothing)
         parts = {name: value[late : late + frames] for name, value in parts.items()}
-        source = {"producer": self.id, "seed": seed, "steps": self.options.steps,
+        source = {"producer": self.id, "seed": seed,
+            "steps": self.sampler.steps or self.options.steps, "sampler": self.sampler.id,
             "guidance": self.options.guidance,
                   "licence": LICENCE}  # fmt: skip
         return with_amounts(face_motion(parts, source), settings)
 
-    def _sample(self, wave: np.ndarray, seed: int, progress: Progress) -> Tensor:
+    def _sample(
+        self, wave: np.ndarray, encoded: EncodedSpeech | None, seed: int, progress: Progress
+    ) -> Tensor:
         network, options = self.network(), self.options
         config = network.config
-        steps = len(chosen_steps(config.steps, options.steps))
+        check_window(self.sampler, config.window)
+        steps = len(chosen_steps(config.steps, self.sampler.steps or options.steps))
         windows = window_total(len(wave), config.window)
-        per_window, done = ENCODING + steps, 0
+        encoding = ENCODING if encoded is None else 0
+        per_window, done = encoding + steps, 0
 
         def tick(count: int = 1) -> None:
             nonlocal done
@@ -82,20 +98,15 @@ class JoyVASAEngine:
         random = torch.Generator().manual_seed(seed)
         shape = (1, config.window, config.motion)
         first = torch.randn(shape, generator=random)
+        if encoded is None:
+            features = heard(network, wave, self.device, lambda: tick(encoding))
+        else:
+            features = heard_before(network, encoded, windows, self.device, lambda: tick(encoding))
         sampled = sample_windows(
-            network, encoded(network, wave, self.device, lambda: tick(ENCODING)), first,
+            network, features, first,
             lambda window, step: torch.randn(shape, generator=random), options.steps, options.guidance,
-            lambda window, step, latent: tick(),
+            lambda window, step, latent: tick(), sampler=self.sampler,
         )  # fmt: skip
         parts = [motion[0, :, :70].float().cpu() for motion in sampled]
         progress(done, windows * per_window)
         return torch.cat(parts)
-
-
-def encoded(
-    network: JoyVASA, wave: np.ndarray, device: torch.device, each: Callable[[], None] = lambda: None
-) -> Iterator[Tensor]:
-    """Speech features [1,T,256] of one window after another, so that memory does not grow with the sound."""
-    for window in sound_windows(wave, network.config.window):
-        each()
-        yield network.encode(window.to(device))

@@ -140,8 +140,16 @@ class JoyVASA(nn.Module):
 
     def encode(self, wave: Tensor) -> Tensor:
         """One window of sound [B,T*640] at 16 kHz -> speech features [B,T,256]."""
+        return self.features(self.hidden(wave))
+
+    def hidden(self, wave: Tensor) -> Tensor:
+        """One window of sound [B,T*640] at 16 kHz -> what its HuBERT says [B,2T,768]."""
         assert self.audio_encoder is not None
-        return self.audio_feature_map(self.halved(self.audio_encoder(padded_window(wave)).last_hidden_state))
+        return self.audio_encoder(padded_window(wave)).last_hidden_state
+
+    def features(self, hidden: Tensor) -> Tensor:
+        """[B,2T,768] of one window -> speech features [B,T,256]."""
+        return self.audio_feature_map(self.halved(hidden))
 
     def halved(self, hidden: Tensor) -> Tensor:
         """From HuBERT's 50 to 25 frames per second, [B,2T,C] -> [B,T,C]."""

@@ -1,4 +1,4 @@
-"""DDPM sampling of JoyVASA's motion with guidance, window after window (Ho et al. 2020, equation 7)."""
+"""JoyVASA's motion with guidance, window after window (JoyVASA, section 3.2)."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
+from ..contracts import MotionSampler
+from ..sampling import DDPM, DiffusionSchedule
 from .network import JoyVASA
 
 # noise(window number, step) -> [1,T,73], what is added on the way from that step
@@ -36,24 +38,25 @@ def chosen_steps(trained: int, steps: int) -> list[int]:
     return [math.ceil(trained * k / steps) for k in range(steps, 0, -1)]
 
 
-def ddpm(
-    predict: Predict, latent: Tensor, products: Tensor, steps: list[int], noise: Callable[[int], Tensor],
-    each: Callable[[int, Tensor], None] = lambda step, latent: None,
-) -> Tensor:  # fmt: skip
-    """Ancestral sampling from `latent` down the given steps; `products` are the schedule's alpha bars.
+def schedule(betas: Tensor, steps: int) -> DiffusionSchedule:
+    """What the network was trained on, from the file's betas [N+1]; its step k is the schedule's k - 1. `steps`
+    of a run where the sampler does not say, 0 for all."""
+    trained = len(betas) - 1
 
-    Where steps are left out, the posterior is that of the longer stride. `each` sees the latent that reached a step.
-    """
-    bars = products.double().tolist()
-    for step, before in zip(steps, [*steps[1:], 0], strict=True):
-        now, then = bars[step], bars[before]
-        kept = now / then
-        clean = predict(latent, step)
-        latent = ((1 - then) * kept**0.5 * latent + (1 - kept) * then**0.5 * clean) / (1 - now)
-        if before:
-            latent = latent + ((1 - then) / (1 - now) * (1 - kept)) ** 0.5 * noise(step)
-        each(before, latent)
-    return latent
+    def visits(count: int) -> list[int]:
+        return [step - 1 for step in chosen_steps(trained, count)]
+
+    products = alpha_bars(betas.float().cpu())[1:].double()
+    return DiffusionSchedule(products, "sample", visits, steps or trained)
+
+
+def check_window(sampler: MotionSampler, frames: int) -> None:
+    """ValueError for windows other than the network's, whose sound and alignment have one length."""
+    if sampler.window not in (0, frames):
+        raise ValueError(
+            f"window is {sampler.window}, but this JoyVASA file takes {frames} frames and no others. Set window "
+            "of the sampler to 0."
+        )
 
 
 def guided(network: JoyVASA, speech: Tensor, before: tuple[Tensor, Tensor], guidance: float) -> Predict:
@@ -75,22 +78,26 @@ def guided(network: JoyVASA, speech: Tensor, before: tuple[Tensor, Tensor], guid
 def sample_windows(
     network: JoyVASA, speech: Iterable[Tensor], first: Tensor, noise: Noise, steps: int, guidance: float,
     each: Callable[[int, int, Tensor], None] = lambda window, step, latent: None, betas: Tensor | None = None,
+    sampler: MotionSampler | None = None,
 ) -> Iterator[Tensor]:  # fmt: skip
     """Normalised motion [1,T,73] of each window of speech features [1,T,256].
 
     All windows start from the same noise `first`; each knows the last frames of the one before, the first one
-    the learned start. `steps` as in `chosen_steps`; `betas` other than the file's are for comparisons.
+    the learned start. `steps` as in `chosen_steps`; `betas` other than the file's are for comparisons. sampler:
+    None for DDPM, as published.
     """
-    betas = network.diffusion_sched.betas if betas is None else betas
-    products, chosen = alpha_bars(betas.float().cpu()), chosen_steps(len(betas) - 1, steps)
+    sampler = sampler or DDPM()
+    known = schedule(network.diffusion_sched.betas if betas is None else betas, steps)
+    chosen = [step + 1 for step in known.visits(sampler.steps or known.steps)]
     before = None
     for number, features in enumerate(speech):
         before = network.start(features) if before is None else before
         predict = guided(network, features, before, guidance)
-        motion = ddpm(
-            predict, first.to(features), products, chosen, lambda step, n=number,
-            like=features: noise(n, step).to(like),
-            lambda step, latent, n=number: each(n, step, latent),
+        reached = iter([*chosen[1:], 0])
+        motion = sampler.sample(
+            lambda latent, step, predict=predict: predict(latent, step + 1), first.to(features), known,
+            lambda done, number=number, like=features: noise(number, chosen[done]).to(like),
+            lambda latent, number=number, reached=reached: each(number, next(reached, 0), latent),
         )  # fmt: skip
         context = network.config.context
         before = motion[:, -context:], features[:, -context:]

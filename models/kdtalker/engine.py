@@ -4,45 +4,50 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contracts import KeypointExtractor
+from ..contracts import MotionSampler
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..media.pixels import to_bytes
 from ..portrait import Portrait
+from ..sampling import DDIM
+from ..sampling.chance import later_generator
 from ..speech.sound import librosa
-from ..speech.wav2lip_mel import FPS, RATE, SAMPLES_PER_FRAME, frame_total, mel_windows
+from ..speech.wav2lip import encode_speech
+from ..speech.wav2lip_mel import FPS, RATE, SAMPLES_PER_FRAME
 from .crop import dlib_points, face_crop, network_input
 from .motion import MotionStatistics, smoothed
-from .sampling import WINDOW, sample_motion
+from .sampling import sample_motion, timesteps, window_of
 
-BLOCK = 256  # video frames whose features are computed at once
 ENCODING_SHARE = 0.3  # of the progress bar
 LICENCE = "CC BY-NC 4.0 (KDTalker), non-commercial research (Wav2Lip)"
 
 
 class KDTalkerEngine:
     """Lips, expression and head from speech. The networks are called when they are needed, and compute on
-    `device`; `steps` of DDIM (50 as published)."""
+    `device`; `steps` of DDIM (50 as published), unless a sampler says otherwise."""
 
     id = "KDTalker"
     native_fps: Fraction | None = Fraction(FPS)
     reads = frozenset({"mouth_amount", "head_amount"})  # of MotionSettings
+    hears = frozenset({"wav2lip"})
 
     def __init__(
         self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module],
-        motion_extractor: Callable[[], KeypointExtractor],
+        motion_extractor: Callable[[], Callable[[Tensor], KeypointMotion]],
         statistics: MotionStatistics, steps: int = 10, device: torch.device | None = None,
+        sampler: MotionSampler | None = None,
     ):  # fmt: skip
         librosa()  # say now if it is missing, not after the portrait was prepared
         self.device = device or torch.device("cpu")
         self.denoiser, self.audio_encoder, self.motion_extractor = denoiser, audio_encoder, motion_extractor
-        self.statistics, self.steps = statistics, steps
+        self.statistics, self.sampler = statistics, sampler or DDIM()
+        self.steps, self.window = self.sampler.steps or steps, window_of(self.sampler)
+        timesteps(self.steps)
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -59,11 +64,10 @@ class KDTalkerEngine:
                 "portrait is empty, but KDTalker starts from the face that is to speak. Connect Prepare Portrait."
             )
         found = self._own_motion(portrait)
-        sampled = self._sample(
-            mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME), frames, found, seed, progress
-        )
+        sampled = self._sample(speech, frames, found, seed, progress)
         own = face_frame(found)
-        source = {"producer": self.id, "seed": seed, "steps": self.steps, "licence": LICENCE}
+        source = {"producer": self.id, "seed": seed, "steps": self.steps, "sampler": self.sampler.id,
+                  "licence": LICENCE}  # fmt: skip
         motion = face_motion(smoothed(self.statistics.parts(sampled)), own, Fraction(FPS), source)
         return with_amounts(motion, settings)
 
@@ -72,43 +76,33 @@ class KDTalkerEngine:
         found = self.motion_extractor()(picture_tensor(network_input(crop)).to(self.device))
         return KeypointMotion(**{name: value.cpu() for name, value in vars(found).items()})
 
+    def _heard(self, speech: Speech, frames: int, progress: Progress) -> Tensor:
+        """Features [frames,512]; a clip that was encoded already may lack the last, which is then repeated."""
+        if speech.encoded is not None:
+            given = speech.encoded.layers[-1][:frames]
+            return torch.cat([given, given[-1:].expand(frames - len(given), -1)])
+        wave = mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME)
+        return encode_speech(self.audio_encoder(), wave, self.device, progress)
+
     def _sample(
-        self, wave: np.ndarray, frames: int, found: KeypointMotion, seed: int, progress: Progress
+        self, sound: Speech, frames: int, found: KeypointMotion, seed: int, progress: Progress
     ) -> Tensor:
-        windows = -(-frames // WINDOW) * self.steps
+        windows = -(-frames // self.window) * self.steps
         total = round(windows / (1 - ENCODING_SHARE))
-        speech = encode_speech(
-            self.audio_encoder(),
-            wave,
-            self.device,
-            lambda done, n: progress((total - windows) * done // n, total),
-        )
+        speech = self._heard(sound, frames, lambda done, n: progress((total - windows) * done // n, total))
         network, device = self.denoiser(), self.device
-        random = torch.Generator().manual_seed(seed)
+        random, later = torch.Generator().manual_seed(seed), later_generator(seed)
         reference = motion_vector(found, self.statistics).to(device)
         canonical = self.statistics.normalise("kp", found.canonical.flatten(1)).to(device)
         sampled = sample_motion(
             network, speech.to(device), reference, canonical,
             # the published call draws three and uses one
-            lambda _: torch.randn(1, WINDOW, 70, 3, generator=random)[..., 0],
+            lambda _: torch.randn(1, self.window, 70, 3, generator=random)[..., 0],
             self.steps, lambda done, _: progress(total - windows + done, total),
+            self.sampler, lambda _: torch.randn(1, self.window, 70, generator=later),
         )  # fmt: skip
         progress(total, total)
         return sampled.float().cpu()
-
-
-def encode_speech(
-    network: nn.Module, wave: np.ndarray, device: torch.device, progress: Progress = lambda done, total: None
-) -> Tensor:
-    """One feature vector [512] for each whole video frame of a 16 kHz wave -> [n,512], block by block."""
-    frames = frame_total(len(wave))
-    wave, parts = wave[: frames * SAMPLES_PER_FRAME], []
-    for start in range(0, frames, BLOCK):
-        stop = min(start + BLOCK, frames)
-        windows = torch.from_numpy(np.ascontiguousarray(mel_windows(wave, start, stop)))
-        parts.append(network(windows[:, None].to(device)).float().cpu())
-        progress(stop, frames)
-    return torch.cat(parts)
 
 
 def motion_vector(found: KeypointMotion, statistics: MotionStatistics) -> Tensor:

@@ -1,20 +1,22 @@
-"""DDIM sampling of KDTalker's motion, window after window."""
+"""KDTalker's motion, window after window (KDTalker, section 3.3)."""
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from ..contracts import MotionSampler
+from ..sampling import DDIM, DiffusionSchedule
+
 TRAINED_STEPS = 1000
-WINDOW = 64  # frames of a window; one second and a half at 25 fps
-Noise = Callable[[int], Tensor]  # noise(window number) -> [1,64,70]
+WINDOW = 64  # frames of a window; two and a half seconds at 25 fps
+SHORTEST = 16  # frames of a window: less hardly holds a word
+Noise = Callable[[int], Tensor]  # noise(window number) -> [1,window,70]
 
 
-@lru_cache
-def alphas_cumprod() -> tuple[float, ...]:
-    """Products of 1 - beta, for betas from 1e-5 to 8e-3 in equal steps."""
-    return tuple(torch.cumprod(1 - torch.linspace(1e-5, 8e-3, TRAINED_STEPS), 0).tolist())
+def alpha_bars() -> Tensor:
+    """[1000] float64 of float32 products of 1 - beta, for betas from 1e-5 to 8e-3 in equal steps."""
+    return torch.cumprod(1 - torch.linspace(1e-5, 8e-3, TRAINED_STEPS), 0).double()
 
 
 def timesteps(steps: int) -> list[int]:
@@ -24,45 +26,51 @@ def timesteps(steps: int) -> list[int]:
     return [TRAINED_STEPS // steps * k for k in reversed(range(steps))]
 
 
-def ddim(
-    predict: Callable[[Tensor, int], Tensor],
-    latent: Tensor,
-    steps: int,
-    each: Callable[[Tensor], None] | None = None,
-) -> Tensor:
-    """Deterministic DDIM (eta 0) from `latent`; predict(latent, t) gives the noise. `each` sees the latent
-    after every step."""
-    products = alphas_cumprod()
-    for t in timesteps(steps):
-        before = t - TRAINED_STEPS // steps
-        now, then = products[t], products[before] if before >= 0 else 1.0
-        noise = predict(latent, t)
-        clean = (latent - (1 - now) ** 0.5 * noise) / now**0.5
-        latent = then**0.5 * clean + (1 - then) ** 0.5 * noise
-        if each is not None:
-            each(latent)
-    return latent
+def schedule(steps: int) -> DiffusionSchedule:
+    """What the network was trained on; `steps` of a run where the sampler does not say."""
+    return DiffusionSchedule(alpha_bars(), "epsilon", timesteps, steps)
+
+
+def window_of(sampler: MotionSampler) -> int:
+    """Frames of a window; ValueError for a length that the network has not learnt."""
+    frames = sampler.window or WINDOW
+    if not SHORTEST <= frames <= WINDOW:
+        # its attention has never seen two frames further apart
+        raise ValueError(
+            f"window is {frames}, but KDTalker takes {SHORTEST} to {WINDOW} frames. Set window of the sampler to "
+            f"0 for its own {WINDOW}."
+        )
+    return frames
 
 
 def sample_motion(
     denoiser, speech: Tensor, reference: Tensor, canonical: Tensor, noise: Noise, steps: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    sampler: MotionSampler | None = None, later: Noise | None = None,
 ) -> Tensor:  # fmt: skip
     """Normalised motion [n,70] of n speech features [n,512]; each window starts from the last frame of the one before.
 
     The last window is filled up with the clip's first features, as published; clips shorter than a window repeat.
+    sampler: None for DDIM, as published. later: noise that samplers of chance add after the first, by number of
+    the window.
     """
-    frames = len(speech)
-    windows = -(-frames // WINDOW)
-    padded = speech[torch.arange(windows * WINDOW) % frames]
-    parts = []
+    sampler = sampler or DDIM()
+    frames, window, known = len(speech), window_of(sampler), schedule(steps)
+    windows, ticks = -(-frames // window), sampler.steps or steps
+    padded = speech[torch.arange(windows * window) % frames]
+    parts: list[Tensor] = []
+    done = iter(range(1, windows * ticks + 1))
     for number in range(windows):
-        features = padded[None, number * WINDOW : (number + 1) * WINDOW]
+        features = padded[None, number * window : (number + 1) * window]
 
-        def predict(latent: Tensor, t: int, number=number, features=features, reference=reference) -> Tensor:
-            progress(number * steps + steps - 1 - t // (TRAINED_STEPS // steps), windows * steps)
+        def predict(latent: Tensor, t: int, features=features, reference=reference) -> Tensor:
             return denoiser(latent, t, reference, canonical, features)
 
-        parts.append(ddim(predict, noise(number).to(features), steps))
-        reference = parts[-1][:, -1]
+        motion = sampler.sample(
+            predict, noise(number).to(features), known,
+            lambda _, number=number, like=features: (later or noise)(number).to(like),
+            lambda latent: progress(next(done, windows * ticks), windows * ticks),
+        )  # fmt: skip
+        parts.append(motion)
+        reference = motion[:, -1]
     return torch.cat(parts, 1)[0, :frames]

@@ -1,10 +1,13 @@
 """A picture's own motion, as M sees it, in the pack's terms."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..face_motion import FaceFrame, expression_to_controls
+from .crop import SOURCE_CROP, crop_matrix, crop_picture, face_box, network_input
 from .motion_extractor import KeypointMotion
 
 # MediaPipe's points for the openings that LivePortrait measures on its 203: upper, lower, corner, corner
@@ -25,6 +28,14 @@ def face_frame(motion: KeypointMotion, index: int = 0) -> FaceFrame:
 def picture_tensor(crop: Tensor) -> Tensor:
     """[256,256,3] bytes -> [1,3,256,256] in 0..1, what F and M take."""
     return crop.permute(2, 0, 1)[None].float() / 255
+
+
+def own_motion(
+    extractor: Callable[[Tensor], KeypointMotion], picture: Tensor, points: np.ndarray, device: torch.device
+) -> FaceFrame:
+    """What M sees of the face with landmarks [478,2 or 3] in a picture [H,W,3] of bytes, in LivePortrait's crop."""
+    matrix = crop_matrix(face_box(points[:, :2], *SOURCE_CROP))
+    return face_frame(extractor(picture_tensor(network_input(crop_picture(picture, matrix))).to(device)))
 
 
 def openings(points: np.ndarray) -> tuple[Tensor, Tensor]:

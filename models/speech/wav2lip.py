@@ -1,10 +1,13 @@
 """Wav2Lip's audio encoder: 0.2 s of mel spectrogram -> one feature vector (Wav2Lip, section 3.2; 2.8 M)."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..frozen_batch_norm import FrozenBatchNorm
+from ..progress import Progress, silent
+from .wav2lip_mel import SAMPLES_PER_FRAME, frame_total, mel_windows
 
 # outputs, kernel, stride (mel, time), padding; a layer that keeps its width and size adds its input
 LAYERS = (
@@ -14,6 +17,7 @@ LAYERS = (
 )  # fmt: skip
 PLAIN = (0, 3, 6, 9, 11, 12)
 FEATURES = 512
+BLOCK = 256  # video frames whose features are computed at once
 
 
 class Conv(nn.Module):
@@ -55,3 +59,17 @@ class AudioEncoder(nn.Module):
 def build_audio_encoder(state, metadata, device=None, dtype=torch.float32, operations=nn) -> AudioEncoder:
     """For the loader: the published sizes are the only ones."""
     return AudioEncoder(device, dtype, operations)
+
+
+def encode_speech(
+    network: nn.Module, wave: np.ndarray, device: torch.device, progress: Progress = silent
+) -> Tensor:
+    """One feature vector [512] for each whole video frame of a 16 kHz wave -> [n,512], block by block."""
+    frames = frame_total(len(wave))
+    wave, parts = wave[: frames * SAMPLES_PER_FRAME], []
+    for start in range(0, frames, BLOCK):
+        stop = min(start + BLOCK, frames)
+        windows = torch.from_numpy(np.ascontiguousarray(mel_windows(wave, start, stop)))
+        parts.append(network(windows[:, None].to(device)).float().cpu())
+        progress(stop, frames)
+    return torch.cat(parts)

@@ -6,13 +6,17 @@ from typing import Any, cast
 
 import comfy.audio_encoders.audio_encoders as core
 import comfy.model_management
+import numpy as np
 import torch
 from torch import Tensor
+
+from ..progress import Progress
+from .encoders import Encoder
+from .sound import mono
 
 WIDTH = 768
 # of the English recogniser; pre-trained encoders have a quantizer instead
 CTC_HEAD, CTC_LETTERS = "lm_head.weight", 32
-MARK = "talking_portrait_encoder"
 
 
 def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
@@ -39,8 +43,30 @@ def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
         )
     encoder.dtype = torch.float32
     comfy.model_management.archive_model_dtypes(encoder.model)
-    setattr(encoder, MARK, "wav2vec2-base")
     return encoder
+
+
+class Wav2Vec2Encoder(Encoder):
+    """wav2vec2-base-960h in float32: its last hidden state, [1,M,768]. core: of `load_base_encoder`."""
+
+    kind = "wav2vec2-base-960h"
+    bytes_per_second = WIDTH * 50 * 4
+
+    def __init__(self, core: Any, name: str):
+        super().__init__(lambda: core.model, name, core.load_device, core.patcher)
+        self.core = core
+
+    def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
+        """See Encoder; the clip is heard at once. ValueError if it is too long for the memory."""
+        hidden = encode_float32(self.core, normalised(mono(waveform, sample_rate)))
+        progress(1, 1)
+        return hidden
+
+
+def normalised(wave: np.ndarray) -> Tensor:
+    """[T] -> [1,T] with zero mean and unit variance of this very piece (Wav2Vec2 feature extractor)."""
+    sound = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
+    return (sound - sound.mean()) / torch.sqrt(sound.var(correction=0) + 1e-7)
 
 
 def check_is_960h(state: Mapping[str, Tensor]) -> None:

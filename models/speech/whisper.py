@@ -1,10 +1,17 @@
 """Speech as ACTalker hears it: the hidden states of Whisper-tiny's encoder at 50 Hz, cut into windows at 12.5
 frames/s."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import comfy.ops
 import torch
 from comfy.audio_encoders.whisper import AudioEncoder, WhisperFeatureExtractor
 from torch import Tensor, nn
+
+from ..progress import Progress
+from .encoders import Encoder
+from .sound import mono
 
 SAMPLE_RATE = 16000
 PIECE = 480_000  # samples that Whisper takes at once, 30 s
@@ -28,6 +35,25 @@ class WhisperTiny(nn.Module):
         return torch.stack(self.encoder(mel)[1], dim=2)
 
 
+def build_whisper(state, metadata, device=None, dtype=torch.float32, operations: Any = nn) -> WhisperTiny:
+    """For the loader: the published size is the only one."""
+    return WhisperTiny(device=device, dtype=dtype, operations=operations)
+
+
+def encoder_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Whisper-tiny as published, its encoder alone. ValueError if that is not in it."""
+    found = {
+        key.removeprefix("module.").removeprefix("model."): value
+        for key, value in content.items()
+        if isinstance(value, Tensor)
+    }
+    state = {key: value for key, value in found.items() if key.startswith("encoder.")}
+    width = state["encoder.conv1.weight"].shape[0] if "encoder.conv1.weight" in state else None
+    if width != WIDTH:
+        raise ValueError("it is not Whisper-tiny" + (f": its width is {width}, not {WIDTH}" if width else ""))
+    return state
+
+
 def log_mel(wave: Tensor) -> Tensor:
     """Mono sound [T] at 16 kHz -> [k,80,3000], one for each 30 s begun; the last is filled up with silence."""
     extract = WhisperFeatureExtractor(n_mels=MELS, device=wave.device)
@@ -42,3 +68,25 @@ def hidden_states(encoder: WhisperTiny, wave: Tensor) -> Tensor:
             f"the sound has the shape {list(wave.shape)}; it must be one channel that is not empty"
         )
     return torch.cat([encoder(mel[None])[0] for mel in log_mel(wave)])
+
+
+def heard_pieces(encoder: WhisperTiny, wave: Tensor, device: torch.device) -> Iterator[Tensor]:
+    """Rows [1500,5,384] of each 30 s of a wave [T] at 16 kHz, which are heard alone, as published."""
+    for piece in wave.split(PIECE):
+        yield hidden_states(encoder, piece.to(device)).cpu()
+
+
+class WhisperTinyEncoder(Encoder):
+    """Whisper-tiny as ACTalker hears it: five layers, [5,M,384]."""
+
+    kind = "whisper-tiny"
+    bytes_per_second = (LAYERS + 1) * WIDTH * 50 * 4
+
+    def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
+        """See Encoder; two rows for each whole video frame of 40 ms, at least two."""
+        wave, parts = torch.from_numpy(mono(waveform, sample_rate)), []
+        total = -(-len(wave) // PIECE)
+        for rows in heard_pieces(self.network(), wave, self.device):
+            parts.append(rows.transpose(0, 1))
+            progress(len(parts), total)
+        return torch.cat(parts, 1)[:, : 2 * max(1, len(wave) // SAMPLES_PER_VIDEO_FRAME)]

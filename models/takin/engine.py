@@ -9,23 +9,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..contracts import MotionSampler
 from ..engine import MotionSettings, Progress, Speech
 from ..face_motion import FaceMotion
 from ..face_motion.container import TRACKS
 from ..face_motion.mix import credits
 from ..portrait import Portrait
+from ..sampling.schedule import from_noisiest
+from ..speech.builtin_layers import heard_layers
+from ..speech.encoding import EncodedSpeech
 from ..speech.feature_stream import FeatureStream
 from ..speech.features import FRAME_RATE, feature_blocks, frame_total
-from ..speech.listening import REACH, Listener
+from ..speech.listening import REACH, Heard, Listener
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
-from .features import SpeechLayers, heard_layers
-from .generator import Sampling
+from .features import SpeechLayers
+from .generator import Sampling, sampled_by
 from .live import Hear
 from .live_motion import LiveMotion
 from .network import TakinNet
 from .performance import TICKS, Performance
-from .sampling import Guidance, timesteps
+from .sampling import Guidance
 
 BLOCK = FRAME_RATE  # frames of sound that are heard at once where nobody waits
 # frames of sound over which a voice is measured before the first frame: a window, which waits anyway
@@ -41,7 +45,7 @@ class TakinOptions:
     neutral, or None.
     named: the input that the emotion came from, for messages. head: a motion whose head the network is told
     to follow, as changes from its rest, from the photo's pose on; behind its end, and where its face was not
-    found, the head is the network's own.
+    found, the head is the network's own. sampler: None for deterministic DDIM.
     """
 
     emotion: str = "neutral"
@@ -51,6 +55,7 @@ class TakinOptions:
     exemplar: Tensor | None = None
     named: str = "emotion"
     head: FaceMotion | None = None
+    sampler: MotionSampler | None = None
 
     def label(self) -> Tensor:
         """[8] for the network; ValueError that names the input that is wrong."""
@@ -68,6 +73,7 @@ class TakinEngine:
     )
     licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
+    hears = frozenset({"built-in", "hubert"})
 
     def __init__(
         self, network: Callable[[], TakinNet], speech_network: Callable[[], Any], encoder: str,
@@ -76,7 +82,7 @@ class TakinEngine:
         self.network, self.speech_network, self.encoder = network, speech_network, encoder
         self.options, self.device = options or TakinOptions(), device or torch.device("cpu")
         self.label = self.options.label()
-        timesteps(self.options.steps, 1000)
+        from_noisiest(self.sampling(Sampling(), 0).steps, 1000)
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -110,16 +116,20 @@ class TakinEngine:
     @property
     def look_ahead(self) -> float:
         """Seconds of sound behind a frame of `stream` that it may depend on; nothing later changes it."""
-        return Sampling().window / FPS + (BLOCK + REACH) / FRAME_RATE + FeatureStream().look_ahead
+        window = self.sampling(Sampling(), 0).window
+        return window / FPS + (BLOCK + REACH) / FRAME_RATE + FeatureStream().look_ahead
 
     def sampling(self, how: Sampling, seed: int) -> Sampling:
         """How the two motions are drawn, with the artist's options: see Performance."""
-        return replace(
+        drawn = replace(
             how, steps=self.options.steps, guidance=self.options.guidance, temperatures=(0.0, 1.0), seed=seed
         )
+        return sampled_by(self.options.sampler, drawn)
 
     def hearing(self, speech: Speech | None = None) -> Hear:
         """What the network is told of each block of sound; `speech` is the whole clip, None a live voice."""
+        if speech is not None and speech.encoded is not None:
+            return heard_before(speech.encoded)
         network = self.speech_network()
         return lambda heard: SpeechLayers(heard_layers(network, heard, self.device), self.encoder)
 
@@ -131,10 +141,23 @@ class TakinEngine:
     def facts(self, seed: int) -> dict[str, Any]:
         """What a motion says about where it comes from."""
         led = {} if self.options.head is None else {"also_from": credits(self.options.head)}
+        drawn = self.sampling(Sampling(), seed)
         return {
-            "producer": self.id, "seed": seed, "steps": self.options.steps, "emotion": self.options.emotion,
+            "producer": self.id, "seed": seed, "steps": drawn.steps, "sampler": drawn.sampler.id,
+            "emotion": self.options.emotion,
             "emotion_intensity": self.options.intensity, "licence": self.licence, **led,
         }  # fmt: skip
+
+
+def heard_before(encoded: EncodedSpeech) -> Hear:
+    """What a clip's blocks say that was encoded already; behind its end the last frame is repeated."""
+
+    def hear(heard: Heard) -> SpeechLayers:
+        first = heard.start // 2
+        index = torch.arange(first, first + -(-len(heard.gate) // 2)).clamp(max=encoded.layers.shape[1] - 1)
+        return SpeechLayers(encoded.layers[:, index], encoded.name)
+
+    return hear
 
 
 def sound_pieces(speech: Speech, sampling: Sampling) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:

@@ -5,17 +5,21 @@ stream give the same motion. Inside a window the network looks both ways; across
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from ..contracts import MotionSampler
+from ..sampling import DDIM
+from ..sampling.chance import later_generator
 from .config import COMMANDS, EMOTIONS, EXPRESSION, FEATURE_RATE, FPS, MOTION, POSE
 from .features import SpeechLayers
 from .network import Conditions, TakinNet
-from .sampling import Guidance, ddim, guided_clean, remaining_signal
+from .sampling import Guidance, alpha_bars, guided_clean, schedule
 
-SHORTEST = 25  # frames of a window: the shortest that the network was trained on
+SHORTEST, LONGEST = 25, 125  # frames of a window: what the network was trained on
 PER_FRAME = FEATURE_RATE // FPS
 # command(start, stop) -> [takes or 1, stop - start, 16], see Conditions
 Command = Callable[[int, int], Tensor]
@@ -26,7 +30,7 @@ class Sampling:
     """How motion is drawn. window, overlap: frames. temperatures: of the noise, one motion ("take") is made for each.
 
     A temperature of 0 gives the one motion that the network finds likeliest, whatever the seed; 1 what it was
-    trained to draw.
+    trained to draw. sampler: takes as many as `steps` unless it has its own number.
     """
 
     window: int = 125
@@ -35,6 +39,7 @@ class Sampling:
     guidance: Guidance = field(default_factory=Guidance)
     temperatures: tuple[float, ...] = (1.0,)
     seed: int = 0
+    sampler: MotionSampler = field(default_factory=DDIM)
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < self.window:
@@ -42,6 +47,23 @@ class Sampling:
 
 
 LIVE = Sampling(window=25, overlap=8)
+
+
+def sampled_by(sampler: MotionSampler | None, how: Sampling) -> Sampling:
+    """The same drawn by another sampler, with its steps and window where it has them; ValueError for a window
+    that the network has not learnt."""
+    if sampler is None:
+        return how
+    window = sampler.window or how.window
+    if not SHORTEST <= window <= LONGEST:
+        raise ValueError(
+            f"window is {window}, but Takin-ADA takes {SHORTEST} to {LONGEST} frames. Set window of the sampler "
+            f"to 0 for its own {how.window}."
+        )
+    return replace(
+        how, sampler=sampler, steps=sampler.steps or how.steps, window=window,
+        overlap=min(how.overlap, window // 3),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,7 +94,7 @@ class MotionGenerator:
     computing, in seconds.
 
     The network shall stay where it is (its device is where this computes) until `finish`. `each` is called
-    after every DDIM step.
+    after every step of the diffusion.
     """
 
     def __init__(
@@ -84,8 +106,10 @@ class MotionGenerator:
         self.device = device or torch.device("cpu")
         feeling, config = feeling or Feeling(), network.config
         takes = self.takes = len(self.sampling.temperatures)
-        self.signal = remaining_signal(config.schedule, config.diffusion_steps).float()
+        self.alpha_bars = alpha_bars(config.schedule, config.diffusion_steps).float()
+        self.schedule = schedule(self.alpha_bars, self.sampling.steps)
         self.random = torch.Generator().manual_seed(self.sampling.seed % 2**63)
+        self.later_random = later_generator(self.sampling.seed)
         self.temperatures = torch.tensor(self.sampling.temperatures)[:, None, None]
         mean, deviation = network.motion_mean.float().cpu(), network.motion_deviation.float().cpu()
         self.reference = (
@@ -102,6 +126,7 @@ class MotionGenerator:
         self.layers = torch.zeros(config.encoder_layers, PER_FRAME * config.previous, config.encoder_width)
         self.previous = torch.zeros(takes, config.previous, MOTION + 1, device=self.device)
         self.noise = torch.zeros(takes, 0, MOTION)
+        self.later = torch.zeros(takes, 0, self.sampling.steps, MOTION)
         self.tail = torch.zeros(takes, 0, MOTION, device=self.device)
         self.start = 0
 
@@ -154,10 +179,13 @@ class MotionGenerator:
             self.exemplar,
             self._command(self.start, self.start + length),
         )
-        motion = ddim(
-            lambda latent, step: guided_clean(self.network, latent, step, given, self.sampling.guidance,
-            self.signal),
-            self._noise(length).to(self.device), self.sampling.steps, self.signal, self.each,
+        later = cache(lambda: self._later_noise(length).to(self.device))  # at once, if it is asked for at all
+        motion = self.sampling.sampler.sample(
+            lambda latent, step: guided_clean(
+                self.network, latent, step, given, self.sampling.guidance, self.alpha_bars
+            ),
+            self._noise(length).to(self.device), self.schedule, lambda done: later()[:, :, done],
+            lambda latent: self.each(),
         )  # fmt: skip
         shared = min(self.tail.shape[1], length)
         rise = (torch.arange(shared, device=self.device) + 1.0)[:, None] / (shared + 1)
@@ -172,6 +200,7 @@ class MotionGenerator:
         known = torch.cat([motion, torch.ones_like(motion[..., :1])], 2)
         self.previous = torch.cat([self.previous, known], 1)[:, -self.network.config.previous :]
         self.layers, self.noise = self.layers[:, PER_FRAME * count :], self.noise[:, count:]
+        self.later = self.later[:, count:]
         self.start += count
 
     def _noise(self, length: int) -> Tensor:
@@ -180,6 +209,13 @@ class MotionGenerator:
         fresh = torch.randn(missing, MOTION, generator=self.random) * self.temperatures
         self.noise = torch.cat([self.noise, fresh], 1)
         return self.noise[:, :length]
+
+    def _later_noise(self, length: int) -> Tensor:
+        """What samplers of chance add after each step [takes,length,steps,70]; it stays with its frame too."""
+        missing = max(0, length - self.later.shape[1])
+        fresh = torch.randn(missing, self.sampling.steps, MOTION, generator=self.later_random)
+        self.later = torch.cat([self.later, fresh * self.temperatures[..., None]], 1)
+        return self.later[:, :length]
 
     def _command(self, start: int, stop: int) -> Tensor:
         if self.command is None:

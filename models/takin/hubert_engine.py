@@ -6,11 +6,12 @@ from collections.abc import Callable
 import torch
 
 from ..engine import Speech
+from ..speech.encoders import Encoder
 from ..speech.hubert_layers import BLOCK, CONTEXT, HubertHearing, SpeechEncoder
 from ..speech.listening import Heard
 from ..speech.sound import RATE, mono
 from .config import FEATURE_RATE
-from .engine import TakinEngine, TakinOptions
+from .engine import TakinEngine, TakinOptions, heard_before
 from .features import SpeechLayers
 from .live import Hear
 from .network import TakinNet
@@ -35,6 +36,8 @@ class HubertTakinEngine(TakinEngine):
     def hearing(self, speech: Speech | None = None) -> Hear:
         """See TakinEngine; the encoder hears blocks of 20 s as they are needed."""
         assert speech is not None  # it hears no live voice
+        if speech.encoded is not None:
+            return heard_before(speech.encoded)
         layers = HubertHearing(
             self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device
         )
@@ -46,12 +49,10 @@ class HubertTakinEngine(TakinEngine):
         return hear
 
 
-def check_encoder(file: str, wanted: str, chosen: str, name: str) -> None:
-    """ValueError unless the speech encoder's weights (`name`, from the input's choice `chosen`) are those
-    that `file` needs."""
-    if name != wanted:
+def check_encoder(file: str, wanted: str, encoder: Encoder) -> None:
+    """ValueError unless a speech encoder has the very weights that `file` needs."""
+    if encoder.name != wanted:
         raise ValueError(
-            f"{file} was trained on the speech encoder {wanted}, but speech_encoder {chosen} is {name}. "
-            f"Choose the encoder "
-            "that it was trained on; an encoder that was trained further is another one."
+            f"{file} was trained on the speech encoder {wanted}, but the chosen one is {encoder.name}. Choose "
+            "the encoder that it was trained on; an encoder that was trained further is another one."
         )

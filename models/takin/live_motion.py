@@ -41,8 +41,8 @@ class LiveMotion:
         return self.performance.live.look_ahead + self.features.look_ahead
 
     def branch(self) -> "LiveMotion":
-        """A copy that goes on without changing this one; the engine and its networks are shared."""
-        shared = (self.engine, self.performance.network)
+        """A copy that goes on without changing this one; the engine, its networks and its sampler are shared."""
+        shared = (self.engine, self.performance.network, self.engine.options.sampler)
         return copy.deepcopy(self, {id(part): part for part in shared})
 
     def push(self, speech: Speech, last: bool = False) -> FaceMotion | None:

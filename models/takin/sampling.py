@@ -1,18 +1,18 @@
-"""Diffusion of motion: schedules, the two predictions, guidance, and deterministic DDIM (section 3.2, equation 3)."""
+"""Diffusion of motion: schedules, the two predictions, and guidance (section 3.2, equation 3)."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..sampling.schedule import DiffusionSchedule, clean_of, from_noisiest
 from .network import Conditions, TakinNet
 
 LIMIT = 6.0  # standard deviations: no motion is further from its mean
 
 
-def remaining_signal(schedule: str, steps: int) -> Tensor:
+def alpha_bars(schedule: str, steps: int) -> Tensor:
     """[steps] alpha-bar, float64: cosine after Nichol and Dhariwal (2021, equation 17), linear betas from
     1e-4 to 2e-2."""
     if schedule == "linear":
@@ -23,43 +23,10 @@ def remaining_signal(schedule: str, steps: int) -> Tensor:
     return torch.cumprod(1 - betas, 0)
 
 
-def noised(clean: Tensor, noise: Tensor, signal: Tensor) -> Tensor:
-    """sqrt(signal) clean + sqrt(1 - signal) noise; `signal` is broadcast against the motion."""
-    return signal.sqrt() * clean + (1 - signal).sqrt() * noise
-
-
-def clean_of(noise: Tensor, noisy: Tensor, signal: Tensor) -> Tensor:
-    """x0 from the noise in `noisy`."""
-    return (noisy - (1 - signal).sqrt() * noise) / signal.sqrt()
-
-
-def noise_of(clean: Tensor, noisy: Tensor, signal: Tensor) -> Tensor:
-    """Noise from the x0 of `noisy`."""
-    return (noisy - signal.sqrt() * clean) / (1 - signal).sqrt()
-
-
-def timesteps(steps: int, trained: int) -> list[int]:
-    """`steps` diffusion steps from the noisiest to the cleanest, evenly spread; ValueError if there are not
-    that many."""
-    if not 1 <= steps <= trained:
-        raise ValueError(f"steps is {steps}; between 1 and {trained} are possible, 10 are usual.")
-    return [round(trained - 1 - k * trained / steps) for k in range(steps)]
-
-
-def ddim(
-    predict_clean: Callable[[Tensor, int], Tensor], latent: Tensor, steps: int, signal: Tensor,
-    each: Callable[[], None] = lambda: None,
-) -> Tensor:  # fmt: skip
-    """Deterministic DDIM (eta 0) from noise `latent`; predict_clean(latent, step) gives x0. `each` is called
-    after every step."""
-    times = timesteps(steps, len(signal))
-    signal = signal.to(latent)
-    for time, after in zip(times, [*times[1:], None], strict=True):
-        clean = predict_clean(latent, time).clamp(-LIMIT, LIMIT)
-        noise = noise_of(clean, latent, signal[time])
-        latent = clean if after is None else noised(clean, noise, signal[after])
-        each()
-    return latent
+def schedule(bars: Tensor, steps: int) -> DiffusionSchedule:
+    """What the network was trained on, as `guided_clean` predicts; `steps` of a run where the sampler does not
+    say."""
+    return DiffusionSchedule(bars, "sample", lambda count: from_noisiest(count, len(bars)), steps, LIMIT)
 
 
 @dataclass(frozen=True)
@@ -71,7 +38,7 @@ class Guidance:
 
 
 def guided_clean(
-    network: TakinNet, latent: Tensor, step: int, given: Conditions, guidance: Guidance, signal: Tensor
+    network: TakinNet, latent: Tensor, step: int, given: Conditions, guidance: Guidance, bars: Tensor
 ) -> Tensor:
     """x0 with incremental classifier-free guidance: n + s (a - n) + e (b - a); n none, a with speech, b with both.
 
@@ -87,6 +54,6 @@ def guided_clean(
     steps = torch.full((count * size,), step, device=latent.device)
     found = network(latent.repeat(count, 1, 1), steps, given.repeated(count), flags[:, 0], flags[:, 1])
     if network.config.prediction == "eps":
-        found = clean_of(found, latent.repeat(count, 1, 1), signal[step].to(latent))
+        found = clean_of(found, latent.repeat(count, 1, 1), bars[step].to(latent))
     factors = torch.tensor(list(share.values())).to(latent)
     return (found.unflatten(0, (count, size)) * factors[:, None, None, None]).sum(0)

@@ -91,6 +91,11 @@ WEIGHTS: dict[str, Weight] = {
         "takin_tiny.safetensors", TAKIN_IN_PACK, "ships with the pack; training/takin/train.py makes it",
         "5.1", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
     ),
+    "takin.hubert": Weight(
+        "hubert-large-ll60k.safetensors", "audio_encoders",
+        "https://huggingface.co/facebook/hubert-large-ll60k (model.safetensors)", "~1260", "Apache-2.0",
+        "Load Speech Encoder: HuBERT, for a Takin-ADA that was trained on it",
+    ),
     "joyvasa.motion": Weight(
         "motion_generator_hubert_chinese.pt", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~414",
         "MIT (verify on the model card)", "JoyVASA engine",
@@ -162,6 +167,19 @@ WEIGHTS: dict[str, Weight] = {
 LIVEPORTRAIT_KEYS = [key for key in WEIGHTS if key.startswith("liveportrait.")]
 KDTALKER_KEYS = [key for key in WEIGHTS if key.startswith("kdtalker.")]
 JOYVASA_KEYS = [key for key in WEIGHTS if key.startswith("joyvasa.")]
+
+
+def published_file(key: str) -> tuple[str, str]:
+    """(ComfyUI's model folder, file in it) of a weight; "key/variant" names a folder within for that variant."""
+    name, _, variant = key.partition("/")
+    weight = WEIGHTS[name]
+    return weight.folder, f"{variant}/{weight.file}" if variant else weight.file
+
+
+def editions(key: str) -> tuple[str, ...]:
+    """Every name under which a weight may lie in its folder, variant or not."""
+    weight = WEIGHTS[key.partition("/")[0]]
+    return (weight.file, *weight.other_names)
 
 
 def weight_path(weight: Weight) -> Path:

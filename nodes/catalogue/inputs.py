@@ -1,15 +1,14 @@
 """Menus of engines and renderers as inputs of a node: each shows only its own options."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 
 from ...models.contracts import Entry
-from ...models.options import Choice, Mood, Motion, Number, Option, Switch, Text, Whole
+from ...models.options import Choice, File, Mood, Number, Option, Socket, Switch, Text, Whole
 from .emotion_menu import EmotionMenu
+from .file_menu import file_menu, files_in
 
 Common = dict[str, Any]  # what every input has
 
@@ -34,7 +33,9 @@ def about(entries: Mapping[str, Entry]) -> str:
 def input_of(option: Option) -> Any:
     """The input that asks for an option; one that a saved workflow may lack."""
     common = {"optional": True, "tooltip": option.tooltip}
-    folded = {} if isinstance(option, Motion) else {"default": option.default, "advanced": option.advanced}
+    folded = {} if isinstance(option, Socket) else {"default": option.default, "advanced": option.advanced}
+    if isinstance(option, Socket):
+        return io.Custom(option.io_type).Input(option.id, **common)
     return KINDS[type(option)](option, common | folded)
 
 
@@ -50,15 +51,6 @@ def menu(option: Choice, common: Common) -> Any:
     return io.Combo.Input(option.id, options=[*option.choices, *files_in(option.folder)], **common)
 
 
-def files_in(folder: str) -> list[str]:
-    """What lies in a model folder; ComfyUI is told of one that it does not know."""
-    if not folder:
-        return []
-    if folder not in folder_paths.folder_names_and_paths:
-        folder_paths.add_model_folder_path(folder, str(Path(folder_paths.models_dir) / folder))
-    return folder_paths.get_filename_list(folder)
-
-
 KINDS: dict[type[Option], Callable[[Any, Common], Any]] = {
     Number: number,
     Whole: whole,
@@ -66,5 +58,5 @@ KINDS: dict[type[Option], Callable[[Any, Common], Any]] = {
     Text: lambda option, common: io.String.Input(option.id, **common),
     Choice: menu,
     Mood: lambda option, common: EmotionMenu(option.id, options=list(option.choices), **common),
-    Motion: lambda option, common: io.Custom("FACE_MOTION").Input(option.id, **common),
+    File: lambda option, common: file_menu(option.id, option.key, **common),
 }

@@ -7,8 +7,9 @@ from typing import Any
 import folder_paths
 
 from ...models.contracts import Entry, members
-from ...models.options import Choice
-from .weight_files import chosen_fingerprint, find_weight, missing_weight_text, weights_fingerprint
+from ...models.options import Choice, File
+from ...models.weights.published import published_file
+from .weight_files import chosen_fingerprint, menu_file, missing_weight_text, weights_fingerprint
 
 
 def put_first(menu: dict[str, Entry], own: Sequence[Entry], register: Callable[[Entry], None]) -> None:
@@ -29,7 +30,7 @@ def put_first(menu: dict[str, Entry], own: Sequence[Entry], register: Callable[[
 def load_entry(entry: Entry, contract: type, given: Mapping[str, Any]) -> Any:
     """What an entry loads, with the default of each option that is not given. ValueError names all files that
     are missing."""
-    check_files(entry)
+    check_files(entry, given)
     part = entry.load({option.id: given.get(option.id, option.default) for option in entry.options})
     if lacking := [name for name in members(contract) if not hasattr(part, name)]:
         what = f"{entry.id} gave a {type(part).__name__} without {', '.join(lacking)}"
@@ -37,24 +38,22 @@ def load_entry(entry: Entry, contract: type, given: Mapping[str, Any]) -> Any:
     return part
 
 
-def check_files(entry: Entry) -> None:
+def check_files(entry: Entry, given: Mapping[str, Any]) -> None:
     """ValueError that tells every file that an entry needs and that is not there, before anything is loaded."""
-    missing = [text for file in entry.files if (text := missing_text(file))]
+    missing = [text for file in entry.files if (text := missing_text(file, entry, given))]
     if len(missing) > 1:
         raise ValueError(f"{entry.id} needs {len(missing)} files that are missing.\n" + "\n".join(missing))
     if missing:
         raise ValueError(missing[0])
 
 
-def missing_text(file: str | tuple[str, str]) -> str:
+def missing_text(file: str | tuple[str, str], entry: Entry, given: Mapping[str, Any]) -> str:
     """What to say of a file that is not there; empty if it is."""
     if isinstance(file, str):
-        key, _, variant = file.partition("/")
-        try:
-            find_weight(key, "", variant)
-        except ValueError:
-            return missing_weight_text(key, variant)
-        return ""
+        option = file_option(entry, file)
+        if option and option.unless and given.get(option.unless) is not None:
+            return ""
+        return missing_weight(file, given.get(option.id) if option else None, option.id if option else "file")
     folder, name = file
     found = folder_paths.get_full_path(folder, name)
     return (
@@ -64,13 +63,35 @@ def missing_text(file: str | tuple[str, str]) -> str:
     )
 
 
+def file_option(entry: Entry, key: str) -> File | None:
+    """The menu in which a weight of an entry is chosen, if it has one."""
+    menus = (option for option in entry.options if isinstance(option, File))
+    return next((option for option in menus if option.key == key), None)
+
+
+def missing_weight(key: str, chosen: str | None, name: str) -> str:
+    """What to say of a weight whose file (`chosen` in the menu `name`, None for the published one) is not there."""
+    try:
+        menu_file(key, chosen, name, "")
+    except ValueError as error:
+        weight, _, variant = key.partition("/")
+        own = chosen in (None, published_file(key)[1])
+        return missing_weight_text(weight, variant) if own else str(error).removeprefix(": ")
+    return ""
+
+
 def files_fingerprint(entry: Entry, given: Mapping[str, Any]) -> list[tuple[str, float]]:
     """Where an entry's files lie and when they were written, so that it is loaded again after one was put in
     its place."""
     found = []
     for file in (file for file in entry.files if isinstance(file, str)):
         key, _, variant = file.partition("/")
-        found += weights_fingerprint([key], variant)
+        option = file_option(entry, file)
+        chosen = given.get(option.id) if option else None
+        if chosen in (None, published_file(file)[1]):
+            found += weights_fingerprint([key], variant)
+        else:
+            found += chosen_fingerprint([(published_file(file)[0], chosen)])
     others = [file for file in entry.files if not isinstance(file, str)]
     menus = [
         (option.folder, given.get(option.id))

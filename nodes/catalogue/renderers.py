@@ -1,22 +1,22 @@
 """The portrait renderers that come with this pack, and those that others registered."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import torch
 
-from ...models.contracts import RENDERERS, Entry, PortraitRenderer, register_renderer
-from ...models.options import Choice
+from ...models.contracts import RENDERERS, Entry, KeypointExtractor, PortraitRenderer, register_renderer
+from ...models.options import Choice, File, Option, Socket
 from ...models.weights.published import LIVEPORTRAIT_KEYS
 from .loading import LoadedModel, load_shared, ready_together
 from .menu import load_entry, put_first
 from .node_names import LOAD_RENDERER as NODE
-from .weight_files import find_weight
+from .weight_files import menu_file
 
 PRECISIONS = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FRAMINGS = ("LivePortrait", "KDTalker")
+PARTS = ("appearance", "motion", "warping", "generator", "stitching")  # LivePortrait's networks
 OPTIONS = (
     Choice(
         id="precision", choices=tuple(PRECISIONS),
@@ -30,6 +30,12 @@ OPTIONS = (
             "shoulders. KDTalker: the "
         "tighter, unturned crop of its authors, whose films are this crop alone.",
     ),
+)  # fmt: skip
+
+
+EXTRACTOR = Socket(
+    id="keypoint_extractor", io_type="KEYPOINT_EXTRACTOR",
+    tooltip="From Load Keypoint Extractor: what reads the picture's keypoints, in the place of motion_file.",
 )  # fmt: skip
 
 
@@ -47,7 +53,9 @@ def _liveportrait(variant: str) -> Callable[[Mapping[str, Any]], PortraitRendere
         name = "LivePortrait" if not variant else f"LivePortrait ({variant}s)"
         own = options["framing"] == FRAMINGS[0]
         frame = upright_square if own else lambda image, points: Framing(*crop.framing(image, points))
-        return LivePortraitRenderer(LoadedNetworks(half_or_full(options["precision"]), variant), name, frame)
+        files = {part: options[f"{part}_file"] for part in PARTS}
+        dtype, extractor = half_or_full(options["precision"]), options["keypoint_extractor"]
+        return LivePortraitRenderer(LoadedNetworks(dtype, variant, files, extractor), name, frame)
 
     return load
 
@@ -63,12 +71,19 @@ def half_or_full(precision: str) -> torch.dtype:
     return torch.float16 if fast else torch.float32
 
 
-def liveportrait_model(part: str, dtype: torch.dtype, node: str, variant: str = "") -> LoadedModel:
-    """One of LivePortrait's networks under ComfyUI's memory manager; stitching is the same for people and animals."""
+def liveportrait_key(part: str, variant: str = "") -> str:
+    """The weight of one of LivePortrait's networks; stitching is the same for people and animals."""
+    return f"liveportrait.{part}" + (f"/{variant}" if variant and part != "stitching" else "")
+
+
+def liveportrait_model(
+    part: str, dtype: torch.dtype, node: str, variant: str = "", chosen: str | None = None
+) -> LoadedModel:
+    """One of LivePortrait's networks under ComfyUI's memory manager, from the file `chosen` in its menu."""
     from ...models.liveportrait.checkpoint import FILES
 
     file = FILES[part]
-    path: Path = find_weight(f"liveportrait.{part}", node, "" if part == "stitching" else variant)
+    path = menu_file(liveportrait_key(part, variant), chosen, f"{part}_file", node)
     return load_shared(f"liveportrait {part}", path, dtype, file.build, node, file.convert, exact=True)
 
 
@@ -76,18 +91,26 @@ class LoadedNetworks:
     """LivePortrait's networks for the renderer. All files are looked for at once, so that a missing one is
     said before the work."""
 
-    def __init__(self, dtype: torch.dtype, variant: str):
+    def __init__(
+        self, dtype: torch.dtype, variant: str, files: Mapping[str, str], extractor: KeypointExtractor | None
+    ):
+        """files: chosen in the menu of each part. extractor: in the place of the motion extractor's file."""
         self.dtype, self.device = dtype, comfy.model_management.get_torch_device()
         self._appearance, self._warping, self._generator = (
-            liveportrait_model(part, dtype, NODE, variant) for part in ("appearance", "warping", "generator")
+            liveportrait_model(part, dtype, NODE, variant, files[part])
+            for part in ("appearance", "warping", "generator")
         )
-        self._motion = liveportrait_model("motion", torch.float32, NODE, variant)
-        self._stitching = liveportrait_model("stitching", torch.float32, NODE)
+        self._motion = extractor or liveportrait_model(
+            "motion", torch.float32, NODE, variant, files["motion"]
+        )
+        self._stitching = liveportrait_model("stitching", torch.float32, NODE, chosen=files["stitching"])
 
     def encoders(self) -> tuple[Any, Any]:
         """See Networks."""
-        appearance, motion = ready_together([self._appearance, self._motion])
-        return appearance, motion
+        if isinstance(self._motion, LoadedModel):
+            appearance, motion = ready_together([self._appearance, self._motion])
+            return appearance, motion
+        return self._appearance.ready(), self._motion.ready()
 
     def drawers(self, memory: int) -> tuple[Any, Any]:
         """See Networks."""
@@ -99,7 +122,16 @@ class LoadedNetworks:
         return self._stitching.ready()
 
 
-ANIMALS = [key if key.endswith("stitching") else f"{key}/animal" for key in LIVEPORTRAIT_KEYS]
+def liveportrait_options(variant: str) -> tuple[Option, ...]:
+    """What LivePortrait asks for: precision, framing, its files, and perhaps another keypoint extractor."""
+    files = (
+        File(id=f"{part}_file", key=liveportrait_key(part, variant), tooltip=f"LivePortrait's {part} network.",
+            unless="keypoint_extractor" if part == "motion" else "")
+        for part in PARTS
+    )  # fmt: skip
+    return (*OPTIONS, *files, EXTRACTOR)
+
+
 OWN = (
     Entry("built-in "
         "warp", "Bends the photo itself, on any machine, with nothing to download.", _builtin,
@@ -107,13 +139,13 @@ OWN = (
     Entry(
         "LivePortrait", "Draws the face anew, with wrinkles and teeth; needs its files and, for a film, a "
             "GPU.", _liveportrait(""),
-        OPTIONS, tuple(LIVEPORTRAIT_KEYS), "MIT",
+        liveportrait_options(""), tuple(LIVEPORTRAIT_KEYS), "MIT",
     ),
     Entry(
         "LivePortrait "
         "(animals)", "The same with the files for cats and dogs, in its folder animal/.",
         _liveportrait("animal"),
-        OPTIONS, tuple(ANIMALS), "MIT",
+        liveportrait_options("animal"), tuple(liveportrait_key(part, "animal") for part in PARTS), "MIT",
     ),
 )  # fmt: skip
 put_first(RENDERERS, OWN, register_renderer)

@@ -8,19 +8,23 @@ import torch
 from ...models.contracts import Entry, MotionEngine
 from ...models.face_motion.emotion import NEUTRAL
 from ...models.face_motion.exemplar import exemplar_change
-from ...models.options import Choice, Mood, Motion, Number, Text, Whole
+from ...models.options import Choice, Mood, Motion, Number, Socket, Text, Whole
 from ...models.takin.emotion import emotion_weights
 from ...models.takin.engine import TakinOptions
 from ...models.takin.sampling import Guidance
 from .emotion_menu import check_one_mood
-from .loading import LoadedModel, load_shared, ready_together
+from .encoders import fitting, hubert_encoder, load_speech_encoder
+from .loading import load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE
+from .sampler import SAMPLER, check_one_count
 from .weight_files import chosen_file, find_weight
 
 SHIPPED, BUILT_IN = "shipped (tiny)", "built-in"  # in the menus of networks and speech encoders
+STEPS = Whole(
+    id="steps", default=10, low=1, high=1000, tooltip="Diffusion steps: more are slower and hardly better."
+)
 OPTIONS = (
-    Whole(id="steps", default=10, low=1, high=1000,
-        tooltip="Diffusion steps: more are slower and hardly better."),
+    STEPS,
     Mood(id="emotion", advanced=False, tooltip="The mood of the whole face."),
     Number(
         id="emotion_intensity", default=1.0, low=0.0, high=1.0, advanced=False,
@@ -41,6 +45,10 @@ OPTIONS = (
             "facebook/hubert-large-ll60k "
         "(its model.safetensors, ~1260 MB, Apache-2.0), goes into models/audio_encoders/.",
     ),
+    Socket(
+        id="audio_encoder", io_type="AUDIO_ENCODER",
+        tooltip="From Load Speech Encoder, in the place of speech_encoder; it must be what takin_file was trained on.",
+    ),
     Number(
         id="audio_guidance", default=1.5, low=0.0, high=10.0, step=0.1,
         tooltip="How strongly the sound drives the face. 1 as learned, more exaggerates; 0 leaves the sound out.",
@@ -58,6 +66,7 @@ OPTIONS = (
         id="head",
         tooltip="A motion whose head the face follows while it speaks, instead of a head motion of its own.",
     ),
+    SAMPLER,
 )  # fmt: skip
 
 
@@ -67,20 +76,23 @@ def load(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.takin.hubert_engine import HubertTakinEngine, check_encoder
     from ...models.takin.network import build_takin
 
-    own, file, encoder = takin_options(options), options["takin_file"], options["speech_encoder"]
+    own, file, encoder = takin_options(options), options["takin_file"], chosen_encoder(options)
     path = (
         find_weight("takin.motion", NODE)
         if file == SHIPPED
         else chosen_file("takin", file, "takin_file", NODE)
     )
     network = load_shared("takin", path, torch.float32, build_takin, NODE)
-    hearing, name = speech_encoder(encoder)
-    check_encoder(file, network.patcher.model.config.encoder, encoder, name)
+    check_encoder(file, network.patcher.model.config.encoder, encoder)
     # asked for together, so that neither pushes the other out while they take turns
-    models = [network, hearing]
-    kind = TakinEngine if encoder == BUILT_IN else HubertTakinEngine
+    models = [network, encoder]
+    kind = TakinEngine if encoder.kind == "built-in" else HubertTakinEngine
     engine = kind(
-        lambda: ready_together(models)[0], lambda: ready_together(models)[1], name, own, network.device
+        lambda: ready_together(models)[0],
+        lambda: ready_together(models)[1],
+        encoder.name,
+        own,
+        network.device,
     )
     engine.licence = network.metadata.get("licence", f"that of {file}")
     return engine
@@ -94,27 +106,30 @@ def takin_options(options: Mapping[str, Any]) -> TakinOptions:
         options["emotion_intensity"],
         None,
     )
+    check_one_count(options, STEPS)
     check_one_mood(options["emotion"], emotion_weights(mixed, "emotion_mix"), exemplar, "emotion_mix")
     named, mood = ("emotion_mix", mixed) if mixed else ("emotion", options["emotion"])
     if exemplar is not None:  # told by the face alone, as in training: no emotion has a name then
         shown = intensity * exemplar_change(exemplar)[0].flatten()
         named, mood, intensity = "exemplar", NEUTRAL, 0.0
     guidance = Guidance(options["audio_guidance"], options["emotion_guidance"])
-    return TakinOptions(mood, intensity, options["steps"], guidance, shown, named, options["head"])
+    return TakinOptions(
+        mood, intensity, options["steps"], guidance, shown, named, options["head"], options["sampler"]
+    )
 
 
-def speech_encoder(file: str) -> tuple[LoadedModel, str]:
-    """A speech encoder and its name, by which networks know what they were trained on."""
-    from ...models.speech.hubert_layers import build_speech_encoder, hubert_state
-    from ...models.speech.speech_net import build_speech_net
-    from ...models.takin.features import builtin_encoder_name
-
+def chosen_encoder(options: Mapping[str, Any]) -> Any:
+    """The speech encoder on the socket, or in the menu; ValueError if both say one."""
+    file, connected = options["speech_encoder"], options["audio_encoder"]
+    if connected is None:
+        if file == BUILT_IN:
+            return load_speech_encoder(BUILT_IN)
+        return hubert_encoder(chosen_file("audio_encoders", file, "speech_encoder", NODE), NODE)
     if file != BUILT_IN:
-        path = chosen_file("audio_encoders", file, "speech_encoder", NODE)
-        model = load_shared("hubert", path, torch.float32, build_speech_encoder, NODE, hubert_state)
-        return model, model.patcher.model.encoder_name
-    path = find_weight("speech", NODE)
-    return load_shared("speech", path, torch.float32, build_speech_net, NODE), builtin_encoder_name(path)
+        raise ValueError(
+            f"audio_encoder is connected and speech_encoder is {file}. Take one off, or set the other to {BUILT_IN}."
+        )
+    return fitting(connected, "Takin-ADA", "built-in", "hubert")
 
 
 TAKIN = Entry(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ...models.weights.published import WEIGHTS, weight_path
+from ...models.weights.published import WEIGHTS, published_file, weight_path
 
 # of the models folder, unknown to ComfyUI
 OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")
@@ -42,6 +42,18 @@ def chosen_file(folder: str, file: str, name: str, node: str) -> Path:
             f"{node}: {name} is {file}, which is not in ComfyUI/models/{folder}/. Put it there, press R in the page."
         )
     return Path(found)
+
+
+def menu_file(key: str, chosen: str | None, name: str, node: str) -> Path:
+    """Where the file lies that input `name` has from a weight's menu; its published name means any edition.
+
+    key: of models/weights/published.py, perhaps with "/animal". ValueError says what to get.
+    """
+    weight, _, variant = key.partition("/")
+    folder, published = published_file(key)
+    if chosen in (None, published):
+        return find_weight(weight, node, variant)
+    return chosen_file(folder, chosen, name, node)
 
 
 def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, float]]:

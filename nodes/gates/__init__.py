@@ -8,7 +8,7 @@ inside names its cause; the node's name is put before it here.
 import errno
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,17 +40,24 @@ class Node(io.ComfyNode):
 
 def gated(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]:
     """`execute` behind the gates of its node's schema."""
-    names = list(inspect.signature(execute).parameters)[1:]
+    parameters = list(inspect.signature(execute).parameters.values())[1:]
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
 
     @functools.wraps(execute)
     def run(cls: type[Node], *values: Any, **inputs: Any) -> io.NodeOutput:
         schema = cls.define_schema()
+        told = names or [entry.id for entry in schema.inputs]
         with named(schema.display_name):
-            return execute(
-                cls, **checked_inputs(schema, dict(zip(names, values, strict=False)) | inputs, cls.older)
-            )
+            given = dict(zip(told, values, strict=False)) | inputs
+            return execute(cls, **checked_inputs(schema, given, cls.older))
 
     return run
+
+
+def folded_inputs(node: type[Node], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs of a prompt as a node knows them: older names replaced, those of a menu's choice put to it."""
+    known = {entry.id: entry for entry in node.define_schema().inputs}
+    return folded(given, known, node.older)
 
 
 def checked_inputs(schema: io.Schema, given: dict[str, Any], older: dict[str, str]) -> dict[str, Any]:

@@ -11,7 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...models.contracts import MotionEngine, PortraitRenderer, SpeechEncoder, SpokenMotion, members
+from ...models.contracts import (
+    KeypointExtractor,
+    MotionEngine,
+    MotionSampler,
+    PortraitRenderer,
+    SpeechEncoder,
+    SpokenMotion,
+    members,
+)
 from ...models.face_motion import FaceMotion
 from .values import shown
 
@@ -210,6 +218,15 @@ def gate_motion(entry: Any, value: Any) -> FaceMotion:
         raise ValueError(f"{entry.id} holds no motion: {error} {entry.tooltip}") from None
 
 
+def gate_encoded(entry: Any, value: Any) -> Mapping[str, Any]:
+    """Core's AUDIO_ENCODER_OUTPUT: encoded_audio [1,M,D] of numbers."""
+    encoded = value.get("encoded_audio") if isinstance(value, Mapping) else None
+    if not isinstance(encoded, Tensor) or encoded.ndim != 3:
+        raise needed(entry, value)
+    numeric(entry, encoded, "values")
+    return value
+
+
 def gate_conditioning(entry: Any, value: Any) -> list:
     """Core's CONDITIONING: at least one [tensor, facts]."""
     pairs = isinstance(value, list) and value and all(listed(item, 2) for item in value)
@@ -275,6 +292,16 @@ def having(*names: str) -> Callable[[Any, Any], Any]:
     return gate
 
 
+def gate_sampler(entry: Any, value: Any) -> Any:
+    """A motion sampler, whoever made it, whose steps and window are whole numbers from 0."""
+    sampler = having(*members(MotionSampler))(entry, value)
+    for name in ("steps", "window"):
+        count = getattr(sampler, name)
+        if not whole(count) or count < 0:
+            raise ValueError(f"{entry.id} has {name} {shown_number(count)}; a whole number from 0 is needed.")
+    return sampler
+
+
 def listed(value: Any, count: int) -> bool:
     """Whether this is a list or tuple of so many things."""
     return isinstance(value, (list, tuple)) and len(value) == count
@@ -311,12 +338,15 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "CONDITIONING": gate_conditioning,
     "LATENT": gate_latent,
     "POSE_KEYPOINT": gate_poses,
+    "MOTION_SAMPLER": gate_sampler,
     "MOTION_ENGINE": having(*members(MotionEngine)),
     "PORTRAIT_RENDERER": having(*members(PortraitRenderer)),
     "PORTRAIT": having("renderer", "portrait"),
     "FACE_DETECTION_MODEL": having("__class__"),
     "FANTASYTALKING": having("patcher", "ready", "device"),
     "AUDIO_ENCODER": having(*members(SpeechEncoder)),
+    "AUDIO_ENCODER_OUTPUT": gate_encoded,
+    "KEYPOINT_EXTRACTOR": having(*members(KeypointExtractor)),
     "CLIP_VISION_OUTPUT": having("penultimate_hidden_states"),
     "MODEL": having("model"),
     "VAE": having("decode"),

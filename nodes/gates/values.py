@@ -83,7 +83,7 @@ def gate_combo(entry: io.Combo.Input, value: Any) -> Any:
     """One of the menu's choices, or another name that the menu knows for one."""
     if isinstance(value, str):
         value = getattr(entry, "aliases", {}).get(value, value)
-    if isinstance(value, (str, int)) and value in entry.options:
+    if isinstance(value, (str, int)) and value in (*entry.options, *getattr(entry, "unlisted", ())):
         return value
     choices = ", ".join(map(str, entry.options[:LISTED])) + (", ..." if len(entry.options) > LISTED else "")
     empty = "its menu is empty; put the file into its folder and press R in the page"

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
+from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import build_takin
 
 ROOT = Path(__file__).resolve().parent.parent.parent

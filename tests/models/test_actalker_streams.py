@@ -18,6 +18,7 @@ from talking_portrait.models.actalker.pictures import (
     region_mask,
 )  # fmt: skip
 from talking_portrait.models.actalker.projectors import AudioProjector
+from talking_portrait.models.speech import whisper
 from talking_portrait.tools.golden_cases.actalker_pipeline import speech_windows
 
 CPU = torch.device("cpu")
@@ -38,7 +39,7 @@ def hears(wave, begin=0):
 
 @pytest.mark.parametrize("seconds", [0.04, 0.1, 29.96, 30.0, 30.04, 61.0, 95.3])
 def test_pieces_join_as_if_all_had_been_heard_at_once(monkeypatch, seconds):
-    monkeypatch.setattr(streams, "hidden_states", lambda encoder, piece: hears(piece))
+    monkeypatch.setattr(whisper, "hidden_states", lambda encoder, piece: hears(piece))
     samples = round(seconds * 16000)
     wave = torch.arange(samples, dtype=torch.float64).float()  # each sample is its own index
     taken = []
@@ -48,7 +49,8 @@ def test_pieces_join_as_if_all_had_been_heard_at_once(monkeypatch, seconds):
         return torch.zeros(len(windows), 1, 1)
 
     monkeypatch.setattr(streams, "project", project)
-    result = streams.speech_stream(None, None, wave, CPU, lambda done, total: None)
+    pieces = whisper.heard_pieces(None, wave, CPU)
+    result = streams.speech_stream(pieces, samples, None, CPU, lambda done, total: None)
     length = samples // 640
     whole = torch.arange(1500.0 * -(-samples // 480000))[:, None, None].expand(-1, 5, 2)
     wanted = speech_windows(whole, length)
@@ -59,7 +61,7 @@ def test_pieces_join_as_if_all_had_been_heard_at_once(monkeypatch, seconds):
 
 def test_too_short_a_sound_is_refused():
     with pytest.raises(ValueError, match="0.020 s; at least 0.04 s"):
-        streams.speech_stream(None, None, torch.zeros(320), CPU, lambda done, total: None)
+        streams.speech_stream([], 320, None, CPU, lambda done, total: None)
 
 
 def test_silence_has_tokens_of_its_own():

@@ -14,17 +14,17 @@ from talking_portrait.models.fantasytalking.patch import with_audio_condition
 from talking_portrait.models.fantasytalking.picture import prepared_picture
 from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.models.speech.sound import mono
-from talking_portrait.models.speech.wav2vec2 import MARK, check_is_960h, check_length
+from talking_portrait.models.speech.wav2vec2 import check_is_960h, check_length, normalised
 from talking_portrait.nodes.fantasytalking import (
     ApplyFantasyTalking,
     FantasyTalkingAudio,
     FantasyTalkingFaceFocus,
     FantasyTalkingPicture,
     LoadFantasyTalking,
-    LoadSpeechEncoder,
     film_frames,
     film_sound,
 )  # fmt: skip
+from talking_portrait.nodes.older import LoadWav2Vec2
 from talking_portrait.tools.goldens import COPIES, GoldenCase
 
 
@@ -36,7 +36,7 @@ def inference():
 
 
 ADAPTER = SimpleNamespace(patcher=None, ready=None, device=None)
-ENCODER = SimpleNamespace(encode_audio=None, **{MARK: "wav2vec2-base"})
+ENCODER = SimpleNamespace(encode_audio=None, kind="wav2vec2-base-960h", core=None)
 PROMPT = [[torch.zeros(1, 4, 8), {}]]
 
 
@@ -100,7 +100,7 @@ def test_another_encoder_of_the_same_shapes_is_refused():
         {"waveform": torch.zeros(1, 1, 16000), "sample_rate": 16000},
     )
     with pytest.raises(
-        ValueError, match="^FantasyTalking Audio: audio_encoder was not loaded by Load Speech Encoder"
+        ValueError, match="^FantasyTalking Audio: audio_encoder comes from another loader.*wav2vec2-base-960h"
     ):
         FantasyTalkingAudio.execute(ADAPTER, other, sound, PROMPT, 0, 23.0, audio.FITS[0])
 
@@ -190,21 +190,21 @@ def test_a_speech_encoder_is_loaded_once_and_whole(menus):
         "lm_head.weight": torch.zeros(32, 768)
     }
     save_file(state, menus / "wav2vec2.safetensors")
-    first, second = (LoadSpeechEncoder.execute("wav2vec2.safetensors").result[0] for _ in range(2))
-    assert first is second and getattr(first, MARK) == "wav2vec2-base"
+    first, second = (LoadWav2Vec2.execute("wav2vec2.safetensors").result[0] for _ in range(2))
+    assert first is second and first.kind == "wav2vec2-base-960h"
     save_file(
         {key: value for key, value in state.items() if ".layers.7." not in key}, menus / "cut.safetensors"
     )
     folder_paths.filename_list_cache.clear()
     with pytest.raises(
         ValueError,
-        match="^Load Speech Encoder .float32.: .*cut.safetensors cannot be used: 16 of its .*missing",
+        match="^Load Speech Encoder .float32. .older.: .*cut.safetensors cannot be used: 16 of its .*missing",
     ):
-        LoadSpeechEncoder.execute("cut.safetensors")
+        LoadWav2Vec2.execute("cut.safetensors")
     (menus / "bad.safetensors").write_bytes(b"nothing")
     folder_paths.filename_list_cache.clear()
-    with pytest.raises(ValueError, match="^Load Speech Encoder .float32.: bad.safetensors cannot be read"):
-        LoadSpeechEncoder.execute("bad.safetensors")
+    with pytest.raises(ValueError, match="^Load Speech Encoder .*bad.safetensors cannot be read"):
+        LoadWav2Vec2.execute("bad.safetensors")
 
 
 def test_sound_longer_than_the_film_is_cut_and_shorter_is_filled_or_stretched():
@@ -276,7 +276,7 @@ def test_preparation_averages_channels_and_normalises():
         torch.stack([torch.ones(44100), -torch.ones(44100)]) * torch.randn(44100) + torch.randn(44100) * 0.01
     )
     wave = mono(stereo, 44100)
-    ready = audio.normalised(wave)
+    ready = normalised(wave)
     assert len(wave) == 16000 and abs(float(ready.mean())) < 1e-5 and abs(float(ready.std()) - 1) < 0.01
 
 

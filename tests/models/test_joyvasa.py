@@ -8,17 +8,18 @@ import torch
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import GROUPS, KEYPOINTS, FaceFrame, resolve
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.joyvasa.engine import encoded
 from talking_portrait.models.joyvasa.features import published_frames, sound_windows, window_total
+from talking_portrait.models.joyvasa.hearing import heard
 from talking_portrait.models.joyvasa.motion import smooth_head
 from talking_portrait.models.joyvasa.sampling import (
     alpha_bars,
     chosen_steps,
     cosine_betas,
-    ddpm,
     guided,
     sample_windows,
+    schedule,
 )
+from talking_portrait.models.sampling import DDPM
 from talking_portrait.tools.random_joyvasa import SMALL
 
 from .engine_samples import TEMPLATE, joyvasa, joyvasa_network
@@ -153,7 +154,7 @@ def test_progress_reaches_the_end_and_can_cancel(engine):
 def test_one_window_after_another_is_encoded_and_sampled(network, monkeypatch):
     events, encode = [], network.encode
     monkeypatch.setattr(network, "encode", lambda wave: (events.append("encode"), encode(wave))[1])
-    features = encoded(network, speech(11).waveform[0].numpy(), CPU)
+    features = heard(network, speech(11).waveform[0].numpy(), CPU)
     for _ in sample_windows(
         network, features, torch.zeros(1, 100, 73), lambda w, s: torch.zeros(1, 100, 73), 1, 1.0
     ):
@@ -209,10 +210,12 @@ def test_steps_are_all_of_the_file_or_evenly_fewer(network):
 def test_a_perfect_denoiser_is_reached_and_the_noise_has_its_size(steps):
     clean, bars = torch.tensor(2.0), alpha_bars(cosine_betas(50))
     spread = {}
-    last = ddpm(lambda latent, step: clean,
-        bars[50] ** 0.5 * clean + (1 - bars[50]) ** 0.5 * torch.randn(20000), bars,
-                chosen_steps(50, steps), lambda step: torch.randn(20000),
-                lambda step, latent: spread.__setitem__(step, (latent.mean(), latent.var())))  # fmt: skip
+    reached = iter([*chosen_steps(50, steps)[1:], 0])
+    last = DDPM().sample(
+        lambda latent, step: clean, bars[50] ** 0.5 * clean + (1 - bars[50]) ** 0.5 * torch.randn(20000),
+        schedule(cosine_betas(50), steps), lambda done: torch.randn(20000),
+        lambda latent: spread.__setitem__(next(reached), (latent.mean(), latent.var())),
+    )  # fmt: skip
     assert torch.allclose(last, clean)
     for step, (mean, variance) in spread.items():
         assert abs(mean - bars[step] ** 0.5 * clean) < 0.03 and abs(variance - (1 - bars[step])) < 0.03, step

@@ -8,10 +8,10 @@ import torch
 from talking_portrait.models.engine import MotionSettings, Speech, mono_wave
 from talking_portrait.models.face_motion import GROUPS
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.kdtalker.engine import encode_speech
 from talking_portrait.models.kdtalker.motion import read_statistics
 from talking_portrait.models.kdtalker.network import position_buckets
 from talking_portrait.models.kdtalker.sampling import sample_motion, timesteps
+from talking_portrait.models.speech.wav2lip import encode_speech
 from talking_portrait.models.speech.wav2lip_mel import mel_frames, mel_spectrogram, mel_total
 from talking_portrait.tools.random_weights import statistics
 
@@ -143,7 +143,7 @@ def test_blocks_of_a_long_sound_equal_the_whole():
 def test_features_do_not_depend_on_the_block(engine, monkeypatch):
     wave = mono_wave(speech(3), 16000, 75 * 640)
     whole = encode_speech(engine.audio_encoder(), wave, torch.device("cpu"))
-    monkeypatch.setattr("talking_portrait.models.kdtalker.engine.BLOCK", 7)
+    monkeypatch.setattr("talking_portrait.models.speech.wav2lip.BLOCK", 7)
     assert torch.allclose(whole, encode_speech(engine.audio_encoder(), wave, torch.device("cpu")), atol=1e-4)
 
 

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
+from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.config import EMOTIONS, TINY
 from talking_portrait.models.takin.emotion import FACES, emotion_faces
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.features import builtin_encoder_name
 from talking_portrait.models.takin.network import TakinNet, build_takin
 from talking_portrait.models.weights import published as published_weights
 from talking_portrait.nodes.catalogue import engines

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,8 +111,8 @@ def test_an_encoder_is_known_by_its_weights(encoder):
     assert hubert_name(changed) != encoder.encoder_name
     with pytest.raises(ValueError, match="no HuBERT speech encoder in transformers' layout"):
         hubert_state({"model.encoder.weight": torch.zeros(2, 2)})
-    with pytest.raises(ValueError, match="mine was trained on .* hubert-a, but speech_encoder b is hubert-b"):
-        check_encoder("mine", "hubert-a", "b", "hubert-b")
+    with pytest.raises(ValueError, match="mine was trained on .* hubert-a, but the chosen one is hubert-b"):
+        check_encoder("mine", "hubert-a", SimpleNamespace(name="hubert-b"))
 
 
 def test_an_extractor_of_other_sizes_is_built_from_its_file():

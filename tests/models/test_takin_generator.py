@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from talking_portrait.models.speech.builtin_layers import builtin_layers_between, heard_layers
 from talking_portrait.models.speech.feature_stream import FeatureStream
 from talking_portrait.models.speech.features import normalise, speech_features, voiced_mean
 from talking_portrait.models.speech.listening import Listener
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.config import FPS, TINY
-from talking_portrait.models.takin.features import SpeechLayers, builtin_layers_between, heard_layers
+from talking_portrait.models.takin.features import SpeechLayers
 from talking_portrait.models.takin.generator import LIVE, Feeling, MotionGenerator, Sampling, pose_command
 from talking_portrait.models.takin.live import Hear, LiveTakin
 from talking_portrait.models.takin.network import TakinNet

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from talking_portrait.models.face_motion import expression_to_controls
+from talking_portrait.models.sampling import DDIM
+from talking_portrait.models.sampling.schedule import clean_of, from_noisiest, noise_of, noised
 from talking_portrait.models.takin.config import EMOTIONS, FULL, TINY, read_config
 from talking_portrait.models.takin.conformer import RelativeAttention, relative_positions, relative_shift
 from talking_portrait.models.takin.emotion import (
@@ -14,16 +16,7 @@ from talking_portrait.models.takin.emotion import (
     exemplar_means,
 )
 from talking_portrait.models.takin.network import Conditions, TakinNet, build_takin
-from talking_portrait.models.takin.sampling import (
-    Guidance,
-    clean_of,
-    ddim,
-    guided_clean,
-    noise_of,
-    noised,
-    remaining_signal,
-    timesteps,
-)
+from talking_portrait.models.takin.sampling import Guidance, alpha_bars, guided_clean, schedule
 from talking_portrait.training.takin.objective import clean_loss, training_loss
 
 SMALL = replace(
@@ -177,50 +170,56 @@ def test_config_is_read_from_the_tensors_and_checked_against_the_header():
         replace(SMALL, prediction="v")
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "linear"])
-def test_schedules_fall_from_one_to_nothing(schedule):
-    signal = remaining_signal(schedule, 1000)
+@pytest.mark.parametrize("kind", ["cosine", "linear"])
+def test_schedules_fall_from_one_to_nothing(kind):
+    signal = alpha_bars(kind, 1000)
     assert (signal.diff() < 0).all() and signal[0] > 0.999 and 0 < signal[-1] < 1e-4
 
 
 def test_clean_and_noise_are_two_views_of_one_prediction():
-    signal = remaining_signal("cosine", 1000).float()[600]
+    signal = alpha_bars("cosine", 1000).float()[600]
     clean, noise = torch.randn(2, 5, 70), torch.randn(2, 5, 70)
     noisy = noised(clean, noise, signal)
     assert torch.allclose(clean_of(noise, noisy, signal), clean, atol=1e-4)
     assert torch.allclose(noise_of(clean, noisy, signal), noise, atol=1e-4)
 
 
+def no_noise(done: int) -> torch.Tensor:
+    raise AssertionError("deterministic sampling asks for noise")
+
+
 @pytest.mark.parametrize("steps", [1, 5, 50])
 def test_an_oracle_gives_the_clean_motion_exactly(steps):
-    signal, truth, seen = remaining_signal("cosine", 1000).float(), torch.randn(1, 9, 70), []
+    signal, truth, seen = alpha_bars("cosine", 1000).float(), torch.randn(1, 9, 70), []
 
     def oracle(latent, step):
         seen.append(step)
         return truth
 
-    assert torch.equal(ddim(oracle, torch.randn(1, 9, 70), steps, signal), truth)
+    found = DDIM().sample(oracle, torch.randn(1, 9, 70), schedule(signal, steps), no_noise)
+    assert torch.equal(found, truth)
     assert seen[0] == 999 and seen == sorted(seen, reverse=True) and len(seen) == steps
 
 
 def test_ddim_follows_its_formula():
-    signal = remaining_signal("cosine", 1000).float()
+    signal = alpha_bars("cosine", 1000).float()
     start = torch.randn(1, 3, 70)
-    times = timesteps(2, 1000)
+    times = from_noisiest(2, 1000)
     clean = 0.5 * start
     noise = (start - signal[times[0]] ** 0.5 * clean) / (1 - signal[times[0]]) ** 0.5
     middle = signal[times[1]] ** 0.5 * clean + (1 - signal[times[1]]) ** 0.5 * noise
-    assert torch.allclose(ddim(lambda latent, step: 0.5 * latent, start, 2, signal), 0.5 * middle, atol=1e-5)
+    found = DDIM().sample(lambda latent, step: 0.5 * latent, start, schedule(signal, 2), no_noise)
+    assert torch.allclose(found, 0.5 * middle, atol=1e-5)
 
 
 def test_steps_out_of_range_are_named():
     for steps in (0, 1001):
         with pytest.raises(ValueError, match=f"steps is {steps}"):
-            timesteps(steps, 1000)
+            from_noisiest(steps, 1000)
 
 
 def test_guidance_is_the_incremental_sum():
-    net, signal = network(), remaining_signal("cosine", 1000).float()
+    net, signal = network(), alpha_bars("cosine", 1000).float()
     given, latent, step = conditions(net, 6), torch.randn(1, 6, 70), 700
     flags = torch.tensor([True]), torch.tensor([False])
     none = net(latent, torch.tensor([step]), given, flags[1], flags[1])
@@ -238,7 +237,7 @@ def test_a_network_of_noise_gives_the_same_motion_through_its_own_view():
     given, latent, signal = (
         conditions(net, 6),
         torch.randn(1, 6, 70),
-        remaining_signal("cosine", 1000).float(),
+        alpha_bars("cosine", 1000).float(),
     )
     found = guided_clean(net, latent, 300, given, Guidance(1.0, 1.0), signal)
     noise = net(latent, torch.tensor([300]), given)

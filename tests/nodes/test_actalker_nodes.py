@@ -133,7 +133,8 @@ def test_new_inputs_may_be_absent():
     values fit."""
     optional = actalker_conditioning.ACTalkerConditioning.GET_NODE_INFO_V1()["input"]["optional"]
     new = ["audio_gate_curve", "motion_gate_curve", "motion_bucket", "expression_bucket", "adapter_scale"]
-    assert list(optional)[-5:] == new
+    files = ["arcface_file", "identity_file", "pose_file"]
+    assert list(optional)[-8:] == new + files
     assert [optional[name][1]["default"] for name in new[2:]] == [12, 20, 1.25]
 
 
@@ -185,9 +186,9 @@ def test_two_loads_of_one_file_share_one_model(unet_file):
     first.model_options["transformer_options"]["mine"] = True
     assert "mine" not in second.model_options["transformer_options"]
     assert load("bf16").model is not first.model
-    key = LoadACTalker.fingerprint_inputs("actalker.safetensors", weight_dtype="fp32")
+    key = LoadACTalker.fingerprint_inputs(file="actalker.safetensors", weight_dtype="fp32")
     os.utime(unet_file, ns=(1, 1))
-    assert LoadACTalker.fingerprint_inputs("actalker.safetensors", weight_dtype="fp32") != key
+    assert LoadACTalker.fingerprint_inputs(file="actalker.safetensors", weight_dtype="fp32") != key
     assert load().model is not first.model
     held = len(shared_models())
     del first, second

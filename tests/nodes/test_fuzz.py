@@ -152,6 +152,8 @@ def test_right_inputs_run_or_say_what_is_missing(bench, node):
         "TalkingPortraitFaceMotionFromVideo",
     ):
         assert outcome == "clear" and "LivePortrait" in said
+    elif node.define_schema().node_id == "TalkingPortraitKeypointExtractor":
+        assert outcome == "clear" and "motion_extractor.safetensors" in said
     else:
         assert (outcome, said) == ("ran", "")
 

@@ -63,9 +63,9 @@ def test_a_trained_network_and_its_hubert_make_motion_and_can_be_unloaded(files)
 
 @pytest.mark.parametrize(("chosen", "reason"), [
     ({"speech_encoder": "other.safetensors"}, "trained on the speech encoder hubert-2x64-.* "
-        "other.safetensors is hubert-2x64-"),
+        "the chosen one is hubert-2x64-"),
     ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* "
-        "built-in is builtin-"),
+        "the chosen one is builtin-"),
     ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder builtin-speech-"),
     ({"takin_file": "gone.safetensors"},
     "takin_file is gone.safetensors, which is not in ComfyUI/models/takin/"),
@@ -86,8 +86,8 @@ def test_the_menus_list_the_files_and_a_changed_file_is_read_again(files):
         and "hubert.safetensors" in inputs["speech_encoder"].options
     )
     given = {"engine": "Takin-ADA", "takin_file": "mine.safetensors", "speech_encoder": "hubert.safetensors"}
-    before = LoadMotionEngine.fingerprint_inputs(given)
+    before = LoadMotionEngine.fingerprint_inputs(engine=given)
     (files / "takin" / "mine.safetensors").touch()
     for chosen in (files / "takin" / "mine.safetensors", files / "audio_encoders" / "hubert.safetensors"):
         assert str(chosen) in [path for path, _ in before]
-    assert LoadMotionEngine.fingerprint_inputs(given) != before
+    assert LoadMotionEngine.fingerprint_inputs(engine=given) != before

@@ -142,7 +142,7 @@ def test_cores_own_encoder_loader_is_refused(server, files):
         "class_type": "AudioEncoderLoader",
         "inputs": {"audio_encoder_name": "wav2vec2-base-960h.safetensors"},
     }
-    assert "Use that loader" in failure(server, graph)
+    assert "Choose that in Load Speech Encoder" in failure(server, graph)
 
 
 def test_a_wrong_number_of_frames_is_named(server, files):

@@ -13,7 +13,6 @@ from comfy.conds import CONDRegular
 from torch import Tensor
 
 from ...models.fantasytalking.attention import OPTION, AudioContext
-from ...models.fantasytalking.audio import normalised
 from ...models.fantasytalking.carrier import CONDITION
 from ...models.fantasytalking.guidance import audio_guidance, sigmas
 from ...models.fantasytalking.keys import KeptKeys, numbered, tables_of
@@ -22,6 +21,7 @@ from ...models.fantasytalking.patch import patched
 from ...models.fantasytalking.picture import final_size, scaled_size
 from ...models.fantasytalking.timing import latent_frames, official_frames, samples_of, token_count
 from ...models.fantasytalking.windows import audio_windows
+from ...models.speech.wav2vec2 import normalised
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ from ...models.face_motion import FaceFrame, resolve, rotation_matrix
 from ...models.joyvasa.audio_encoder import hubert_config, padded_window
 from ...models.joyvasa.checkpoint import generator_state, joyvasa_state
 from ...models.joyvasa.config import JoyVASAConfig
-from ...models.joyvasa.engine import encoded
 from ...models.joyvasa.features import published_frames, sound_windows
+from ...models.joyvasa.hearing import heard
 from ...models.joyvasa.motion import PUBLISHED_RULES, STATISTICS, MotionTemplate, face_motion, smooth_head
 from ...models.joyvasa.network import JoyVASA
 from ...models.joyvasa.sampling import alpha_bars, cosine_betas, sample_windows
@@ -147,7 +147,7 @@ def template(case: Any) -> Outputs:
 def pipeline(case: Any) -> Outputs:
     """The published chain from the waveform to the driven keypoints."""
     network, sound, outputs = whole(case), wave(case, case.data["N_samples"]), {}
-    features = list(encoded(network, sound, CPU))
+    features = list(heard(network, sound, CPU))
     windows = list(sample_windows(network, features, case.inputs["noise_T"], declared_noise(case, 5), 0, 2.0,
                                   betas=cosine_betas(5)))  # fmt: skip
     for number, window in enumerate(sound_windows(sound, network.config.window)):

@@ -13,17 +13,18 @@ from ...models.face_motion import resolve, rotation_matrix
 from ...models.face_motion.kalman import smooth
 from ...models.kdtalker.checkpoint import audio_encoder_state
 from ...models.kdtalker.crop import face_crop, network_input
-from ...models.kdtalker.engine import encode_speech, face_motion, motion_vector
+from ...models.kdtalker.engine import face_motion, motion_vector
 from ...models.kdtalker.motion import OBSERVATION, PROCESS, STATISTICS, MotionStatistics, smoothed
 from ...models.kdtalker.network import KDTalkerDenoiser, time_embedding
-from ...models.kdtalker.sampling import alphas_cumprod, ddim, sample_motion, timesteps
+from ...models.kdtalker.sampling import alpha_bars, sample_motion, schedule, timesteps
 from ...models.liveportrait.animation import AnimationOptions, Source, driven_keypoints, motion_policy
 from ...models.liveportrait.appearance import AppearanceExtractor
 from ...models.liveportrait.generator import SpadeGenerator, fold_spectral_norm
 from ...models.liveportrait.motion_extractor import MotionExtractor
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.warping import WarpingModule
-from ...models.speech.wav2lip import AudioEncoder
+from ...models.sampling import DDIM
+from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.speech.wav2lip_mel import (
     SAMPLES_PER_FRAME,
     frame_total,
@@ -113,7 +114,10 @@ def sampler(case: Any) -> Outputs:
         def predict(x: Tensor, t: int) -> Tensor:
             return network(x, t, given["ref"], given["ori_kp"], given["aud"][:, :frames])
 
-        return ddim(predict, given["noise"][:, :frames], steps, see)
+        latent = given["noise"][:, :frames]
+        return DDIM().sample(
+            predict, latent, schedule(steps), lambda _: torch.zeros_like(latent), see or (lambda latent: None)
+        )
 
     outputs = {"ddim5": run(5, 64, each.append), "ddim50": run(50, 64), "ddim5_20_frames": run(5, 20)}
     outputs |= {f"x_after_{i + 1}": latent for i, latent in enumerate(each)}
@@ -121,7 +125,7 @@ def sampler(case: Any) -> Outputs:
     return {
         **outputs,
         "betas": torch.linspace(1e-5, 8e-3, 1000),
-        "alphas_cumprod": torch.tensor(alphas_cumprod()),
+        "alphas_cumprod": alpha_bars().float(),
     }
 
 

@@ -24,12 +24,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ...models.engine import MotionSettings
+from ...models.speech.builtin_layers import builtin_encoder_name, heard_layers
 from ...models.speech.feature_stream import FeatureStream
 from ...models.speech.listening import Listener
 from ...models.speech.speech_net import SpeechNet
 from ...models.takin.config import ANGLES, EMOTIONS, EXPRESSION, FPS, POSE
 from ...models.takin.emotion import emotion_faces, emotion_label
-from ...models.takin.features import SpeechLayers, builtin_encoder_name, heard_layers
+from ...models.takin.features import SpeechLayers
 from ...models.takin.generator import LIVE, Feeling, MotionGenerator, Sampling, pose_command
 from ...models.takin.live import Hear, LiveTakin
 from ...models.takin.network import TakinNet, build_takin

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.speech.builtin_layers import builtin_layers_between
 from ...models.speech.features import log_mel_block, normalise, voiced_mean
 from ...models.speech.speech_net import SpeechNet
-from ...models.takin.features import SpeechLayers, builtin_layers_between
+from ...models.takin.features import SpeechLayers
 from ..speech_net.corpus import SEED, sentences, word_list
 from ..speech_net.labels import segments
 from ..speech_net.synthesisers import Clip, Espeak, festival, flite

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from ...models.speech.builtin_layers import builtin_encoder_name, builtin_layers_between
 from ...models.speech.features import log_mel_block, normalise
 from ...models.speech.speech_net import SpeechNet
-from ...models.takin.features import builtin_encoder_name, builtin_layers_between
 from ...models.weights.published import WEIGHTS, weight_path
 from ..speech_net.evaluate import load
 from ..speech_net.hearings import spoken, through_air

@@ -40,11 +40,11 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 from ...models.liveportrait.checkpoint import FILES
 from ...models.liveportrait.crop import driving_box
 from ...models.liveportrait.video_motion import crop_to_box
+from ...models.speech.builtin_layers import builtin_encoder_name, builtin_layers_between
 from ...models.speech.features import log_mel_block, normalise
 from ...models.speech.hubert_layers import HubertHearing, build_speech_encoder, hubert_state
 from ...models.speech.speech_net import build_speech_net
 from ...models.takin.config import FPS
-from ...models.takin.features import builtin_encoder_name, builtin_layers_between
 from ...models.weights.published import WEIGHTS, weight_path
 from ...models.weights.safe_files import load_tensors
 from ..data.face_track import lid_closure, stretches, track

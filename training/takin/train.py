@@ -25,10 +25,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ...models.sampling.schedule import noised
 from ...models.takin.config import EXPRESSION, TINY
 from ...models.takin.conformer import ConformerBlock
 from ...models.takin.network import Conditions, TakinNet
-from ...models.takin.sampling import noised, remaining_signal
+from ...models.takin.sampling import alpha_bars
 from .batches import CONTEXT_NOISE, Batch, Films, draw_batch, motion_statistics, read_films
 from .objective import training_loss
 
@@ -94,7 +95,7 @@ class Training:
         self.curve: list[dict[str, float]] = []
         self.average = {key: value.clone() for key, value in network.state_dict().items()}
         self.optimiser = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.98), weight_decay=0.01)
-        self.signal = remaining_signal(network.config.schedule, network.config.diffusion_steps).float()
+        self.signal = alpha_bars(network.config.schedule, network.config.diffusion_steps).float()
 
     def advance(self, films: Films) -> float:
         """One step; its loss."""

@@ -1,0 +1,56 @@
+"""What the loaders of all stages share: a menu of entries, each with its own options, whose files are there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...models.contracts import Entry
+from ..gates import Node, checked_input, folded_inputs, named
+from .inputs import menu_of
+from .menu import check_files, files_fingerprint
+
+
+class Loader(Node):
+    """Base of nodes with one menu. menu: its entries. choice: the input's name."""
+
+    menu: Mapping[str, Entry]
+    choice: str
+
+    @classmethod
+    def menu_input(cls) -> io.DynamicCombo.Input:
+        """The one input; the node's schema must accept all inputs, so that what nobody reads is refused."""
+        return menu_of(cls.menu, cls.choice)
+
+    @classmethod
+    def load(cls, name: str, options: Mapping[str, Any]) -> Any:
+        """What the entry called `name` makes of its options."""
+        raise NotImplementedError
+
+    @classmethod
+    def execute(cls, **given: Mapping[str, Any]) -> io.NodeOutput:
+        chosen = given[cls.choice]
+        return io.NodeOutput(cls.load(chosen[cls.choice], chosen))
+
+    @classmethod
+    def validate_inputs(cls, **given: Any) -> bool:
+        """ComfyUI asks before anything runs. ValueError for a wrong option, or that lists every missing file."""
+        entry, options = cls.chosen(given)
+        if entry is not None:
+            schema = cls.define_schema()
+            with named(schema.display_name):
+                check_files(entry, checked_input(schema.inputs[0], options))
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, **given: Any) -> list:
+        entry, options = cls.chosen(given)
+        return [] if entry is None else files_fingerprint(entry, options)
+
+    @classmethod
+    def chosen(cls, given: Mapping[str, Any]) -> tuple[Entry | None, Mapping[str, Any]]:
+        """The entry that a prompt has chosen, if there is one, and its options; nobody has checked them yet."""
+        found = folded_inputs(cls, given).get(cls.choice)
+        options = found if isinstance(found, Mapping) else {cls.choice: found}
+        name = options.get(cls.choice)
+        return cls.menu.get(name) if isinstance(name, str) else None, options

@@ -1,0 +1,95 @@
+"""The keypoint extractor as a stage, and a picture's own motion as it sees it."""
+
+from fractions import Fraction
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ..models.contracts import KEYPOINT_EXTRACTORS
+from ..models.face.landmarks import select_face
+from ..models.face_motion import GROUPS, FaceMotion
+from ..models.liveportrait.source import own_motion
+from ..models.media.pixels import to_bytes
+from .catalogue.extractors import load_keypoint_extractor
+from .catalogue.loader import Loader
+from .catalogue.node_names import LOAD_EXTRACTOR
+from .gates import Node
+from .portrait import check_same_size, single_picture
+
+CATEGORY = "talking portrait/motion"
+KEYPOINTS = "Portrait Keypoints"
+ExtractorType = io.Custom("KEYPOINT_EXTRACTOR")
+STILL_FPS = Fraction(25)  # of a motion of one frame, which has no rate of its own
+
+
+class LoadKeypointExtractor(Loader):
+    menu, choice = KEYPOINT_EXTRACTORS, "extractor"
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitKeypointExtractor",
+            display_name=LOAD_EXTRACTOR,
+            category=CATEGORY,
+            description="Chooses what reads keypoints, head and expression of a picture.",
+            search_aliases=["motion extractor", "implicit keypoints"],
+            inputs=[cls.menu_input()],
+            outputs=[
+                ExtractorType.Output(
+                    tooltip="For Face Motion from Video, Portrait Keypoints, KDTalker and the LivePortrait renderer."
+                )
+            ],
+            accept_all_inputs=True,
+        )
+
+    @classmethod
+    def load(cls, name: str, options: dict) -> Any:
+        return load_keypoint_extractor(name, options)
+
+
+class PortraitKeypoints(Node):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitKeypoints",
+            display_name=KEYPOINTS,
+            category=CATEGORY,
+            description="The pose and the expression that one face of a picture has, as a motion of one frame.",
+            search_aliases=["head pose", "expression", "keypoints"],
+            inputs=[
+                ExtractorType.Input("keypoint_extractor", tooltip=f"From {LOAD_EXTRACTOR}."),
+                io.Image.Input("image", tooltip="One picture, any size."),
+                io.Custom("FACE_LANDMARKS").Input(
+                    "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe), for the same picture."
+                ),
+                io.Int.Input(
+                    "face_index", default=0, min=0, max=63,
+                    tooltip="Which face, if there are several: 0 is the first that the detector lists.",
+                ),
+                io.Custom("BOUNDING_BOX").Input(
+                    "face_box", extra_dict={"forceInput": True}, optional=True,
+                    tooltip="Instead of the index: the face that overlaps this box most, in pixels.",
+                ),
+            ],
+            outputs=[
+                io.Custom("FACE_MOTION").Output(
+                    tooltip="One frame of absolute values, for the motion nodes; it is its own reference."
+                )
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, keypoint_extractor, image, face_landmarks, face_index, face_box=None) -> io.NodeOutput:
+        picture = single_picture(image, KEYPOINTS)
+        check_same_size(picture, face_landmarks, KEYPOINTS)
+        points = select_face(face_landmarks, face_index, face_box)
+        found = own_motion(keypoint_extractor.ready(), to_bytes(picture), points, keypoint_extractor.device)
+        motion = FaceMotion.from_expression(
+            found.expression[None], found.pose[None], found.translation[None], torch.tensor([found.scale]), STILL_FPS,
+            source={"producer": "LivePortrait", "licence": "MIT"}, absolute=frozenset(GROUPS), reference=found,
+        )  # fmt: skip
+        return io.NodeOutput(motion)
+
+
+NODES = [LoadKeypointExtractor, PortraitKeypoints]
