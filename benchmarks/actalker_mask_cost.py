@@ -19,7 +19,7 @@ import torch
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from talking_portrait.models.actalker.parallel_control_mamba import ParallelControlMamba
-from talking_portrait.tools.random_weights import random_state
+from talking_portrait.tools.random_state import random_state
 
 SIDE, CHANNELS, CONTEXT, REPEATS = 72, 320, 1024, 5
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.0)

@@ -10,6 +10,11 @@ class FrozenBatchNorm(nn.Module):
     Has the keys of torch's batch norm, and computes in the type and on the device of its input.
     """
 
+    weight: nn.Parameter
+    bias: nn.Parameter
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, channels: int, device=None, dtype=None):
         super().__init__()
         for name in ("weight", "bias"):

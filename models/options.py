@@ -14,7 +14,7 @@ class Option:
 
     id: str
     tooltip: str
-    default: Any = None
+    default: Any
     advanced: bool = True
 
     def __post_init__(self) -> None:
@@ -69,6 +69,7 @@ class Choice(Option):
     with the first choice."""
 
     choices: tuple[str, ...]
+    default: Any = None
     folder: str = ""
 
     def __post_init__(self) -> None:
@@ -96,6 +97,7 @@ class File(Option):
     """
 
     key: str
+    default: Any = None
     unless: str = ""
 
     def __post_init__(self) -> None:
@@ -107,6 +109,7 @@ class File(Option):
 class Socket(Option):
     """An input for what another node makes; None where nothing is connected. io_type: ComfyUI's name of it."""
 
+    default: None = None
     advanced: bool = False
     io_type: str
 

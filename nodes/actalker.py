@@ -97,7 +97,10 @@ class ACTalkerAudio(NodeWithFiles):
             description="Hears speech with Whisper-tiny, as ACTalker's sound tokens at 12.5 frames per second.",
             inputs=[
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
-                part_menu("whisper", "Whisper-tiny, which hears."),
+                file_menu(
+                    "whisper_file", "actalker.whisper", optional=True, advanced=True,
+                    tooltip="Whisper-tiny, which hears.",
+                ),
                 part_menu("projector", "From what was heard to ACTalker's tokens.", "audio"),
                 io.AudioEncoder.Input(
                     "audio_encoder", optional=True,
@@ -124,7 +127,7 @@ class ACTalkerAudio(NodeWithFiles):
         projector = actalker_part("audio", AUDIO, projector_file, "projector_file")
         sound = torch.from_numpy(mono(wave, rate))
         if audio_encoder_output is None:
-            encoder = audio_encoder or load_speech_encoder(WHISPER, {"file": whisper_file})
+            encoder: Any = audio_encoder or load_speech_encoder(WHISPER, {"file": whisper_file})
             fitting(encoder, "ACTalker", "whisper-tiny")
             whisper, network = ready_together([encoder, projector])
             pieces = heard_pieces(whisper, sound, encoder.device)
@@ -208,7 +211,8 @@ class ACTalkerMotionFromVideo(NodeWithFiles):
         parts = [actalker_part(name, VIDEO, driver_file, "driver_file") for name in ("expression", "head")]
         parts.append(actalker_part("motion", VIDEO, projector_file, "projector_file"))
         pictures = driving_pictures(images, chosen, points)
-        stream = motion_stream(*ready_together(parts), pictures, len(chosen), parts[0].device, ticker())
+        expression, head, motion = ready_together(parts)
+        stream = motion_stream(expression, head, motion, pictures, len(chosen), parts[0].device, ticker())
         return io.NodeOutput(stream, len(chosen))
 
 

@@ -111,7 +111,7 @@ class ACTalkerConditioning(NodeWithFiles):
             gate("audio", audio_gate, audio_gate_end, audio_gate_curve),
             gate("motion", motion_gate, motion_gate_end, motion_gate_curve),
         )
-        streams = [
+        heard, seen = streams = [
             None if g.closed else stream
             for stream, g in zip((actalker_audio, actalker_motion), gates, strict=True)
         ]
@@ -121,15 +121,15 @@ class ACTalkerConditioning(NodeWithFiles):
         usual = usual_regions(regions, streams, face_landmarks, face_index, face[:, :1], size)
         masks = {"audio_mask": audio_mask, "motion_mask": motion_mask}
         check_needed(regions, masks)
-        chosen = [
+        audio_region, motion_region = (
             default if mask is None or stream is None else own_region(mask, picture, name, size)
             for (name, mask), default, stream in zip(masks.items(), usual, streams, strict=True)
-        ]
+        )
         files = {"arcface": arcface_file, "identity": identity_file, "pose": pose_file}
         scene = prepared_scene(vae, to_uint8(picture), face_box(points), face, short_side, files)
         liveliness = Liveliness(motion_bucket, expression_bucket, adapter_scale)
         positive, negative, latent = conditioning(
-            scene, count, *streams, gates, Regions(*chosen), liveliness=liveliness
+            scene, count, heard, seen, gates, Regions(audio_region, motion_region), liveliness=liveliness
         )
         return io.NodeOutput(positive, negative, {"samples": latent}, count, float(FPS))
 

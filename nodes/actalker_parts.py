@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
-from ..models.speech.whisper import WhisperTiny
 from .catalogue.file_menu import FileMenu, file_menu
 from .catalogue.loading import LoadedModel, load_shared
 from .catalogue.weight_files import menu_file
@@ -49,16 +48,6 @@ def holding(what: str, *keys: str) -> Callable[[Mapping[str, Any]], dict[str, Te
         return state
 
     return convert
-
-
-def whisper_encoder(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Whisper-tiny as published, its encoder alone. ValueError if that is not in it."""
-    state = {key.removeprefix("model."): value for key, value in flat(content).items()}
-    state = {key: value for key, value in state.items() if key.startswith("encoder.")}
-    width = state["encoder.conv1.weight"].shape[0] if "encoder.conv1.weight" in state else None
-    if width != 384:
-        raise ValueError("it is not Whisper-tiny" + (f": its width is {width}, not 384" if width else ""))
-    return state
 
 
 def expression_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -106,7 +95,6 @@ PARTS = {
         }),
         holding("audio projector", "proj3.weight", "proj1.weight", "norm.weight"),
     ),
-    "whisper": Part("actalker.whisper", fixed(WhisperTiny), whisper_encoder),
     "motion": Part(
         "actalker.motion",
         sized(ExpressionProjector, lambda s: {"inputs": s["proj1.weight"].shape[1],

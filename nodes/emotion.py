@@ -9,7 +9,7 @@ from ..models.face_motion.emotion import with_emotion
 from ..models.face_motion.emotion_names import EMOTIONS, emotion_name
 from ..models.face_motion.emotion_presets import load_presets, preset_names
 from ..models.face_motion.exemplar import exemplar_emotion
-from .emotion_menu import EmotionMenu, check_emotion, check_one_mood
+from .catalogue.emotion_menu import EmotionMenu, check_emotion, check_one_mood
 from .gates import Node
 from .motion import CATEGORY
 from .portrait import FaceMotionType

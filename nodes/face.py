@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from comfy_api.latest import io
@@ -190,7 +191,7 @@ def to_uint8(image: torch.Tensor):
     return rgb.expand(-1, -1, 3).contiguous().cpu().numpy()
 
 
-def check_box(box: dict, width: int, height: int) -> None:
+def check_box(box: Mapping[str, float], width: int, height: int) -> None:
     """ValueError where a box holds hardly a pixel of the picture."""
     x0, y0 = max(float(box["x"]), 0.0), max(float(box["y"]), 0.0)
     x1, y1 = min(float(box["x"] + box["width"]), width), min(float(box["y"] + box["height"]), height)

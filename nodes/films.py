@@ -8,6 +8,7 @@ import folder_paths
 from comfy_api.latest import InputImpl
 
 _alive: "weakref.WeakSet[TempFilm]" = weakref.WeakSet()
+WHOLE = "whole_film"  # attribute of a part of a film
 _lost = 0  # films whose file somebody removed while ComfyUI still had the output
 
 
@@ -24,7 +25,7 @@ class TempFilm(InputImpl.VideoFromFile):
         """A part of the film, which keeps the whole file."""
         part = super().as_trimmed(*arguments, **options)
         if part is not None:
-            part.whole_film = self
+            setattr(part, WHOLE, self)
         return part
 
 

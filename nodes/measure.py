@@ -84,6 +84,7 @@ class LipSyncCheck(Node):
         if face_motion is not None:
             opening = opening_of_motion(face_motion)
         else:
+            assert face_landmarks is not None  # one of the two is there
             opening = opening_of_landmarks(follow_face(face_landmarks, face_index))
         waveform, sample_rate = audio["waveform"][0].float().cpu().numpy(), audio["sample_rate"]
         check_lengths(waveform.shape[-1] / sample_rate, len(opening), rate)

@@ -272,8 +272,8 @@ class PlotFaceMotion(Node):
 
     @classmethod
     def execute(cls, face_motion: FaceMotion, audio: dict[str, Any] | None = None) -> io.NodeOutput:
-        sound = () if audio is None else single_clip(audio)
-        picture = plot_motion(face_motion, *sound)[None]
+        waveform, rate = (None, 0) if audio is None else single_clip(audio)
+        picture = plot_motion(face_motion, waveform, rate)[None]
         return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 
 

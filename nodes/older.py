@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..models.contracts import ENGINES, Entry
 from ..models.face_motion.emotion_names import EMOTIONS
 from ..models.options import Option, Whole
+from .catalogue.emotion_menu import check_emotion
 from .catalogue.encoders import WAV2VEC2, load_speech_encoder
 from .catalogue.engines import OWN, load_engine
 from .catalogue.file_menu import file_menu
@@ -18,7 +19,6 @@ from .catalogue.files_node import NodeWithFiles
 from .catalogue.inputs import about, input_of
 from .catalogue.menu import files_fingerprint
 from .catalogue.node_names import LOAD_ENCODER, LOAD_ENGINE
-from .emotion_menu import check_emotion
 from .gates import Node
 
 ORDER = (  # of the values in saved workflows, which hold no names

@@ -19,7 +19,7 @@ ETA = io.Float.Input(
     "eta", default=0.0, min=0.0, max=1.0, step=0.05, optional=True,
     tooltip="Noise that is added on the way: 0 none (the seed's first noise decides all), 1 as much as ddpm.",
 )  # fmt: skip
-OWN = {DDIM.id: [ETA]}  # inputs that one choice alone reads
+OWN: dict[str, list[io.Input]] = {DDIM.id: [ETA]}  # inputs that one choice alone reads
 
 
 class MotionSamplerNode(Node):

@@ -1,10 +1,13 @@
 """Speech to film as it comes: frames are drawn while later speech is still unheard; a live voice goes on from
 run to run."""
 
+from fractions import Fraction
+from typing import Any
+
 import comfy.model_management
 from comfy_api.latest import io
 
-from ..models.contracts import MotionEngine, SpokenMotion, StreamingEngine, members
+from ..models.contracts import SpokenMotion, StreamingEngine, members
 from ..models.engine import MotionSettings
 from ..models.generation import given_motion
 from ..models.media.video_stream import VideoStreamWriter
@@ -35,7 +38,7 @@ def settings_inputs() -> list:
     ]  # fmt: skip
 
 
-def streaming(engine: MotionEngine) -> StreamingEngine:
+def streaming(engine: Any) -> StreamingEngine:
     """The engine, if it makes motion piece by piece; ValueError otherwise."""
     if not all(hasattr(engine, name) for name in members(StreamingEngine)):
         raise ValueError(
@@ -44,6 +47,12 @@ def streaming(engine: MotionEngine) -> StreamingEngine:
             "Engine, or take Generate Face Motion and Render Portrait Video."
         )
     return engine
+
+
+def own_rate(engine: StreamingEngine) -> Fraction:
+    """Frames per second of an engine that streams: by its contract it has one."""
+    assert engine.native_fps is not None
+    return engine.native_fps
 
 
 class StreamTalkingPortrait(Node):
@@ -86,7 +95,7 @@ class StreamTalkingPortrait(Node):
         crf,
     ) -> io.NodeOutput:
         engine, speech = streaming(motion_engine), single_speech(audio)
-        fps = engine.native_fps
+        fps = own_rate(engine)
         frames = speech.checked(fps)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
         note_loudness(speech.waveform)
@@ -165,7 +174,7 @@ class GenerateFaceMotionLive(Node):
                 f"audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first piece must "
                 f"last {voice.latency:.1f} s, later ones 0.7 s, unless it is the last one (then set last)."
             )
-        return io.NodeOutput(given_motion(engine, motion, engine.native_fps), voice, voice.latency)
+        return io.NodeOutput(given_motion(engine, motion, own_rate(engine)), voice, voice.latency)
 
 
 NODES = [StreamTalkingPortrait, GenerateFaceMotionLive]

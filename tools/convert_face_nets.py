@@ -16,10 +16,11 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import comfy.cli_args
 import numpy as np
-import tflite
+import tflite  # pyright: ignore[reportMissingImports] (got for this tool alone, as said above)
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -27,7 +28,7 @@ from torch import nn
 comfy.cli_args.args.cpu = True
 from comfy_extras.mediapipe.face_landmarker import BlazeFace, BlazeFaceFullRange
 
-from ..models.face.mesh import FaceMeshNet
+from ..models.face.mesh import FaceMeshNet, MeshBranch, MeshRegion
 from ..models.face.person import PersonNet
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "builtin" / "weights" / "face_nets.safetensors"
@@ -57,6 +58,8 @@ DTYPES = {
     tflite.TensorType.FLOAT16: np.float16,
     tflite.TensorType.INT32: np.int32,
 }
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+Network = TypeVar("Network", bound=nn.Module)
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "Convolution2DTransposeBias")
 Operator = tuple[str, list[int], list[int]]  # name, input tensors, output tensors
 
@@ -148,7 +151,7 @@ def densify(sparsity, values: np.ndarray, shape: list[int]) -> np.ndarray:
     return dense
 
 
-def fill(convolutions: list[tuple[torch.Tensor, torch.Tensor]], layers: list[nn.Module]) -> None:
+def fill(convolutions: list[tuple[torch.Tensor, torch.Tensor]], layers: list[Convolution]) -> None:
     """Give each layer its weights; ValueError where number or shape differ."""
     if len(layers) != len(convolutions):
         raise ValueError(f"{len(convolutions)} convolutions in the graph, {len(layers)} in the network")
@@ -157,28 +160,33 @@ def fill(convolutions: list[tuple[torch.Tensor, torch.Tensor]], layers: list[nn.
             raise ValueError(
                 f"{tuple(weight.shape)} in the graph, {tuple(layer.weight.shape)} in the network"
             )
+        assert layer.bias is not None
         layer.weight.data, layer.bias.data = weight, bias
 
 
-def execution_order(network: nn.Module, size: int) -> list[nn.Module]:
+def execution_order(network: nn.Module, size: int) -> list[Convolution]:
     """The convolutions of a network in the order in which it uses them."""
-    used: list[nn.Module] = []
-    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
-    hooks = [layer.register_forward_hook(lambda layer, *_: used.append(layer)) for layer in convolutions]
+    used: list[Convolution] = []
+    convolutions = [layer for layer in network.modules() if isinstance(layer, Convolution)]
+    hooks = [
+        layer.register_forward_hook(lambda *_, used_now=layer: used.append(used_now))
+        for layer in convolutions
+    ]
     network(torch.zeros(1, 3, size, size))
     for hook in hooks:
         hook.remove()
     return used
 
 
-def convert_straight(network: nn.Module, graph: Graph, size: int) -> nn.Module:
+def convert_straight(network: Network, graph: Graph, size: int) -> Network:
     """Fill a network that runs its convolutions in the graph's order, but for the full-range detector's side ones."""
     ordered = execution_order(network, size)
     # the graph runs each side convolution as soon as its input is there
     if isinstance(network, BlazeFaceFullRange):
-        for lateral, block in zip(network.lateral_convs, (4, 7, 10), strict=True):
+        for side, block in zip(network.lateral_convs, (4, 7, 10), strict=True):
+            lateral, before = cast(nn.Conv2d, side), cast(Any, network.backbone[block])
             ordered.remove(lateral)
-            ordered.insert(ordered.index(network.backbone[block].pw2) + 1, lateral)
+            ordered.insert(ordered.index(before.pw2) + 1, lateral)
     fill(graph.convolutions(), ordered)
     return network
 
@@ -197,7 +205,7 @@ class MeshFiller:
         """The `turn`-th operator called `name` that reads a tensor."""
         return [operator for operator in self.users[tensor] if operator[0] == name][turn]
 
-    def conv(self, layer: nn.Module, tensor: int, name: str = "CONV_2D", turn: int = 0) -> int:
+    def conv(self, layer: Convolution, tensor: int, name: str = "CONV_2D", turn: int = 0) -> int:
         """Fill a convolution that reads `tensor`; returns its output tensor, as all methods below."""
         operator = self.use(tensor, name, turn)
         fill([self.graph.convolution(operator)], [layer])
@@ -208,11 +216,11 @@ class MeshFiller:
         layer.weight.data = torch.from_numpy(self.graph.constant(inputs[1]).reshape(-1))
         return outputs[0]
 
-    def block(self, layer: nn.Module, tensor: int, turn: int = 0) -> int:
+    def block(self, layer: Any, tensor: int, turn: int = 0) -> int:
         tensor = self.conv(layer.pointwise, self.conv(layer.depthwise, tensor, "DEPTHWISE_CONV_2D", turn))
         return self.prelu(layer.prelu, self.use(tensor, "ADD")[2][0])
 
-    def branch(self, part: nn.Module, tensor: int, turn: int) -> None:
+    def branch(self, part: MeshBranch, tensor: int, turn: int) -> None:
         for index, layer in enumerate(part.blocks):
             tensor = self.block(layer, tensor, turn if index == 0 else 0)
         tensor = self.prelu(part.prelu, self.conv(part.reduce, tensor))
@@ -229,7 +237,8 @@ class MeshFiller:
         cuts = [
             outputs[0] for name, _, outputs in self.graph.operators() if name == "TransformTensorBilinear"
         ]
-        for cut, region in zip(cuts, network.regions.values(), strict=True):
+        regions = [cast(MeshRegion, region) for region in network.regions.values()]
+        for cut, region in zip(cuts, regions, strict=True):
             for layer in region.trunk:
                 cut = self.block(layer, cut)
             self.branch(region.points, cut, 0)

@@ -26,7 +26,11 @@ from torch import Tensor
 # The cases use core's Wan model, and with it ComfyUI, which would look for an NVIDIA driver.
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
-from talking_portrait.tools.golden_cases import CASES, FINISHED_STAGES, tolerance
+from talking_portrait.tools.golden_cases import (  # pyright: ignore[reportMissingImports] (it runs as a file too)
+    CASES,
+    FINISHED_STAGES,
+    tolerance,
+)
 
 COPIES = Path(__file__).resolve().parent.parent / "tests" / "data" / "goldens"
 TABLES = (  # parts of a golden file that are results, but not among its outputs
@@ -121,6 +125,7 @@ def helper(folder: Path, name: str) -> ModuleType:
     """A module that fills weights and inputs."""
     path = companion(folder, f"{name}.py")
     spec = importlib.util.spec_from_file_location(f"golden_{name}_{abs(hash(str(path)))}", path)
+    assert spec is not None and spec.loader is not None  # it is a file of Python
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -22,7 +22,7 @@ MAKERS = {  # results whose script has another name
     "speech_net": "training/speech_net/evaluate.py",
     "speech_net_without_slt": "training/speech_net/evaluate.py",
     "takin": "training/takin/evaluate.py",
-    "takin_stage1": "training/takin/stage1_proof.py",
+    "takin_stage1": "training/liveportrait/stage1_proof.py",
     "verify_clips": "training/speech_net/verify_clips.py",
 }
 LONGEST_LIST = 6  # numbers of a curve that a table shows

@@ -90,7 +90,8 @@ def thumbnail(tiles: list[Image.Image]) -> Image.Image:
     sheet = Image.new("RGB", (side * columns, side * math.ceil(len(tiles) / columns)))
     for index, tile in enumerate(tiles):
         sheet.paste(
-            tile.resize((side, side), Image.LANCZOS), (index % columns * side, index // columns * side)
+            tile.resize((side, side), Image.Resampling.LANCZOS),
+            (index % columns * side, index // columns * side),
         )
     return sheet
 
@@ -116,15 +117,18 @@ def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
     page.wait_for_timeout(2000)
     page.keyboard.press("Escape")
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop((60, 90, 1580, 960))
-    return shot.resize((2 * THUMBNAIL, round(2 * THUMBNAIL * shot.height / shot.width)), Image.LANCZOS)
+    return shot.resize(
+        (2 * THUMBNAIL, round(2 * THUMBNAIL * shot.height / shot.width)), Image.Resampling.LANCZOS
+    )
 
 
 MENUS = {  # loader input -> folder of the models it lists
     "unet_name": "diffusion_models", "vae_name": "vae", "file": "model_patches", "clip_name": "text_encoders",
-    "ckpt_name": "checkpoints", "lora_name": "loras", "model_name": "frame_interpolation",
+    "speech_encoder.file": "audio_encoders", "ckpt_name": "checkpoints", "lora_name": "loras",
+    "model_name": "frame_interpolation",
 }  # fmt: skip
 OTHER_FOLDERS = {
-    "CLIPVisionLoader": "clip_vision", "TalkingPortraitLoadSpeechEncoder": "audio_encoders",
+    "CLIPVisionLoader": "clip_vision", "TalkingPortraitSpeechEncoder": "audio_encoders",
     "TalkingPortraitLoadACTalker": "diffusion_models",
 }  # fmt: skip
 

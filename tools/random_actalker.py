@@ -22,7 +22,7 @@ from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
 from ..models.actalker.unet import ACTalkerUNet, unet_config
 from ..models.speech.whisper import WhisperTiny
-from .random_weights import random_state
+from .random_state import random_state
 
 VAE_SIZES = {
     "double_z": True, "z_channels": 4, "resolution": 256, "in_channels": 3, "out_ch": 3, "ch": 128,

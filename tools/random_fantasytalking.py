@@ -25,7 +25,7 @@ from ..models.fantasytalking.identity import IdentityBranch, published_names
 from ..models.fantasytalking.intensity import PREFIX, MotionIntensity
 from ..models.fantasytalking.network import FantasyTalking
 from .goldens import COPIES
-from .random_weights import random_state, random_tensor
+from .random_state import random_state, random_tensor
 
 LORA = {"up": (128, 4), "down": (4, 128)}
 

@@ -16,7 +16,7 @@ from ..models.joyvasa.motion import ORDER
 from ..models.joyvasa.network import JoyVASA, sinusoids
 from ..models.joyvasa.sampling import alpha_bars, cosine_betas
 from ..models.speech.hubert import build_hubert
-from .random_weights import random_state
+from .random_state import random_state
 
 PUBLISHED = (JoyVASAConfig(73, 10, 100, 256, 8, 1024, 768, 50), HubertConfig())
 SMALL = (

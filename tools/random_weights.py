@@ -12,36 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models.kdtalker.motion import ORDER
 from ..models.kdtalker.network import KDTalkerDenoiser
 from ..models.liveportrait.checkpoint import FILES
 from ..models.speech.wav2lip import AudioEncoder
+from .random_state import random_state
 
 # factor on the weight, bias
 HEADS = {"kp": (0.3, 0.0), "exp": (0.02, 0.0), "t": (0.02, 0.0), "scale": (0.02, 1.5)}
-
-
-def random_state(network: nn.Module, seed: int) -> dict[str, Tensor]:
-    """Weights of a network built on the meta device: normal / sqrt(fan in), norms near 1."""
-    random = torch.Generator().manual_seed(seed)
-    return {key: random_tensor(key, value, random) for key, value in network.state_dict().items()}
-
-
-def random_tensor(key: str, like: Tensor, random: torch.Generator) -> Tensor:
-    """One parameter or buffer by the meaning of its name."""
-    leaf = key.rsplit(".", 1)[-1]
-    if not like.is_floating_point():
-        return torch.zeros(like.shape, dtype=like.dtype)
-    if leaf == "freqs":
-        return 10000 ** (-torch.arange(like.numel()) / like.numel())
-    noise = torch.randn(like.shape, generator=random)
-    if leaf in ("running_var", "gamma") or (like.ndim <= 1 and leaf == "weight"):
-        return 1 + 0.1 * noise.abs()
-    if like.ndim <= 1 or leaf in ("beta", "running_mean"):
-        return 0.02 * noise
-    return noise / (like[0].numel() ** 0.5)
 
 
 def liveportrait_states() -> dict[str, dict[str, Tensor]]:
@@ -80,7 +60,7 @@ def write(models: Path) -> None:
     torch.save({"model": state, "epoch": 1}, models / "kdtalker" / "KDTalker.pth")
     torch.save({"state_dict": {f"module.{key}": value for key, value in random_state(encoder, 11).items()}},
                models / "kdtalker" / "wav2lip.pth")  # fmt: skip
-    np.savez(models / "kdtalker" / "norm.npz", **statistics())
+    np.savez(models / "kdtalker" / "norm.npz", **statistics())  # pyright: ignore[reportArgumentType] (names are arrays')
 
 
 if __name__ == "__main__":

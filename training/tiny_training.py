@@ -1,7 +1,7 @@
 """The training loop of the tiny proofs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import comfy.model_management
@@ -15,7 +15,7 @@ COLOURS = ("#2a6f97", "#c8553d")
 
 
 def train(
-    parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str
+    parameters: Sequence[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str
 ) -> list[float]:
     """Adam with a cosine fall; the mean loss of every 50 steps."""
     comfy.model_management.in_training = True  # core's fused rotations have no gradient
@@ -26,7 +26,7 @@ def train(
 
 
 def trained(
-    parameters: list[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str
+    parameters: Sequence[Tensor], loss_of: Callable[[], Tensor], steps: int, rate: float, name: str
 ) -> list[float]:
     """The loop itself."""
     optimizer = torch.optim.AdamW(parameters, rate, betas=(0.9, 0.98), weight_decay=0.01)

@@ -3,7 +3,7 @@ between its blocks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import comfy.ops
 import torch
@@ -42,7 +42,7 @@ class AttentionStreams:
 class AdapterProjections(nn.Module):
     """Keys and values of the audio (0) and the motion (1) stream."""
 
-    def __init__(self, context: int, width: int, device=None, dtype=None, operations=nn):
+    def __init__(self, context: int, width: int, device=None, dtype=None, operations: Any = nn):
         super().__init__()
 
         def pair() -> nn.ModuleList:
@@ -62,13 +62,13 @@ class ControlledCrossAttention(CrossAttention):
 
     def __init__(
         self,
-        query_dim,
-        context_dim=None,
+        query_dim: int,
+        context_dim: int,
         heads=8,
         dim_head=64,
         dtype=None,
         device=None,
-        operations=nn,
+        operations: Any = nn,
         **kwargs,
     ):
         super().__init__(
@@ -80,6 +80,7 @@ class ControlledCrossAttention(CrossAttention):
     def forward(
         self, x, context=None, value=None, mask=None, transformer_options: Mapping[str, Any] | None = None
     ):
+        assert context is not None  # core may leave it out for self-attention, which this layer is not
         options = transformer_options or {}
         streams: AttentionStreams = options[OPTION]
         asked = Questions(self, x, options)
@@ -111,14 +112,19 @@ class Questions:
         v = to_v(tokens if value is None else value)
         if tokens.shape[1] == 1 and mask is None:
             return v.repeat_interleave(rows // groups, dim=0) if groups != rows else v
-        if self.queries is None:
-            self.queries = self.attention.to_q(self.x)
-        q = self.queries.reshape(groups, -1, self.queries.shape[-1])
+        queries = self._queries()
+        q = queries.reshape(groups, -1, queries.shape[-1])
         out = optimized_attention(
             q, to_k(tokens), v, self.attention.heads, mask=mask, attn_precision=self.attention.attn_precision,
             transformer_options=self.options,
         )  # fmt: skip
         return out.reshape(rows, -1, out.shape[-1])
+
+    def _queries(self) -> Tensor:
+        kept = self.queries
+        if kept is None:
+            kept = self.queries = cast(Tensor, self.attention.to_q(self.x))
+        return kept
 
 
 class ControlledTransformer(SpatialVideoTransformer):
@@ -130,7 +136,7 @@ class ControlledTransformer(SpatialVideoTransformer):
     def __init__(
         self, channels: int, heads: int, head_dim: int, context_dim: int, mamba: bool = True,
         attn_precision=None,
-        dtype=None, device=None, operations=comfy.ops.disable_weight_init,
+        dtype=None, device=None, operations: Any = comfy.ops.disable_weight_init,
     ):  # fmt: skip
         built = {"dtype": dtype, "device": device, "operations": operations}
         super().__init__(
@@ -158,6 +164,7 @@ class ControlledTransformer(SpatialVideoTransformer):
     ):
         """context [n,1,X] is the identity token of each frame; `timesteps` is ComfyUI's name for the frames
         of a clip."""
+        assert context is not None and timesteps is not None  # core's UNet gives both
         options = {} if transformer_options is None else transformer_options
         options["activations_shape"] = list(x.shape)
         options["block_index"] = 0
@@ -202,7 +209,7 @@ class ControlledTransformer(SpatialVideoTransformer):
         )
         t = h.unflatten(0, (-1, frames)) + self.time_pos_embed(position)[:, None]
         t = t.transpose(1, 2).flatten(0, 1)
-        tokens_of_clip = tuple(_clip_mean(stream, frames) for stream in (streams.audio, streams.motion))
+        tokens_of_clip = _clip_mean(streams.audio, frames), _clip_mean(streams.motion, frames)
         here = AttentionStreams(tokens_of_clip, scale=streams.scale)
         context = _clip_mean(identity, frames)
         t = self.time_stack[0](t, context=context, transformer_options={**options, OPTION: here})

@@ -52,8 +52,8 @@ class ExpressionResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.gn1(self.conv1(x))), 3, stride=2, padding=1)
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
+        for number in range(1, 5):
+            x = getattr(self, f"layer{number}")(x)
         return self.fc(x.mean((2, 3)))
 
 
@@ -105,8 +105,8 @@ class PoseResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
+        for number in range(1, 5):
+            x = getattr(self, f"layer{number}")(x)
         return self.fc(x.mean((2, 3)))
 
 
@@ -180,6 +180,6 @@ class ArcFace(nn.Module):
 
     def forward(self, face: Tensor) -> Tensor:
         x = self.prelu(self.bn1(self.conv1(face)))
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
+        for number in range(1, 5):
+            x = getattr(self, f"layer{number}")(x)
         return self.features(self.fc(self.bn2(x).flatten(1)))

@@ -1,6 +1,5 @@
 """What ACTalker sees of pictures: the portrait, its face box and identity, the driving face and head."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -50,7 +49,8 @@ def portrait_picture(picture: np.ndarray, short_side: int) -> Tensor:
 
 def identity_picture(picture: np.ndarray, box: Box) -> Tensor:
     """[H,W,3] bytes -> the face [1,3,112,112], -1..1; the box's aspect is not kept."""
-    crop = Image.fromarray(picture).crop(tuple(round(value) for value in box))
+    left, top, right, bottom = (round(value) for value in box)
+    crop = Image.fromarray(picture).crop((left, top, right, bottom))
     return 2 * resized(np.asarray(crop), IDENTITY_SIZE, IDENTITY_SIZE, Image.Resampling.BILINEAR) - 1
 
 
@@ -106,8 +106,8 @@ def head_box(points: np.ndarray, height: int, width: int) -> tuple[int, int, int
     return square_box(face_box(points), 1.0, height, width)
 
 
-def head_picture(picture: np.ndarray, box: Sequence[int]) -> Tensor:
+def head_picture(picture: np.ndarray, box: tuple[int, int, int, int]) -> Tensor:
     """Driving frame [H,W,3] bytes -> the head [1,3,256,256], -1..1."""
-    crop = np.asarray(Image.fromarray(picture).crop(tuple(box)))
+    crop = np.asarray(Image.fromarray(picture).crop(box))
     large = resized(crop, HEAD_SIZE, HEAD_SIZE, Image.Resampling.BICUBIC)
     return 2 * F.interpolate(large, size=(DRIVING_SIZE, DRIVING_SIZE), mode="bilinear", antialias=True) - 1

@@ -54,7 +54,8 @@ class Regions:
         """(audio, motion) at a level."""
         key = (height, width, torch.device(device))
         if key not in self._kept:
-            self._kept[key] = tuple(self._level(mask, height, width, device) for mask in self.masks)
+            audio, motion = (self._level(mask, height, width, device) for mask in self.masks)
+            self._kept[key] = audio, motion
         return self._kept[key]
 
     @staticmethod

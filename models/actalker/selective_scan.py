@@ -83,7 +83,9 @@ def choose_backend(device: torch.device, gradient: bool) -> str:
 def mamba_kernel() -> Callable[..., Tensor] | None:
     """mamba-ssm's fused CUDA function, or None where it is not installed or was built for another torch."""
     try:
-        from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
+        from mamba_ssm.ops.selective_scan_interface import (  # pyright: ignore[reportMissingImports] (optional)
+            selective_scan_fn,
+        )
     except ModuleNotFoundError:
         return None
     except (ImportError, OSError, RuntimeError) as problem:

@@ -97,7 +97,8 @@ def triton_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tenso
     with torch.cuda.device_of(u):  # triton launches on the current GPU, which need not be the tensors'
         _scan_kernel[(triton.cdiv(width, channels), directions * rows)](
             u, dt, rates, B, C, D.float().contiguous(), bias.float().contiguous(), y, rows, length, width,
-            STATES=states, CHANNELS=channels, num_warps=1,
+            STATES=states, CHANNELS=channels,
+            num_warps=1,  # pyright: ignore[reportCallIssue] (the launcher takes it, not the kernel)
         )  # fmt: skip
     return y[0] if directions == 1 else y[0] + y[1]
 

@@ -14,7 +14,7 @@ from ..speech.whisper import (
     WINDOW,
 )
 from .conditioning import Stream
-from .projectors import motion_tokens
+from .projectors import ExpressionProjector, motion_tokens
 
 FRAMES_TOGETHER = 8
 
@@ -65,7 +65,7 @@ def project(projector: nn.Module, windows: Tensor, device: torch.device) -> Tens
 
 
 def motion_stream(
-    expression: nn.Module, head: nn.Module, projector: nn.Module, pictures: Iterator[tuple[Tensor, Tensor]],
+    expression: nn.Module, head: nn.Module, projector: ExpressionProjector, pictures: Iterator[tuple[Tensor, Tensor]],
     total: int,
     device: torch.device, progress: Progress,
 ) -> Stream:  # fmt: skip

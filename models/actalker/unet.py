@@ -2,7 +2,7 @@
 at the start."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import comfy.ops
 import torch
@@ -48,8 +48,8 @@ class ACTalkerUNet(UNetModel):
                  operations=comfy.ops.disable_weight_init, **settings):  # fmt: skip
         built = {"attn_precision": attn_precision, "dtype": dtype, "device": device, "operations": operations}
         super().__init__(context_dim=context_dim, **built, **settings)
-        middle = self.middle_block
-        for part in (*self.input_blocks, middle, *self.output_blocks):
+        middle = cast(nn.Sequential, self.middle_block)
+        for part in (*parts_of(self.input_blocks), middle, *parts_of(self.output_blocks)):
             for i, layer in enumerate(part):
                 if isinstance(layer, SpatialVideoTransformer):
                     part[i] = _controlled(layer, context_dim, part is not middle, built)
@@ -59,7 +59,7 @@ class ACTalkerUNet(UNetModel):
         """Group norms of residual blocks have 1e-6, but for the lowest level going down and the middle, which
         have 1e-5."""
         lowest = 1 + LEVELS_WITH_ATTENTION * (BLOCKS_PER_LEVEL + 1)
-        for part in (*self.input_blocks[:lowest], *self.output_blocks):
+        for part in (*parts_of(self.input_blocks)[:lowest], *parts_of(self.output_blocks)):
             for block in part:
                 if isinstance(block, VideoResBlock):
                     _set_epsilon(block, 1e-6)
@@ -83,11 +83,16 @@ class ACTalkerUNet(UNetModel):
         return super().forward(x, timesteps, context, y, control, options, **kwargs)
 
 
+def parts_of(blocks: nn.ModuleList) -> list[nn.Sequential]:
+    """The layers of every block of one way through a UNet."""
+    return [cast(nn.Sequential, part) for part in blocks]
+
+
 def _controlled(
     layer: SpatialVideoTransformer, context: int, mamba: bool, built: Mapping[str, Any]
 ) -> ControlledTransformer:
     """ACTalker's transformer of the size of SVD's."""
-    block = layer.transformer_blocks[0]
+    block: Any = layer.transformer_blocks[0]
     return ControlledTransformer(layer.in_channels, block.n_heads, block.d_head, context, mamba, **built)
 
 

@@ -4,6 +4,8 @@ Source: Grishchenko et al. 2020, "Attention Mesh"; weights and constants from th
 (face_landmark_with_attention.tflite), converted by tools/convert_face_nets.py. Plain fp32 modules, as core's own port.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -130,7 +132,8 @@ class FaceMeshNet(nn.Module):
         mesh = self.head_landmarks(head).reshape(-1, 468, 3)
         landmarks = torch.cat([mesh, mesh.new_zeros(mesh.shape[0], 10, 3)], 1)
         for name, (points, axis, iris) in REGIONS.items():
-            self._refine(self.regions[name], features, mesh, landmarks, points, axis, iris)
+            region = cast(MeshRegion, self.regions[name])
+            self._refine(region, features, mesh, landmarks, points, axis, iris)
         return landmarks, self.head_presence(head).reshape(-1)
 
     def _refine(
@@ -141,7 +144,7 @@ class FaceMeshNet(nn.Module):
         trunk = region.trunk(cut_region(features, matrix, origin))
         scale = INPUT_SIZE / FEATURE_SIZE
         landmarks[:, points, :2] = region.points(trunk) @ matrix.mT + scale * origin[:, None]
-        if iris is not None:
+        if iris is not None and region.iris is not None:
             landmarks[:, iris : iris + 5, :2] = region.iris(trunk) @ matrix.mT + scale * origin[:, None]
             landmarks[:, iris : iris + 5, 2] = mesh[:, points[:CONTOUR], 2].mean(1, keepdim=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -86,13 +86,18 @@ def _soften(inside: np.ndarray, feather: float, grow: float) -> np.ndarray:
         return inside.astype(np.float32)
     if not inside.any():
         return np.zeros(inside.shape, np.float32)
-    depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] - distance_transform_edt(~inside)
+    depth = distance_inside(np.pad(inside, 1))[1:-1, 1:-1] - distance_inside(~inside)
     # distances are between pixel centres, the edge lies between two
     depth = depth + grow - 0.5 * np.sign(depth)
     if feather <= 0:
         return (depth > 0).astype(np.float32)
     t = np.clip(depth / feather + 0.5, 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
+
+
+def distance_inside(shape: np.ndarray) -> np.ndarray:
+    """[h,w] bool -> how far every place of the shape lies from its outside, in pixels; 0 outside."""
+    return cast(np.ndarray, distance_transform_edt(shape))
 
 
 def _hull(points: np.ndarray) -> np.ndarray:
@@ -107,16 +112,16 @@ def fill_missing(tracked: Sequence[np.ndarray | None], mode: str) -> list[np.nda
 
     Before the first and after the last both hold. At least one frame must have the face.
     """
-    found = [number for number, points in enumerate(tracked) if points is not None]
-    return [_fill_one(tracked, number, found, mode) for number in range(len(tracked))]
+    found = {number: points for number, points in enumerate(tracked) if points is not None}
+    return [_fill_one(found, number, mode) for number in range(len(tracked))]
 
 
-def _fill_one(
-    tracked: Sequence[np.ndarray | None], number: int, found: Sequence[int], mode: str
-) -> np.ndarray:
-    place = bisect_right(found, number)
-    before, after = found[max(place - 1, 0)], found[min(place, len(found) - 1)]
+def _fill_one(found: dict[int, np.ndarray], number: int, mode: str) -> np.ndarray:
+    """One frame's landmarks from those found, by number of frame in rising order."""
+    frames = list(found)
+    place = bisect_right(frames, number)
+    before, after = frames[max(place - 1, 0)], frames[min(place, len(frames) - 1)]
     if number <= before or number >= after or mode == "hold":
-        return tracked[before]
+        return found[before]
     t = (number - before) / (after - before)
-    return (1 - t) * tracked[before] + t * tracked[after]
+    return (1 - t) * found[before] + t * found[after]

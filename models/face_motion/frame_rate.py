@@ -31,7 +31,7 @@ def rate_of(value: Any) -> Fraction:
         value = value.reshape(-1)[0]
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise wrong_rate("no number")
-    if not 0 < value <= MOST:
+    if value <= 0 or not value <= MOST:  # NaN is neither
         raise wrong_rate(shown(value.item() if isinstance(value, np.generic) else value))
     return checked_rate(Fraction(float(value)).limit_denominator(1000))
 

@@ -120,9 +120,8 @@ def mixed_reference(first: FaceMotion, second: FaceMotion, part: float, groups: 
     frame = mixed(start, end, weight, groups - {"pose"})
     if "pose" in groups:
         frame["pose"] = slerp(start["pose"], end["pose"], weight)
-    return FaceFrame(
-        **{name: float(track[0]) if name == "scale" else track[0] for name, track in frame.items()}
-    )
+    scale = float(frame.pop("scale"))
+    return FaceFrame(**{name: track[0] for name, track in frame.items()}, scale=scale)
 
 
 def tracks_of(frame: FaceFrame) -> dict[str, Tensor]:

@@ -22,7 +22,9 @@ def frame_fields(given: Any, known: Collection[str]) -> dict[str, Any]:
     """What a FaceFrame is made of; ValueError says what is wrong."""
     check_fields("a face", given, known)
     expression, controls = both_views(given)
-    found = {name: numbers(name, given[name]) for name in ("pose", "translation", "scale") if name in given}
+    found: dict[str, Any] = {
+        name: numbers(name, given[name]) for name in ("pose", "translation", "scale") if name in given
+    }
     if "scale" in found:
         if found["scale"].numel() != 1:
             raise ValueError(
@@ -121,6 +123,7 @@ def both_views(fields: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
     expression = numbers("expression", fields["expression"]) if "expression" in fields else None
     controls = all_controls(fields["controls"]) if "controls" in fields else None
     if expression is None:
+        assert controls is not None  # check_fields has asked for one of the two
         if controls.shape[-1:] != (len(CONTROLS),):
             raise ValueError(
                 f"face motion: controls has shape {tuple(controls.shape)}; (frames, {len(CONTROLS)}) is needed."

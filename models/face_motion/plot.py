@@ -71,7 +71,7 @@ def values_of(motion: FaceMotion, track: str) -> np.ndarray:
 def draw_panel(
     draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], title: str, values: dict[str, np.ndarray],
     seconds: float,
-    font: ImageFont.ImageFont, waveform: Tensor | None,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont, waveform: Tensor | None,
 ) -> None:  # fmt: skip
     """One set of axes with its curves and legend."""
     x0, y0, x1, y1 = box

@@ -101,7 +101,7 @@ def read_header(metadata: dict[str, str], path: Path) -> dict[str, Any]:
 
 def assembled(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FaceMotion:
     """The motion of a header and tensors; ValueError if they do not make one."""
-    groups, source, scale = header["absolute"], header["source"], header.get("reference_scale")
+    groups, source = header["absolute"], header["source"]
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise ValueError("its list of absolute groups is damaged.")
     shares = header.get("absolute_share", {})
@@ -111,6 +111,7 @@ def assembled(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FaceM
         raise ValueError("the facts about its source are damaged.")
     reference = None
     if "reference_scale" in header:
+        scale = header["reference_scale"]
         if type(scale) not in (int, float):
             raise ValueError("the scale of its reference is no number.")
         reference = FaceFrame(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from comfy.ldm.modules.attention import optimized_attention
-from torch import Tensor, nn
+from torch import Tensor
 
 from .keys import KeptKeys
 
@@ -39,12 +40,18 @@ class AudioContext:
     identity: "IdentityContext | None" = None
     region: Tensor | None = None
     leading: int = 0
-    model: nn.Module | None = None
+    model: Any = None
+
+    @cached_property
+    def windows(self) -> Tensor:
+        """The numbers in one row for each window [B*F,W], or [B,L]."""
+        assert self.numbers is not None  # asked for only where there is speech
+        return self.numbers.flatten(0, -2)
 
     @cached_property
     def lengths(self) -> list[int]:
         """Places of each of the windows that are attended to; read from the device once a pass."""
-        windows = self.numbers.flatten(0, -2)
+        windows = self.windows
         return windows.ne(0).sum(-1).tolist() if self.masked else [windows.shape[-1]] * len(windows)
 
     def heard_by(self, grid: tuple[int, int, int]) -> Tensor | None:
@@ -57,8 +64,12 @@ class AudioContext:
 
     def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """[batch*F,W,C] each, or [batch,L,C]."""
-        found = self.keys(block, self.numbers.flatten(0, -2))
-        return tuple(value.to(dtype).repeat(batch // len(self.numbers), 1, 1) for value in found)
+        assert self.numbers is not None and self.keys is not None  # asked for only where there is speech
+        keys, values = (
+            value.to(dtype).repeat(batch // len(self.numbers), 1, 1)
+            for value in self.keys(block, self.windows)
+        )
+        return keys, values
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,8 @@ class IdentityContext:
 
     def keys_and_values(self, block: int, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """[batch,Q,C] each."""
-        return tuple(value.to(dtype).expand(batch, -1, -1) for value in self.keys(block))
+        keys, values = (value.to(dtype).expand(batch, -1, -1) for value in self.keys(block))
+        return keys, values
 
 
 def add_audio(
@@ -83,10 +95,12 @@ def add_audio(
     """
     grid = options.get("grid_sizes")
     here = video_places(grid, query.shape[1], audio.leading)
-    parts = 1 if audio.numbers.ndim == 2 else grid[0]
-    if audio.numbers.shape[1:-1].numel() != parts:
+    assert grid is not None and audio.numbers is not None  # the first is checked by the line above
+    numbers = audio.numbers
+    parts = 1 if numbers.ndim == 2 else grid[0]
+    if numbers.shape[1:-1].numel() != parts:
         raise ValueError(
-            f"Apply FantasyTalking: the audio has {audio.numbers.shape[1]} latent frames, but the video {grid[0]} "
+            f"Apply FantasyTalking: the audio has {numbers.shape[1]} latent frames, but the video {grid[0]} "
             f"({query.shape[1]} tokens). Give FantasyTalking Audio and the latent the same number of frames."
         )
     keys, values = audio.keys_and_values(block, len(query), query.dtype)
@@ -132,7 +146,7 @@ def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -
     return slice(first, first + prod(grid))
 
 
-def with_audio(attention: nn.Module, block: int):
+def with_audio(attention: Any, block: int):
     """A replacement for the forward of one WanI2VCrossAttention; its own layers are still called, so LoRA and
     offloading work.
 

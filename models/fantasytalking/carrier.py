@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from comfy.conds import CONDRegular
-from torch import Tensor, nn
+from torch import Tensor
 
 from .attention import MARK, OPTION, AudioContext, IdentityContext
 from .keys import KeptKeys, kept_keys, numbered, tables_of
@@ -144,7 +144,7 @@ def made_now(adapter: Any, tokens: Tensor, video: Tensor) -> KeptKeys:
     return KeptKeys(tables_of(adapter.model.blocks, tokens.to(video), video.device))
 
 
-def check_still_patched(model: nn.Module) -> None:
+def check_still_patched(model: Any) -> None:
     """ValueError if another node has put its own cross-attention over this pack's: the video would silently
     hear nothing."""
     for number, block in enumerate(model.blocks):

@@ -32,7 +32,8 @@ class KeptKeys(nn.Module):
 def table_layer(table: Tensor) -> nn.Module:
     """Core's embedding layer around a table: the kind of layer whose weights core can leave elsewhere and
     cast when needed."""
-    layer = comfy.ops.manual_cast.Embedding(*table.shape, device="meta", dtype=table.dtype)
+    rows, width = table.shape
+    layer = comfy.ops.manual_cast.Embedding(rows, width, device="meta", dtype=table.dtype)
     layer.weight = nn.Parameter(table, requires_grad=False)
     return layer
 

@@ -107,4 +107,5 @@ def body_intensity(frames: Sequence[np.ndarray | None]) -> float:
 
 def seen_joints(frames: Sequence[np.ndarray | None]) -> np.ndarray:
     """[18] whether a joint is seen in all frames that have a body."""
-    return (np.stack([joints for joints in frames if joints is not None])[..., 2] > SEEN).all(0)
+    found = np.stack([joints for joints in frames if joints is not None])
+    return np.all(found[..., 2] > SEEN, axis=0)

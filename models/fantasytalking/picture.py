@@ -24,7 +24,7 @@ def prepared_picture(image: Tensor, longest: int) -> Tensor:
     pixels = (image[..., :3].clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, -1, 3)
     picture = Image.fromarray(pixels.contiguous().cpu().numpy())
     size = scaled_size(*picture.size, longest)
-    picture = picture.resize(size, Image.LANCZOS)
+    picture = picture.resize(size, Image.Resampling.LANCZOS)
     if final_size(*size) != size:
         picture = picture.resize(final_size(*size))
     return (

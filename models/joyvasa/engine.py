@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..contracts import MotionSampler
 from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
@@ -17,6 +17,7 @@ from ..speech.encoding import EncodedSpeech, check_weights
 from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, window_total
 from .hearing import heard, heard_before
 from .motion import MotionTemplate, face_motion, smooth_head
+from .network import JoyVASA
 from .sampling import check_window, chosen_steps, sample_windows
 
 ENCODING = 12  # diffusion steps that take about as long as the encoding of a window, for the progress bar
@@ -47,7 +48,7 @@ class JoyVASAEngine:
     hears = frozenset({"joyvasa"})
 
     def __init__(
-        self, network: Callable[[], nn.Module], template: MotionTemplate,
+        self, network: Callable[[], JoyVASA], template: MotionTemplate,
         options: JoyVASAOptions = JoyVASAOptions(),
         device: torch.device | None = None, encoder: Callable[[], str] | None = None,
     ):  # fmt: skip

@@ -2,6 +2,7 @@
 section 3.2)."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -100,13 +101,15 @@ class DenoisingNetwork(nn.Module):
     def forward(self, motion: Tensor, speech: Tensor, steps: Tensor) -> Tensor:
         """motion [B,P+T,73], speech [B,P+T,256], steps [B] from 1 (clean) up -> clean motion [B,P+T,73]."""
         x = self.tokens(motion, steps)
-        for layer in self.transformer["layers"]:
+        for layer in cast(nn.ModuleList, self.transformer["layers"]):
             x = layer(x, speech, self.alignment_mask)
         return self.motion_dec(x)
 
 
 class NoiseSchedule(nn.Module):
     """The betas of the training; entry 0 is 0, for the clean motion."""
+
+    betas: Tensor
 
     def __init__(self, steps: int, device=None, dtype=None):
         super().__init__()
@@ -115,6 +118,10 @@ class NoiseSchedule(nn.Module):
 
 class JoyVASA(nn.Module):
     """The published checkpoint's tree. `audio_encoder` may be None where speech features are given."""
+
+    start_audio_feat: nn.Parameter
+    start_motion_feat: nn.Parameter
+    null_audio_feat: nn.Parameter
 
     def __init__(
         self, config: JoyVASAConfig, audio_encoder: nn.Module | None, device=None, dtype=None, operations=nn
@@ -137,6 +144,7 @@ class JoyVASA(nn.Module):
 
     def hidden(self, wave: Tensor) -> Tensor:
         """One window of sound [B,T*640] at 16 kHz -> what its HuBERT says [B,2T,768]."""
+        assert self.audio_encoder is not None
         return self.audio_encoder(padded_window(wave)).last_hidden_state
 
     def features(self, hidden: Tensor) -> Tensor:

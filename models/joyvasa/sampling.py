@@ -99,5 +99,6 @@ def sample_windows(
             lambda done, number=number, like=features: noise(number, chosen[done]).to(like),
             lambda latent, number=number, reached=reached: each(number, next(reached, 0), latent),
         )  # fmt: skip
-        before = tuple(value[:, -network.config.context :] for value in (motion, features))
+        context = network.config.context
+        before = motion[:, -context:], features[:, -context:]
         yield motion

@@ -2,6 +2,7 @@
 section 3.3; 42.9 M)."""
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,9 @@ def position_buckets(tokens: int, device=None) -> Tensor:
 
 class Norm(nn.Module):
     """Layer norm over the last dimension, eps 1e-5, with parameters named gamma and beta [1,1,C]."""
+
+    gamma: nn.Parameter
+    beta: nn.Parameter
 
     def __init__(self, device=None, dtype=None):
         super().__init__()
@@ -176,7 +180,8 @@ class DenoisingTransformer(nn.Module):
         condition = torch.cat([time[:, None].expand(-1, tokens.shape[1], -1), speech], -1)
         bias = self.time_rel_pos_bias(tokens.shape[1], tokens)
         x = self.input_projection(tokens)
-        for first, second, attention in self.layers:
+        for layer in self.layers:
+            first, second, attention = cast(nn.ModuleList, layer)
             x = attention(second(first(x, condition), condition), bias)
         return self.output_projection(x)
 

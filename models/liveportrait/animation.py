@@ -97,17 +97,21 @@ def driven_keypoints(
     """x_d [N,21,3] for the warp; `network` may be None when neither stitching nor retargeting nor lip closing
     is asked for."""
     still, x = source.keypoints, source.driven(motion)
+    closes = options.close_lips and float(source.lips) >= MOUTH_OPEN
+    retargets = options.eyes is not None or options.lips is not None
     if options.expression_friendly and len(x):
         first = source.driven(motion.opening or motion)[:1]
         x = still + (x - first) * hull_multiplier(still, first)
-    retargets = options.eyes is not None or options.lips is not None
+    if network is None:
+        assert not (options.stitching or retargets or closes)
+        return still + (x - still) * options.multiplier
     if retargets:
         x = (still.expand_as(x) if options.official else x) + retargeting_offsets(
             source, options, network, len(x)
         )
     if options.stitching:
         x = network.stitch(still, x)
-    if options.close_lips and not retargets and float(source.lips) >= MOUTH_OPEN:
+    if closes and not retargets:
         x = x + network.lip_delta(still, torch.cat([source.lips, torch.zeros_like(source.lips)], 1))
     return still + (x - still) * options.multiplier
 

@@ -5,9 +5,13 @@ time: its taps are summed first and the convolution runs at the low resolution, 
 fine grid.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Convolution = nn.Conv2d | nn.Conv3d
 
 # Taps (rows -1, 0, 1 of the kernel) that fall on the same coarse row, for each kind of fine row.
 FIRST, INNER, LAST = ((0,), (1, 2)), ((0, 1, 2),), ((0, 1), (2,))
@@ -15,12 +19,13 @@ PHASES = {2: (FIRST, LAST), 4: (FIRST, INNER, INNER, LAST)}
 PADDING = {FIRST: (1, 0), INNER: (0, 0), LAST: (0, 1)}
 
 
-def parameters_for(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def parameters_for(module: Convolution, x: Tensor) -> tuple[Tensor, Tensor]:
     """Weight and bias of a convolution, in x's type and on its device."""
+    assert module.bias is not None  # all of these networks' convolutions have one
     return module.weight.to(x), module.bias.to(x)
 
 
-def joined(modules: list[nn.Module], x: Tensor) -> tuple[Tensor, Tensor]:
+def joined(modules: Sequence[Convolution], x: Tensor) -> tuple[Tensor, Tensor]:
     """Weight and bias of several convolutions of the same input as one."""
     weights, biases = zip(*(parameters_for(module, x) for module in modules), strict=True)
     return torch.cat(weights), torch.cat(biases)

@@ -1,5 +1,7 @@
 """G: the SPADE generator, from warped features to the picture (LivePortrait, section 3.1; 55.4 M)."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,7 +28,7 @@ class Spade(nn.Module):
 
     def forward(self, normalised: Tensor, layout: Tensor, factor: int) -> Tensor:
         """normalised [B,C,h,w], layout [B,256,h/factor,w/factor] -> [B,C,h,w]."""
-        first = self.mlp_shared[0]
+        first = cast(nn.Conv2d, self.mlp_shared[0])
         shared = (
             first(layout)
             if factor == 1

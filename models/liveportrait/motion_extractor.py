@@ -8,6 +8,7 @@ from 6e-7) that half precision is larger than what they say.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,7 @@ class ConvNeXt(nn.Module):
 
     def downsample(self, level: int, x: Tensor) -> Tensor:
         """The stem (level 0), or the halving in front of a later stage."""
-        first, second = self.downsample_layers[level]
+        first, second = cast(nn.ModuleList, self.downsample_layers[level])
         return channel_norm(second, first(x)) if level == 0 else second(channel_norm(first, x))
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

@@ -6,16 +6,20 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..face_motion import ResolvedMotion
 from ..media.pixels import to_bytes, warp_affine
 from ..portrait import FaceLandmarks478, Portrait
 from .animation import AnimationOptions, Source, driven_keypoints
+from .appearance import AppearanceExtractor
 from .crop import SIZE, SOURCE_CROP, crop_matrix, crop_picture, face_box, network_input
+from .generator import SpadeGenerator
+from .motion_extractor import MotionExtractor
 from .paste import PastePlan, paste, plan_paste
+from .retargeting import Retargeting
 from .source import face_frame, openings, picture_tensor
-from .warping import WarpSource
+from .warping import WarpingModule, WarpSource
 
 LEAST_FACE = 32  # pixels of the crop's side: below it 512 drawn pixels would come from almost none
 LARGEST_BATCH = {"cpu": 1}  # two frames leave a CPU's cache and are slower
@@ -31,15 +35,15 @@ class Networks(Protocol):
     dtype: torch.dtype
     device: torch.device
 
-    def encoders(self) -> tuple[nn.Module, nn.Module]:
+    def encoders(self) -> tuple[AppearanceExtractor, MotionExtractor]:
         """Appearance extractor and motion extractor (in float32)."""
         ...
 
-    def drawers(self, memory: int) -> tuple[nn.Module, nn.Module]:
+    def drawers(self, memory: int) -> tuple[WarpingModule, SpadeGenerator]:
         """Warping module and generator, with room for `memory` bytes of activations."""
         ...
 
-    def retargeting(self) -> nn.Module:
+    def retargeting(self) -> Retargeting:
         """Stitching and retargeting, in float32."""
         ...
 

@@ -39,6 +39,12 @@ class DenseMotionField:
     occlusion: Tensor
 
 
+def sizes_of(volume: Tensor) -> tuple[int, int, int]:
+    """(D, H, W) of [...,D,H,W]."""
+    depth, height, width = volume.shape[-3:]
+    return depth, height, width
+
+
 def axes(shape: tuple[int, int, int], like: Tensor) -> list[Tensor]:
     """Coordinates along x, y, z of a [D,H,W] volume, -1..1 inclusive, float32."""
     return [torch.linspace(-1, 1, size, device=like.device) for size in reversed(shape)]
@@ -51,7 +57,7 @@ def heatmaps(keypoints: Tensor, shape: tuple[int, int, int]) -> Tensor:
         for i, axis in enumerate(axes(shape, keypoints))
     )
     product = z[..., :, None, None] * y[..., None, :, None] * x[..., None, None, :]
-    return F.threshold_(product, LEAST_HEAT, 0.0)
+    return F.threshold(product, LEAST_HEAT, 0.0, inplace=True)
 
 
 def shifted_volumes(volume: Tensor, shifts: Tensor) -> Tensor:
@@ -61,7 +67,7 @@ def shifted_volumes(volume: Tensor, shifts: Tensor) -> Tensor:
     network was trained; a shift is the same for all voxels, so each axis is one small banded matrix.
     """
     matrices = []
-    for i, axis in enumerate(axes(tuple(volume.shape[-3:]), shifts)):
+    for i, axis in enumerate(axes(sizes_of(volume), shifts)):
         size = len(axis)
         position = ((axis + shifts[..., i, None] + 1) * size - 1) / 2
         reach = 1 - (position[..., None] - torch.arange(size, device=shifts.device)).abs()
@@ -165,7 +171,7 @@ class DenseMotion(nn.Module):
         """Shifts [B,22,3] and the hourglass's input [B,110,16,64,64]; number 0 is the background, which stays."""
         shifts = F.pad(source.keypoints - driving, (0, 0, 1, 0))
         warped = shifted_volumes(source.compressed, shifts)
-        shape = tuple(source.compressed.shape[-3:])
+        shape = sizes_of(source.compressed)
         heat = F.pad(heatmaps(driving, shape) - heatmaps(source.keypoints, shape), (0,) * 6 + (1, 0))
         return shifts, torch.cat([heat[:, :, None].to(warped), warped], 2).flatten(1, 2)
 
@@ -185,7 +191,7 @@ class DenseMotion(nn.Module):
         features = self.hourglass(stacked)
         weights = self.mask_logits(features).float().softmax(1)
         shift = torch.einsum("bkdhw,bkc->bdhwc", weights, shifts)
-        x, y, z = axes(tuple(features.shape[-3:]), shift)
+        x, y, z = axes(sizes_of(features), shift)
         grid = torch.stack(torch.broadcast_tensors(x, y[:, None], z[:, None, None]), -1)
         return DenseMotionField(grid + shift, self.occlusion(features.flatten(1, 2)).sigmoid())
 

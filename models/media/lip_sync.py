@@ -59,7 +59,7 @@ def opening_of_landmarks(tracked: Sequence[np.ndarray | None]) -> np.ndarray:
     openings = []
     for xy in tracked:
         eyes = 0.0 if xy is None else np.linalg.norm(xy[33] - xy[263])
-        openings.append(np.linalg.norm(xy[13] - xy[14]) / eyes if eyes > 0 else np.nan)
+        openings.append(np.nan if xy is None or eyes == 0 else np.linalg.norm(xy[13] - xy[14]) / eyes)
     return np.array(openings)
 
 
@@ -93,7 +93,7 @@ def lip_sync(opening: np.ndarray, loudness: np.ndarray) -> LipSync:
 
 def peak_offset(scores: Mapping[int, float], best: int) -> float:
     """Where between its neighbours (-0.5 to 0.5) the highest score lies, by a parabola through the three."""
-    before, at, after = (scores.get(best + step) for step in (-1, 0, 1))
+    before, at, after = scores.get(best - 1), scores[best], scores.get(best + 1)
     if before is None or after is None or before + after >= 2 * at:
         return 0.0
     return float(np.clip((after - before) / (2 * (2 * at - before - after)), -0.5, 0.5))

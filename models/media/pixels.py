@@ -37,7 +37,7 @@ def source_grid(matrix: np.ndarray, size: tuple[int, int], box: tuple[int, int, 
 
 def warp_affine(image: Tensor, matrix: np.ndarray, width: int, height: int) -> Tensor:
     """Picture [H,W,C] through a [3,3] matrix -> [height,width,C], bilinear."""
-    grid = source_grid(matrix, tuple(image.shape[:2]), (0, 0, width, height))
+    grid = source_grid(matrix, (image.shape[0], image.shape[1]), (0, 0, width, height))
     return _as_picture(F.grid_sample(_as_planes(image), grid, align_corners=True), image)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 import torch
+from av.container import OutputContainer
 from torch import Tensor
 
 from ..atomic_file import atomic_file
@@ -35,7 +36,7 @@ class VideoStreamWriter:
         self.fps, self.waveform, self.sample_rate, self.crf = fps, waveform, int(sample_rate), crf
         self.frames_written = 0
         self._samples_written = 0
-        self._container: av.container.OutputContainer | None = None
+        self._container: OutputContainer | None = None
 
     def __enter__(self) -> "VideoStreamWriter":
         with self._disk():
@@ -67,24 +68,24 @@ class VideoStreamWriter:
 
     def _write(self, frames: Tensor) -> None:
         frames = even_sized(frames[..., :3].clamp(0, 1).mul(255).round().to(torch.uint8).cpu())
-        if self._container is None:
-            self._open(width=frames.shape[2], height=frames.shape[1])
+        container = self._container or self._open(width=frames.shape[2], height=frames.shape[1])
         for picture in frames.numpy():
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = self.frames_written, 1 / self.fps
-            self._container.mux(self._video.encode(frame))
+            container.mux(self._video.encode(frame))
             self.frames_written += 1
-        self._write_audio(self.frames_written / self.fps - Fraction(AUDIO_BLOCK_SECONDS))
+        self._write_audio(container, self.frames_written / self.fps - Fraction(AUDIO_BLOCK_SECONDS))
 
     def _finish(self) -> None:
         """Write what is left of frames and sound."""
         if self._container is None:
             raise ValueError("there are 0 frames, so there is no video to write.")
-        self._container.mux(self._video.encode(None))
-        self._write_audio(self.frames_written / self.fps)
+        container = self._container
+        container.mux(self._video.encode(None))
+        self._write_audio(container, self.frames_written / self.fps)
         if self._audio is not None:
-            self._container.mux(self._audio.encode(None))
-        container, self._container = self._container, None
+            container.mux(self._audio.encode(None))
+        self._container = None
         container.close()
 
     def _abandon(self) -> None:
@@ -94,11 +95,11 @@ class VideoStreamWriter:
                 self._container.close()
             self._container = None
 
-    def _open(self, width: int, height: int) -> None:
-        self._container = av.open(
+    def _open(self, width: int, height: int) -> OutputContainer:
+        container = self._container = av.open(
             str(self._hidden), "w", format="mp4", options={"movflags": "use_metadata_tags"}
         )
-        self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": str(self.crf)})
+        self._video = container.add_stream("h264", rate=self.fps, options={"crf": str(self.crf)})
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
         self._audio = None
         if self.waveform is not None:
@@ -107,11 +108,12 @@ class VideoStreamWriter:
             )
             self._layout = LAYOUTS[self.waveform.shape[0]]
             rate = self.sample_rate if self.sample_rate in AAC_RATES else 48000
-            self._audio = self._container.add_stream("aac", rate=rate, layout=self._layout)
+            self._audio = container.add_stream("aac", rate=rate, layout=self._layout)
             self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=rate)
+        return container
 
-    def _write_audio(self, until_seconds: Fraction) -> None:
-        if self._audio is None:
+    def _write_audio(self, container: OutputContainer, until_seconds: Fraction) -> None:
+        if self._audio is None or self.waveform is None:
             return
         end = min(int(until_seconds * self.sample_rate), self.waveform.shape[1])
         block = max(1, int(AUDIO_BLOCK_SECONDS * self.sample_rate))
@@ -124,7 +126,7 @@ class VideoStreamWriter:
             frame.sample_rate, frame.pts = self.sample_rate, self._samples_written
             frame.time_base = Fraction(1, self.sample_rate)
             for resampled in self._resampler.resample(frame):
-                self._container.mux(self._audio.encode(resampled))
+                container.mux(self._audio.encode(resampled))
             self._samples_written = stop
 
 

@@ -1,7 +1,6 @@
 """Denoising diffusion implicit models (Song et al. 2021, equation 12)."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from .schedule import DiffusionSchedule, Each, Noise, Predict
 class DDIM:
     """See MotionSampler. eta: 0 adds no noise after the first, 1 as much as DDPM."""
 
-    id: ClassVar[str] = "ddim"
+    id: str = field(default="ddim", init=False)
     steps: int = 0
     window: int = 0
     eta: float = 0.0

@@ -1,7 +1,6 @@
 """Denoising diffusion probabilistic models: ancestral sampling (Ho et al. 2020, equation 7)."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from .schedule import DiffusionSchedule, Each, Noise, Predict
 class DDPM:
     """See MotionSampler. Where steps are left out, the posterior is that of the longer stride."""
 
-    id: ClassVar[str] = "ddpm"
+    id: str = field(default="ddpm", init=False)
     steps: int = 0
     window: int = 0
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..progress import Progress, silent
 from . import wav2lip_mel
@@ -33,7 +33,7 @@ class Encoder:
 
     def __init__(
         self,
-        network: Callable[[], nn.Module],
+        network: Callable[[], Any],
         name: str,
         device: torch.device | None = None,
         patcher: Any = None,

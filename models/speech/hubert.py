@@ -1,10 +1,10 @@
 """HuBERT speech encoders in transformers' layout: their sizes from a state dict, and the network without weights."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
 
 HEAD_WIDTH = 64
@@ -37,7 +37,7 @@ def hubert_config(state: Mapping[str, Tensor], prefix: str = "") -> HubertConfig
     positions = state[f"{prefix}{POSITIONS}parametrizations.weight.original1"]
     layers = f"{prefix}encoder.layers."
     width, large = len(positions), f"{prefix}feature_extractor.conv_layers.1.layer_norm.weight" in state
-    masked = (
+    masked: dict[str, Any] = (
         {} if f"{prefix}masked_spec_embed" in state else {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     )
     return HubertConfig(
@@ -58,4 +58,5 @@ def build_hubert(config: HubertConfig, device=None, dtype=torch.float32) -> Hube
     """The network without weights."""
     with torch.device("meta"):
         network = HubertModel(config)
-    return network.to(dtype).to_empty(device=device or "cpu").eval()
+    network = cast(nn.Module, network).to(dtype).to_empty(device=device or "cpu")  # its `to` is not typed
+    return cast(HubertModel, network.eval())

@@ -43,13 +43,11 @@ def fitting_warps(
     """The three (stretch, shift) under which the network, whose first channels are `classes` logits, is surest of
     what is spoken."""
     excerpt = loudest_excerpt(mel, spoken)
-    mel, spoken = (
-        mel[excerpt],
-        torch.from_numpy(spoken[excerpt] > 0) if spoken[excerpt].any() else slice(None),
-    )
+    mel, said = mel[excerpt], spoken[excerpt] > 0
+    counted = torch.from_numpy(said) if said.any() else slice(None)
     sureness = [
         network(torch.from_numpy(warp_bands(mel, *warp).T[None]).to(device))[0, :classes]
-        .float().log_softmax(0).amax(0).cpu()[spoken].mean().item()
+        .float().log_softmax(0).amax(0).cpu()[counted].mean().item()
         for warp in WARPS
     ]  # fmt: skip
     order = np.argsort(-np.array(sureness), kind="stable")[:HEARD_TOGETHER]

@@ -2,7 +2,7 @@
 shapes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import comfy.audio_encoders.audio_encoders as core
 import comfy.model_management
@@ -65,8 +65,8 @@ class Wav2Vec2Encoder(Encoder):
 
 def normalised(wave: np.ndarray) -> Tensor:
     """[T] -> [1,T] with zero mean and unit variance of this very piece (Wav2Vec2 feature extractor)."""
-    wave = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
-    return (wave - wave.mean()) / torch.sqrt(wave.var(correction=0) + 1e-7)
+    sound = torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None]
+    return (sound - sound.mean()) / torch.sqrt(sound.var(correction=0) + 1e-7)
 
 
 def check_is_960h(state: Mapping[str, Tensor]) -> None:
@@ -83,7 +83,8 @@ def check_is_960h(state: Mapping[str, Tensor]) -> None:
 def encode_float32(encoder: Any, wave: Tensor) -> Tensor:
     """Normalised wave [1,T] at 16 kHz -> last hidden state [1,L,768] on the CPU. ValueError if it is too long
     for the memory."""
-    check_length(wave.shape[-1], comfy.model_management.get_free_memory(encoder.load_device))
+    free = cast(int, comfy.model_management.get_free_memory(encoder.load_device))
+    check_length(wave.shape[-1], free)
     comfy.model_management.load_model_gpu(encoder.patcher)
     features, _ = encoder.model(wave[:, None].float().to(encoder.load_device))
     return features.float().cpu()

@@ -1,7 +1,8 @@
 """Speech as ACTalker hears it: the hidden states of Whisper-tiny's encoder at 50 Hz, cut into windows at 12.5
 frames/s."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import comfy.ops
 import torch
@@ -32,6 +33,22 @@ class WhisperTiny(nn.Module):
         """Log-mel [n,80,3000] -> [n,1500,5,384]: what enters the first layer, what leaves each but the last,
         and the last one's result after the final norm."""
         return torch.stack(self.encoder(mel)[1], dim=2)
+
+
+def build_whisper(state: Any, metadata: Any, device=None, dtype=None, operations: Any = None) -> WhisperTiny:
+    """For the loader: the published sizes are the only ones."""
+    return WhisperTiny(device, dtype, operations)
+
+
+def whisper_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Whisper-tiny as published, its encoder alone. ValueError if that is not in it."""
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    state = {key.removeprefix("module.").removeprefix("model."): value for key, value in tensors.items()}
+    state = {key: value for key, value in state.items() if key.startswith("encoder.")}
+    width = state["encoder.conv1.weight"].shape[0] if "encoder.conv1.weight" in state else None
+    if width != WIDTH:
+        raise ValueError("it is not Whisper-tiny" + (f": its width is {width}, not {WIDTH}" if width else ""))
+    return state
 
 
 def log_mel(wave: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def emotion_weights(asked: str, name: str = "emotion") -> dict[str, float]:
         if emotion in weights:
             raise ValueError(f"{name} has {emotion} twice; write each emotion once.")
         try:
-            weights[emotion] = float(found.group(2) or 1)
+            weights[emotion] = float((found and found.group(2)) or 1)
         except ValueError:
             raise ValueError(
                 f'{name} has {part!r}; a name and a number are needed, such as "happy 2, sad 1".'

@@ -21,7 +21,6 @@ from ..speech.encoding import EncodedSpeech
 from ..speech.feature_stream import FeatureStream
 from ..speech.features import FRAME_RATE, feature_blocks, frame_total
 from ..speech.listening import REACH, Heard, Listener
-from ..speech.speech_net import SpeechNet
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
 from .features import SpeechLayers
@@ -77,7 +76,7 @@ class TakinEngine:
     hears = frozenset({"built-in", "hubert"})
 
     def __init__(
-        self, network: Callable[[], TakinNet], speech_network: Callable[[], SpeechNet], encoder: str,
+        self, network: Callable[[], TakinNet], speech_network: Callable[[], Any], encoder: str,
         options: TakinOptions | None = None, device: torch.device | None = None,
     ):  # fmt: skip
         self.network, self.speech_network, self.encoder = network, speech_network, encoder

@@ -35,6 +35,7 @@ class HubertTakinEngine(TakinEngine):
 
     def hearing(self, speech: Speech | None = None) -> Hear:
         """See TakinEngine; the encoder hears blocks of 20 s as they are needed."""
+        assert speech is not None  # it hears no live voice
         if speech.encoded is not None:
             return heard_before(speech.encoded)
         layers = HubertHearing(

@@ -50,7 +50,8 @@ class LiveMotion:
         that are left."""
         wave = mono(speech.waveform, speech.sample_rate)
         # back to where they compute, if they were moved since
-        self.engine.network(), self.engine.speech_network()
+        self.engine.network()
+        self.engine.speech_network()
         self.samples += len(wave)
         mel, loudness = self.features.push(wave)
         if not last:

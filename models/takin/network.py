@@ -49,6 +49,9 @@ def step_embedding(steps: Tensor, width: int) -> Tensor:
 class TakinNet(nn.Module):
     """A weighted sum of all encoder layers, a downsampler, a speech conformer, and a conformer that denoises motion."""
 
+    motion_mean: Tensor
+    motion_deviation: Tensor
+
     def __init__(self, config: TakinConfig, *, device: Any = None, dtype: Any = None, operations: Any = nn):
         super().__init__()
         self.config, width = config, config.width

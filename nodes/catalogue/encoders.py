@@ -88,10 +88,11 @@ def _whisper(options: Mapping[str, Any]) -> SpeechEncoder:
 
 def whisper_model(path: Path, node: str) -> LoadedModel:
     """Whisper-tiny's encoder, of its published file."""
-    from ..actalker_parts import PARTS
+    from ...models.speech.whisper import build_whisper, whisper_state
 
-    part = PARTS["whisper"]
-    return load_shared("actalker whisper", path, torch.float32, part.build, node, part.convert, exact=True)
+    return load_shared(
+        "actalker whisper", path, torch.float32, build_whisper, node, whisper_state, exact=True
+    )
 
 
 def _wav2vec2(options: Mapping[str, Any]) -> SpeechEncoder:

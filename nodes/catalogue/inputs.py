@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...models.contracts import Entry
 from ...models.options import Choice, File, Mood, Number, Option, Socket, Switch, Text, Whole
-from ..emotion_menu import EmotionMenu
+from .emotion_menu import EmotionMenu
 from .file_menu import file_menu, files_in
 
 Common = dict[str, Any]  # what every input has

@@ -6,7 +6,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...models.contracts import Entry
-from ..gates import Node, folded_inputs
+from ..gates import Node, checked_input, folded_inputs, named
 from .inputs import menu_of
 from .menu import check_files, files_fingerprint
 
@@ -34,10 +34,12 @@ class Loader(Node):
 
     @classmethod
     def validate_inputs(cls, **given: Any) -> bool:
-        """ComfyUI asks before anything runs. ValueError that lists every file which is missing."""
+        """ComfyUI asks before anything runs. ValueError for a wrong option, or that lists every missing file."""
         entry, options = cls.chosen(given)
         if entry is not None:
-            check_files(entry, options)
+            schema = cls.define_schema()
+            with named(schema.display_name):
+                check_files(entry, checked_input(schema.inputs[0], options))
         return True
 
     @classmethod

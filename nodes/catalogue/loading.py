@@ -53,13 +53,13 @@ class LoadedModel:
         """Where the model computes; its weights may lie elsewhere until they are needed."""
         return self.patcher.load_device
 
-    def ready(self, memory_required: int = 0) -> nn.Module:
+    def ready(self, memory_required: int = 0) -> Any:
         """Ask ComfyUI to load the model (`memory_required`: bytes of activations to come) and return the module."""
         comfy.model_management.load_models_gpu([self.patcher], memory_required=memory_required)
         return self.patcher.model
 
 
-def ready_together(models: list[LoadedModel], memory_required: int = 0) -> list[nn.Module]:
+def ready_together(models: list[LoadedModel], memory_required: int = 0) -> list[Any]:
     """Ask ComfyUI to have all of these loaded at the same time."""
     comfy.model_management.load_models_gpu(
         [model.patcher for model in models], memory_required=memory_required
@@ -87,7 +87,7 @@ def load_shared(
         raise ValueError(f"{node}: {path} does not exist.") from None
     key = (kind, str(path.resolve()), status.st_size, status.st_mtime_ns, dtype, str(device))
     with _lock, enough_memory(path):
-        patcher = _alive.get(key)
+        patcher: Any = _alive.get(key)
         if patcher is None:
             state, metadata = read_weights(path, node)
             state = converted(state, convert, path, node)

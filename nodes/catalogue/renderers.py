@@ -5,7 +5,6 @@ from typing import Any
 
 import comfy.model_management
 import torch
-from torch import nn
 
 from ...models.contracts import RENDERERS, Entry, KeypointExtractor, PortraitRenderer, register_renderer
 from ...models.options import Choice, File, Option, Socket
@@ -106,17 +105,19 @@ class LoadedNetworks:
         )
         self._stitching = liveportrait_model("stitching", torch.float32, NODE, chosen=files["stitching"])
 
-    def encoders(self) -> tuple[Any, ...]:
+    def encoders(self) -> tuple[Any, Any]:
         """See Networks."""
         if isinstance(self._motion, LoadedModel):
-            return tuple(ready_together([self._appearance, self._motion]))
+            appearance, motion = ready_together([self._appearance, self._motion])
+            return appearance, motion
         return self._appearance.ready(), self._motion.ready()
 
-    def drawers(self, memory: int) -> tuple[nn.Module, ...]:
+    def drawers(self, memory: int) -> tuple[Any, Any]:
         """See Networks."""
-        return tuple(ready_together([self._warping, self._generator], memory))
+        warping, generator = ready_together([self._warping, self._generator], memory)
+        return warping, generator
 
-    def retargeting(self) -> nn.Module:
+    def retargeting(self) -> Any:
         """See Networks."""
         return self._stitching.ready()
 

@@ -12,7 +12,7 @@ from ...models.options import Choice, Mood, Motion, Number, Socket, Text, Whole
 from ...models.takin.emotion import emotion_weights
 from ...models.takin.engine import TakinOptions
 from ...models.takin.sampling import Guidance
-from ..emotion_menu import check_one_mood
+from .emotion_menu import check_one_mood
 from .encoders import fitting, hubert_encoder, load_speech_encoder
 from .loading import load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE

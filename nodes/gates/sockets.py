@@ -5,7 +5,7 @@ Core leaves some sockets empty (the sound of a silent film), and other packs may
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,6 +60,11 @@ def ends(tensor: Tensor) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def is_between(number: Any, low: float, high: float) -> bool:
+    """Whether a number of any kind lies there; NaN lies nowhere."""
+    return low <= number <= high
+
+
 def gate_audio(entry: Any, value: Any) -> dict[str, Any]:
     """One clip: waveform [1,C,T] of numbers, and a sample rate in Hz as an int."""
     if value is None:
@@ -67,7 +72,7 @@ def gate_audio(entry: Any, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping) or not {"waveform", "sample_rate"} <= set(value):
         raise needed(entry, value)
     rate = value["sample_rate"]
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not RATES[0] <= rate <= RATES[1]:
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not is_between(rate, *RATES):
         raise ValueError(
             f"{entry.id} has a sample rate of {shown_number(rate)} Hz; {RATES[0]} to {RATES[1]} are possible."
         )
@@ -79,7 +84,7 @@ def gate_audio(entry: Any, value: Any) -> dict[str, Any]:
     if wave.shape[0] != 1:
         raise ValueError(f"{entry.id} holds {wave.shape[0]} clips; it takes one. Split the batch first.")
     numeric(entry, wave, "samples")
-    return {**value, "waveform": wave, "sample_rate": int(rate)}
+    return {**value, "waveform": wave, "sample_rate": int(float(rate))}
 
 
 def gate_image(entry: Any, value: Any) -> Tensor:
@@ -174,7 +179,11 @@ def gate_box(entry: Any, value: Any) -> Any:
     for box in boxes(entry, value):
         for side in ("x", "y", "width", "height"):
             number = box.get(side)
-            if isinstance(number, bool) or not isinstance(number, numbers.Real) or not abs(number) <= LARGEST:
+            if (
+                isinstance(number, bool)
+                or not isinstance(number, numbers.Real)
+                or not is_between(number, -LARGEST, LARGEST)
+            ):
                 raise ValueError(
                     f"{entry.id} has {side} {shown_number(number)}; a number of pixels is needed."
                 )
@@ -255,11 +264,17 @@ def gate_poses(entry: Any, value: Any) -> list:
             )
         for person in people:
             joints = person.get("pose_keypoints_2d") if isinstance(person, Mapping) else None
-            right = isinstance(joints, (list, tuple)) and len(joints) >= 54 and len(joints) % 3 == 0
-            if not right or not all(isinstance(n, numbers.Real) and math.isfinite(n) for n in joints):
+            if not isinstance(joints, (list, tuple)) or not are_joints(joints):
                 what = f"{entry.id}: a person in frame {number} has no 18 joints (x, y, sureness) of numbers"
                 raise ValueError(f"{what}. {entry.tooltip}")
     return list(value)
+
+
+def are_joints(values: Sequence[Any]) -> bool:
+    """Whether these can be x, y and sureness of 18 joints or more."""
+    if len(values) < 54 or len(values) % 3:
+        return False
+    return all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values)
 
 
 def having(*names: str) -> Callable[[Any, Any], Any]:

@@ -26,7 +26,8 @@ from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.network import build_takin
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
-from talking_portrait.tools.random_weights import random_state, statistics
+from talking_portrait.tools.random_state import random_state
+from talking_portrait.tools.random_weights import statistics
 from torch import nn
 
 STATISTICS = MotionStatistics({name: torch.from_numpy(value) for name, value in statistics().items()})

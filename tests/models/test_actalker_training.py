@@ -15,6 +15,7 @@ def world():
     patch.undo()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask_drop", [True, False])
 def test_gates_are_random_and_masks_are_dropped_only_where_both_signals_are_on(world, mask_drop):
     calls = []
@@ -34,6 +35,7 @@ def test_the_masks_share_the_picture_between_the_signals():
     assert torch.equal(audio + motion, torch.ones_like(audio)) and 0.05 < audio.mean() < 0.5
 
 
+@pytest.mark.slow
 def test_the_loss_has_a_gradient_in_every_part_of_the_mamba_layer(world, monkeypatch):
     monkeypatch.setattr(toy, "GATES", ((True, True),))
     torch.manual_seed(0)

@@ -21,7 +21,7 @@ from talking_portrait.models.fantasytalking.patch import KEY, patched, with_audi
 from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import GoldenCase
-from talking_portrait.tools.random_weights import random_state
+from talking_portrait.tools.random_state import random_state
 
 from .fantasytalking_tiny import GOLDENS, conditions, sampled
 

@@ -12,7 +12,24 @@ FOLDER = Path(__file__).resolve().parent.parent / "data" / "goldens"
 FILES = sorted(FOLDER.rglob("*.golden.json"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.split(".")[0])
+# of full-size networks, or of many steps; what they are made of has goldens of its own
+SLOW = {
+    "kd_pipeline", "kd_pipeline_relative", "kd_sampler", "lp_spade", "lp_warp", "jv_sampler", "jv_pipeline",
+    "pipeline_tiny", "unet_tiny",
+}  # fmt: skip
+
+
+def name_of(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=name_of(path), marks=pytest.mark.slow if name_of(path) in SLOW else ())
+        for path in FILES
+    ],
+)
 def test_every_output_agrees(path):
     lines = list(goldens.evaluate(path))
     assert [line.output for line in lines] == list(goldens.GoldenCase(path).wanted())
@@ -81,4 +98,4 @@ def test_a_golden_that_nothing_answers_fails_for_a_finished_stage(tmp_path):
 
 
 def test_every_case_has_a_golden_here():
-    assert {path.name.split(".")[0] for path in FILES} == set(CASES)
+    assert {name_of(path) for path in FILES} == set(CASES) and SLOW < set(CASES)

@@ -14,6 +14,9 @@ import pytest
 
 from .hostile.cases import KINDS
 
+# A process of its own and thousands of files: the readers themselves are in test_safe_pickle.py and others.
+pytestmark = pytest.mark.slow
+
 CHILD = "talking_portrait.tests.models.hostile.child"
 
 

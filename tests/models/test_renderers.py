@@ -139,6 +139,7 @@ def test_size_and_range_are_kept(any_renderer, size, side, at):
     assert frames.min() >= 0 and frames.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [(-150, -60), (250, 0), (60, 260), (-140, 200)])
 def test_a_face_that_is_cut_off_is_drawn(any_renderer, at):
     picture, points = placed((512, 512), 512, at)
@@ -218,6 +219,7 @@ def test_pressed_lips_are_closed_even_in_a_smile_with_teeth(renderer, jaw):
     assert opening(frame) < 0.03 < opening(tensor(PHOTO))
 
 
+@pytest.mark.slow
 def test_blinks_close_the_right_eye(renderer):
     prepared = portrait(renderer)
 

@@ -210,6 +210,7 @@ def test_a_kernel_that_computes_something_else_is_found_out(wrong):
     assert not scans._agrees(lambda *given: wrong(blocked_scan(*given)), torch.device("cpu"))
 
 
+@pytest.mark.slow
 def test_it_works_where_neither_triton_nor_mamba_ssm_can_be_imported():
     code = f"""
 import sys

@@ -108,12 +108,14 @@ def interpreted() -> dict[str, float]:
     return in_own_process("interpret", TRITON_INTERPRET="1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_the_recurrence(interpreted, name, decay):
     assert interpreted[f"{name}, {decay}"] < LIMITS[CASES[name][5]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="triton brings NVIDIA's assembler on Linux only")
 def test_it_compiles_without_a_gpu():
     assert min(in_own_process("compile", TRITON_INTERPRET="0").values()) > 1000

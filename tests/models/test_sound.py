@@ -37,6 +37,7 @@ def test_stereo_at_44_khz_becomes_mono_at_16_khz():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["librosa", "soxr"])
 def test_a_refused_package_is_said_with_the_command_that_installs_it(package):
     said = subprocess.run(

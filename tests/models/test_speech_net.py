@@ -33,6 +33,7 @@ def test_features_in_blocks_equal_the_whole(monkeypatch, block):
     assert np.abs(whole[0] - parts[0]).max() < 1e-3 and np.abs(whole[1] - parts[1]).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_the_network_in_blocks_equals_the_whole(network, monkeypatch):
     from talking_portrait.models.speech import speech_net
 

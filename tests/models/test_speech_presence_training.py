@@ -40,6 +40,7 @@ def test_a_tape_says_where_its_speech_is():
     assert runs[1:-1].min() > 70, "the silence inside a word is said to be none of it"
 
 
+@pytest.mark.slow
 def test_some_tapes_are_empty_and_training_tells_the_rest():
     random = np.random.default_rng(0)
     torch.manual_seed(0)

@@ -69,6 +69,7 @@ def test_a_commanded_head_is_followed_and_the_lips_stay(sound, free, absolute):
     assert motion.source["also_from"] == [{"producer": "driver", "licence": "CC BY 4.0"}]
 
 
+@pytest.mark.slow
 def test_behind_its_end_the_head_is_the_network_s_own_without_a_jump(sound, free):
     motion = moved(shipped_takin(steps=5, head=led(swaying(100, 25), 25)), sound, seed=1)
     steps = motion.pose[:, 1].diff().abs()
@@ -88,6 +89,7 @@ def test_the_head_is_not_told_where_its_face_was_not_found():
     assert mask[:4].min() == 1 and mask[5:15].max() == 0 and mask[45:].max() == 0 and told[0, 5] == pose[5, 5]
 
 
+@pytest.mark.slow
 def test_a_live_voice_has_the_commanded_head(sound):
     def error(head: FaceMotion | None) -> torch.Tensor:
         motion = LiveMotion(shipped_takin(steps=5, head=head), 1, MotionSettings()).push(speech(sound))
@@ -96,6 +98,7 @@ def test_a_live_voice_has_the_commanded_head(sound):
     assert error(led(swaying(300, 25), 25)) < min(4.5, 0.6 * error(None))
 
 
+@pytest.mark.slow
 def test_lids_go_on_for_days_in_little_memory():
     whole, pieces = Commands(18.0, 4), Commands(18.0, 4)
     gate = (np.random.default_rng(0).random(360_000) < 0.7).astype(np.float32)  # an hour
@@ -112,6 +115,7 @@ def test_lids_go_on_for_days_in_little_memory():
     assert len(pieces.starts) and np.isfinite(pieces.starts).all()
 
 
+@pytest.mark.slow
 def test_an_exemplar_moves_the_mean_expression_towards_it(sound, free):
     for mood in ("happy", "surprised"):
         exemplar = emotion_faces()[0][EMOTIONS.index(mood)]
@@ -121,6 +125,7 @@ def test_an_exemplar_moves_the_mean_expression_towards_it(sound, free):
         assert (change - exemplar).norm() < 0.7 * exemplar.norm()
 
 
+@pytest.mark.slow
 def test_both_guidances_are_heard(sound):
     def drawn(speech_weight: float, emotion_weight: float):
         options = {"emotion": "happy", "intensity": 0.5, "guidance": Guidance(speech_weight, emotion_weight)}

@@ -90,6 +90,7 @@ def voice() -> np.ndarray:
     return next(iter(clips().values()))["wave"]
 
 
+@pytest.mark.slow
 def test_lips_follow_a_synthesiser_that_was_never_heard(make):
     scores, shut, free = [], [], []
     for name, clip in clips().items():
@@ -106,6 +107,7 @@ def test_lips_follow_a_synthesiser_that_was_never_heard(make):
     assert np.median(shut) < 0.4 * np.median(free), "p, b and m do not close the jaw"
 
 
+@pytest.mark.slow
 def test_lips_are_those_of_this_sound_and_not_of_another(make):
     names = [name for name in clips() if "rms" not in name]
     jaws = {name: control(run(make(), clips()[name]["wave"]), "jawOpen") for name in names}
@@ -118,7 +120,14 @@ def test_lips_are_those_of_this_sound_and_not_of_another(make):
     assert np.mean(own) > np.mean(other) + 0.3
 
 
-@pytest.mark.parametrize("emotion", [name for name in EMOTIONS if name != "neutral"])
+@pytest.mark.parametrize(
+    "emotion",
+    [
+        pytest.param(name, marks=() if name == "happy" else pytest.mark.slow)
+        for name in EMOTIONS
+        if name != "neutral"
+    ],
+)
 def test_an_emotion_changes_the_face_its_own_way(make, voice, emotion):
     neutral, moved = run(make(), voice), run(make(emotion=emotion), voice)
     change = (moved.expression - neutral.expression).flatten(1).mean(0)
@@ -126,6 +135,7 @@ def test_an_emotion_changes_the_face_its_own_way(make, voice, emotion):
     assert EMOTIONS[int((faces - change).norm(dim=1).argmin())] == emotion
 
 
+@pytest.mark.slow
 def test_intensity_goes_from_nothing_to_all(make, voice):
     smiles = [
         control(run(make(emotion="happy", intensity=x), voice), "mouthSmile").mean() for x in (0.0, 0.5, 1.0)

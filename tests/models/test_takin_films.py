@@ -34,7 +34,7 @@ from talking_portrait.models.takin.engine import TakinOptions
 from talking_portrait.models.takin.hubert_engine import HubertTakinEngine, check_encoder
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.network import TakinNet, build_takin
-from talking_portrait.training.takin.stage1_proof import tiny_extractor
+from talking_portrait.training.liveportrait.stage1_proof import tiny_extractor
 from transformers import HubertConfig, HubertModel
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -272,6 +272,7 @@ def test_live_latency_is_kept(network, hearing):
     assert len(waits) >= 3 and max(waits) <= latency + 0.011 and max(waits) > latency - 0.25
 
 
+@pytest.mark.slow
 def test_an_endless_stream_keeps_nothing_but_its_memory(network, hearing):
     live, features = lived(network, hearing), FeatureStream()
     wave = np.tile(sound(7), 10)

@@ -15,6 +15,7 @@ from talking_portrait.training.liveportrait.finetune_motion_extractor import (
     read_network,
     write_result,
 )
+from talking_portrait.training.liveportrait.stage1_proof import measured, tiny_extractor
 from talking_portrait.training.takin.stage1_objective import (
     GUIDED,
     KEYPOINTS,
@@ -26,7 +27,6 @@ from talking_portrait.training.takin.stage1_objective import (
     stage1_terms,
 )
 from talking_portrait.training.takin.stage1_pictures import Pictures, drawn_pictures, read_pictures
-from talking_portrait.training.takin.stage1_proof import measured, tiny_extractor
 
 ALONE = {"reconstruction": 0.0, "equivariance": 0.0, "spread": 0.0, "pose": 0.0, "deformation": 0.0}
 

@@ -50,6 +50,7 @@ def test_live_frames_are_final_when_they_are_given(engine):
     assert len(early) > 7 * 25 - 25 * calm.latency - 17 and torch.equal(early.controls, again.controls)
 
 
+@pytest.mark.slow
 def test_blinks_of_the_stream_are_those_of_the_clip_and_a_live_voice_has_them_too(engine):
     sound = np.tile(sample(), 2)
     stream = joined(list(engine.stream(speech(sound), 5, MotionSettings())))

@@ -163,6 +163,7 @@ def command(prepared: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "talking_portrait.training.takin.train", str(out), str(prepared), *options]
 
 
+@pytest.mark.slow
 def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(prepared, tmp_path):
     out = tmp_path / "takin.safetensors"
     run = subprocess.Popen(command(prepared, out, "--steps", "100000", "--report", "5"),

@@ -20,6 +20,7 @@ def faces():
     return people(2, seed=3)
 
 
+@pytest.mark.slow
 def test_people_differ_and_move(faces):
     still = np.zeros((2, 3))
     shut, opened = (film(who, motion({"jawOpen": [0.0, 1.0]}, still), 32) for who in faces)
@@ -29,6 +30,7 @@ def test_people_differ_and_move(faces):
         assert change[18:].mean() > 3 * change[:10].mean()
 
 
+@pytest.mark.slow
 def test_latents_keep_pictures_and_probes_read_them(faces):
     random = np.random.default_rng(0)
     jaw = np.abs(smooth_noise(40, 1, 0.2, random)[:, 0]).clip(0, 1)

@@ -78,6 +78,7 @@ def test_no_frames_is_an_error_and_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_length(tmp_path):
     process = psutil.Process()
     batch = torch.rand(50, 64, 64, 3)

@@ -37,6 +37,12 @@ COSTLY = {
     ("TalkingPortraitLoadACTalker", "weight_dtype"),
     ("TalkingPortraitFantasyTalkingAudio", "frames"),  # 72 minutes at once: see test_fantasytalking.py
 }
+# a second and more each; the others, and the server's tests of bad input, are quick
+HEAVY = {
+    "ACTalkerConditioning", "ACTalkerAudio", "ACTalkerMotionFromVideo", "FantasyTalkingAudio",
+    "FantasyTalkingIdentity", "Prepare", "Stream", "RenderVideo", "FaceRegionMasks", "FaceFromBox",
+}  # fmt: skip
+SHORT = {name.removeprefix("TalkingPortrait"): node for name, node in NODES.items()}
 TABLE: Counter[str] = Counter()
 
 
@@ -115,7 +121,13 @@ def choices(schema: Any, name: str) -> list:
     return entry.options if entry is not None and entry.io_type == "COMFY_DYNAMICCOMBO_V3" else []
 
 
-@pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])
+@pytest.mark.parametrize(
+    "node",
+    [
+        pytest.param(node, id=name, marks=pytest.mark.slow if name in HEAVY else ())
+        for name, node in SHORT.items()
+    ],
+)
 def test_wrong_inputs_are_refused_in_words(bench, node):
     schema = node.define_schema()
     good = bench.inputs(node)
@@ -131,7 +143,7 @@ def test_wrong_inputs_are_refused_in_words(bench, node):
     assert not found, f"{len(found)} of them:\n" + "\n".join(found[:40])
 
 
-@pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])
+@pytest.mark.parametrize("node", SHORT.values(), ids=SHORT)
 def test_right_inputs_run_or_say_what_is_missing(bench, node):
     """So that a refusal above is of the wrong value and not of the others. LivePortrait's files are not here."""
     outcome, said = answer(node, bench.inputs(node))
@@ -146,7 +158,7 @@ def test_right_inputs_run_or_say_what_is_missing(bench, node):
         assert (outcome, said) == ("ran", "")
 
 
-@pytest.mark.parametrize("node", NODES.values(), ids=[name.removeprefix("TalkingPortrait") for name in NODES])
+@pytest.mark.parametrize("node", SHORT.values(), ids=SHORT)
 def test_missing_and_unknown_inputs_are_named(bench, node):
     schema, good = node.define_schema(), bench.inputs(node)
     for entry in schema.inputs:
@@ -158,6 +170,7 @@ def test_missing_and_unknown_inputs_are_named(bench, node):
     assert outcome == "clear" and "nonsense" in said
 
 
+@pytest.mark.slow
 def test_there_were_enough_of_them(request):
     """The table of the whole run; of a part of it nothing can be said."""
     if len(request.session.items) < 3 * len(NODES):

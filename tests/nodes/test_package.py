@@ -72,6 +72,7 @@ def folder(tmp_path):
     return link
 
 
+@pytest.mark.slow
 def test_from_any_folder_behind_another_pack_it_is_one_package_and_two_copies_are_refused(folder, tmp_path):
     second = tmp_path / "second"
     second.mkdir()

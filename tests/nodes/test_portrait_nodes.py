@@ -58,6 +58,7 @@ def sound(seconds: float, rate: int = 16000) -> dict:
     return {"waveform": torch.zeros(1, 1, int(seconds * rate)), "sample_rate": rate}
 
 
+@pytest.mark.slow
 def test_an_hour_of_film_in_flat_memory(temp):
     film = motion(90_000)
     audio = sound(3600)

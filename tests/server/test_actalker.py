@@ -13,10 +13,13 @@ from comfy_extras.frame_interpolation_models.ifnet import IFNet
 from safetensors.torch import save_file
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.tools.comfy_server import PromptError
-from talking_portrait.tools.random_weights import random_state
+from talking_portrait.tools.random_state import random_state
 
 from .prompts import failure, landmarks, talking_prompt, video_facts, write_wav
 from .prompts import saved_latent as latent
+
+# A UNet, and thirty films.
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PADDING = 25

@@ -80,6 +80,7 @@ def test_one_pixel_has_no_face(server, put, voice):
         run(server, put("dot.png", Image.new("RGB", (1, 1))), voice)
 
 
+@pytest.mark.slow
 def test_two_faces_the_chosen_one_moves(server, put, voice):
     picture = Image.new("RGB", (1024, 512), (128, 130, 132))
     for x in (0, 512):
@@ -99,6 +100,7 @@ def test_face_index_out_of_range_says_how_many_there_are(server, photo, voice):
         run(server, photo, voice, portrait={"face_index": 3})
 
 
+@pytest.mark.slow
 def test_small_face_in_a_big_picture(server, put, voice):
     picture = portrait_on((1280, 720), 200, (700, 300))
     frames = run(server, put("small.png", picture), voice)["frames"]
@@ -112,7 +114,14 @@ def test_alpha_is_no_obstacle(server, put, voice):
     assert run(server, put("alpha.png", picture), voice)["frames"].shape[0] == 10
 
 
-@pytest.mark.parametrize("size", [(1920, 1080), (768, 1344), (511, 513)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((1920, 1080), marks=pytest.mark.slow),
+        pytest.param((768, 1344), marks=pytest.mark.slow),
+        (511, 513),
+    ],
+)
 def test_sizes_are_kept(server, put, voice, size):
     side = min(size)
     picture = portrait_on(size, side, ((size[0] - side) // 2, (size[1] - side) // 2))
@@ -150,6 +159,7 @@ def test_one_frame_of_audio_gives_one_frame(server, photo, put):
     assert len(run(server, photo, put("frame.wav", speech(0.04)))["frames"]) == 1
 
 
+@pytest.mark.slow
 def test_silence_keeps_the_mouth_still(server, photo, put):
     frames = run(
         server, photo, put("silence.wav", np.zeros(RATE)), motion={"head_amount": 0.0, "blink_rate": 0.0}
@@ -181,6 +191,7 @@ def test_nan_samples_are_refused(server, photo, put):
         run(server, photo, put("nan.wav", wav + b"data" + struct.pack("<I", len(data)) + data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fps", "frames"), [(23.976, 10), (60.0, 24)])
 def test_frame_rates(server, photo, voice, fps, frames):
     facts = run(server, photo, voice, motion={"fps": fps})
@@ -209,6 +220,7 @@ def test_a_failed_run_leaves_no_video_behind(server, photo, voice):
     assert (set(folder.rglob("*")) if folder.exists() else set()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [50, 80])
 def test_a_side_face_speaks_or_is_refused(server, put, voice, degrees):
     picture = Image.open(PHOTO).convert("RGB")

@@ -17,6 +17,9 @@ from talking_portrait.tools.comfy_server import ComfyServer, PromptError
 
 from .prompts import talking_prompt, video_facts, write_wav
 
+# Many runs.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
 KINDS_OF_PARTS = "*.part*"

@@ -8,6 +8,9 @@ import pytest
 
 from .prompts import chosen, video_facts
 
+# Films with every part swapped.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENGINE, RENDERER = "TalkingPortraitMotionEngine", "TalkingPortraitLoadRenderer"
 SWAPS = {

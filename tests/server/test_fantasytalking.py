@@ -12,6 +12,9 @@ import torch
 from .prompts import failure, landmarks, video_facts, write_wav
 from .prompts import saved_latent as latent
 
+# A Wan and an encoder of speech, and twenty films.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 9
 
@@ -139,7 +142,7 @@ def test_cores_own_encoder_loader_is_refused(server, files):
         "class_type": "AudioEncoderLoader",
         "inputs": {"audio_encoder_name": "wav2vec2-base-960h.safetensors"},
     }
-    assert "Use that loader" in failure(server, graph)
+    assert "Choose that in Load Speech Encoder" in failure(server, graph)
 
 
 def test_a_wrong_number_of_frames_is_named(server, files):

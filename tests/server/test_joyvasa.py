@@ -10,6 +10,9 @@ from talking_portrait.tools.random_joyvasa import SMALL, write
 
 from .prompts import chosen, failure, talking_prompt, video_facts, write_wav
 
+# Its files are in the tests of the models, too.
+pytestmark = pytest.mark.slow
+
 FILES = ("motion_generator_hubert_chinese.pt", "motion_template.pkl")
 
 

@@ -8,6 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+# Full-size files.
+pytestmark = pytest.mark.slow
+
 GOOD = {"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}
 
 

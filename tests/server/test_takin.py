@@ -10,6 +10,9 @@ from talking_portrait.tools.comfy_server import PromptError
 
 from .prompts import chosen, talking_prompt, video_facts, write_wav
 
+# The engine is in the tests of the models, too.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
 

@@ -17,8 +17,10 @@ BUILT_IN = [path for path in WORKFLOWS if not neural_stages(path)]
 SPEECH_SECONDS = 7.44  # samples/talking_portrait_speech.wav
 
 
-def names(paths):
-    return [path.stem for path in paths]
+def the_first_is_quick(paths: list[Path]) -> list:
+    """For pytest: of these workflows the one that everybody opens first, and the others for the whole run."""
+    marks = {path: () if path.stem == "talking_portrait" else pytest.mark.slow for path in paths}
+    return [pytest.param(path, id=path.stem, marks=marks[path]) for path in paths]
 
 
 def check_video(path: Path) -> None:
@@ -42,7 +44,7 @@ def kept(declared: dict, inputs: dict) -> dict:
     return {name: value for name, value in inputs.items() if name.split(".")[0] in names}
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=names(WORKFLOWS))
+@pytest.mark.parametrize("path", the_first_is_quick(WORKFLOWS))
 def test_converter_and_page_agree(server, page, path):
     graph = json.loads(path.read_text())
     from_page = page.evaluate(
@@ -65,7 +67,7 @@ def test_converter_and_page_agree(server, page, path):
     assert errors == 0
 
 
-@pytest.mark.parametrize("path", BUILT_IN, ids=names(BUILT_IN))
+@pytest.mark.parametrize("path", the_first_is_quick(BUILT_IN))
 def test_it_runs_from_the_page(server, page, path):
     before = set(server.get("/history"))
     page.evaluate(

@@ -27,6 +27,7 @@ from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 from ...models.speech.whisper import WhisperTiny
 from . import actalker_pipeline as published
 from .actalker_vae import vae_state
+from .liveportrait import loaded
 
 
 def weights(case: Any, part: str = "shapes") -> dict[str, Tensor]:
@@ -37,11 +38,6 @@ def weights(case: Any, part: str = "shapes") -> dict[str, Tensor]:
             if key.endswith(change["suffix"]):
                 state[key] = state[key] * change["mul"] + change["add"]
     return state
-
-
-def loaded(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    network.load_state_dict(state)
-    return network.eval()
 
 
 def gated(case: Any, name: str) -> tuple[Tensor | None, Tensor | None, Regions]:
@@ -103,7 +99,8 @@ def unet(case: Any) -> dict:
     clips, frames = given["sample"].shape[:2]
     count = clips * frames
     frame_rate, *buckets = config["added_time_ids"]
-    y = time_id_embedding(config["addition_time_embed_dim"], *buckets, frame_rate)
+    motion_bucket, expression_bucket = buckets
+    y = time_id_embedding(config["addition_time_embed_dim"], motion_bucket, expression_bucket, frame_rate)
     outputs = {}
     for name in case.data["cases"]:
         audio, motion, regions = gated(case, name)
@@ -186,7 +183,7 @@ def sampler(case: Any) -> dict:
     sigmas = published.noise_levels(25)
     guidance = case.data["config"]["guidance"]
     cfg = published.guided(given["noise_preds"], list(branch_weights(guidance).values()))[None]
-    outputs = {"cfg": cfg, "sigmas": sigmas, "timesteps": published.timestep(sigmas[:-1])}
+    outputs: dict[str, Any] = {"cfg": cfg, "sigmas": sigmas, "timesteps": published.timestep(sigmas[:-1])}
     for name in case.data["outputs"]:
         if name.startswith("scaled_"):
             i = int(name.removeprefix("scaled_"))
@@ -284,6 +281,7 @@ def masked(row: Mapping[str, Any]) -> dict:
     for factor in (8, 16, 32):
         region = level_region(mask, new_h // factor, new_w // factor)
         weight, tokens = region.weight, region.tokens
+        assert weight is not None and tokens is not None  # the declared boxes are neither empty nor all
         answer[f"down{factor}"] = {
             "mean": float(weight.mean()), "min": float(weight.min()), "max": float(weight.max()),
             "selected": len(tokens),

@@ -91,6 +91,7 @@ class Conditions:
         get `none`."""
         if given is None:
             return None
+        assert none is not None  # a stream that is given has one
         return torch.stack([given[i] if on and i < len(given) else none for i in frames])
 
 
@@ -108,7 +109,8 @@ def predict(
 
     def stream(given: Tensor | None, none: Tensor | None, place: int) -> Tensor | None:
         parts = [conditions.stream(given, none, frames, branch[place]) for branch in weights]
-        return None if given is None else torch.cat(parts)
+        found = [part for part in parts if part is not None]  # none or all of them
+        return torch.cat(found) if found else None
 
     out = unet(
         torch.cat([torch.cat([x, picture * branch[0]], dim=1) for branch in weights]),

@@ -39,7 +39,8 @@ def timing(case: Any) -> dict:
         })  # fmt: skip
     sizes = []
     for row in case.data["sizes"]:
-        first = scaled_size(*row["image"], row["image_size"])
+        width, height = row["image"]
+        first = scaled_size(width, height, row["image_size"])
         sizes.append(
             {
                 "image": row["image"],

@@ -18,9 +18,8 @@ from ...models.joyvasa.sampling import alpha_bars, cosine_betas, sample_windows
 from ...models.liveportrait.animation import Source
 from ...models.speech.hubert import build_hubert
 from .kdtalker import wave
-from .liveportrait import capture, loaded
+from .liveportrait import Outputs, capture, loaded
 
-Outputs = dict[str, Tensor]
 CPU = torch.device("cpu")
 
 
@@ -49,7 +48,8 @@ def denoiser(case: Any) -> Outputs:
     outputs["x0_b2_t3_t40"] = run(3, 40, motion="motion_b2", speech=given["audio_b2"])
     outputs["x0_t25_start_tokens"] = run(25, context=network.start(given["motion"]))
     outputs["x0_t25_null_audio"] = run(25, speech=network.silence(given["audio"]))
-    inner, parts = network.denoising_net, {}
+    parts: Outputs = {}
+    inner: Any = network.denoising_net
     capture(parts, layer0_t25=inner.transformer["layers"][0], layer7_t25=inner.transformer["layers"][7])
     run(25)
     steps = torch.tensor([25])
@@ -91,7 +91,8 @@ def sampler(case: Any) -> Outputs:
 
 def audio(case: Any) -> Outputs:
     network, outputs = whole(case), {}
-    hubert, sound = network.audio_encoder, torch.from_numpy(wave(case, case.data["N_samples"]))[None]
+    hubert: Any = network.audio_encoder
+    sound = torch.from_numpy(wave(case, case.data["N_samples"]))[None]
     capture(outputs, conv_features=hubert.feature_extractor, projected=hubert.feature_projection,
             pos_conv=hubert.encoder.pos_conv_embed, layer0=hubert.encoder.layers[0],
             hidden=hubert)  # fmt: skip

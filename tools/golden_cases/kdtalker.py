@@ -33,9 +33,8 @@ from ...models.speech.wav2lip_mel import (
     mel_windows,
     window_start,
 )
-from .liveportrait import capture, formula_picture, loaded
+from .liveportrait import Outputs, capture, formula_picture, loaded
 
-Outputs = dict[str, Tensor]
 WAVES = {"public": ((180, 720, 2600), 2.5)}
 OTHER_WAVES = ((210, 910, 3100), 3.1)
 
@@ -85,7 +84,8 @@ def audio_features(case: Any) -> Outputs:
 
 
 def denoiser(case: Any) -> Outputs:
-    network, outputs = loaded(KDTalkerDenoiser(), case.weights("kd_denoiser")).point_model["model"], {}
+    outputs: Outputs = {}
+    network: Any = loaded(KDTalkerDenoiser(), case.weights("kd_denoiser")).point_model["model"]
     tokens, context = case.inputs["tokens"], case.inputs["context"]
     for output in case.data["outputs"]:
         if output.startswith("eps_t") or output == "eps_short_t321_t7":
@@ -115,7 +115,7 @@ def sampler(case: Any) -> Outputs:
             return network(x, t, given["ref"], given["ori_kp"], given["aud"][:, :frames])
 
         latent = given["noise"][:, :frames]
-        return DDIM().sample(predict, latent, schedule(steps), torch.zeros_like, see or (lambda latent: None))
+        return DDIM().sample(predict, latent, schedule(steps), lambda done: latent, see or (lambda x: None))
 
     outputs = {"ddim5": run(5, 64, each.append), "ddim50": run(50, 64), "ddim5_20_frames": run(5, 20)}
     outputs |= {f"x_after_{i + 1}": latent for i, latent in enumerate(each)}

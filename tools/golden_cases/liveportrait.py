@@ -1,9 +1,9 @@
 """LivePortrait's answers to its golden data: one function per file, every output by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,18 +28,19 @@ from ...models.liveportrait.paste import paste, plan_paste
 from ...models.liveportrait.retargeting import Retargeting
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.video_motion import PROCESS_VARIANCE
-from ...models.liveportrait.warping import WarpingModule, heatmaps
+from ...models.liveportrait.warping import WarpingModule, heatmaps, sizes_of
 
-Outputs = dict[str, Tensor]
+Outputs = dict[str, Any]  # tensors by name, and tables
+Network = TypeVar("Network", bound=nn.Module)
 
 
-def loaded(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+def loaded(network: Network, state: Mapping[str, Tensor]) -> Network:
     """The network with exactly these weights."""
     network.load_state_dict(state, strict=True)
     return network.eval()
 
 
-def capture(outputs: Outputs, **modules: nn.Module) -> None:
+def capture(outputs: Outputs, **modules: Any) -> None:
     """Keep what each module gives next, under its name."""
     for name, module in modules.items():
         module.register_forward_hook(lambda _m, _i, value, name=name: outputs.__setitem__(name, value))
@@ -47,7 +48,8 @@ def capture(outputs: Outputs, **modules: nn.Module) -> None:
 
 def appearance(case: Any) -> Outputs:
     network, outputs = loaded(AppearanceExtractor(), case.weights("lp_appearance")), {}
-    capture(outputs, first=network.first, second=network.second, res0=network.resblocks_3d["3dr0"])
+    first_residual = network.resblocks_3d.get_submodule("3dr0")
+    capture(outputs, first=network.first, second=network.second, res0=first_residual)
     outputs["f_s"] = network(case.inputs["source_image"])
     x = network.first(case.inputs["source_image"])
     for block in network.down_blocks:
@@ -61,7 +63,7 @@ def motion(case: Any) -> Outputs:
         {},
         case.inputs["source_image"],
     )
-    detector = network.detector
+    detector: Any = network.detector
     capture(
         outputs, stage0_block0=detector.stages[0][0], stage3=detector.stages[3], pooled_norm=detector.norm
     )
@@ -80,13 +82,13 @@ def motion(case: Any) -> Outputs:
 
 def warping(case: Any) -> Outputs:
     network, outputs = loaded(WarpingModule(), case.weights("lp_warp")), {}
-    dense = network.dense_motion_network
+    dense: Any = network.dense_motion_network
     capture(outputs, enc4=dense.hourglass.encoder.down_blocks[4], dec0=dense.hourglass.decoder.up_blocks[0],
             hourglass=dense.hourglass)  # fmt: skip
     source = network.prepare(case.inputs["feature_3d"], case.inputs["kp_source"])
     driving = case.inputs["kp_driving"]
     field = dense(source, driving)
-    shape = tuple(source.compressed.shape[-3:])
+    shape = sizes_of(source.compressed)
     heat = heatmaps(driving, shape) - heatmaps(source.keypoints, shape)
     return {
         **outputs, "occlusion_map": field.occlusion, "deformation": field.deformation,

@@ -25,8 +25,10 @@ def _fantasy() -> Draft:
         "weight_dtype": "default"}, (420, 80)),
         "4": NodeDraft("TalkingPortraitLoadFantasyTalking", {"file": "fantasytalking_model.ckpt"},
         (420, 220)),
-        "5": NodeDraft("TalkingPortraitLoadSpeechEncoder", {"file": "wav2vec2-base-960h.safetensors"},
-        (420, 330)),
+        "5": NodeDraft(
+            "TalkingPortraitSpeechEncoder",
+            {"speech_encoder": "wav2vec2-base-960h", "speech_encoder.file": "wav2vec2-base-960h.safetensors"}, (420, 840),
+        ),
         "6": NodeDraft(
             "CLIPLoader", {"clip_name": "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "wan",
             "device": "default"}, (420, 440)

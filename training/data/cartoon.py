@@ -24,7 +24,7 @@ def cartoon_face(size: int = 512, lips_apart: float = 0.0) -> Image.Image:
     draw_nose(canvas)
     draw_mouth(canvas, lips_apart)
     grain = np.random.default_rng(0).normal(0, 2.0, (size, size, 1))
-    small = np.asarray(canvas.picture.resize((size, size), Image.LANCZOS), np.float32)
+    small = np.asarray(canvas.picture.resize((size, size), Image.Resampling.LANCZOS), np.float32)
     return Image.fromarray((small + grain).clip(0, 255).astype(np.uint8))
 
 

@@ -57,8 +57,9 @@ def drawn_people(count: int, seed: int) -> list[DrawnPerson]:
         faces = load_face_detector().detect_batch([picture], 1, 0.3, "short")[0]
         if faces:
             points = landmarks_in_pixels(faces[0]).astype(np.float64)
-            background = tuple(int(value) for value in random.integers(30, 225, 3))
-            found.append(DrawnPerson(Image.fromarray(picture), points, own_shape(points, random), background))
+            red, green, blue = (int(value) for value in random.integers(30, 225, 3))
+            shape = own_shape(points, random)
+            found.append(DrawnPerson(Image.fromarray(picture), points, shape, (red, green, blue)))
     return found
 
 
@@ -131,7 +132,7 @@ def draw(
             pen.polygon([tuple(corner) for corner in pixels[triangle, :2]], fill=(50, 20, 24))
         else:
             draw_triangle(canvas, who.picture, who.points[triangle, :2], pixels[triangle, :2])
-    return np.asarray(canvas.resize((size, size), Image.BOX)), turned[:, :2].astype(np.float32)
+    return np.asarray(canvas.resize((size, size), Image.Resampling.BOX)), turned[:, :2].astype(np.float32)
 
 
 def mesh_triangles(who: DrawnPerson) -> np.ndarray:

@@ -62,15 +62,16 @@ def stretches(points: list[np.ndarray | None], good: np.ndarray | None = None) -
 
     `good` [N] bool: further frames to leave out where it is false.
     """
-    runs, first = [], None
+    runs, first, before = [], None, None
     for number in range(len(points) + 1):
         here = points[number] if number < len(points) and (good is None or good[number]) else None
-        cut = here is not None and first is not None and moved(points[number - 1], here) > CUT
+        cut = here is not None and before is not None and first is not None and moved(before, here) > CUT
         if first is not None and (here is None or cut):
             runs.append((first, number))
             first = None
         if here is not None and first is None:
             first = number
+        before = here
     return [part for start, stop in runs for part in parted(start, stop) if part[1] - part[0] >= SHORTEST]
 
 

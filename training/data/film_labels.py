@@ -46,7 +46,8 @@ def told_by_folders(film: Path, folder: Path) -> FilmLabel:
     people = [part for part in parts if part not in moods and not LEVEL.fullmatch(part)]
     if not people and len(moods) > 1:  # a person called Joy
         people, moods = moods[:1], moods[1:]
-    person, emotions = people[0] if people else film.stem, sorted({emotion_name(mood) for mood in moods})
+    person = people[0] if people else film.stem
+    emotions = sorted({name for mood in moods if (name := emotion_name(mood))})
     if doubt := doubted(people, emotions, levels):
         return FilmLabel(person, doubt=doubt)
     intensity = levels[0] / LEVELS if levels and emotions != ["neutral"] else 1.0  # calm has no degrees

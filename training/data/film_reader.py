@@ -6,6 +6,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
 
 FPS, RATE = 25, 16000
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
@@ -20,7 +22,7 @@ def films_in(folder: Path) -> list[Path]:
     )
 
 
-def stream_of(container: av.container.InputContainer, kind: str, path: Path):
+def stream_of(container: InputContainer, kind: str, path: Path):
     """The first video or audio stream; ValueError if there is none."""
     streams = getattr(container.streams, kind)
     if not streams:
@@ -34,20 +36,21 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
     try:
         with av.open(str(path)) as container:
             stream, number, shown = stream_of(container, "video", path), 0, None
-            start = None
+            start, end = 0.0, 0.0
             for frame in container.decode(stream):
                 if frame.pts is None:
                     continue
                 seconds = float(frame.pts * stream.time_base)
-                start = seconds if start is None else start
+                start = seconds if shown is None else start
                 while shown is not None and start + (number + 0.5) / FPS < seconds:
                     yield shown
                     number += 1
-                shown, length = frame.to_ndarray(format="rgb24"), float(1 / (stream.average_rate or FPS))
-            while shown is not None and start + (number + 0.5) / FPS < seconds + length:
+                shown = frame.to_ndarray(format="rgb24")
+                end = seconds + float(1 / (stream.average_rate or FPS))
+            while shown is not None and start + (number + 0.5) / FPS < end:
                 yield shown
                 number += 1
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise ValueError(f"{path.name} cannot be decoded ({error})") from None
 
 
@@ -57,14 +60,14 @@ def read_sound(path: Path) -> np.ndarray:
         with av.open(str(path)) as container:
             stream = stream_of(container, "audio", path)
             pictures = container.streams.video[0]
-            first = float((pictures.start_time or 0) * pictures.time_base)
+            first = float((pictures.start_time or 0) * (pictures.time_base or 0))
             resampler, parts, start = av.AudioResampler(format="flt", layout="mono", rate=RATE), [], None
             for frame in container.decode(stream):
                 if start is None and frame.pts is not None:
                     start = float(frame.pts * frame.time_base)
                 parts += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
             parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise ValueError(f"{path.name} cannot be decoded ({error})") from None
     if not parts:
         raise ValueError(f"{path.name} has no sound in its audio stream")

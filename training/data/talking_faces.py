@@ -53,7 +53,10 @@ def people(count: int, seed: int = 0) -> list[Person]:
 def changed(picture: Image.Image, random: np.random.Generator) -> np.ndarray:
     """[WORK,WORK,3] bytes: other colours, and wider or longer."""
     wide, high = (int(WORK * random.uniform(0.85, 1.2)) for _ in range(2))
-    small = np.asarray(picture.resize((max(wide, WORK), max(high, WORK)), Image.LANCZOS), np.float32) / 255
+    small = (
+        np.asarray(picture.resize((max(wide, WORK), max(high, WORK)), Image.Resampling.LANCZOS), np.float32)
+        / 255
+    )
     top, left = (small.shape[0] - WORK) // 2, (small.shape[1] - WORK) // 2
     small = small[top : top + WORK, left : left + WORK]
     mix = np.eye(3) * random.uniform(0.65, 1.15, 3) + random.normal(0, 0.12, (3, 3))

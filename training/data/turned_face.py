@@ -32,10 +32,14 @@ def draw_triangle(canvas: Image.Image, picture: Image.Image, source: np.ndarray,
     corners = np.concatenate([target - low, np.ones((3, 1))], 1)
     if abs(np.linalg.det(corners)) < 1e-3:
         return
-    size = tuple(int(value) for value in high - low)
+    width, height = (int(value) for value in high - low)
     patch = picture.transform(
-        size, Image.AFFINE, tuple(np.linalg.solve(corners, source).T.ravel()), Image.BILINEAR
+        (width, height),
+        Image.Transform.AFFINE,
+        tuple(np.linalg.solve(corners, source).T.ravel()),
+        Image.Resampling.BILINEAR,
     )
-    mask = Image.new("L", size)
+    mask = Image.new("L", (width, height))
     ImageDraw.Draw(mask).polygon([tuple(corner) for corner in target - low], fill=255, outline=255)
-    canvas.paste(patch, tuple(int(value) for value in low), mask)
+    left, top = (int(value) for value in low)
+    canvas.paste(patch, (left, top), mask)

@@ -54,7 +54,8 @@ def stills(random: np.random.Generator) -> dict[str, float]:
         )
     shifts = random.uniform(-8, 8, (STILLS, 2))
     placed = [
-        picture.transform(picture.size, Image.AFFINE, (1, 0, x, 0, 1, y), Image.BILINEAR) for x, y in shifts
+        picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, x, 0, 1, y), Image.Resampling.BILINEAR)
+        for x, y in shifts
     ]
     return {**result, "moved by parts of a pixel": motion_of([np.asarray(each) for each in placed])}
 

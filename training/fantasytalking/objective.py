@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,7 @@ class Extras(nn.Module):
 
 
 @contextmanager
-def hearing(wan: nn.Module) -> Iterator[None]:
+def hearing(wan: Any) -> Iterator[None]:
     """A Wan model whose cross-attentions take this pack's context while this lasts."""
     for number, block in enumerate(wan.blocks):
         block.cross_attn.forward = with_audio(block.cross_attn, number)
@@ -58,7 +59,7 @@ def hearing(wan: nn.Module) -> Iterator[None]:
 
 
 def velocity(
-    wan: nn.Module, extras: Extras | None, noisy: Tensor, level: Tensor, films: Films, scale: float = SCALE
+    wan: Any, extras: Extras | None, noisy: Tensor, level: Tensor, films: Films, scale: float = SCALE
 ) -> Tensor:
     """Wan's prediction [B,16,F,h,w] of noise minus film at noise levels [B] in 0..1, with or without the extras."""
     options, hooks = {}, []
@@ -80,7 +81,7 @@ def velocity(
 
 
 def flow_loss(
-    wan: nn.Module, extras: Extras | None, films: Films, shift: float = 3.0, weights: Tensor | None = None
+    wan: Any, extras: Extras | None, films: Films, shift: float = 3.0, weights: Tensor | None = None
 ) -> Tensor:
     """Mean squared error of the velocity at random noise levels (rectified flow, as Wan was trained).
 
@@ -97,7 +98,7 @@ def flow_loss(
 
 @torch.no_grad()
 def sample(
-    wan: nn.Module,
+    wan: Any,
     extras: Extras | None,
     films: Films,
     noise: Tensor,

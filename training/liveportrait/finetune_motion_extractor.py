@@ -9,7 +9,7 @@ START is a published motion_extractor (safetensors or .pth) or a file of this to
 training/takin/stage1_pictures.py. With --renderer LivePortrait's own frozen networks, from a folder with its
 three other files, turn source pictures into driving ones (gradients were tried through one of their blocks,
 not through the whole, which needs a GPU). Without it a bend without weights does, which is for the small
-proof (training/takin/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
+proof (training/liveportrait/stage1_proof.py) and not for the published network. OUT.resume.safetensors holds the
 state; the same command goes on from there with the same numbers. OUT loads wherever the published file does.
 """
 
@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -65,10 +66,9 @@ def liveportrait_renderer(folder: Path, device: torch.device) -> Renderer:
     """LivePortrait's appearance, warping and drawing, frozen; gradients pass to the keypoints. Source
     pictures at 256 pixels."""
     paths = {part: folder / FILES[part].safetensors for part in ("appearance", "warping", "generator")}
-    appearance, warping, generator = (
-        read_network(path, part).to(device).eval() for part, path in paths.items()
-    )
-    for network in (appearance, warping, generator):
+    networks: list[Any] = [read_network(path, part).to(device).eval() for part, path in paths.items()]
+    appearance, warping, generator = networks
+    for network in networks:
         network.requires_grad_(False)
 
     def render(pictures: Tensor, source: Tensor, driving: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class FineTuning:
         self.step, self.curve = written["step"], written["curve"]
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside `path`, then move over it, so that a kill leaves the old one or the new one."""
     part = path.with_name(path.name + ".part")
     write(part)
@@ -216,7 +216,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         data = read_pictures(options.data)
-        network = read_network(options.start, "motion").to(device)
+        network = cast(MotionExtractor, read_network(options.start, "motion").to(device))
         renderer = liveportrait_renderer(options.renderer, device) if options.renderer else bend
         weights = replace(Weights(), canonical=options.canonical, landmark=options.landmark)
         run = FineTuning(network, weights, options.seed, options.steps, options.batch, options.rate, renderer)

@@ -23,7 +23,7 @@ from ...models.builtin.motion_engine import BuiltinMotionEngine
 from ...models.engine import MotionSettings, Speech
 from ...models.face_motion import CONTROLS
 from ...models.speech.features import normalise, speech_features
-from ...models.speech.speech_net import ARTICULATION, VISEMES, build_speech_net, hear
+from ...models.speech.speech_net import ARTICULATION, VISEMES, SpeechNet, build_speech_net, hear
 from .labels import label_tracks, segments
 
 FPS = 25
@@ -31,7 +31,7 @@ BLOCK = 4  # feature frames per video frame
 CLOSED, SHUT_JAW, TUCKED = 0.8, 0.1, 0.5
 
 
-def load(path: Path) -> tuple[torch.nn.Module, dict[str, str]]:
+def load(path: Path) -> tuple[SpeechNet, dict[str, str]]:
     """The network in fp32 and its header."""
     with safe_open(str(path), "pt") as file:
         metadata, state = file.metadata(), {key: file.get_tensor(key).float() for key in file.keys()}
@@ -72,7 +72,7 @@ def motion_scores(
     return {
         "pbm": hits(parts, "PP", (close > CLOSED) & (jaw < SHUT_JAW)),
         "fv": hits(parts, "FF", tuck > TUCKED),
-        "needless": (close > CLOSED) & ~binary_dilation(due, iterations=2),
+        "needless": (close > CLOSED) & np.logical_not(binary_dilation(due, iterations=2)),
     }
 
 

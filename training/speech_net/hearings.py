@@ -6,10 +6,11 @@ equalisers, rooms, telephone bands, clipping, noise.
 """
 
 import numpy as np
-from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
+from scipy.signal import fftconvolve, resample_poly
 
 from ...models.speech.features import FRAME_RATE, HOP, RATE, log_mel_block
 from .labels import label_tracks, segments
+from .other_sounds import filtered, passed
 
 SPEEDS = (76, 84, 92, 100, 108, 118, 130)  # percent
 POLES, SEGMENT, FFT = 18, 480, 1024
@@ -43,7 +44,7 @@ def excitation(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.
     wander = np.interp(np.arange(count), knots, random.normal(0, 0.12, len(knots)))
     pitch = np.exp(random.uniform(*np.log(PITCH_HZ)) + wander)
     pulses = np.diff(np.floor(np.cumsum(pitch) / RATE), prepend=0.0)
-    pulses = lfilter([1.0], [1.0, -random.uniform(-0.4, 0.9)], pulses)
+    pulses = filtered([1.0], [1.0, -random.uniform(-0.4, 0.9)], pulses)
     return pulses / pulses.std(), random.standard_normal(count) * 10 ** (random.uniform(-8, 6) / 20)
 
 
@@ -88,7 +89,7 @@ def through_air(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
         room = np.concatenate([[1.0], 0.15 * random.uniform(0.2, 1) * tail / np.sqrt(np.square(tail).sum())])
         wave = fftconvolve(wave, room)[: len(wave)]
     if random.random() < 0.15:
-        wave = sosfilt(butter(4, [280, 3500], "band", fs=RATE, output="sos"), wave)
+        wave = passed(wave, 4, (280, 3500), "band")
     if random.random() < 0.1:
         peak = np.abs(wave).max() / random.uniform(1.5, 6)
         wave = np.clip(wave, -peak, peak)

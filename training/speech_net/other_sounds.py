@@ -1,7 +1,9 @@
 """Sounds that are no speech, made by rules: rooms, machines, knocks, sirens, breath, music. Mono at 16 kHz,
 about unit power."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
+from typing import cast
 
 import numpy as np
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
@@ -15,6 +17,23 @@ def unit(wave: np.ndarray) -> np.ndarray:
     """The wave without its mean, at a power of 1."""
     wave = wave - wave.mean()
     return wave / max(float(np.sqrt(np.square(wave).mean())), 1e-9)
+
+
+def total(waves: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of at least one wave."""
+    return reduce(np.add, waves)
+
+
+def filtered(
+    above: list[float] | np.ndarray, below: list[float] | np.ndarray, wave: np.ndarray
+) -> np.ndarray:
+    """A wave through the filter of two polynomials."""
+    return cast(np.ndarray, lfilter(above, below, wave))
+
+
+def passed(wave: np.ndarray, order: int, edges: float | tuple[float, float], kind: str) -> np.ndarray:
+    """A wave through a Butterworth filter with edges in Hz."""
+    return cast(np.ndarray, sosfilt(butter(order, edges, kind, fs=RATE, output="sos"), wave))
 
 
 def wandering(count: int, seconds: float, random: np.random.Generator) -> np.ndarray:
@@ -57,7 +76,7 @@ def hum(count: int, random: np.random.Generator) -> np.ndarray:
     """Mains hum or the tone of a fan with its overtones, over some noise."""
     base = random.choice([50.0, 60.0, random.uniform(40, 400)])
     time = np.arange(count) / RATE
-    tones = sum(
+    tones = total(
         random.random()
         / k ** random.uniform(0, 2)
         * np.sin(2 * np.pi * k * base * time + 7 * random.random())
@@ -75,7 +94,9 @@ def siren(count: int, random: np.random.Generator) -> np.ndarray:
         shape
     ]
     phase = 2 * np.pi * np.cumsum(low * (high / low) ** way) / RATE
-    tone = sum(np.sin(k * phase) / k ** random.uniform(0.5, 3) for k in range(1, int(random.integers(2, 9))))
+    tone = total(
+        np.sin(k * phase) / k ** random.uniform(0.5, 3) for k in range(1, int(random.integers(2, 9)))
+    )
     if random.random() < 0.4:
         tone = tone * ((np.arange(count) / RATE * random.uniform(0.5, 8)) % 1 < random.uniform(0.2, 0.8))
     return unit(tone)
@@ -112,9 +133,7 @@ def breath(count: int, random: np.random.Generator) -> np.ndarray:
         wave[start : start + part] += puff[:part] * random.uniform(0.3, 1)
         start += length + int(RATE * random.uniform(0.2, 2))
     low = random.uniform(200, 1200)
-    return unit(
-        sosfilt(butter(2, [low, random.uniform(low + 800, 7000)], "band", fs=RATE, output="sos"), wave)
-    )
+    return unit(passed(wave, 2, (low, random.uniform(low + 800, 7000)), "band"))
 
 
 def note(hertz: float, seconds: float, timbre: dict, random: np.random.Generator) -> np.ndarray:
@@ -126,12 +145,12 @@ def note(hertz: float, seconds: float, timbre: dict, random: np.random.Generator
         line[:period] = random.uniform(-1, 1, min(period, count))
         loop = np.zeros(period + 2)
         loop[0], loop[period], loop[period + 1] = 1, -0.5 * timbre["ring"], -0.5 * timbre["ring"]
-        return lfilter([1.0], loop, line)
+        return filtered([1.0], loop, line)
     time = np.arange(count) / RATE
     vibrato = timbre["vibrato"] * np.sin(2 * np.pi * 5.5 * time)
     phase = 2 * np.pi * hertz * np.cumsum(1 + vibrato) / RATE
     partials = [(k, a) for k, a in enumerate(timbre["partials"], 1) if k * hertz < 7800]
-    tone = sum(a * np.sin(k * phase) for k, a in partials) if partials else np.zeros(count)
+    tone = total(a * np.sin(k * phase) for k, a in partials) if partials else np.zeros(count)
     attack = np.clip(time / timbre["attack"], 0, 1)
     return tone * attack * np.exp(-time * timbre["decay"]) * np.clip((seconds - time) / 0.03, 0, 1)
 
@@ -160,7 +179,7 @@ def lead(pitches: np.ndarray, seconds: float, count: int, random: np.random.Gene
     strength = np.clip(0.6 + 0.5 * wandering(count, seconds, random), 0, 1)
     rests = np.repeat(random.random(len(pitches)) > 0.15, int(seconds * RATE))[:count]
     rests = np.convolve(np.pad(rests, (0, count - len(rests))), np.ones(200) / 200, "same")
-    return unit(lfilter([1.0], [1.0, -random.uniform(0, 0.9)], 2 * (phase % 1) - 1) * strength * rests)
+    return unit(filtered([1.0], [1.0, -random.uniform(0, 0.9)], 2 * (phase % 1) - 1) * strength * rests)
 
 
 def mixed_down(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -169,7 +188,7 @@ def mixed_down(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
         wave = np.tanh(unit(wave) * random.uniform(0.5, 4))
     if random.random() < 0.4:
         low = np.exp(random.uniform(np.log(200), np.log(2500)))
-        dull = sosfilt(butter(2, [low, min(3 * low, 7500)], "band", fs=RATE, output="sos"), wave)
+        dull = passed(wave, 2, (low, min(3 * low, 7500)), "band")
         share = np.clip(0.5 + 0.5 * wandering(len(wave), random.choice([0.15, 0.4, 1.5]), random), 0, 1)
         wave = share * wave + (1 - share) * dull
     if random.random() < 0.5:
@@ -186,7 +205,7 @@ def drum(kind: int, random: np.random.Generator) -> np.ndarray:
     hiss = random.standard_normal(len(time)) * np.exp(-time * (14 if kind == 1 else 50))
     if kind == 1:
         return hiss + np.sin(2 * np.pi * 190 * time) * np.exp(-18 * time)
-    return sosfilt(butter(2, 5000, "high", fs=RATE, output="sos"), hiss)
+    return passed(hiss, 2, 5000, "high")
 
 
 def music(count: int, random: np.random.Generator) -> np.ndarray:
@@ -246,4 +265,4 @@ def other_sound(count: int, random: np.random.Generator) -> np.ndarray:
     shares = np.array([share for _, share in SOUNDS.values()])
     makers = [make for make, _ in SOUNDS.values()]
     chosen = random.choice(len(makers), 1 if random.random() < 0.7 else 2, p=shares / shares.sum())
-    return unit(sum(random.uniform(0.3, 1) * makers[k](count, random) for k in chosen))
+    return unit(total(random.uniform(0.3, 1) * makers[k](count, random) for k in chosen))

@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,11 +93,16 @@ def batch(tapes: list, size: int, random: np.random.Generator) -> tuple[torch.Te
     return torch.from_numpy(mel), torch.from_numpy(np.stack([labels for _, labels in chosen]))
 
 
+def dropped(layer: torch.nn.Module, given: Any, out: torch.Tensor) -> torch.Tensor:
+    """A hook that drops whole channels of what a layer gives."""
+    return torch.nn.functional.dropout1d(out, 0.05)
+
+
 def train(tapes: list, steps: int, size: int, random: np.random.Generator) -> PresenceNet:
     """Adam with a one-cycle rate; the returned weights are a running average."""
     network = PresenceNet(WIDTH)
     for layer in network.layers:
-        layer.register_forward_hook(lambda _, __, out: torch.nn.functional.dropout1d(out, 0.05))
+        layer.register_forward_hook(dropped)
     average = {key: value.clone() for key, value in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), 4e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps, pct_start=0.15)

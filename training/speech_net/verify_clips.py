@@ -98,7 +98,7 @@ def best_lag(seen: np.ndarray, driven: np.ndarray) -> tuple[int, float]:
     scores = {lag: np.corrcoef(seen[max(lag, 0) : len(seen) + min(lag, 0)],
                                driven[max(-lag, 0) : len(driven) - max(lag, 0)])[0, 1] for lag in range(-4,
                                5)}  # fmt: skip
-    return max(scores, key=scores.get), float(scores[0])
+    return max(scores, key=lambda lag: scores[lag]), float(scores[0])
 
 
 def background_ssim(portrait: Portrait, frames: np.ndarray, folder: Path) -> tuple[float, float]:

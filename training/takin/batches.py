@@ -7,6 +7,7 @@ that it learns to do without.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,9 +112,7 @@ def drawn_emotion(random: np.random.Generator) -> np.ndarray:
     return label * np.float32(random.uniform(0, 1) if random.random() < 0.7 else 1.0)
 
 
-def one_window(
-    films: Films, length: int, config: TakinConfig, random: np.random.Generator
-) -> dict[str, np.ndarray | Tensor]:
+def one_window(films: Films, length: int, config: TakinConfig, random: np.random.Generator) -> dict[str, Any]:
     """One window of a random film, as the fields of Batch."""
     film = int(random.integers(len(films.motion)))
     total, before = len(films.motion[film]), config.previous

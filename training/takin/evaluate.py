@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from ...models.engine import MotionSettings
 from ...models.speech.builtin_layers import builtin_encoder_name, heard_layers
 from ...models.speech.feature_stream import FeatureStream
 from ...models.speech.listening import Listener
+from ...models.speech.speech_net import SpeechNet
 from ...models.takin.config import ANGLES, EMOTIONS, EXPRESSION, FPS, POSE
 from ...models.takin.emotion import emotion_faces, emotion_label
 from ...models.takin.features import SpeechLayers
@@ -34,8 +36,8 @@ from ...models.takin.live import Hear, LiveTakin
 from ...models.takin.network import TakinNet, build_takin
 from ...models.takin.sampling import Guidance
 from ...models.weights.published import WEIGHTS, weight_path
-from ..data.films import Film, make_films
 from ..speech_net.evaluate import load as load_speech_net
+from .films import Film, make_films
 from .measures import at_middles, auc, best_lag, control, correlation, count_blinks, step_sizes
 
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -65,7 +67,7 @@ class Study:
     """A network, the films it is scored on, and how motion is drawn."""
 
     network: TakinNet
-    hearing: torch.nn.Module
+    hearing: SpeechNet
     films: list[Film]
     sampling: Sampling
 
@@ -81,7 +83,7 @@ class Study:
         motion = torch.cat([generator.push(film.speech), generator.finish()], 1)
         return motion[:, : len(film.truth)]
 
-    def lips(self) -> dict[str, float]:
+    def lips(self) -> dict[str, Any]:
         """Do the lips follow the sound, for a drawn motion and for the likeliest one (which the engine shows)?"""
         rows, per_voice = [], {}
         jaws: dict[str, list[np.ndarray]] = {"shut": [], "open": [], "shut_steady": [], "open_steady": []}
@@ -111,7 +113,7 @@ class Study:
                 jaws["shut" + kind].append(at_middles(track, film, ("PP",)))
                 jaws["open" + kind].append(at_middles(track, film, OPEN_VOWELS))
         lags = [abs(row.pop("lag")) for row in rows]
-        found = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        found: dict[str, Any] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         found |= {"worst_lag_frames": max(lags), "mean_lag_frames": float(np.mean(lags))}
         found |= {"jaw_r_worst_film": min(row["jaw_r"] for row in rows)}
         all_of = {name: np.concatenate(tracks) for name, tracks in jaws.items()}
@@ -325,7 +327,7 @@ def judged(measured: dict) -> dict[str, dict]:
     }  # fmt: skip
 
 
-def rounded(value):
+def rounded(value: Any) -> Any:
     """Numbers of a nested result to four places."""
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}

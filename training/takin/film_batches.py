@@ -9,6 +9,7 @@ none is. Angles are differences in degrees.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,8 +53,8 @@ class Stretch:
         low, high = int(index.min()), int(index.max()) + 1
         with safe_open(str(self.path), "pt") as file:
             piece = file.get_slice("features")[2 * (self.first + low) : 2 * (self.first + high)]
-        index = torch.from_numpy(index - low)
-        return piece[torch.stack([2 * index, 2 * index + 1], 1).flatten()].float()
+        frames = torch.from_numpy(index - low)
+        return piece[torch.stack([2 * frames, 2 * frames + 1], 1).flatten()].float()
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def from_rest(motion: Tensor, rest: Tensor) -> Tensor:
 
 def read_folder(folder: Path) -> FilmFolder:
     """ValueError if there is nothing in it, a file is damaged, or the films were heard by different encoders."""
-    films, encoders, shape = [], set(), None
+    films, encoders, shape = [], set(), [0, 0, 0]
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(str(path), "pt") as file:
@@ -140,7 +141,7 @@ def resting_face(films: list[tuple]) -> Tensor:
 
 def one_window(
     folder: FilmFolder, length: int, config: TakinConfig, random: np.random.Generator
-) -> dict[str, np.ndarray | Tensor]:
+) -> dict[str, Any]:
     """One window of a random stretch, the longer ones more often, as the fields of Batch."""
     shares = np.array([len(stretch.motion) for stretch in folder.stretches], float)
     stretch = folder.stretches[int(random.choice(len(shares), p=shares / shares.sum()))]

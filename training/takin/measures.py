@@ -6,7 +6,7 @@ from torch import Tensor
 from ...models.face_motion import CONTROLS, expression_to_controls
 from ...models.takin.config import EXPRESSION, FPS
 from ...models.takin.network import TakinNet
-from ..data.films import Film
+from .films import Film
 
 LARGEST_LAG = 6
 

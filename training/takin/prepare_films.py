@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import comfy.cli_args
 import numpy as np
@@ -161,7 +162,8 @@ def prepared(film: Path, extractor: nn.Module, hearing: Hearing, device: torch.d
         )
     layers = hearing.listen(wave)
     features = [layers(2 * start, 2 * stop).transpose(0, 1).half() for start, stop in kept]
-    lids = [torch.from_numpy(lid_closure(seen.points[start:stop])) for start, stop in kept]
+    faces = [[points for points in seen.points[start:stop] if points is not None] for start, stop in kept]
+    lids = [torch.from_numpy(lid_closure(points)) for points in faces]
     return {
         "features": torch.cat(features), "motion": torch.cat([motion[start:stop] for start, stop in kept]),
         "lids": torch.cat(lids), "frames": torch.tensor([stop - start for start, stop in kept]),
@@ -183,7 +185,7 @@ def check_same_encoder(out: Path, name: str) -> None:
                 )
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Write beside `path`, then move there, so that a file is complete or absent."""
     part = path.with_name(path.name + ".part")
     write(part)

@@ -17,6 +17,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from ...models.sampling.schedule import noised
 from ...models.takin.config import EXPRESSION, TINY
+from ...models.takin.conformer import ConformerBlock
 from ...models.takin.network import Conditions, TakinNet
 from ...models.takin.sampling import alpha_bars
 from .batches import CONTEXT_NOISE, Batch, Films, draw_batch, motion_statistics, read_films
@@ -41,6 +43,7 @@ LICENCE = "Apache-2.0"
 def prepare_for_training(network: TakinNet) -> None:
     """Start every block's condition from no effect, and "none" from a small random vector."""
     for block in network.motion_blocks:
+        assert isinstance(block, ConformerBlock) and block.film is not None
         nn.init.zeros_(block.film.weight)
         nn.init.zeros_(block.film.bias)
     nn.init.normal_(network.null_speech, std=0.02)
@@ -200,7 +203,7 @@ def write_result(training: Training, out: Path, facts: dict) -> None:
 
 
 def train(
-    training: Training, films: Films, validation: Films | None, resume: Path, seconds: float, report: int = 50
+    training: Training, films: Any, validation: Films | None, resume: Path, seconds: float, report: int = 50
 ) -> bool:
     """Steps until all are done or the time is up; true if all are done. Progress goes to the terminal and
     beside `resume`."""

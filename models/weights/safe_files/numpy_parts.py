@@ -80,8 +80,8 @@ class UnfinishedArray(Unfinished):
         return array_of(state[4], state[2], state[1], state[3] is True)
 
 
-def scalar(kind: Any = None, data: Any = b"") -> np.generic:
-    """One number."""
+def scalar(kind: Any = None, data: Any = b"") -> Any:
+    """One number, of numpy's own type."""
     return array_of(data, kind, (), False)[()]
 
 

@@ -4,8 +4,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from .causes import Damaged
 
@@ -15,7 +15,7 @@ LONGEST_LINE = 256
 class Stream:
     """`size` bytes of an open file, from where it stands."""
 
-    def __init__(self, file: BinaryIO, size: int):
+    def __init__(self, file: BufferedIOBase, size: int):
         self.file, self.left = file, size
 
     def take(self, count: int) -> bytes:

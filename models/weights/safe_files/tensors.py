@@ -72,7 +72,7 @@ def read_zip(file: Any, size: int) -> Any:
                 else "a tensor in it has another size than it says"
             )
         raw = torch.empty(count, dtype=torch.uint8)
-        fill_from_member(file, info, memoryview(raw.numpy()))
+        fill_from_member(file, info, raw.numpy().data)
         return raw
 
     record = read_member(file, members[records[0]], LARGEST_RECORD)
@@ -130,4 +130,4 @@ def fill_storage(stream: Stream, storage: Storage) -> None:
     """In the file a storage is its count of numbers in 8 bytes, then the numbers."""
     if stream.number(8) * storage.dtype.itemsize != len(storage.raw):
         raise Damaged("a tensor in it has another size than it says")
-    stream.fill(memoryview(storage.raw.numpy()))
+    stream.fill(storage.raw.numpy().data)

@@ -1,7 +1,7 @@
 """Show what Takin-ADA's two stage-1 losses do to a motion extractor: LivePortrait's class, tiny, on drawn
 people (one thread).
 
-    python3 run.py python -m talking_portrait.training.takin.stage1_proof \\
+    python3 run.py python -m talking_portrait.training.liveportrait.stage1_proof \\
         RESULT.json TRAIN TEST TEST_FRONTAL [--seed 1]
 
 The three files are of training/takin/stage1_pictures.py; the last two show the same people, none of whom is
@@ -16,14 +16,15 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...models.liveportrait.motion_extractor import MotionExtractor, Sizes
-from ..liveportrait.finetune_motion_extractor import FineTuning, train
-from .stage1_objective import KEYPOINTS, LANDMARKS, Weights, bend, draw_pairs, part, posed
-from .stage1_pictures import Pictures, read_pictures
+from ..takin.stage1_objective import KEYPOINTS, LANDMARKS, Weights, bend, draw_pairs, part, posed
+from ..takin.stage1_pictures import Pictures, read_pictures
+from .finetune_motion_extractor import FineTuning, train
 
 TINY = Sizes((16, 32, 64, 96), (1, 1, 1, 1))
 # factors on their weights
@@ -38,7 +39,7 @@ def tiny_extractor(seed: int) -> MotionExtractor:
     for name, parameter in network.named_parameters():
         if ".grn." in name:
             nn.init.zeros_(parameter)
-    head = network.detector
+    head: Any = network.detector
     nn.init.uniform_(head.fc_kp.bias, -0.6, 0.6)
     nn.init.ones_(head.fc_scale.bias)
     for name in ("exp", "t", "scale"):

@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 from comfy_api.latest import io
 
-from ..models.face_motion import FaceMotion
-from ..models.face_motion.emotion import NEUTRAL
-from ..models.face_motion.emotion_names import ALIASES, emotion_name
+from ...models.face_motion import FaceMotion
+from ...models.face_motion.emotion import NEUTRAL
+from ...models.face_motion.emotion_names import ALIASES, emotion_name
 
 
 class EmotionMenu(io.Combo.Input):

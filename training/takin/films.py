@@ -21,7 +21,7 @@ from ...models.takin.features import SpeechLayers
 from ..speech_net.corpus import SEED, sentences, word_list
 from ..speech_net.labels import segments
 from ..speech_net.synthesisers import Clip, Espeak, festival, flite
-from ..takin.rules import frames_of, rule_motion
+from .rules import frames_of, rule_motion
 
 SETS = {
     "development": ("flite rms", "flite awb", "espeak-ng en-us", "espeak-ng en-gb-scotland+f4"),
@@ -76,7 +76,11 @@ def make_films(
 ) -> list[Film]:
     """`per_voice` films of `clips` sentences each, for every voice of the set."""
     films, espeak = [], Espeak()
-    say = {"flite": lambda *said: flite(*said, 1.0), "festival": festival, "espeak-ng": espeak.say}
+    say = {
+        "flite": lambda text, voice: flite(text, voice, 1.0),
+        "festival": festival,
+        "espeak-ng": espeak.say,
+    }
     for number, name in enumerate(SETS[kind]):
         synthesiser, voice = name.split(" ")
         texts = unheard_sentences(per_voice * clips, seed + number)

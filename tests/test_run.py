@@ -1,0 +1,69 @@
+"""run.py installs what a ComfyUI needs, and tells pytest what was asked for."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def run():
+    """run.py as a module."""
+    spec = importlib.util.spec_from_file_location("run_py_of_this_test", ROOT / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def comfyui(tmp_path):
+    """A folder with what tells a ComfyUI's version and needs."""
+
+    def made(version: str) -> Path:
+        (tmp_path / "comfyui_version.py").write_text(f'__version__ = "{version}"\n')
+        needs = ["comfyui-frontend-package==9.9.9", "torch", "av>=99.0.0", "SQLAlchemy>=9", "pydantic~=9.0"]
+        (tmp_path / "requirements.txt").write_text("\n".join(needs))
+        return tmp_path
+
+    return made
+
+
+def names(pins: str) -> set[str]:
+    return {line.split("==")[0] for line in pins.splitlines()}
+
+
+def test_all_versions_are_pinned_for_the_comfyui_that_they_were_tested_with(run, comfyui):
+    assert run.constraints(comfyui(run.COMFYUI_VERSION)) == (ROOT / "constraints.txt").read_text()
+
+
+def test_another_comfyui_chooses_its_own_packages(run, comfyui):
+    everything = names((ROOT / "constraints.txt").read_text())
+    left_out = everything - names(run.constraints(comfyui("9.9.9")))
+    own = {name for name in everything if name.startswith("comfyui-")}
+    assert own and left_out == own | {"av", "sqlalchemy", "pydantic"} and "torch" not in left_out
+
+
+def test_the_tools_settings_do_not_ask_for_a_new_installation(run, tmp_path, monkeypatch):
+    groups = run.dependency_groups()
+    assert '"pytest"' in groups and "[tool" not in groups and "line-length" not in groups
+    text = (ROOT / "pyproject.toml").read_text()
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(text.replace("line-length = 110", "line-length = 100"))
+    assert run.dependency_groups() == groups
+    (tmp_path / "pyproject.toml").write_text(text.replace('"pytest"', '"pytest", "another"'))
+    assert run.dependency_groups() != groups
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ([], ["--durations=20", str(ROOT / "tests")]),
+        (["--quick"], ["--durations=20", "-m", "not slow", str(ROOT / "tests")]),
+        (["tests/nodes", "-x"], ["--durations=20", "tests/nodes", "-x"]),
+        (["--quick", "tests/nodes"], ["--durations=20", "-m", "not slow", "tests/nodes"]),
+    ],
+)
+def test_pytest_is_told_what_was_asked_for(run, given, told):
+    assert run.test_arguments(given) == told
