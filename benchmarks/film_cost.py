@@ -95,8 +95,8 @@ def main(lengths: list[int], picture: int) -> None:
         measure(server, graph, 2, picture)  # loads and warms everything
         for seconds in lengths:
             rows.append(measure(server, graph, seconds, picture))
-            print("{seconds:5d} s: {wall_per_second:.2f} s wall and {cpu_per_second:.2f} s CPU per second of film, "
-                  "peak {peak_mb:.0f} MB".format(**rows[-1]), flush=True)  # fmt: skip
+            print("{seconds:5d} s: {wall_per_second:.2f} s wall and {cpu_per_second:.2f} s CPU per second of "
+            "film, peak {peak_mb:.0f} MB".format(**rows[-1]), flush=True)  # fmt: skip
     target = PACK / "benchmarks" / "results" / (f"film_cost_{picture}.json" if picture else "film_cost.json")
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(rows, indent=1) + "\n")

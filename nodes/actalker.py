@@ -53,7 +53,7 @@ class LoadACTalker(NodeWithFiles):
             display_name=LOAD,
             category=CATEGORY,
             description="Loads ACTalker's denoiser as a MODEL for core's samplers. mamba-ssm is not needed, "
-                "but used where it is.",
+            "but used where it is.",
             search_aliases=["mamba", "parallel control", "svd talking head"],
             inputs=[
                 file_menu("file", "actalker.unet", tooltip="As published, or saved again by ComfyUI."),
@@ -63,7 +63,7 @@ class LoadACTalker(NodeWithFiles):
                 ),
             ],
             outputs=[io.Model.Output(tooltip="For ACTalker Context Windows and ACTalker Guidance; LoRA and "
-                "offloading as usual.")],
+            "offloading as usual.")],
         )  # fmt: skip
 
     @classmethod
@@ -97,7 +97,10 @@ class ACTalkerAudio(NodeWithFiles):
             description="Hears speech with Whisper-tiny, as ACTalker's sound tokens at 12.5 frames per second.",
             inputs=[
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
-                part_menu("whisper", "Whisper-tiny, which hears."),
+                file_menu(
+                    "whisper_file", "actalker.whisper", optional=True, advanced=True,
+                    tooltip="Whisper-tiny, which hears.",
+                ),
                 part_menu("projector", "From what was heard to ACTalker's tokens.", "audio"),
                 io.AudioEncoder.Input(
                     "audio_encoder", optional=True,
@@ -146,37 +149,36 @@ class ACTalkerMotionFromVideo(NodeWithFiles):
             display_name=VIDEO,
             category=CATEGORY,
             description="Reads expression and head rotation of a driving video, as motion tokens at 12.5 "
-                "frames per second. "
-            "A FACE_MOTION of any engine drives it too: render it with Render Portrait and give its images here.",
+            "frames per second. A FACE_MOTION of any engine drives it too: render it with Render Portrait "
+            "and give its images here.",
             inputs=[
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components or "
-                    "Render Portrait."),
+                "Render Portrait."),
                 io.Custom("FACE_LANDMARKS").Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; "
-                        "missing frames: empty."
+                    "missing frames: empty."
                 ),
                 io.Float.Input(
                     "fps", default=25.0, min=0.0, max=120.0, step=0.001, tooltip="Frames per second of the "
-                        "driving video."
+                    "driving video."
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, "
-                    "0 is the first."),
+                "0 is the first."),
                 io.Combo.Input(
                     "missing_face", options=["error", "hold"],
                     tooltip="Frames without the face: stop and say which, or go on with the last face's "
-                        "place, as published.",
+                    "place, as published.",
                 ),
                 io.Custom("BOUNDING_BOX").Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
-                        "One box for each frame "
-                    "chooses in each, over cuts too.",
+                    "One box for each frame chooses in each, over cuts too.",
                 ),
                 io.Video.Input(
                     "video", optional=True,
                     tooltip="The video that images come from, from Load Video: when its frames are shown is "
-                        "read from it, so that "
-                    "a film with a changing frame rate stays in time. fps then does nothing.",
+                    "read from it, so that a film with a changing frame rate stays in time. fps then does "
+                    "nothing.",
                 ),
                 part_menu("driver", "The networks that see face and head.", "expression"),
                 part_menu("projector", "From what was seen to ACTalker's tokens.", "motion"),

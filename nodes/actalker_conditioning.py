@@ -51,8 +51,7 @@ class ACTalkerConditioning(NodeWithFiles):
                 io.Mask.Input(
                     "audio_mask", optional=True,
                     tooltip="Where sound acts, in the portrait's size; the mamba layers hear only where it "
-                        "is fully white. "
-                    "Empty: see regions. Nothing while audio_gate is closed.",
+                    "is fully white. Empty: see regions. Nothing while audio_gate is closed.",
                 ),
                 io.Mask.Input("motion_mask", optional=True,
                 tooltip="Where the driving motion acts, like audio_mask."),
@@ -61,8 +60,8 @@ class ACTalkerConditioning(NodeWithFiles):
                 io.Combo.Input(
                     "regions", options=[SEPARATE, OFFICIAL],
                     tooltip=f"Without masks. {SEPARATE}: sound moves the mouth, motion the rest of the face; "
-                        f"one alone all of it. "
-                    f"{OFFICIAL}: as the published script, where both together act everywhere.",
+                    f"one alone all of it. {OFFICIAL}: as the published script, where both together act "
+                    "everywhere.",
                 ),
                 io.Int.Input(
                     "frames", default=0, min=0, max=1000000,
@@ -86,7 +85,7 @@ class ACTalkerConditioning(NodeWithFiles):
                 io.Conditioning.Output(display_name="negative",
                 tooltip="Sees and hears nothing; for KSampler."),
                 io.Latent.Output(display_name="latent", tooltip="For the sampler: the portrait in every "
-                    "frame, and 25 more."),
+                "frame, and 25 more."),
                 io.Int.Output(display_name="frames", tooltip="Frames of the film, for ACTalker Decode."),
                 io.Float.Output(display_name="fps", tooltip="Frames per second of the film: 12.5."),
             ],
@@ -173,8 +172,7 @@ def liveliness_inputs() -> list[io.Int.Input | io.Float.Input]:
             "adapter_scale", default=AS_TRAINED.adapter_scale, min=0.0, max=5.0, step=0.05, optional=True,
             advanced=True,
             tooltip="Factor on the attention to sound and motion, beside the mamba layers: 1.25 as trained, "
-                "0 leaves them to "
-            "the mamba layers alone.",
+            "0 leaves them to the mamba layers alone.",
         ),
     ]  # fmt: skip
 
@@ -242,14 +240,13 @@ def own_region(mask: Tensor, picture: Tensor, name: str, size: tuple[int, int]) 
     if level.closed:
         raise ValueError(
             f"{name} is too small: nothing of it is left where a film of {width}x{height} pixels is "
-            f"denoised, with one point for "
-            "8x8 pixels. Paint it larger, or raise short_side."
+            "denoised, with one point for 8x8 pixels. Paint it larger, or raise short_side."
         )
     if level.tokens is not None and len(level.tokens) == 0:
         raise ValueError(
             f"{name} is nowhere fully white over 8x8 pixels of the film (its lightest value is "
-            f"{single.max():.2f}), so the mamba "
-            "layers would hear and see nothing. Make it white where the signal acts; only its edge may be grey."
+            f"{single.max():.2f}), so the mamba layers would hear and see nothing. Make it white where the "
+            "signal acts; only its edge may be grey."
         )
     return region
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
-from ..models.speech.whisper import build_whisper, encoder_state
 from .catalogue.file_menu import FileMenu, file_menu
 from .catalogue.loading import LoadedModel, load_shared
 from .catalogue.weight_files import menu_file
@@ -96,7 +95,6 @@ PARTS = {
         }),
         holding("audio projector", "proj3.weight", "proj1.weight", "norm.weight"),
     ),
-    "whisper": Part("actalker.whisper", build_whisper, encoder_state),
     "motion": Part(
         "actalker.motion",
         sized(ExpressionProjector, lambda s: {"inputs": s["proj1.weight"].shape[1],

@@ -148,8 +148,8 @@ class ACTalkerDecode(Node):
         wanted = frames or len(latents) - PADDING
         if not 0 < wanted <= len(latents):
             raise ValueError(
-                f"frames is {frames}, but samples holds {len(latents)}, of which the last {PADDING} are padding. "
-                "Connect frames from ACTalker Conditioning."
+                f"frames is {frames}, but samples holds {len(latents)}, of which the last {PADDING} are "
+                "padding. Connect frames from ACTalker Conditioning."
             )
         tick, decoded = ticker(), []
         for start in range(0, wanted, DECODED_TOGETHER):

@@ -70,8 +70,7 @@ class GenerateFaceMotion(Node):
                     max=60.0,
                     step=1.0,
                     tooltip="Built-in engine and Takin-ADA: blinks per minute, on average; 0 never blinks. "
-                    "People blink 15 to 20 "
-                    "times. KDTalker and JoyVASA make their own.",
+                    "People blink 15 to 20 times. KDTalker and JoyVASA make their own.",
                 ),
                 io.Float.Input(
                     "brow_amount",
@@ -91,8 +90,7 @@ class GenerateFaceMotion(Node):
                     step=1.0,
                     advanced=True,
                     tooltip="Built-in engine and Takin-ADA: below this level, in dB relative to the loudest "
-                    "speech, the mouth "
-                    "closes. Raise it for noisy audio.",
+                    "speech, the mouth closes. Raise it for noisy audio.",
                 ),
                 io.Custom("PORTRAIT").Input(
                     "portrait",
@@ -113,8 +111,7 @@ class GenerateFaceMotion(Node):
                     optional=True,
                     advanced=True,
                     tooltip="Built-in engine: milliseconds by which the lips move before their sound, as "
-                    "people's do; below 0 "
-                    "they come later.",
+                    "people's do; below 0 they come later.",
                 ),
                 io.Float.Input(
                     "blink_asymmetry",
@@ -125,8 +122,7 @@ class GenerateFaceMotion(Node):
                     optional=True,
                     advanced=True,
                     tooltip="Built-in engine and Takin-ADA: 0 blinks with both eyes alike; at 1 the "
-                    "subject's right eye stays "
-                    "open, which makes every blink a wink.",
+                    "subject's right eye stays open, which makes every blink a wink.",
                 ),
             ],
             outputs=[FaceMotionType.Output(tooltip="For Render Portrait and the motion editors.")],

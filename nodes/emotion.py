@@ -23,33 +23,30 @@ class EmotionNode(Node):
             display_name="Emotion",
             category=CATEGORY,
             description="Lays an emotion on a motion of any engine. Lips still close for p, b and m, and "
-                "open for vowels.",
+            "open for vowels.",
             search_aliases=["happy", "sad", "angry", "surprise", "mood", "facial expression"],
             inputs=[
                 FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion, or any motion node."),
                 EmotionMenu("emotion", options=preset_names(), tooltip="The mood; neutral changes nothing."),
                 io.Float.Input(
                     "intensity", default=0.7, min=0.0, max=1.0, step=0.05, tooltip="How strong it is: 0 "
-                        "nothing, 1 in full."
+                    "nothing, 1 in full."
                 ),
                 io.String.Input(
                     "intensity_curve", default="", optional=True,
                     tooltip=f"Factor on intensity over time, seconds:value from 0 to 1, such as {EXAMPLE}. "
-                        f"Empty: constant.",
+                    "Empty: constant.",
                 ),
                 io.String.Input(
                     "mix", default="", multiline=True, optional=True,
                     tooltip="Several moods instead of one (emotion stays neutral), a line each: the name and "
-                        "its weight, also "
-                    "over time, such as: happy 0:1, 3:0. The weights are shares.",
+                    "its weight, also over time, such as: happy 0:1, 3:0. The weights are shares.",
                 ),
                 FaceMotionType.Input(
                     "exemplar", optional=True,
                     tooltip="Instead of a preset (emotion stays neutral), a mood to copy: a motion of one "
-                        "person, calm in the "
-                    "first frame and in that mood in the others, from Face Motion from Video of two "
-                    "pictures. That both show "
-                    "one person is not checked.",
+                    "person, calm in the first frame and in that mood in the others, from Face Motion from "
+                    "Video of two pictures. That both show one person is not checked.",
                 ),
                 io.Float.Input(
                     "lip_protection", default=1.0, min=0.0, max=1.0, step=0.05, optional=True, advanced=True,

@@ -32,8 +32,9 @@ class LoadFaceDetector(Node):
             display_name="Load Face Detector (built-in)",
             category=CATEGORY,
             description=(
-                "A face detector and a 478-point face mesh that ship with this pack: nothing to download. Connect it "
-                "to Detect Face Landmarks (MediaPipe). Of the 52 blendshapes only jaw, pucker and blinks are measured."
+                "A face detector and a 478-point face mesh that ship with this pack: nothing to download. "
+                "Connect it to Detect Face Landmarks (MediaPipe). Of the 52 blendshapes only jaw, pucker and "
+                "blinks are measured."
             ),
             search_aliases=["face detection", "mediapipe", "face mesh", "landmarks", "blazeface"],
             inputs=[],
@@ -70,8 +71,7 @@ class FaceFromBox(Node):
                     "face_box",
                     extra_dict={"forceInput": True},
                     tooltip="Around the face from brow to chin, pixels from the top left; one for all "
-                    "frames, or for each its "
-                    "own, also several.",
+                    "frames, or for each its own, also several.",
                 ),
                 io.Float.Input(
                     "min_presence",
@@ -80,8 +80,8 @@ class FaceFromBox(Node):
                     max=1.0,
                     step=0.01,
                     advanced=True,
-                    tooltip="How sure the mesh must be that it sees a face, 0 to 1. Lower it for drawings; 0 takes "
-                    "all.",
+                    tooltip="How sure the mesh must be that it sees a face, 0 to 1. Lower it for drawings; 0 "
+                    "takes all.",
                 ),
             ],
             outputs=[
@@ -98,8 +98,7 @@ class FaceFromBox(Node):
         if not hasattr(face_detection_model, "landmarks_from_boxes"):
             raise ValueError(
                 "face_detection_model comes from another loader, which cannot work from a box. Connect Load "
-                "Face Detector "
-                "(built-in)."
+                "Face Detector (built-in)."
             )
         count, height, width = image.shape[:3]
         tick = ticker()
@@ -145,8 +144,8 @@ class FaceRegionMasks(Node):
                 ),
                 io.Int.Input(
                     "face_index", default=0, min=0, max=15,
-                    tooltip="Which face, if there are several: 0 is the first that the detector lists. It is followed "
-                    "from frame to frame by its place and size.",
+                    tooltip="Which face, if there are several: 0 is the first that the detector lists. It is "
+                    "followed from frame to frame by its place and size.",
                 ),
                 io.Float.Input(
                     "feather", default=16.0, min=0.0, max=1024.0, step=1.0,
@@ -158,14 +157,13 @@ class FaceRegionMasks(Node):
                 ),
                 io.Combo.Input(
                     "missing_face", options=list(MISSING_MODES), default="interpolate",
-                    tooltip="Frames without the face: error stops and names them, hold repeats the last mask, "
-                    "interpolate moves from the frame before to the frame after.",
+                    tooltip="Frames without the face: error stops and names them, hold repeats the last "
+                    "mask, interpolate moves from the frame before to the frame after.",
                 ),
                 BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
-                        "One box for each "
-                    "frame chooses in each, over cuts too.",
+                    "One box for each frame chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
@@ -198,8 +196,7 @@ def check_box(box: Mapping[str, float], width: int, height: int) -> None:
     if x1 - x0 < 8 or y1 - y0 < 8:
         raise ValueError(
             f"face_box (x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}) covers "
-            f"less than 8x8 pixels "
-            f"of the {width}x{height} picture."
+            f"less than 8x8 pixels of the {width}x{height} picture."
         )
 
 

@@ -26,8 +26,7 @@ class FantasyTalkingAudio(Node):
             display_name="FantasyTalking Audio",
             category=CATEGORY,
             description="Puts speech into a positive conditioning for a MODEL from Apply FantasyTalking, and "
-                "says how many frames "
-            "the video must have.",
+            "says how many frames the video must have.",
             inputs=[
                 FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder: wav2vec2-base-960h."),
@@ -36,8 +35,8 @@ class FantasyTalkingAudio(Node):
                 tooltip="The positive prompt, not the negative; it may be empty."),
                 io.Int.Input(
                     "frames", default=0, min=0, max=100001,
-                    tooltip="Frames of the video: 5, 9, 13, ...; 0 takes as many as the audio needs. 81 at a time were "
-                    "trained; use core's context windows for more.",
+                    tooltip="Frames of the video: 5, 9, 13, ...; 0 takes as many as the audio needs. 81 at a "
+                    "time were trained; use core's context windows for more.",
                 ),
                 io.Float.Input(
                     "fps", default=float(FPS), min=1.0, max=60.0, step=0.01,
@@ -46,18 +45,18 @@ class FantasyTalkingAudio(Node):
                 io.Combo.Input(
                     "fit", options=list(FITS),
                     tooltip="Where the audio is shorter than the frames: fill it with silence (lips stay in "
-                        "time), or stretch it "
-                    "over them as the published script does, which makes 81 frames at most; longer sound is cut there.",
+                    "time), or stretch it over them as the published script does, which makes 81 frames at "
+                    "most; longer sound is cut there.",
                 ),
                 io.Int.Input(
                     "start_frame", default=0, min=0, max=1000001, optional=True, advanced=True,
                     tooltip="First frame of this part in the whole film. To continue 81 frames from their "
-                        "last picture: 80.",
+                    "last picture: 80.",
                 ),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="With audio, for WanImageToVideo; "
-                    "the negative has none."),
+                "the negative has none."),
                 io.Int.Output(display_name="frames",
                 tooltip="Frames of the video, for WanImageToVideo's length."),
                 io.Audio.Output(display_name="audio",
@@ -121,28 +120,25 @@ class ApplyFantasyTalking(Node):
             display_name="Apply FantasyTalking",
             category=CATEGORY,
             description="Lets a core Wan2.1-I2V MODEL hear the audio in its conditioning. LoRA, offloading, "
-                "previews and context "
-            "windows work as before.",
+            "previews and context windows work as before.",
             inputs=[
                 io.Model.Input("model", tooltip="Wan2.1-I2V-14B, in any form that core loads."),
                 FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.Float.Input(
                     "audio_scale", default=1.0, min=0.0, max=5.0, step=0.05,
                     tooltip="Factor on what the video hears: 1 as trained, more moves the face more, 0 "
-                        "nothing. Works on released "
-                    "weights.",
+                    "nothing. Works on released weights.",
                 ),
                 io.Boolean.Input(
                     "masked", default=True, advanced=True,
                     tooltip="Ignore the empty places at the film's start and end, as the weights were "
-                        "trained. Off: as the "
-                    "published code does without flash-attention.",
+                    "trained. Off: as the published code does without flash-attention.",
                 ),
                 io.Mask.Input(
                     "region", optional=True,
                     tooltip="White where the audio acts, black where it is not heard: with several people, "
-                        "only one speaks. Of the "
-                    "picture from FantasyTalking Picture, any size. Not in the paper.",
+                    "only one speaks. Of the picture from FantasyTalking Picture, any size. Not in the "
+                    "paper.",
                 ),
             ],
             outputs=[io.Model.Output(tooltip="For core's samplers, with FantasyTalking Guidance or DualCFGGuider.")],
@@ -172,30 +168,29 @@ class FantasyTalkingGuidance(Node):
             display_name="FantasyTalking Guidance",
             category=CATEGORY,
             description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's "
-                "scale. Up to 3 passes. "
-            "Only the positive conditioning may carry audio.",
+            "scale. Up to 3 passes. Only the positive conditioning may carry audio.",
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 io.Float.Input(
                     "audio_cfg", default=4.5, min=0.0, max=30.0, step=0.1,
                     tooltip="How strongly the lips follow the audio: 4.5 in the paper, 3 to 7 usual. Works "
-                        "on released weights.",
+                    "on released weights.",
                 ),
                 io.Float.Input(
                     "audio_cfg_end", default=4.5, min=0.0, max=30.0, step=0.1, advanced=True,
                     tooltip="The same at the last guided step; it changes in equal parts between. Equal to "
-                        "audio_cfg: constant.",
+                    "audio_cfg: constant.",
                 ),
                 io.Float.Input(
                     "start_percent", default=0.0, min=0.0, max=1.0, step=0.01, optional=True, advanced=True,
                     tooltip="Share of the steps before audio guides, 0 to 1. In these the film hears "
-                        "nothing, and a pass is saved.",
+                    "nothing, and a pass is saved.",
                 ),
                 io.Float.Input(
                     "end_percent", default=1.0, min=0.0, max=1.0, step=0.01, optional=True, advanced=True,
                     tooltip="Share of the steps up to which audio guides: 1 in all of them, 0.7 against "
-                        "over-exposed pictures, by "
-                    "the authors' word. After it the prompt guides alone, and a pass is saved.",
+                    "over-exposed pictures, by the authors' word. After it the prompt guides alone, and a "
+                    "pass is saved.",
                 ),
             ],
             outputs=[io.Model.Output(tooltip="For KSampler, with cfg 5 as published.")],
@@ -226,17 +221,16 @@ class FantasyTalkingFaceFocus(Node):
             display_name="FantasyTalking Face Focus (experimental)",
             category=CATEGORY,
             description="Lets every frame look at a crop of the face through Wan's own image branch, to keep "
-                "the person. Not in "
-            "the paper and not trained; 0 does nothing.",
+            "the person. Not in the paper and not trained; 0 does nothing.",
             is_experimental=True,
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="Positive or negative, before WanImageToVideo; "
-                    "best both alike."),
+                "best both alike."),
                 io.ClipVisionOutput.Input("face", tooltip="From CLIP Vision Encode of a crop of the face."),
                 io.Float.Input(
                     "strength", default=0.0, min=0.0, max=1.0, step=0.05,
                     tooltip="Factor on what is seen of the face: 0 nothing; the paper's trained identity "
-                        "branch uses 0.5.",
+                    "branch uses 0.5.",
                 ),
             ],
             outputs=[io.Conditioning.Output(tooltip="For WanImageToVideo.")],

@@ -46,7 +46,7 @@ class FantasyTalkingIdentity(NodeWithFiles):
             node_id="TalkingPortraitFantasyTalkingIdentity",
             display_name=IDENTITY_NODE,
             category=CATEGORY,
-            description=f"Keeps the person: every block sees the face's identity (the paper's section 3.3). "
+            description="Keeps the person: every block sees the face's identity (the paper's section 3.3). "
             f"{UNPUBLISHED}",
             is_experimental=True,
             inputs=[
@@ -111,7 +111,7 @@ class FantasyTalkingIntensity(Node):
             return io.Float.Input(
                 name, default=NEUTRAL, min=0.0, max=1.0, step=0.05,
                 tooltip="0.1 subtle, 0.5 natural (nothing is added), 1 intense; Measure Motion Intensity "
-                    "gives those of a video.",
+                "gives those of a video.",
             )  # fmt: skip
 
         return io.Schema(
@@ -119,8 +119,7 @@ class FantasyTalkingIntensity(Node):
             display_name=INTENSITY_NODE,
             category=CATEGORY,
             description=f"How strongly face and body move (the paper's section 3.4). {UNPUBLISHED} On "
-                f"released weights audio_scale "
-            "(expression), audio_cfg (lips) and the prompt (body) act.",
+            "released weights audio_scale (expression), audio_cfg (lips) and the prompt (body) act.",
             is_experimental=True,
             inputs=[
                 io.Model.Input("model", tooltip="A Wan MODEL, before or after Apply FantasyTalking."),
@@ -157,8 +156,7 @@ class MeasureMotionIntensity(Node):
             display_name=MEASURE,
             category=CATEGORY,
             description="How strongly one person's face (by landmarks) and body (by joints) move in a video. "
-                "Compare videos by it; "
-            "the paper's own scale was never published.",
+            "Compare videos by it; the paper's own scale was never published.",
             search_aliases=["motion bucket", "subject dynamics"],
             inputs=[
                 io.Custom("FACE_LANDMARKS").Input(
@@ -172,13 +170,12 @@ class MeasureMotionIntensity(Node):
                 io.Custom("POSE_KEYPOINT").Input(
                     "keypoints", optional=True,
                     tooltip="From core's SDPose nodes, for the same frames. Without it the body is not "
-                        "measured; body gives 0.5.",
+                    "measured; body gives 0.5.",
                 ),
                 io.Custom("BOUNDING_BOX").Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
-                        "One box for each frame "
-                    "chooses in each, over cuts too.",
+                    "One box for each frame chooses in each, over cuts too.",
                 ),
             ],
             outputs=[
@@ -187,7 +184,7 @@ class MeasureMotionIntensity(Node):
                 io.Float.Output(
                     display_name="body",
                     tooltip=f"0 to 1 by the motion in shoulder widths: {BODY}. 0.5, and the report says so, "
-                        f"without keypoints.",
+                    "without keypoints.",
                 ),
                 io.String.Output(display_name="report",
                 tooltip="The measured motion first, then what it counts as."),
@@ -205,7 +202,7 @@ class MeasureMotionIntensity(Node):
         if keypoints is None:
             lines.append(
                 f"Body: not measured, for no keypoints are connected; body gives {NEUTRAL}, at which nothing "
-                f"is changed."
+                "is changed."
             )
             return io.NodeOutput(expression, NEUTRAL, "\n".join(lines))
         bodies = body_of_face(keypoints, faces, face_landmarks["image_size"])
@@ -213,8 +210,7 @@ class MeasureMotionIntensity(Node):
         whole, joints = BODY.coefficient(body), int(seen_joints(bodies).sum())
         lines.append(
             f"Body: {moved(body, 'a shoulder width')}, over {joints} joints that are always seen, "
-            f"{found_in(bodies)}: {whole:.2f} "
-            f"({BODY})."
+            f"{found_in(bodies)}: {whole:.2f} ({BODY})."
         )
         return io.NodeOutput(expression, whole, "\n".join(lines))
 

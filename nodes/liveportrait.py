@@ -36,20 +36,19 @@ class LivePortraitAnimation(Node):
             display_name="LivePortrait Animation",
             category=CATEGORY,
             description="How LivePortrait carries a motion over to this portrait: stitching, regions, "
-                "openings of eyes and lips.",
+            "openings of eyes and lips.",
             search_aliases=["stitching", "retargeting", "relative motion", "driving multiplier"],
             inputs=[
                 PortraitType.Input("portrait",
                 tooltip="From Prepare Portrait with the LivePortrait renderer."),
                 io.Boolean.Input("stitching", default=True, tooltip="Keeps shoulders and neck where they are "
-                    "in the picture."),
+                "in the picture."),
                 io.Combo.Input(
                     "motion_mode",
                     options=list(MODES),
                     tooltip="relative: changes since the motion's reference, on top of the portrait's own "
-                        "face. absolute: the "
-                    "driver's values, as LivePortrait takes them. The first choice takes the lips as they "
-                    "are, the rest relative.",
+                    "face. absolute: the driver's values, as LivePortrait takes them. The first choice takes "
+                    "the lips as they are, the rest relative.",
                 ),
                 io.Combo.Input(
                     "region",
@@ -63,8 +62,8 @@ class LivePortraitAnimation(Node):
                 io.Boolean.Input(
                     "keep_proportions", default=False, advanced=True,
                     tooltip="LivePortrait's 'expression-friendly': the first frame is the picture itself, "
-                        "and motion is sized by "
-                    "the two faces' sizes. For drivers whose face is much larger or smaller.",
+                    "and motion is sized by the two faces' sizes. For drivers whose face is much larger or "
+                    "smaller.",
                 ),
                 io.Boolean.Input(
                     "close_lips", default=False, advanced=True,
@@ -79,7 +78,7 @@ class LivePortraitAnimation(Node):
                 io.Combo.Input(
                     "output", options=list(OUTPUTS), advanced=True,
                     tooltip="The whole picture with the face pasted back, or the drawn face alone, as "
-                        "KDTalker publishes it.",
+                    "KDTalker publishes it.",
                 ),
             ],
             outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
@@ -119,7 +118,7 @@ def opening(name: str, what: str, high: float) -> io.Float.Input:
     return io.Float.Input(
         name, default=AS_DRIVEN, min=AS_DRIVEN, max=high, step=0.05, advanced=True,
         tooltip=f"Opening of the {what}, height over width: 0 closed, about 0.4 open; below 0 as driven. "
-            f"Needs stitching's file.",
+        "Needs stitching's file.",
     )  # fmt: skip
 
 
@@ -141,41 +140,38 @@ class FaceMotionFromVideo(Node):
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components."),
                 io.Custom("FACE_LANDMARKS").Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; "
-                        "missing frames: empty."
+                    "missing frames: empty."
                 ),
                 io.Float.Input(
                     "fps", default=25.0, min=0.0, max=120.0, step=0.001,
                     tooltip="Frames per second of the driving video, from Get Video Components. It takes "
-                        "them as evenly spaced; "
-                    "films of phones and webcams often are not: connect video too.",
+                    "them as evenly spaced; films of phones and webcams often are not: connect video too.",
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face of the first frame, "
-                    "0 is the first."),
+                "0 is the first."),
                 io.Combo.Input(
                     "missing_face", options=["error", "bridge"],
                     tooltip="Frames without a face: stop and say which, or bridge them from their neighbours "
-                        "and list them.",
+                    "and list them.",
                 ),
                 io.Float.Input(
                     "smoothing", default=0.3, min=0.0, max=1000.0, step=0.1, advanced=True,
-                    tooltip="Kalman smoothing of rotation and expression, observation variance x 10^-6: 0 none, "
-                    "0.3 as LivePortrait, more is smoother.",
+                    tooltip="Kalman smoothing of rotation and expression, observation variance x 10^-6: 0 "
+                    "none, 0.3 as LivePortrait, more is smoother.",
                 ),
                 io.Boolean.Input(
                     "animal", default=False, advanced=True, tooltip="Use the motion extractor for animals "
-                        "(folder animal/)."
+                    "(folder animal/)."
                 ),
                 io.Video.Input(
                     "video", optional=True,
                     tooltip="The video that images come from, from Load Video: when its frames are shown is "
-                        "read from it, so that "
-                    "a film with a changing frame rate stays in time with its sound.",
+                    "read from it, so that a film with a changing frame rate stays in time with its sound.",
                 ),
                 io.Custom("BOUNDING_BOX").Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed; "
-                        "one box for each frame "
-                    "chooses in each, over cuts too.",
+                    "one box for each frame chooses in each, over cuts too.",
                 ),
                 io.Custom("KEYPOINT_EXTRACTOR").Input(
                     "keypoint_extractor", optional=True,
@@ -218,8 +214,8 @@ class FaceMotionFromVideo(Node):
             )
         if keypoint_extractor is not None and animal:
             raise ValueError(
-                "animal is on, but keypoint_extractor says what reads the face. Turn animal off, and choose the "
-                "animals' extractor in its loader."
+                "animal is on, but keypoint_extractor says what reads the face. Turn animal off, and choose "
+                "the animals' extractor in its loader."
             )
         extractor = keypoint_extractor or liveportrait_model(
             "motion", torch.float32, VIDEO, "animal" if animal else ""
@@ -257,8 +253,8 @@ class ExpressionEditor(Node):
         turns = [
             io.Float.Input(name, default=0.0, min=-20.0, max=20.0, step=0.5, tooltip=f"{what}, in degrees.")
             for name, what in (
-                ("pitch", "Looks down above "
-                    "0"), ("yaw", "Turns to the picture's left above 0"), ("roll", "Tilts clockwise above 0")
+                ("pitch", "Looks down above 0"), ("yaw", "Turns to the picture's left above 0"),
+                ("roll", "Tilts clockwise above 0")
             )
         ]  # fmt: skip
         return io.Schema(
@@ -266,8 +262,7 @@ class ExpressionEditor(Node):
             display_name="Expression Editor",
             category="talking portrait/motion",
             description="Changes the expression of one portrait by LivePortrait's sliders and shows it at "
-            "once; works with every "
-            "renderer. The change can be laid on a whole motion.",
+            "once; works with every renderer. The change can be laid on a whole motion.",
             search_aliases=["smile", "wink", "facial expression"],
             is_output_node=True,
             inputs=[

@@ -22,8 +22,7 @@ class LipSyncCheck(Node):
             display_name="Lip-Sync Check",
             category=CATEGORY,
             description="Measures whether the lips follow the sound: how many frames they are late, and how "
-            "closely mouth "
-            "opening follows loudness. It is not LSE, which needs a trained network.",
+            "closely mouth opening follows loudness. It is not LSE, which needs a trained network.",
             search_aliases=["sync", "lag", "lip sync measure"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The sound of the film."),
@@ -104,8 +103,7 @@ def check_lengths(seconds: float, frames: int, rate: Fraction) -> None:
     if abs(seconds - film) > max(0.5, 2 / float(rate)):
         raise ValueError(
             f"audio lasts {seconds:.2f} s, but the film has {frames} frames ({film:.2f} s at {float(rate):g} "
-            f"fps); check fps, or "
-            "trim one of them."
+            "fps); check fps, or trim one of them."
         )
 
 

@@ -82,8 +82,7 @@ class HeadMotion(Node):
                     "mode",
                     options=list(HEAD_MODES),
                     tooltip="scale: its own head times amount; hold: as in the photo (amount stays 1); "
-                    "follow: the head of leader "
-                    "instead; add: the head of leader on top of its own.",
+                    "follow: the head of leader instead; add: the head of leader on top of its own.",
                 ),
                 factor(
                     "amount",
@@ -123,8 +122,8 @@ class BlendFaceMotion(Node):
             node_id="TalkingPortraitBlendFaceMotion",
             display_name="Blend Face Motion",
             category=CATEGORY,
-            description="Takes regions of one motion over into another: lips from the voice, the rest from a driving "
-            "video. Any two motions fit, whoever made them.",
+            description="Takes regions of one motion over into another: lips from the voice, the rest from a "
+            "driving video. Any two motions fit, whoever made them.",
             inputs=[
                 FaceMotionType.Input(
                     "motion_a",
@@ -151,8 +150,7 @@ class BlendFaceMotion(Node):
                     options=list(LENGTHS),
                     optional=True,
                     tooltip="If the two differ in frame rate or length: stop, or bring motion_b to "
-                    "motion_a's (cut, or its last "
-                    "frame held).",
+                    "motion_a's (cut, or its last frame held).",
                 ),
             ],
             outputs=[FaceMotionType.Output(tooltip="The blended motion.")],
@@ -171,8 +169,8 @@ class BlendFaceMotion(Node):
             motion_b = retime(motion_b, motion_a.fps, len(motion_a))
         elif (motion_a.fps, len(motion_a)) != (motion_b.fps, len(motion_b)):
             raise ValueError(
-                f"motion_a has {in_words(motion_a)}, motion_b {in_words(motion_b)}. Choose lengths: {LENGTHS[1]}, "
-                "or make both equal."
+                f"motion_a has {in_words(motion_a)}, motion_b {in_words(motion_b)}. Choose lengths: "
+                f"{LENGTHS[1]}, or make both equal."
             )
         groups = [
             group for name, parts in REGIONS.items() if regions[name.replace(" ", "_")] for group in parts
@@ -209,8 +207,8 @@ class SaveFaceMotion(Node):
                     default="safetensors",
                     optional=True,
                     advanced=True,
-                    tooltip="safetensors: comes back exactly with Load Face Motion; LivePortrait template: a .pkl that "
-                    "LivePortrait reads, where changes are written as changes from a neutral face.",
+                    tooltip="safetensors: comes back exactly with Load Face Motion; LivePortrait template: a "
+                    ".pkl that LivePortrait reads, where changes are written as changes from a neutral face.",
                 ),
             ],
             outputs=[io.String.Output(display_name="file", tooltip="Path of the file.")],
@@ -238,8 +236,7 @@ class LoadFaceMotion(Node):
                     "file",
                     default="motion/face_motion_00001_.safetensors",
                     tooltip="Name or path of a file in ComfyUI's output, input or temp folder; .safetensors, "
-                    "or LivePortrait's "
-                    ".pkl. Put files from elsewhere into the input folder.",
+                    "or LivePortrait's .pkl. Put files from elsewhere into the input folder.",
                 )
             ],
             outputs=[FaceMotionType.Output(tooltip="The motion in the file.")],

@@ -58,8 +58,7 @@ class LoadMotionEngineOfOneList(Node):
             is_deprecated=True,
             category="talking portrait/audio",
             description="Chooses what turns speech into face motion, in workflows that were saved with it. "
-                "Load Motion Engine "
-            "shows what the chosen engine reads, and no more.",
+            "Load Motion Engine shows what the chosen engine reads, and no more.",
             inputs=[
                 io.Combo.Input(
                     "engine", options=[entry.id for entry in OWN],
@@ -116,8 +115,8 @@ class LoadWav2Vec2(NodeWithFiles):
             display_name=f"{LOAD_ENCODER} (float32) (older)",
             is_deprecated=True,
             category="talking portrait/fantasytalking",
-            description="Loads wav2vec2-base-960h, in workflows that were saved with it. "
-            "Load Speech Encoder loads every encoder.",
+            description="Loads wav2vec2-base-960h, in workflows that were saved with it. Load Speech Encoder "
+            "loads every encoder.",
             inputs=[file_menu("file", "fantasytalking.wav2vec2", tooltip="wav2vec2-base-960h.")],
             outputs=[io.AudioEncoder.Output(tooltip="For FantasyTalking Audio.")],
         )

@@ -33,12 +33,12 @@ def readable_file(text: str, name: str = "file") -> Path:
         return found
     if len(inside) < len(named):
         raise ValueError(
-            f"{name} is {shown(written)}, which is outside ComfyUI's output, input and temp folders. Put "
-            "the file into the input folder and write its name there."
+            f"{name} is {shown(written)}, which is outside ComfyUI's output, input and temp folders. Put the "
+            "file into the input folder and write its name there."
         )
     raise ValueError(
-        f"{name} is {shown(written)}, but there is no such file in ComfyUI's output, input and temp folders. Look "
-        "at its spelling and ending, such as motion/face_motion_00001_.safetensors."
+        f"{name} is {shown(written)}, but there is no such file in ComfyUI's output, input and temp folders. "
+        "Look at its spelling and ending, such as motion/face_motion_00001_.safetensors."
     )
 
 
@@ -58,8 +58,8 @@ def new_file(prefix: str, ending: str, name: str = "filename_prefix") -> Path:
     output = folder_paths.get_output_directory()
     if not lies_in(Path(output, written), [Path(output)]):
         raise ValueError(
-            f"{name} is {shown(written)}, which is outside ComfyUI's output folder. Write a name in it, such as "
-            "motion/mine."
+            f"{name} is {shown(written)}, which is outside ComfyUI's output folder. Write a name in it, such "
+            "as motion/mine."
         )
     check_names(written, name)
     folder, file, counter, _, _ = folder_paths.get_save_image_path(written, output)

@@ -100,8 +100,8 @@ class RenderPortrait(Node):
             node_id="TalkingPortraitRender",
             display_name="Render Portrait",
             category=CATEGORY,
-            description="Draws every frame of a motion as images, to be edited further. For a finished or a long film, "
-            "Render Portrait Video needs far less memory.",
+            description="Draws every frame of a motion as images, to be edited further. For a finished or a "
+            "long film, Render Portrait Video needs far less memory.",
             inputs=[
                 PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
                 FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
@@ -253,8 +253,7 @@ def white_on_face(mask: Tensor, points: np.ndarray) -> Tensor:
     if mask[y, x].mean() < 0.5:
         raise ValueError(
             "person_mask is black where the face is; it must be white where the person is. Use Invert Mask: "
-            "the mask of Load "
-            "Image, for one, is white where the picture is transparent."
+            "the mask of Load Image, for one, is white where the picture is transparent."
         )
     return mask
 
@@ -271,8 +270,8 @@ def check_memory(portrait: Portrait, frames: int) -> None:
     free = psutil.virtual_memory().available
     if needed > 0.9 * free:
         raise ValueError(
-            f"{frames} frames would take {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. "
-            "Use Render Portrait Video: it keeps only a few frames in memory."
+            f"{frames} frames would take {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. Use Render "
+            "Portrait Video: it keeps only a few frames in memory."
         )
 
 
@@ -286,7 +285,7 @@ def soundtrack(audio: dict | None, motion: FaceMotion) -> tuple[Tensor | None, i
         raise ValueError(
             f"audio lasts {seconds:.2f} s, but face_motion has {len(motion)} frames "
             f"({float(len(motion) / motion.fps):.2f} s at {float(motion.fps):g} fps). Give both the same "
-            f"audio, or trim one."
+            "audio, or trim one."
         )
     note_loudness(waveform)
     return waveform, rate
@@ -297,7 +296,7 @@ def note_loudness(waveform: Tensor) -> None:
     if waveform.numel() and (peak := float(max(map(abs, waveform.aminmax())))) > 1:
         tell(
             f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; "
-            f"lower its volume."
+            "lower its volume."
         )
 
 

@@ -29,8 +29,8 @@ class MotionSamplerNode(Node):
             node_id="TalkingPortraitMotionSampler",
             display_name="Motion Sampler",
             category="talking portrait/audio",
-            description="Chooses how KDTalker, JoyVASA or Takin-ADA get from noise to motion. Without it each samples "
-            "as its authors do.",
+            description="Chooses how KDTalker, JoyVASA or Takin-ADA get from noise to motion. Without it "
+            "each samples as its authors do.",
             search_aliases=["scheduler", "ddim", "ddpm", "diffusion steps", "dpm solver"],
             inputs=[
                 io.DynamicCombo.Input(
@@ -45,8 +45,8 @@ class MotionSamplerNode(Node):
                 ),
                 io.Int.Input(
                     "window", default=0, min=0, max=1000, advanced=True,
-                    tooltip="Frames that are drawn at once, at 25 per second. 0 takes the engine's own. Takin-ADA "
-                    "takes 25 to 125, KDTalker 16 to 64, JoyVASA its own alone.",
+                    tooltip="Frames that are drawn at once, at 25 per second. 0 takes the engine's own. "
+                    "Takin-ADA takes 25 to 125, KDTalker 16 to 64, JoyVASA its own alone.",
                 ),
             ],
             outputs=[io.Custom("MOTION_SAMPLER").Output(tooltip="For sampler of Load Motion Engine.")],

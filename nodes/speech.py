@@ -48,8 +48,8 @@ class EncodeSpeech(Node):
             node_id="TalkingPortraitEncodeSpeech",
             display_name=ENCODE,
             category=CATEGORY,
-            description="Hears a clip once, so that another seed, mood or amount does not hear it again. "
-            "The whole clip is kept in memory.",
+            description="Hears a clip once, so that another seed, mood or amount does not hear it again. The "
+            "whole clip is kept in memory.",
             inputs=[
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
@@ -83,8 +83,8 @@ def check_memory(needed: float, seconds: float) -> None:
     free = psutil.virtual_memory().available
     if needed > 0.8 * free:
         raise ValueError(
-            f"audio of {seconds / 60:.0f} min would take {needed / 1e9:.1f} GB encoded, but {free / 1e9:.1f} GB "
-            f"are free. Leave {ENCODE} out: engines then hear piece by piece."
+            f"audio of {seconds / 60:.0f} min would take {needed / 1e9:.1f} GB encoded, but {free / 1e9:.1f} "
+            f"GB are free. Leave {ENCODE} out: engines then hear piece by piece."
         )
 
 

@@ -30,11 +30,11 @@ def settings_inputs() -> list:
             tooltip="Same seed, same motion. It changes blinks and head, not the lips.",
         ),
         io.Float.Input("mouth_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on lips and "
-            "jaw: 1 as spoken."),
+        "jaw: 1 as spoken."),
         io.Float.Input("head_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on head "
-            "motion: 1 natural."),
+        "motion: 1 natural."),
         io.Float.Input("blink_rate", default=18.0, min=0.0, max=60.0, step=1.0, tooltip="Blinks per minute; "
-            "0 never blinks."),
+        "0 never blinks."),
     ]  # fmt: skip
 
 
@@ -43,8 +43,7 @@ def streaming(engine: Any) -> StreamingEngine:
     if not all(hasattr(engine, name) for name in members(StreamingEngine)):
         raise ValueError(
             f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in "
-            f"Load Motion "
-            "Engine, or take Generate Face Motion and Render Portrait Video."
+            "Load Motion Engine, or take Generate Face Motion and Render Portrait Video."
         )
     return engine
 
@@ -63,13 +62,13 @@ class StreamTalkingPortrait(Node):
             display_name=STREAM,
             category="talking portrait/portrait",
             description="Motion and picture in one: frames appear while the rest of the speech is still to "
-                "come. For Takin-ADA.",
+            "come. For Takin-ADA.",
             search_aliases=["talking head", "live", "real time", "streaming"],
             inputs=[
                 PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
                 EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the "
-                    "film's sound."),
+                "film's sound."),
                 *settings_inputs(),
                 io.Float.Input(
                     "crf", default=16.0, min=0.0, max=40.0, step=1.0, advanced=True,
@@ -127,29 +126,28 @@ class GenerateFaceMotionLive(Node):
             display_name=LIVE,
             category=CATEGORY,
             description="One piece of a live voice at a time: gives the frames that are final, and a state "
-                "from which the next run "
-            "goes on. For Takin-ADA.",
+            "from which the next run goes on. For Takin-ADA.",
             search_aliases=["real time", "streaming", "chunk"],
             inputs=[
                 EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
                 io.Audio.Input("audio",
                 tooltip="The next piece of the voice; 16 kHz has no seams between pieces."),
                 io.Boolean.Input("last", default=False, tooltip="This piece is the last: give all frames "
-                    "that are left."),
+                "that are left."),
                 *settings_inputs(),
                 StateType.Input(
                     "state", optional=True,
                     tooltip="From the run before; it holds seed and amounts, which are then not read. Empty: "
-                        "a new voice.",
+                    "a new voice.",
                 ),
             ],
             outputs=[
                 FaceMotionType.Output(tooltip="The frames at 25 per second that are final, after those of "
-                    "the run before."),
+                "the run before."),
                 StateType.Output(display_name="state", tooltip="For the next piece. The state that came in "
-                    "stays as it was."),
+                "stays as it was."),
                 io.Float.Output(display_name="latency", tooltip="Seconds from a sound to its frame, at "
-                    "worst, without computing."),
+                "worst, without computing."),
             ],
         )  # fmt: skip
 
@@ -171,8 +169,9 @@ class GenerateFaceMotionLive(Node):
         motion = voice.push(speech, last)
         if motion is None:
             raise ValueError(
-                f"audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first piece must "
-                f"last {voice.latency:.1f} s, later ones 0.7 s, unless it is the last one (then set last)."
+                f"audio is {float(speech.seconds):.2f} s long, too short for a frame to be final. The first "
+                f"piece must last {voice.latency:.1f} s, later ones 0.7 s, unless it is the last one (then "
+                "set last)."
             )
         return io.NodeOutput(given_motion(engine, motion, own_rate(engine)), voice, voice.latency)
 

@@ -209,9 +209,11 @@ def main() -> int:
         [line for line in lines if not line.passed],
         [line for line in lines if line.error is not None],
     )
-    print(f"{len(files)} files: {len(covered) - sum(x.error is not None for x in failed)} outputs pass, "
-        f"{len(failed)} fail, "
-          f"{sum(x.error is None and x.passed for x in lines)} files belong to stages to come")  # fmt: skip
+    passed = len(covered) - sum(line.error is not None for line in failed)
+    later = sum(line.error is None and line.passed for line in lines)
+    print(
+        f"{len(files)} files: {passed} outputs pass, {len(failed)} fail, {later} files belong to stages to come"
+    )
     return 1 if failed else 0
 
 

@@ -31,8 +31,9 @@ LONGEST_LIST = 6  # numbers of a curve that a table shows
 def evidence() -> str:
     """Every measured figure as a table, with the script that measured it."""
     parts = [
-        "# Evidence\n\nEvery figure that was measured, as its script wrote it into `benchmarks/results/`. Made by "
-        "`tools/make_documents.py`; do not edit. Measured on two shared CPU cores unless a row says otherwise.\n"
+        "# Evidence\n\nEvery figure that was measured, as its script wrote it into `benchmarks/results/`. "
+        "Made by `tools/make_documents.py`; do not edit. Measured on two shared CPU cores unless a row says "
+        "otherwise.\n"
     ]
     for path in sorted(RESULTS.glob("*.json")):
         script = MAKERS.get(path.stem, f"benchmarks/{path.stem}.py")
@@ -84,11 +85,9 @@ def weights() -> str:
     """The table of weight files with what goes where."""
     return (
         "# Weights\n\nWhat each stage reads, where it goes and under which licence. Made by "
-        "`tools/make_documents.py`; do not "
-        "edit. Sizes marked ~ are computed from tensor shapes. None of the files that do not ship could be "
-        "loaded where this was "
-        "made, so nothing is said about them but what their publishers say. Nothing in any of these files is run.\n\n"
-        f"{markdown_table()}\n"
+        "`tools/make_documents.py`; do not edit. Sizes marked ~ are computed from tensor shapes. None of "
+        "the files that do not ship could be loaded where this was made, so nothing is said about them but "
+        f"what their publishers say. Nothing in any of these files is run.\n\n{markdown_table()}\n"
     )
 
 

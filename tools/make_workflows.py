@@ -124,10 +124,11 @@ def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
 
 MENUS = {  # loader input -> folder of the models it lists
     "unet_name": "diffusion_models", "vae_name": "vae", "file": "model_patches", "clip_name": "text_encoders",
-    "ckpt_name": "checkpoints", "lora_name": "loras", "model_name": "frame_interpolation",
+    "speech_encoder.file": "audio_encoders", "ckpt_name": "checkpoints", "lora_name": "loras",
+    "model_name": "frame_interpolation",
 }  # fmt: skip
 OTHER_FOLDERS = {
-    "CLIPVisionLoader": "clip_vision", "TalkingPortraitLoadSpeechEncoder": "audio_encoders",
+    "CLIPVisionLoader": "clip_vision", "TalkingPortraitSpeechEncoder": "audio_encoders",
     "TalkingPortraitLoadACTalker": "diffusion_models",
 }  # fmt: skip
 

@@ -74,8 +74,8 @@ def film_frames(streams: Sequence[Stream], wanted: int) -> int:
         )
     if have and wanted > min(have):
         raise ValueError(
-            f"frames is {wanted}, but audio and motion last {' and '.join(map(str, have))} frames at 12.5 per second. "
-            f"Set frames to {min(have)} or less, or 0 for all."
+            f"frames is {wanted}, but audio and motion last {' and '.join(map(str, have))} frames at 12.5 "
+            f"per second. Set frames to {min(have)} or less, or 0 for all."
         )
     return wanted or min(have)
 

@@ -82,8 +82,8 @@ def check_latent(given: Mapping[str, Any]) -> None:
     if wanted != have or frames != len(noise):
         raise ValueError(
             f"ACTalker: the latent holds {len(noise)} frames of {8 * have[1]}x{8 * have[0]} pixels, but the "
-            f"conditioning {frames} "
-            f"of {8 * wanted[1]}x{8 * wanted[0]}. Connect the sampler's latent_image to ACTalker Conditioning's latent."
+            f"conditioning {frames} of {8 * wanted[1]}x{8 * wanted[0]}. Connect the sampler's latent_image "
+            "to ACTalker Conditioning's latent."
         )
 
 

@@ -132,8 +132,7 @@ def _agrees(scan: Callable[..., Tensor], device: torch.device) -> bool:
 def _recommend_kernel() -> None:
     logging.warning(
         "ACTalker's selective scan runs in plain torch. Installing triton (on Windows: triton-windows) or "
-        "mamba-ssm makes it "
-        "many times faster on this GPU."
+        "mamba-ssm makes it many times faster on this GPU."
     )
 
 

@@ -38,8 +38,7 @@ GLIMPSE, DOUBT = 5, 0.2
 JUMP, CALM, AROUND = 0.3, 0.2, 3  # face sizes; part of them; frames on both sides
 WAY_OUT = (
     "Give the frames before it and from it on apart. If it is the right face, say so: connect bboxes of "
-    "Detect Face Landmarks "
-    "(num_faces 1) to face_box, which then chooses in every frame."
+    "Detect Face Landmarks (num_faces 1) to face_box, which then chooses in every frame."
 )
 
 
@@ -168,8 +167,7 @@ def check_no_cut(own: Track, others: Sequence[Track], frames: Sequence[Sequence[
         before, after = (own.sightings[n]["bbox_xyxy"] for n in (number - 1, number))
         raise ValueError(
             f"in frame {number} of face_landmarks the face jumps from {place(before)} to {place(after)} "
-            f"(pixels), while it is calm "
-            f"before and after: a cut, or another person. {WAY_OUT}"
+            f"(pixels), while it is calm before and after: a cut, or another person. {WAY_OUT}"
         )
     end = max(own.sightings)
     later = [number for number in range(end + 1, len(frames)) if frames[number]]

@@ -17,8 +17,8 @@ LEAST_PRESENCE = 2.0
 UPSIDE_DOWN = 120.0  # degrees of roll; less is a head that lies on its side
 OUTER_CORNERS = (33, 263)  # of the eyes, from the picture's left to its right where a face is upright
 ADVICE = (
-    "Try detector_variant 'both' and a lower min_confidence in Detect Face Landmarks (MediaPipe), turn the picture "
-    "upright, or draw a box around the face and use Face Landmarks from Box."
+    "Try detector_variant 'both' and a lower min_confidence in Detect Face Landmarks (MediaPipe), turn the "
+    "picture upright, or draw a box around the face and use Face Landmarks from Box."
 )
 
 Face = Mapping[str, Any]
@@ -35,7 +35,7 @@ def select_face(face_landmarks: Mapping[str, Any], index: int = 0, box: Any = No
     if len(frames) != 1:
         raise ValueError(
             f"face_landmarks covers {len(frames)} frames, but one picture is wanted. Connect the landmarks "
-            f"of that picture."
+            "of that picture."
         )
     if not frames[0]:
         raise ValueError(f"face_landmarks holds no face. {ADVICE}")
@@ -104,8 +104,7 @@ def boxes_per_frame(box: Any, count: int) -> list[Box | None]:
         if len(group) > 1:
             raise ValueError(
                 f"face_box holds {len(group)} boxes in frame {number}; it takes one, since one face is "
-                f"chosen. Set num_faces to "
-                "1 in the node that made them, or draw a box."
+                "chosen. Set num_faces to 1 in the node that made them, or draw a box."
             )
     return [group[0] if group else None for group in groups]
 
@@ -116,10 +115,8 @@ def check_seen(face: Face) -> None:
     if face.get("presence", LEAST_PRESENCE) < LEAST_PRESENCE and not face.get("from_box"):
         raise ValueError(
             "the face in face_landmarks is turned too far aside (more than about 70 degrees), upside down or "
-            "covered, so eyes and "
-            "lips cannot be placed. Turn the picture upright, or take one more from the front; Face "
-            "Landmarks from Box with a low "
-            "min_presence uses it anyway."
+            "covered, so eyes and lips cannot be placed. Turn the picture upright, or take one more from the "
+            "front; Face Landmarks from Box with a low min_presence uses it anyway."
         )
 
 
@@ -130,8 +127,7 @@ def check_upright(tracked: Sequence[np.ndarray | None]) -> None:
     if rolls and float(np.median(rolls)) > UPSIDE_DOWN:
         raise ValueError(
             f"the face in face_landmarks is upside down (rolled by {np.median(rolls):.0f} degrees). Turn the "
-            f"picture upright "
-            "(Rotate Image), then detect its landmarks again."
+            "picture upright (Rotate Image), then detect its landmarks again."
         )
 
 
@@ -158,8 +154,8 @@ def why_not_chosen(faces: Sequence[Face], index: int, box: Box | None) -> str:
         corner = f"x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}"
         return f"no face lies in face_box ({corner} pixels). {known}"
     return (
-        f"face_index is {index}, but {len(faces)} face(s) were found, numbered from 0. Raise num_faces in the "
-        f"detection node to find more. {known}"
+        f"face_index is {index}, but {len(faces)} face(s) were found, numbered from 0. Raise num_faces in "
+        f"the detection node to find more. {known}"
     )
 
 

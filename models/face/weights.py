@@ -35,8 +35,7 @@ def load_face_weights(prefix: str = "", path: Path = FACE_WEIGHTS) -> dict[str, 
 def _damaged(path: Path, reason: str) -> str:
     return (
         f"{path} cannot be read ({reason}). It is part of this node pack (4 MB) and is never downloaded on "
-        f"its own: install or "
-        "clone the pack again."
+        "its own: install or clone the pack again."
     )
 
 

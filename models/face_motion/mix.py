@@ -187,8 +187,8 @@ def check_same_rate(first: FaceMotion, second: FaceMotion) -> None:
     """ValueError that names both frame rates if they differ."""
     if first.fps != second.fps:
         raise ValueError(
-            f"one motion has {float(first.fps):g} frames per second, the other {float(second.fps):g}. Make both at "
-            "one rate."
+            f"one motion has {float(first.fps):g} frames per second, the other {float(second.fps):g}. Make "
+            "both at one rate."
         )
 
 

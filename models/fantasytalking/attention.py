@@ -139,8 +139,7 @@ def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -
     if grid is None or places < prod(grid) + leading * prod(grid[1:]):
         raise ValueError(
             "Apply FantasyTalking: this kind of Wan model arranges its frames in its own way, so audio "
-            "cannot be put in their "
-            "places. Load Wan2.1-I2V-14B."
+            "cannot be put in their places. Load Wan2.1-I2V-14B."
         )
     first = leading * prod(grid[1:])
     return slice(first, first + prod(grid))

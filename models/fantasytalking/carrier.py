@@ -81,8 +81,8 @@ class AudioCarrier:
         if self.scale != 0 and not heard and not seen:
             raise ValueError(
                 f"{NODE}: no conditioning of the sampler carries audio, so nobody would speak. Put "
-                f"FantasyTalking Audio between "
-                "the positive prompt and the sampler, or set audio_scale to 0 to sample without audio."
+                "FantasyTalking Audio between the positive prompt and the sampler, or set audio_scale to 0 "
+                "to sample without audio."
             )
 
     def __call__(self, executor, *arguments, **named):
@@ -151,8 +151,7 @@ def check_still_patched(model: Any) -> None:
         if getattr(block.cross_attn.forward, MARK, None) != number:
             raise ValueError(
                 f"{NODE}: a node after it has replaced the cross-attention of block {number}, so the video "
-                f"would not hear the "
-                f"audio: {name_of(block.cross_attn.forward)}. Take that node out."
+                f"would not hear the audio: {name_of(block.cross_attn.forward)}. Take that node out."
             )
 
 

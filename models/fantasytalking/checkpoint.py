@@ -48,7 +48,6 @@ def check_complete(state: Mapping[str, Tensor], left_over: list[str]) -> None:
     if missing or left_over:
         raise ValueError(
             f"it is not FantasyTalking's file: {len(pairs['k']) + len(pairs['v'])} attention tensors were "
-            f"found (80 in the "
-            f"published one), missing are {', '.join(missing[:3]) or 'none'}, left over are "
+            f"found (80 in the published one), missing are {', '.join(missing[:3]) or 'none'}, left over are "
             f"{', '.join(left_over[:3]) or 'none'}"
         )

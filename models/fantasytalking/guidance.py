@@ -44,8 +44,7 @@ class Share:
         if last < first:
             raise ValueError(
                 f"{NODE}: between start_percent {self.start:g} and end_percent {self.end:g} lies none of the "
-                f"{steps} steps. Move "
-                "them apart."
+                f"{steps} steps. Move them apart."
             )
         return (step - first) / max(last - first, 1) if first <= step <= last else None
 
@@ -128,15 +127,13 @@ def check_audio(conds: list[list[dict] | None]) -> None:
     if any(carries_audio(other) for other in conds[1:]):
         raise ValueError(
             f"{NODE}: the negative conditioning carries audio, so the lips would be guided away from it. "
-            f"Connect the negative "
-            "prompt without FantasyTalking Audio, or take this node out to guide by the prompt alone with "
-            "audio in both."
+            "Connect the negative prompt without FantasyTalking Audio, or take this node out to guide by "
+            "the prompt alone with audio in both."
         )
     if not carries_audio(conds[0]):
         raise ValueError(
             f"{NODE}: the positive conditioning carries no audio, so audio_cfg would do nothing. Put "
-            f"FantasyTalking Audio between "
-            "the positive prompt and the sampler, or take this node out."
+            "FantasyTalking Audio between the positive prompt and the sampler, or take this node out."
         )
 
 

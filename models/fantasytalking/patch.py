@@ -35,8 +35,8 @@ def patched(model: Any, adapter: Any, scale: float, masked: bool, region: Tensor
     size, width = len(network.blocks), network.blocks[0].k_proj.weight.shape[0]
     if (len(blocks), diffusion.dim) != (size, width):
         raise ValueError(
-            f"model has {len(blocks)} blocks of width {diffusion.dim}, but the FantasyTalking file is for {size} of "
-            f"{width}. The published one fits Wan2.1-I2V-14B."
+            f"model has {len(blocks)} blocks of width {diffusion.dim}, but the FantasyTalking file is for "
+            f"{size} of {width}. The published one fits Wan2.1-I2V-14B."
         )
     clone = model.clone()
     for number, block in enumerate(blocks):
@@ -81,8 +81,8 @@ def with_identity(model: Any, identity: Identity) -> Any:
     size = len(blocks), blocks[0].k_proj.weight.shape[0]
     if size != (len(diffusion.blocks), diffusion.dim):
         raise ValueError(
-            f"model has {len(diffusion.blocks)} blocks of width {diffusion.dim}, but the file's identity branch "
-            f"is for {size[0]} of {size[1]}."
+            f"model has {len(diffusion.blocks)} blocks of width {diffusion.dim}, but the file's identity "
+            f"branch is for {size[0]} of {size[1]}."
         )
     if identity.scale == 0:
         return model
@@ -148,8 +148,7 @@ def with_face_condition(conditioning: list, seen: Tensor, strength: float) -> li
     if tuple(seen.shape[1:]) != CLIP_TOKENS:
         raise ValueError(
             f"face has {seen.shape[1]} tokens of width {seen.shape[2]}, but Wan2.1 looks at 257 of 1280. "
-            f"Load clip_vision_h in "
-            "Load CLIP Vision."
+            "Load clip_vision_h in Load CLIP Vision."
         )
     carried = {
         FACE: comfy.conds.CONDRegular(seen),

@@ -54,8 +54,8 @@ def check_window(sampler: MotionSampler, frames: int) -> None:
     """ValueError for windows other than the network's, whose sound and alignment have one length."""
     if sampler.window not in (0, frames):
         raise ValueError(
-            f"window is {sampler.window}, but this JoyVASA file takes {frames} frames and no others. Set window "
-            "of the sampler to 0."
+            f"window is {sampler.window}, but this JoyVASA file takes {frames} frames and no others. Set "
+            "window of the sampler to 0."
         )
 
 

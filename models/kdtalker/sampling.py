@@ -37,8 +37,8 @@ def window_of(sampler: MotionSampler) -> int:
     if not SHORTEST <= frames <= WINDOW:
         # its attention has never seen two frames further apart
         raise ValueError(
-            f"window is {frames}, but KDTalker takes {SHORTEST} to {WINDOW} frames. Set window of the sampler to "
-            f"0 for its own {WINDOW}."
+            f"window is {frames}, but KDTalker takes {SHORTEST} to {WINDOW} frames. Set window of the "
+            f"sampler to 0 for its own {WINDOW}."
         )
     return frames
 

@@ -94,7 +94,7 @@ class LivePortraitRenderer:
             raise ValueError(
                 f"the face in image is about {box.side / SOURCE_CROP[0]:.0f} pixels wide; LivePortrait needs "
                 f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose "
-                f"a larger face."
+                "a larger face."
             )
         framing = self.frame(to_bytes(image), points)
         pixels = picture_tensor(framing.pixels)
@@ -126,8 +126,8 @@ class LivePortraitRenderer:
         if not torch.isfinite(faces).all():
             raise ValueError(
                 f"{self.id}: the drawn face has values that are not numbers in "
-                f"{str(self.networks.dtype).removeprefix('torch.')}. "
-                "Choose precision fp32 in Load Portrait Renderer; some older GPUs need it."
+                f"{str(self.networks.dtype).removeprefix('torch.')}. Choose precision fp32 in Load Portrait "
+                "Renderer; some older GPUs need it."
             )
         if features.plan is None:
             return faces.permute(0, 2, 3, 1).contiguous()

@@ -36,11 +36,10 @@ class LipSync:
             else f"{abs(self.lag):.1f} frames {'late' if self.lag > 0 else 'early'}"
         )
         return (
-            f"Lips {when} ({1000 * self.lag / float(fps):+.0f} ms), correlation {self.correlation:.2f} there and "
-            f"{self.at_zero:.2f} without shift, over {self.frames} frames. Measured: mouth opening against loudness. "
-            "Speech that fits mostly gives 0.4 to 0.8 at a lag of -1 to 1; a film with another sound mostly "
-            "less than 0.4. "
-            "This is not LSE."
+            f"Lips {when} ({1000 * self.lag / float(fps):+.0f} ms), correlation {self.correlation:.2f} there "
+            f"and {self.at_zero:.2f} without shift, over {self.frames} frames. Measured: mouth opening "
+            "against loudness. Speech that fits mostly gives 0.4 to 0.8 at a lag of -1 to 1; a film with "
+            "another sound mostly less than 0.4. This is not LSE."
         )
 
 

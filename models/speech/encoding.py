@@ -39,7 +39,8 @@ def fingerprint(waveform: Tensor, sample_rate: int) -> str:
     """Tells clips apart: waveform [C,T], rate in Hz."""
     digest = hashlib.blake2b(f"{tuple(waveform.shape)} {sample_rate}".encode(), digest_size=16)
     for channel in waveform.contiguous():
-        digest.update(channel.numpy().data.cast("B"))
+        for piece in channel.split(1 << 22):
+            digest.update(piece.numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -68,8 +69,8 @@ def encoded_speech(output: Mapping[str, Any]) -> EncodedSpeech:
     found = output.get(OWN)
     if not isinstance(found, EncodedSpeech):
         raise ValueError(
-            "audio_encoder_output comes from an encoder that none of our systems was trained on. Take the encoder "
-            "from Load Speech Encoder."
+            "audio_encoder_output comes from an encoder that none of our systems was trained on. Take the "
+            "encoder from Load Speech Encoder."
         )
     return found
 
@@ -86,8 +87,9 @@ def check_weights(encoded: EncodedSpeech, wanted: str, system: str) -> None:
     """ValueError unless speech was encoded by the very weights that a system was trained on."""
     if encoded.name != wanted:
         raise ValueError(
-            f"audio_encoder_output is of {encoded.name}, but {system} was trained on {wanted}: an encoder that was "
-            "trained further is another one. Choose that one in Load Speech Encoder, or take it off."
+            f"audio_encoder_output is of {encoded.name}, but {system} was trained on {wanted}: an encoder "
+            "that was trained further is another one. Choose that one in Load Speech Encoder, or take it "
+            "off."
         )
 
 

@@ -28,7 +28,6 @@ def librosa() -> ModuleType:
         reason = (str(error).splitlines() or ["no reason given"])[0][:150]
         raise ValueError(
             f"this needs the Python package librosa, which cannot be imported ({reason}). Run: pip install "
-            f"-r requirements.txt "
-            "in this pack's folder, with ComfyUI's Python, and restart ComfyUI. Sound at 16 kHz needs it for "
-            "KDTalker only."
+            "-r requirements.txt in this pack's folder, with ComfyUI's Python, and restart ComfyUI. Sound "
+            "at 16 kHz needs it for KDTalker only."
         ) from None

@@ -97,6 +97,6 @@ def check_length(samples: int, free: int) -> None:
         minutes = free * samples / needed / 16000 / 60
         raise ValueError(
             f"audio of {samples / 16000 / 60:.0f} min needs {needed / 1e9:.1f} GB to be heard at once, but "
-            f"{free / 1e9:.1f} GB are "
-            f"free. Set frames to at most {minutes:.0f} min of the film, and make the rest by start_frame."
+            f"{free / 1e9:.1f} GB are free. Set frames to at most {minutes:.0f} min of the film, and make "
+            "the rest by start_frame."
         )

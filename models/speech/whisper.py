@@ -35,19 +35,16 @@ class WhisperTiny(nn.Module):
         return torch.stack(self.encoder(mel)[1], dim=2)
 
 
-def build_whisper(state, metadata, device=None, dtype=torch.float32, operations: Any = nn) -> WhisperTiny:
-    """For the loader: the published size is the only one."""
-    return WhisperTiny(device=device, dtype=dtype, operations=operations)
+def build_whisper(state: Any, metadata: Any, device=None, dtype=None, operations: Any = None) -> WhisperTiny:
+    """For the loader: the published sizes are the only ones."""
+    return WhisperTiny(device, dtype, operations)
 
 
-def encoder_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
+def whisper_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
     """Whisper-tiny as published, its encoder alone. ValueError if that is not in it."""
-    found = {
-        key.removeprefix("module.").removeprefix("model."): value
-        for key, value in content.items()
-        if isinstance(value, Tensor)
-    }
-    state = {key: value for key, value in found.items() if key.startswith("encoder.")}
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    state = {key.removeprefix("module.").removeprefix("model."): value for key, value in tensors.items()}
+    state = {key: value for key, value in state.items() if key.startswith("encoder.")}
     width = state["encoder.conv1.weight"].shape[0] if "encoder.conv1.weight" in state else None
     if width != WIDTH:
         raise ValueError("it is not Whisper-tiny" + (f": its width is {width}, not {WIDTH}" if width else ""))

@@ -102,7 +102,6 @@ def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Tak
         name, (header, found) = next(iter(wrong.items()))
         raise ValueError(
             f"the Takin-ADA file says {name} {shown(header)}, but its tensors have {found}: its header and "
-            f"its weights are of "
-            "different networks. Take a file as training/takin/train.py wrote it."
+            "its weights are of different networks. Take a file as training/takin/train.py wrote it."
         )
     return TakinConfig(**sizes, **words)

@@ -57,8 +57,8 @@ def sampled_by(sampler: MotionSampler | None, how: Sampling) -> Sampling:
     window = sampler.window or how.window
     if not SHORTEST <= window <= LONGEST:
         raise ValueError(
-            f"window is {window}, but Takin-ADA takes {SHORTEST} to {LONGEST} frames. Set window of the sampler "
-            f"to 0 for its own {how.window}."
+            f"window is {window}, but Takin-ADA takes {SHORTEST} to {LONGEST} frames. Set window of the "
+            f"sampler to 0 for its own {how.window}."
         )
     return replace(
         how, sampler=sampler, steps=sampler.steps or how.steps, window=window,

@@ -53,6 +53,6 @@ def check_encoder(file: str, wanted: str, encoder: Encoder) -> None:
     """ValueError unless a speech encoder has the very weights that `file` needs."""
     if encoder.name != wanted:
         raise ValueError(
-            f"{file} was trained on the speech encoder {wanted}, but the chosen one is {encoder.name}. Choose "
-            "the encoder that it was trained on; an encoder that was trained further is another one."
+            f"{file} was trained on the speech encoder {wanted}, but the chosen one is {encoder.name}. "
+            "Choose the encoder that it was trained on; an encoder that was trained further is another one."
         )

@@ -26,8 +26,7 @@ class LiveMotion:
         if not engine.hears_live:
             raise ValueError(
                 f"motion_engine hears by {engine.encoder}, which needs the whole sound. Choose the built-in "
-                f"speech_encoder in Load "
-                "Motion Engine, or take Stream Talking Portrait."
+                "speech_encoder in Load Motion Engine, or take Stream Talking Portrait."
             )
         self.engine, self.samples, self.features = engine, 0, FeatureStream()
         listener = Listener(settings.silence_threshold)

@@ -35,7 +35,7 @@ ACTALKER = "https://github.com/harlanhong/ACTalker (link in its README)"
 WEIGHTS: dict[str, Weight] = {
     "face": Weight(
         "face_nets.safetensors", IN_PACK, "ships with the pack; tools/convert_face_nets.py makes it from "
-            "mediapipe 0.10.21",
+        "mediapipe 0.10.21",
         "3.9", "Apache-2.0 (MediaPipe)", "Load Face Detector (built-in), Prepare Portrait",
     ),
     "speech": Weight(
@@ -104,8 +104,8 @@ WEIGHTS: dict[str, Weight] = {
     ),
     "joyvasa.template": Weight(
         "motion_template.pkl", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~0.003",
-        "MIT (verify on the model "
-        "card)", "JoyVASA engine", ("motion_template/motion_template.pkl", "motion_template.json"),
+        "MIT (verify on the model card)", "JoyVASA engine",
+        ("motion_template/motion_template.pkl", "motion_template.json"),
     ),
     "fantasytalking.audio": Weight(
         "fantasytalking_model.ckpt", "model_patches", "https://huggingface.co/acvlab/FantasyTalking", "3362",
@@ -117,13 +117,13 @@ WEIGHTS: dict[str, Weight] = {
         "Apache-2.0", "FantasyTalking",
     ),
     "fantasytalking.wan": Weight(
-        "Wan2.1-I2V-14B-720P (any form that core "
-        "loads)", "diffusion_models", "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-720P",
+        "Wan2.1-I2V-14B-720P (any form that core loads)", "diffusion_models",
+        "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-720P",
         "~32790 in fp16", "Apache-2.0", "FantasyTalking",
     ),
     "actalker.unet": Weight(
-        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102 in "
-            "fp32", "none stated (all rights reserved)", "Load ACTalker",
+        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102 in fp32", "none stated (all rights reserved)",
+        "Load ACTalker",
     ),
     "actalker.audio": Weight(
         "audio_linear-136000.pth", "actalker", ACTALKER, "~217", "none stated (all rights reserved)",
@@ -144,12 +144,12 @@ WEIGHTS: dict[str, Weight] = {
         "ACTalker Motion from Video", ("vasa_feat/MX31c_32k.ckpt",),
     ),
     "actalker.identity": Weight(
-        "id_proj_model-136000.pth", "actalker", ACTALKER, "~10.5", "none stated (all rights "
-            "reserved)", "ACTalker Conditioning",
+        "id_proj_model-136000.pth", "actalker", ACTALKER, "~10.5", "none stated (all rights reserved)",
+        "ACTalker Conditioning",
     ),
     "actalker.pose": Weight(
-        "pose_guider-136000.pth", "actalker", ACTALKER, "~4.3", "none stated (all rights "
-            "reserved)", "ACTalker Conditioning",
+        "pose_guider-136000.pth", "actalker", ACTALKER, "~4.3", "none stated (all rights reserved)",
+        "ACTalker Conditioning",
     ),
     "actalker.arcface": Weight(
         "backbone.pth", "actalker", "https://github.com/deepinsight/insightface (ArcFace R50)", "~175",

@@ -88,10 +88,10 @@ def _whisper(options: Mapping[str, Any]) -> SpeechEncoder:
 
 def whisper_model(path: Path, node: str) -> LoadedModel:
     """Whisper-tiny's encoder, of its published file."""
-    from ...models.speech.whisper import build_whisper, encoder_state
+    from ...models.speech.whisper import build_whisper, whisper_state
 
     return load_shared(
-        "actalker whisper", path, torch.float32, build_whisper, node, encoder_state, exact=True
+        "actalker whisper", path, torch.float32, build_whisper, node, whisper_state, exact=True
     )
 
 

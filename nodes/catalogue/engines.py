@@ -83,8 +83,8 @@ def check_own_encoder(encoder: Any, wanted: str) -> None:
     """ValueError unless an encoder is the one in JoyVASA's own file."""
     if encoder.name != wanted:
         raise ValueError(
-            "audio_encoder is of another JoyVASA file than motion_file. Choose the same file in both, or take "
-            "audio_encoder off."
+            "audio_encoder is of another JoyVASA file than motion_file. Choose the same file in both, or "
+            "take audio_encoder off."
         )
 
 
@@ -107,12 +107,13 @@ OWN = (
         files=("speech", "presence"), licence="Apache-2.0",
     ),
     Entry(
-        "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a "
-            "portrait.", _kdtalker,
+        "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a portrait.",
+        _kdtalker,
         options=(
             KDTALKER_STEPS,
             File(id="denoiser_file", key="kdtalker.denoiser", tooltip="KDTalker's network."),
-            File(id="audio_file", key="kdtalker.audio", unless="audio_encoder", tooltip="Wav2Lip, which hears for it."),
+            File(id="audio_file", key="kdtalker.audio", unless="audio_encoder",
+                tooltip="Wav2Lip, which hears for it."),
             File(id="norm_file", key="kdtalker.norm", tooltip="The statistics of its motions."),
             File(id="motion_file", key="liveportrait.motion", unless="keypoint_extractor",
                 tooltip="LivePortrait's motion extractor, which sees the portrait for it."),
@@ -129,20 +130,19 @@ OWN = (
             Number(
                 id="guidance", default=2.0, low=1.0, high=5.0, step=0.1,
                 tooltip="How strongly the voice drives the face. 1 as learned, a third faster; 2 to 2.8 as "
-                    "its authors use; more "
-                "exaggerates.",
+                "its authors use; more exaggerates.",
             ),
             Number(
                 id="head_smoothing", default=0.0, low=0.0, high=0.99, step=0.01,
                 tooltip="Share of the frame before that the head keeps. 0 none; 0.99 as its authors do, "
-                    "which leaves the head "
-                "nearly still.",
+                "which leaves the head nearly still.",
             ),
             Switch(
                 id="official_timing",
                 tooltip="On, the motion comes 80 ms after the sound, as from its authors' program; off, in time.",
             ),
-            File(id="motion_file", key="joyvasa.motion", tooltip="JoyVASA's network and the HuBERT that hears for it."),
+            File(id="motion_file", key="joyvasa.motion",
+                tooltip="JoyVASA's network and the HuBERT that hears for it."),
             File(id="template_file", key="joyvasa.template", tooltip="The statistics of its motions."),
             ENCODER,
             SAMPLER,

@@ -21,14 +21,12 @@ OPTIONS = (
     Choice(
         id="precision", choices=tuple(PRECISIONS),
         tooltip="LivePortrait's arithmetic. auto: fp16 on a GPU that is fast at it, else fp32. bf16 is twice "
-            "as fast as fp32 on a "
-        "recent CPU and a little coarser.",
+        "as fast as fp32 on a recent CPU and a little coarser.",
     ),
     Choice(
         id="framing", choices=FRAMINGS,
         tooltip="What LivePortrait sees of the picture. LivePortrait: an upright square around head and "
-            "shoulders. KDTalker: the "
-        "tighter, unturned crop of its authors, whose films are this crop alone.",
+        "shoulders. KDTalker: the tighter, unturned crop of its authors, whose films are this crop alone.",
     ),
 )  # fmt: skip
 
@@ -133,17 +131,15 @@ def liveportrait_options(variant: str) -> tuple[Option, ...]:
 
 
 OWN = (
-    Entry("built-in "
-        "warp", "Bends the photo itself, on any machine, with nothing to download.", _builtin,
+    Entry("built-in warp", "Bends the photo itself, on any machine, with nothing to download.", _builtin,
         licence="Apache-2.0"),
     Entry(
         "LivePortrait", "Draws the face anew, with wrinkles and teeth; needs its files and, for a film, a "
-            "GPU.", _liveportrait(""),
+        "GPU.", _liveportrait(""),
         liveportrait_options(""), tuple(LIVEPORTRAIT_KEYS), "MIT",
     ),
     Entry(
-        "LivePortrait "
-        "(animals)", "The same with the files for cats and dogs, in its folder animal/.",
+        "LivePortrait (animals)", "The same with the files for cats and dogs, in its folder animal/.",
         _liveportrait("animal"),
         liveportrait_options("animal"), tuple(liveportrait_key(part, "animal") for part in PARTS), "MIT",
     ),

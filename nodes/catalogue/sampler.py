@@ -7,8 +7,8 @@ from ...models.options import Sampler, Whole
 
 SAMPLER = Sampler(
     id="sampler",
-    tooltip="Another way from noise to motion, from Motion Sampler; its steps take the place of those here. Without "
-    "one the engine samples as published.",
+    tooltip="Another way from noise to motion, from Motion Sampler; its steps take the place of those here. "
+    "Without one the engine samples as published.",
 )
 
 
@@ -16,6 +16,7 @@ def check_one_count(options: Mapping[str, Any], steps: Whole) -> None:
     """ValueError if the engine's own steps are set while a sampler, which has its own, is connected."""
     if options[SAMPLER.id] is not None and options[steps.id] != steps.default:
         raise ValueError(
-            f"{steps.id} is {options[steps.id]}, but sampler is connected and has steps of its own. Set {steps.id} "
-            f"here back to {steps.default} and give the number in Motion Sampler, or take sampler off."
+            f"{steps.id} is {options[steps.id]}, but sampler is connected and has steps of its own. Set "
+            f"{steps.id} here back to {steps.default} and give the number in Motion Sampler, or take sampler "
+            "off."
         )

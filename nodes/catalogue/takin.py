@@ -32,8 +32,7 @@ OPTIONS = (
     ),
     Text(
         id="emotion_mix", tooltip="Several emotions with their weights instead of emotion (which stays "
-            "neutral), such as: happy 2, "
-        "surprised 1. Empty takes emotion.",
+        "neutral), such as: happy 2, surprised 1. Empty takes emotion.",
     ),
     Choice(
         id="takin_file", choices=(SHIPPED,), folder="takin",
@@ -42,8 +41,8 @@ OPTIONS = (
     Choice(
         id="speech_encoder", choices=(BUILT_IN,), folder="audio_encoders",
         tooltip="What hears the voice; it must be what takin_file was trained on. A HuBERT, such as "
-            "facebook/hubert-large-ll60k "
-        "(its model.safetensors, ~1260 MB, Apache-2.0), goes into models/audio_encoders/.",
+        "facebook/hubert-large-ll60k (its model.safetensors, ~1260 MB, Apache-2.0), goes into "
+        "models/audio_encoders/.",
     ),
     Socket(
         id="audio_encoder", io_type="AUDIO_ENCODER",
@@ -59,8 +58,8 @@ OPTIONS = (
     ),
     Motion(
         id="exemplar", tooltip="A mood to copy instead of emotion (which stays neutral): a motion of one "
-            "person, calm in the first "
-        "frame and in that mood in the others. That all show one person is not checked.",
+        "person, calm in the first frame and in that mood in the others. That all show one person is not "
+        "checked.",
     ),
     Motion(
         id="head",
@@ -134,6 +133,6 @@ def chosen_encoder(options: Mapping[str, Any]) -> Any:
 
 TAKIN = Entry(
     "Takin-ADA", "Diffusion with emotions; nothing to download, trained on synthetic speech and rule-made "
-        "faces.", load, OPTIONS,
+    "faces.", load, OPTIONS,
     ("speech", "presence", "takin.motion"), "Apache-2.0",
 )  # fmt: skip

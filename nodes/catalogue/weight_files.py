@@ -85,10 +85,12 @@ def missing_weight_text(key: str, variant: str = "") -> str:
     weight = WEIGHTS[key]
     if weight.in_pack:
         return (
-            f"{weight.file} is missing or damaged in the pack's own folder {weight.folder}/. It ships with the "
-            f"pack: get it back with `git checkout -- {weight.folder}/{weight.file}`, or install the pack again."
+            f"{weight.file} is missing or damaged in the pack's own folder {weight.folder}/. It ships with "
+            f"the pack: get it back with `git checkout -- {weight.folder}/{weight.file}`, or install the "
+            "pack again."
         )
     return (
-        f"{weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from {weight.url}, put "
-        f"it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} and press R in the page."
+        f"{weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from "
+        f"{weight.url}, put it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} and press R "
+        "in the page."
     )

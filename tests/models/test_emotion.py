@@ -124,10 +124,10 @@ def test_what_cannot_be_is_said(spoken, call, words):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"controls": {"jawOpen": float("nan")}}, "NaN is no "
-        "number"), ({"controls": {"wings": 1}}, "must be numbers by name"),
-    ({"licence": ""}, "licence is "
-        "missing"), ({"name": "other"}, "it must be the file's"), ({"controls": {"jawOpen": 9}}, "within"),
+    ({"controls": {"jawOpen": float("nan")}}, "NaN is no number"),
+    ({"controls": {"wings": 1}}, "must be numbers by name"),
+    ({"licence": ""}, "licence is missing"), ({"name": "other"}, "it must be the file's"),
+    ({"controls": {"jawOpen": 9}}, "within"),
 ])  # fmt: skip
 def test_a_wrong_preset_is_named(tmp_path, change, words):
     data = json.loads((ROOT / "models/face_motion/emotions/happy.json").read_text()) | change

@@ -243,8 +243,8 @@ def test_stereo_at_any_rate_is_the_mean_of_its_channels(any_engine):
 
 
 @pytest.mark.parametrize(("given", "reason"), [
-    ("text", "bad engine gave no motion but a "
-        "str"), ({"controls": {"jaw": [0.0]}}, "bad engine gave no motion: .*no control jaw"),
+    ("text", "bad engine gave no motion but a str"),
+    ({"controls": {"jaw": [0.0]}}, "bad engine gave no motion: .*no control jaw"),
     ({"controls": {"jawOpen": [0.0] * 24}}, "bad engine gave 24 frames where 25 were asked for"),
     ({"fps": 30, "controls": {"jawOpen": [0.0] * 25}}, "bad engine gave 30 frames per second where 25"),
 ])  # fmt: skip

@@ -49,8 +49,8 @@ def empty_sounds() -> dict[str, np.ndarray]:
     clicks[random.integers(0, len(clicks), 14)] = 0.5
     return {
         **{f"room tone at {level} dB": noise(6, level, seed=-level) for level in (-70, -60, -50, -40)},
-        **{f"{name} noise at -20 "
-            f"dB": noise(6, -20, tilt) for name, tilt in (("white", 0.0), ("pink", 0.5), ("brown", 1.0))},
+        **{f"{name} noise at -20 dB": noise(6, -20, tilt) for name,
+        tilt in (("white", 0.0), ("pink", 0.5), ("brown", 1.0))},
         "hum": 0.03 * np.sin(100 * np.pi * time) + 0.01 * np.sin(300 * np.pi * time) + noise(6, -65),
         "clicks": clicks,
         "siren": 0.1 * np.sin(2 * np.pi * np.cumsum(900 + 500 * np.sin(2 * np.pi * 0.4 * time)) / RATE),

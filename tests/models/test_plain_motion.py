@@ -67,8 +67,8 @@ STILL = {"fps": 25, "controls": {"jawOpen": [0.0, 1.0]}}
 
 
 @pytest.mark.parametrize(("given", "reason"), [
-    (5, "a face motion is an "
-        "int"), ({}, "neither expression nor controls"), ({"controls": np.zeros((2, 12))}, "has no fps"),
+    (5, "a face motion is an int"), ({}, "neither expression nor controls"),
+    ({"controls": np.zeros((2, 12))}, "has no fps"),
     ({**STILL, "fps": 0}, "frames per second are 0"),
     ({**STILL, "fps": float("nan")}, "frames per second are nan"),
     ({**STILL, "fps": "25"}, "frames per second are no number"),
@@ -83,14 +83,14 @@ STILL = {"fps": 25, "controls": {"jawOpen": [0.0, 1.0]}}
     ({**STILL, "pose": np.zeros((3, 3))}, "pose has shape"),
     ({**STILL, "pose": "up"}, "pose is a str; numbers"),
     ({**STILL, "pose": [[0, 0], [0]]}, "pose is a list; numbers"),
-    ({**STILL, "scale": [float("inf"), 1]}, "scale has values that are not "
-        "numbers"), ({**STILL, "scale": [1j, 1]}, "scale holds"),
+    ({**STILL, "scale": [float("inf"), 1]}, "scale has values that are not numbers"),
+    ({**STILL, "scale": [1j, 1]}, "scale holds"),
     ({**STILL, "valid": [1.0, 0.0]}, "valid holds torch.float32"),
     ({**STILL, "absolute": ["nose"]}, "unknown groups"),
     ({**STILL, "absolute": 3}, "absolute is an int"), ({**STILL, "absolute": [[]]}, "absolute is a list"),
     ({**STILL, "source": "me"}, "source is a str"), ({**STILL, "source": {"a": object()}}, "not plain data"),
-    ({**STILL, "absolute_share": {"lips": "half"}}, "absolute_share is a "
-        "dict"), ({**STILL, "reference": 5}, "a face is an int"),
+    ({**STILL, "absolute_share": {"lips": "half"}}, "absolute_share is a dict"),
+    ({**STILL, "reference": 5}, "a face is an int"),
     ({**STILL, "reference": {"pose": np.zeros(3)}}, "a face has neither"),
     ({**STILL, "reference": {"controls": np.zeros(12), "scale": [1, 2]}}, "the scale of a face has shape"),
 ])  # fmt: skip

@@ -236,8 +236,8 @@ def test_the_published_scores_are_of_the_shipped_file():
 @pytest.mark.parametrize(("options", "reason"), [
     ({"emotion": "furious"}, "emotion has 'furious', which is unknown"),
     ({"emotion": "happy 0, sad 0"}, "sum to 0"),
-    ({"emotion_mix": "sad 0"}, "weights of emotion_mix sum to "
-        "0"), ({"emotion_mix": "sadly 1"}, "emotion_mix has 'sadly'"),
+    ({"emotion_mix": "sad 0"}, "weights of emotion_mix sum to 0"),
+    ({"emotion_mix": "sadly 1"}, "emotion_mix has 'sadly'"),
     ({"emotion_intensity": 2.0}, "emotion_intensity is 2"), ({"steps": 2000}, "steps is 2000"),
 ])  # fmt: skip
 def test_wrong_options_are_named_when_the_engine_is_loaded(options, reason):

@@ -286,8 +286,8 @@ def test_motion_is_told_from_the_persons_neutral_face(folder):
     ("fear/anna/one.mp4", "anna", "fearful", 3), ("anna/fear/level_2/one.mp4", "anna", "fearful", 2),
     ("M003/video/front/fear/level_3/001.mp4", "M003", "fearful", 3),
     ("M003/video/left_30/contempt/level_1/001.mp4", "M003", "contemptuous", 1),
-    ("M003/video/front/neutral/level_1/001.mp4", "M003", "neutral", 3), ("W009/surprised/Level "
-        "2/a.mp4", "W009", "surprised", 2),
+    ("M003/video/front/neutral/level_1/001.mp4", "M003", "neutral", 3),
+    ("W009/surprised/Level 2/a.mp4", "W009", "surprised", 2),
     ("anna/monday/DISGUST/one.mp4", "anna", "disgusted", 3), ("sadness/one.mp4", "one", "sad", 3),
     ("Joy/angry/one.mp4", "Joy", "angry", 3), ("anna/calm/one.mp4", "anna", "neutral", 3),
 ])  # fmt: skip

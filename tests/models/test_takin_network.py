@@ -286,8 +286,8 @@ def test_emotions_are_shares_times_intensity():
 @pytest.mark.parametrize(("asked", "intensity", "reason"), [
     ("furious", 1.0, "emotion has 'furious', which is unknown; there are angry"),
     ("happy 0, sad 0", 1.0, "sum to 0"),
-    ("", 1.0, "sum to 0"), ("happy -1", 1.0, "negative"), ("happy x", 1.0, "a name and a "
-        "number"), ("happy nan", 1.0, "no number"),
+    ("", 1.0, "sum to 0"), ("happy -1", 1.0, "negative"), ("happy x", 1.0, "a name and a number"),
+    ("happy nan", 1.0, "no number"),
     ("happy", 1.5, "emotion_intensity is 1.5"), ("happy", float("nan"), "emotion_intensity is nan"),
 ])  # fmt: skip
 def test_what_is_wrong_with_an_emotion_is_said(asked, intensity, reason):

@@ -242,8 +242,8 @@ def test_both_nodes_take_the_older_names():
 @pytest.mark.parametrize(("given", "reason"), [
     ({"emotion": "sad", "mix": "happy 1"}, "mix and emotion sad both say the mood"),
     ({"emotion": "sad", "exemplar": change(3)}, "exemplar and emotion sad both say the mood"),
-    ({"mix": "happy 1\njoy "
-        "2"}, "mix names happy twice"), ({"mix": "glad 1"}, "there is no emotion 'glad'; there are neutral"),
+    ({"mix": "happy 1\njoy 2"}, "mix names happy twice"),
+    ({"mix": "glad 1"}, "there is no emotion 'glad'; there are neutral"),
     ({"emotion": "glad"}, "emotion is 'glad', which is not in its menu"),
 ])  # fmt: skip
 def test_a_mood_on_a_motion_is_told_in_one_way_alone(given, reason):

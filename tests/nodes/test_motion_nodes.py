@@ -47,8 +47,8 @@ def test_a_motion_of_a_video_is_saved_and_comes_back():
 
 @pytest.mark.parametrize("written", [
     "motion/mine_00001_.safetensors", r"motion\mine_00001_.safetensors", '"motion/mine_00001_.safetensors"',
-    "  motion/mine_00001_.safetensors "
-    "\n", r' "motion\mine_00001_.safetensors"', "motion/../motion/mine_00001_.safetensors",
+    "  motion/mine_00001_.safetensors \n", r' "motion\mine_00001_.safetensors"',
+    "motion/../motion/mine_00001_.safetensors",
     "“motion/mine_00001_.safetensors”", "\u202amotion/mine_00001_.safetensors",
 ])  # fmt: skip
 def test_a_path_is_read_however_it_was_copied(folders, written):
@@ -104,11 +104,10 @@ def test_what_lies_outside_is_not_read_and_not_even_told_of(folders):
 
 
 @pytest.mark.parametrize(("written", "reason"), [
-    ("", "file is "
-        "empty"), ('""', "file is empty"),
+    ("", "file is empty"), ('""', "file is empty"),
         ("gone.safetensors", "no such file in ComfyUI's output, input and temp"),
-    ("a" * 400, "no such "
-        "file"), ("motion", "no such file"), ("a\x07b", "in no file's name"), ("\udc80", "in no file's name"),
+    ("a" * 400, "no such file"), ("motion", "no such file"), ("a\x07b", "in no file's name"),
+    ("\udc80", "in no file's name"),
 ])  # fmt: skip
 def test_what_names_no_file_is_said(folders, written, reason):
     (folders / "output" / "motion").mkdir()
@@ -128,8 +127,8 @@ def test_a_ring_of_links_is_no_file(folders):
 
 
 @pytest.mark.parametrize(("prefix", "reason"), [
-    ("", "filename_prefix is "
-        "empty"), ("../out", "outside ComfyUI's output folder"), ("/tmp/out", "outside ComfyUI's output"),
+    ("", "filename_prefix is empty"), ("../out", "outside ComfyUI's output folder"),
+    ("/tmp/out", "outside ComfyUI's output"),
     ("motion/..", "names no file"), ("a" * 300, "has a name of 300 letters"),
     ("ü" * 150, "has a name of 150 letters"),
     ("a\x01", "in no file's name"),

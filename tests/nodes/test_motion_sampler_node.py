@@ -83,8 +83,8 @@ def test_the_engine_s_own_sampler_on_the_socket_changes_nothing():
 def test_steps_in_two_places_are_refused_with_the_one_to_change(monkeypatch, engine, default):
     monkeypatch.setattr("talking_portrait.nodes.catalogue.menu.check_files", lambda entry, given: None)
     said = (
-        f"Load Motion Engine: steps is 7, but sampler is connected and has steps of its own. Set steps here back "
-        f"to {default} and give the number in Motion Sampler, or take sampler off."
+        "Load Motion Engine: steps is 7, but sampler is connected and has steps of its own. Set steps here "
+        f"back to {default} and give the number in Motion Sampler, or take sampler off."
     )
     with pytest.raises(ValueError) as error:
         LoadMotionEngine.execute({"engine": engine, "steps": 7, "sampler": DDIM(steps=7)})

@@ -103,8 +103,8 @@ def test_our_own_entries_stand_first_and_keep_their_names(caplog):
     (lambda: Number(id="a", tooltip="", default=2, low=0, high=1), "starts with 2, which is not from 0 to 1"),
     (lambda: Choice(id="a", tooltip="", choices=()), "has no choices"),
     (lambda: Choice(id="a", tooltip="", choices=("x",), default="y"), "starts with 'y', which is none"),
-    (lambda: load_entry(Entry("half", "", lambda options: object()), MotionEngine, {}), "half gave a object "
-        "without id"),
+    (lambda: load_entry(Entry("half", "", lambda options: object()), MotionEngine, {}),
+    "half gave a object without id"),
 ])  # fmt: skip
 def test_a_registration_that_would_break_the_menu_is_refused(make, reason):
     with pytest.raises(ValueError, match=reason):

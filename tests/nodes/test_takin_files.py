@@ -62,10 +62,10 @@ def test_a_trained_network_and_its_hubert_make_motion_and_can_be_unloaded(files)
 
 
 @pytest.mark.parametrize(("chosen", "reason"), [
-    ({"speech_encoder": "other.safetensors"}, "trained on the speech encoder hubert-2x64-.* "
-        "the chosen one is hubert-2x64-"),
-    ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* "
-        "the chosen one is builtin-"),
+    ({"speech_encoder": "other.safetensors"}, "trained on the speech encoder hubert-2x64-.* the chosen one "
+    "is hubert-2x64-"),
+    ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* the "
+    "chosen one is builtin-"),
     ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder builtin-speech-"),
     ({"takin_file": "gone.safetensors"},
     "takin_file is gone.safetensors, which is not in ComfyUI/models/takin/"),

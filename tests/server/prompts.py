@@ -128,6 +128,7 @@ def failure(server: Any, graph: dict[str, Any]) -> str:
 NEURAL_CHOICES = {
     "TalkingPortraitLoadRenderer": ("LivePortrait",), "TalkingPortraitMotionEngine": ("KDTalker", "JoyVASA"),
 }  # fmt: skip
+MUTED = 2  # a node's mode
 NEURAL_LOADERS = ("TalkingPortraitLoadFantasyTalking", "TalkingPortraitLoadACTalker")
 
 
@@ -139,4 +140,4 @@ def neural_stages(path: Path) -> set[str]:
         chosen = (node.get("widgets_values") or [""])[0]
         return node["type"] in NEURAL_LOADERS or chosen in NEURAL_CHOICES.get(node["type"], ())
 
-    return {node["type"] for node in nodes if asks(node)}
+    return {node["type"] for node in nodes if node.get("mode") != MUTED and asks(node)}

@@ -73,8 +73,8 @@ def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
             "inputs": {
                 "vae": ["vae", 0], "image": ["image", 0], "face_landmarks": ["points", 0], "face_index": 0,
                 "audio_gate": 1.0,
-                "motion_gate": 1.0, "regions": "each in its "
-                    "region", "frames": 0, "short_side": 64, "audio_gate_end": -0.05,
+                "motion_gate": 1.0, "regions": "each in its region", "frames": 0, "short_side": 64,
+                "audio_gate_end": -0.05,
                 "motion_gate_end": -0.05,
             },
         },

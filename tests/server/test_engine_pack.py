@@ -17,8 +17,8 @@ SWAPS = {
     "its own nodes": {ENGINE: ("EnginePackLoudnessJaw", {"reach": 0.9}),
     RENDERER: ("EnginePackPuppetJaw", {})},
     "our menus": {
-        ENGINE: (ENGINE, chosen("engine", "loudness "
-            "jaw", reach=0.9)), RENDERER: (RENDERER, chosen("renderer", "puppet jaw")),
+        ENGINE: (ENGINE, chosen("engine", "loudness jaw", reach=0.9)),
+        RENDERER: (RENDERER, chosen("renderer", "puppet jaw")),
     },
 }  # fmt: skip
 

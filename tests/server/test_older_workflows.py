@@ -14,8 +14,8 @@ SAVED = json.loads((ROOT / "tests" / "data" / "older_workflow.json").read_text()
 LISTED = {
     "steps": 0, "guidance": 2, "head_smoothing": 0, "official_timing": False, "emotion": "neutral",
     "emotion_intensity": 1,
-    "emotion_mix": "", "takin_file": "shipped "
-        "(tiny)", "speech_encoder": "built-in", "audio_guidance": 1.5, "emotion_guidance": 1,
+    "emotion_mix": "", "takin_file": "shipped (tiny)", "speech_encoder": "built-in", "audio_guidance": 1.5,
+    "emotion_guidance": 1,
 }  # fmt: skip
 MEANT = {
     "1": {**LISTED, "engine": "built-in"}, "2": {**LISTED, "engine": "KDTalker"},
@@ -91,10 +91,10 @@ def test_prompts_of_then_make_a_film(server, prompt):
     ({"precision": "bf16"}, {}, "precision is set, but built-in warp does not read it"),
     ({"renderer.framing": "KDTalker"}, {},
     "framing is set, but built-in warp does not read it: it has no options"),
-    ({"renderer": "LivePortrait", "renderer.precison": "bf16"}, {}, "precison is set, but LivePortrait does "
-        "not read it: it reads"),
+    ({"renderer": "LivePortrait", "renderer.precison": "bf16"}, {},
+    "precison is set, but LivePortrait does not read it: it reads"),
     ({"renderer": "gone"}, {}, "renderer is 'gone', which is not in its menu; choose one of: built-in warp, "
-        "LivePortrait"),
+    "LivePortrait"),
     ({"precison": "auto"}, {}, "there is no input called precison"),
     ({}, {"emotion": "sad"}, "emotion is sad, but built-in does not read it"),
 ])  # fmt: skip

@@ -52,6 +52,20 @@ def test_a_film_in_a_mood(server, takin):
     assert np.abs(plain - happy)[5:, 150:330, 170:340].mean() > 1, "the mood is not to be seen"
 
 
+def with_sampler(prompt: dict, **steps) -> dict:
+    """The same prompt with a node Motion Sampler on the engine's socket."""
+    inputs = {"sampler": "ddim", "sampler.eta": 1.0, "steps": 3, "window": 25}
+    prompt["sampler"] = {"class_type": "TalkingPortraitMotionSampler", "inputs": inputs}
+    prompt["engine"]["inputs"] = chosen("engine", "Takin-ADA", sampler=["sampler", 0], **steps)
+    return prompt
+
+
+def test_a_motion_sampler_on_the_socket_draws_the_film(server, takin):
+    assert len(film(server, with_sampler(takin(0.6)))) == 15
+    with pytest.raises(PromptError, match="steps is 2, but sampler is connected.*Set steps here back to 10"):
+        server.run(with_sampler(takin(0.6), steps=2))
+
+
 def test_a_fifth_of_a_second_is_five_frames(server, takin):
     assert len(film(server, takin(0.2, emotion_mix="sad 1, angry 1"))) == 5
 

@@ -115,9 +115,7 @@ def sampler(case: Any) -> Outputs:
             return network(x, t, given["ref"], given["ori_kp"], given["aud"][:, :frames])
 
         latent = given["noise"][:, :frames]
-        return DDIM().sample(
-            predict, latent, schedule(steps), lambda _: torch.zeros_like(latent), see or (lambda latent: None)
-        )
+        return DDIM().sample(predict, latent, schedule(steps), lambda done: latent, see or (lambda x: None))
 
     outputs = {"ddim5": run(5, 64, each.append), "ddim50": run(50, 64), "ddim5_20_frames": run(5, 20)}
     outputs |= {f"x_after_{i + 1}": latent for i, latent in enumerate(each)}

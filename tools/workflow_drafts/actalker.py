@@ -65,8 +65,7 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
             {
                 "vae": ["5", 2], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0, **streams,
                 "audio_gate": 1.0,
-                "motion_gate": 1.0, "regions": "each in its "
-                    "region", "frames": 0, "short_side": 576, "audio_gate_end": -0.05,
+                "motion_gate": 1.0, "regions": "each in its region", "frames": 0, "short_side": 576, "audio_gate_end": -0.05,
                 "motion_gate_end": -0.05, "audio_gate_curve": "", "motion_gate_curve": "",
             },
             (800, 400), (320, 440),

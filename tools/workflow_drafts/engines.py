@@ -45,7 +45,7 @@ def _takin() -> Draft:
         "TalkingPortraitEmotion",
         {
             "face_motion": ["6", 0], "emotion": "happy", "intensity": 0.9, "intensity_curve": "0.5:0, 2.5:1, "
-                "5:1, 6.5:0",
+            "5:1, 6.5:0",
             "lip_protection": 1.0, "head": 1.0,
         },
         (790, 560), (330, 300),

@@ -11,10 +11,7 @@ Also Wan's own umt5 text encoder, VAE and CLIP vision (ComfyUI's Wan2.1 template
 (3.5 s) at once are what the weights know. For longer sound put core's *WAN Context Windows* between *Apply* and *Guidance*.
 
 Published settings: 30 steps, cfg 5, audio_cfg 4.5 to 5."""
-NEGATIVE = (
-    "人物静止不动，静止，色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，"
-    "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
-)
+NEGATIVE = "人物静止不动，静止，色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 
 
 def _fantasy() -> Draft:
@@ -25,8 +22,10 @@ def _fantasy() -> Draft:
         "weight_dtype": "default"}, (420, 80)),
         "4": NodeDraft("TalkingPortraitLoadFantasyTalking", {"file": "fantasytalking_model.ckpt"},
         (420, 220)),
-        "5": NodeDraft("TalkingPortraitLoadSpeechEncoder", {"file": "wav2vec2-base-960h.safetensors"},
-        (420, 330)),
+        "5": NodeDraft(
+            "TalkingPortraitSpeechEncoder",
+            {"speech_encoder": "wav2vec2-base-960h", "speech_encoder.file": "wav2vec2-base-960h.safetensors"}, (420, 840),
+        ),
         "6": NodeDraft(
             "CLIPLoader", {"clip_name": "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "wan",
             "device": "default"}, (420, 440)
@@ -142,8 +141,7 @@ def _fantasy_continued() -> Draft:
     nodes["22"] = NodeDraft("SaveVideo", nodes["22"].inputs, (3060, 980), (460, 420))
     return Draft(
         nodes,
-        [note("Files and "
-            "settings", FANTASY, (1940, 80), (700, 380)),
+        [note("Files and settings", FANTASY, (1940, 80), (700, 380)),
             note("Two parts", CONTINUED, (1940, 1040), (340, 420))],
         [*first.groups[:-1], group("First part", "render", (1560, 20), (340, 480)),
          group("Second part, from the last picture", "render", (1920, 640), (1080, 840)),

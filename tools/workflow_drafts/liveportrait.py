@@ -51,8 +51,7 @@ def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
 def animation(column: int, row: int, **changes: Any) -> NodeDraft:
     """LivePortrait Animation after Prepare Portrait (node 8)."""
     inputs = {
-        "portrait": ["8", 0], "stitching": True, "motion_mode": "lips as given, rest "
-            "relative", "region": "all", "multiplier": 1.0,
+        "portrait": ["8", 0], "stitching": True, "motion_mode": "lips as given, rest relative", "region": "all", "multiplier": 1.0,
         "keep_proportions": False, "close_lips": False, "eyes_open": -0.05, "lips_open": -0.05,
         "official_retargeting": False,
         "output": "whole picture",

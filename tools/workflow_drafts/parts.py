@@ -43,9 +43,9 @@ class Draft:
     def neural(self) -> bool:
         """Whether it needs weight files that do not ship, so that its own result cannot be its picture."""
         wanted = {"LivePortrait", "KDTalker", "fantasytalking_model.ckpt", "unet-136000.pth"}
+        awake = [node for node in self.nodes.values() if not node.muted]
         return any(
-            wanted & {value for value in node.inputs.values() if isinstance(value, str)}
-            for node in self.nodes.values()
+            wanted & {value for value in node.inputs.values() if isinstance(value, str)} for node in awake
         )
 
     def prompt(self) -> dict[str, Any]:

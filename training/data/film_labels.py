@@ -71,8 +71,8 @@ def summary(labels: Mapping[str, FilmLabel]) -> str:
     if not without:
         return ""
     lines = [
-        f"{len(without)} of {len(labels)} films have no emotion, so they teach speech and no mood: {some(without)}. "
-        f"Films lie in folders of their emotion: {', '.join(EMOTIONS)}."
+        f"{len(without)} of {len(labels)} films have no emotion, so they teach speech and no mood: "
+        f"{some(without)}. Films lie in folders of their emotion: {', '.join(EMOTIONS)}."
     ]
     for doubt in sorted({labels[name].doubt for name in without} - {""}):
         doubtful = [name for name in without if labels[name].doubt == doubt]

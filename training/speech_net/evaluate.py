@@ -105,9 +105,8 @@ def line(voice: str, row: dict) -> str:
     """One row of the table."""
     moves = "  ".join(f"{name} {row[name]:.2f}" for name in ARTICULATION)
     name = voice + ("" if row["heard_in_training"] else " *")
-    return (f"{name:22s} viseme {row['viseme']:.3f}  {moves}  p/b/m closed "
-            f"{row['pbm_closed']:.3f} of {row['pbm']}  f/v {row['fv_tucked']:.3f} of {row['fv']}  "
-            f"needless {row['needless_closed']:.3f}")  # fmt: skip
+    return (f"{name:22s} viseme {row['viseme']:.3f}  {moves}  p/b/m closed {row['pbm_closed']:.3f} of "
+    f"{row['pbm']}  f/v {row['fv_tucked']:.3f} of {row['fv']}  needless {row['needless_closed']:.3f}")  # fmt: skip
 
 
 def main() -> None:

@@ -46,8 +46,8 @@ def festival(text: str, voice: str) -> Clip:
     with tempfile.TemporaryDirectory() as folder:
         sound, times = Path(folder, "said.wav"), Path(folder, "said.lab")
         Path(folder, "say.scm").write_text(
-            f'(voice_{voice})\n(set! said (Utterance Text "{text}"))\n(utt.synth said)\n'
-            f'(utt.save.wave said "{sound}" (quote riff))\n(utt.save.segs said "{times}")\n'
+            f'(voice_{voice})\n(set! said (Utterance Text "{text}"))\n(utt.synth said)\n(utt.save.wave said '
+            f'"{sound}" (quote riff))\n(utt.save.segs said "{times}")\n'
         )
         subprocess.run(["festival", "-b", str(Path(folder, "say.scm"))], check=True, capture_output=True)
         rows = [line.split() for line in times.read_text().splitlines() if not line.startswith("#")]

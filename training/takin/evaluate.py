@@ -379,8 +379,8 @@ def main() -> None:
     goals = judged(rounded(measured))
     result = {
         "what": "tiny network on synthetic speech and rule-made motion; says nothing about real faces",
-        "command": "python3 run.py python -m talking_portrait.training.takin.evaluate WEIGHTS "
-            "RESULT " + " ".join(sys.argv[3:]),
+        "command": "python3 run.py python -m talking_portrait.training.takin.evaluate "
+        "WEIGHTS RESULT " + " ".join(sys.argv[3:]),
         "weights": {key: value for key, value in header.items() if key != "takin"},
         "config": json.loads(header["takin"]),
         "heard_by_the_speech_encoder": speech_header["voices"], "set": arguments.set, "seed": arguments.seed,

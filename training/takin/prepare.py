@@ -104,8 +104,8 @@ def main() -> None:
         arguments.out,
         {
             "encoder": builtin_encoder_name(weights), "voices": " ".join(voices), "seed": str(arguments.seed),
-            "command": "python3 run.py python -m talking_portrait.training.takin.prepare CORPUS "
-                "OUT " + " ".join(sys.argv[3:]),
+            "command": "python3 run.py python -m talking_portrait.training.takin.prepare "
+            "CORPUS OUT " + " ".join(sys.argv[3:]),
         },
     )  # fmt: skip
     print(

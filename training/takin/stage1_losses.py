@@ -47,8 +47,7 @@ def canonical_keypoint_loss(first: Tensor, second: Tensor, kind: str = "huber") 
     """
     if first.shape != second.shape or first.ndim != 3:
         raise ValueError(f"stage-1 loss: canonical keypoints have shapes {tuple(first.shape)} and "
-            f"{tuple(second.shape)}; "
-                         "[pairs, keypoints, 3] twice is needed.")  # fmt: skip
+        f"{tuple(second.shape)}; [pairs, keypoints, 3] twice is needed.")  # fmt: skip
     return penalty_of(kind)(first - second).mean()
 
 
@@ -72,8 +71,7 @@ def landmark_guided_loss(
         if landmarks.ndim != 3 or landmarks.shape[-1] != 2 or landmarks.shape[:2] != keypoints.shape[:2]:
             raise ValueError(
                 f"stage-1 loss: {name} landmarks have shape {tuple(landmarks.shape)} and keypoints "
-                f"{tuple(keypoints.shape)}; "
-                "[pictures, N, 2] and [pictures, N, 2 or 3] are needed."
+                f"{tuple(keypoints.shape)}; [pictures, N, 2] and [pictures, N, 2 or 3] are needed."
             )
         terms.append(penalty(landmarks - keypoints[..., :2]).mean())
     return (terms[0] + terms[1]) / 2
