@@ -122,6 +122,7 @@ def test_core_samples_the_official_film(case, model, scene, mode, way):
     check(case, mode, result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, value", [("motion_bucket", 30), ("expression_bucket", 40), ("adapter_scale", 0.0)]
 )
@@ -220,6 +221,7 @@ def small_call(config: dict) -> dict[str, torch.Tensor]:
     return {**given, "t": torch.full((3,), 3.0), "y": y, "num_video_frames": 3}
 
 
+@pytest.mark.slow
 def test_offloading_changes_nothing_and_a_lora_acts_on_every_part(case):
     """All in memory, or every layer that core can offload brought in when it is needed: with a LoRA on top,
     the same numbers."""

@@ -91,6 +91,7 @@ def test_the_same_seed_gives_the_same_motion_whatever_was_made_between(any_engin
     assert same(run(any_engine, cut(sample(), 2), seed=3), first, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [field.name for field in fields(MotionSettings)])
 def test_a_setting_acts_if_the_engine_reads_it_and_only_then(any_engine, setting):
     speech, busy = cut(sample(), 4), {"blink_rate": 50.0} if setting == "blink_asymmetry" else {}
@@ -155,6 +156,7 @@ def test_progress_ticks_to_the_end_and_can_cancel(any_engine):
         run(any_engine, sample(), progress=stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
 def test_any_sample_rate_and_stereo_say_the_same(engine, rate):
     reference, mono = run(engine, sample()), sample(rate)

@@ -73,6 +73,7 @@ def test_an_empty_room_of_any_length_is_at_rest_and_alive(engine, seconds):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [5, 40])
 def test_a_few_words_in_a_long_room_tone_are_spoken_as_they_are_alone(engine, seconds):
     words = np.pad(clips("rms_000")["rms_000"]["wave"][: 3 * RATE // 2], RATE)

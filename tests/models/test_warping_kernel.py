@@ -23,6 +23,7 @@ def error(network):
     return (network.mask_logits(FEATURES) - wanted).abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["in place", "through data", "bias", "loaded", "replaced"])
 def test_changed_weights_are_used_at_once(network, change):
     assert error(network) < 1e-3
