@@ -17,14 +17,12 @@ from ..models.face.following import follow_face, missing_text
 from ..models.face.landmarks import check_upright
 from ..models.speech.sound import mono
 from ..models.speech.whisper import heard_pieces
-from . import actalker_conditioning, actalker_sampling
+from . import actalker_conditioning, actalker_sampling, sockets
 from .actalker_parts import (
     AUDIO,
     CATEGORY,
     LOAD,
     VIDEO,
-    AudioStreamType,
-    MotionStreamType,
     actalker_part,
     part_menu,
 )  # fmt: skip
@@ -112,7 +110,7 @@ class ACTalkerAudio(NodeWithFiles):
                 ),
             ],
             outputs=[
-                AudioStreamType.Output(display_name="actalker_audio", tooltip="For ACTalker Conditioning."),
+                sockets.ACTalkerAudio.Output(display_name="actalker_audio", tooltip="For ACTalker Conditioning."),
                 io.Int.Output(
                     display_name="frames", tooltip="Frames at 12.5 per second that this sound lasts."
                 ),
@@ -154,7 +152,7 @@ class ACTalkerMotionFromVideo(NodeWithFiles):
             inputs=[
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components or "
                 "Render Portrait."),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; "
                     "missing frames: empty."
                 ),
@@ -169,7 +167,7 @@ class ACTalkerMotionFromVideo(NodeWithFiles):
                     tooltip="Frames without the face: stop and say which, or go on with the last face's "
                     "place, as published.",
                 ),
-                io.Custom("BOUNDING_BOX").Input(
+                sockets.BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
                     "One box for each frame chooses in each, over cuts too.",
@@ -184,7 +182,7 @@ class ACTalkerMotionFromVideo(NodeWithFiles):
                 part_menu("projector", "From what was seen to ACTalker's tokens.", "motion"),
             ],
             outputs=[
-                MotionStreamType.Output(display_name="actalker_motion", tooltip="For ACTalker Conditioning."),
+                sockets.ACTalkerMotion.Output(display_name="actalker_motion", tooltip="For ACTalker Conditioning."),
                 io.Int.Output(display_name="frames",
                 tooltip="Frames at 12.5 per second that this video lasts."),
             ],

@@ -19,7 +19,8 @@ from ..models.actalker.regions import Regions, level_region
 from ..models.face.landmarks import select_face
 from ..models.face.regions import region_masks
 from ..models.face_motion.curve import EXAMPLE, Curve
-from .actalker_parts import CATEGORY, CONDITION, AudioStreamType, MotionStreamType, actalker_part, part_menu
+from . import sockets
+from .actalker_parts import CATEGORY, CONDITION, actalker_part, part_menu
 from .catalogue.files_node import NodeWithFiles
 from .catalogue.loading import ready_together
 from .face import to_uint8
@@ -41,12 +42,12 @@ class ACTalkerConditioning(NodeWithFiles):
             inputs=[
                 io.Vae.Input("vae", tooltip="Of Stable Video Diffusion XT."),
                 io.Image.Input("image", tooltip="The portrait; one picture."),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same picture."
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the first."),
-                AudioStreamType.Input("actalker_audio", optional=True, tooltip="From ACTalker Audio."),
-                MotionStreamType.Input("actalker_motion", optional=True,
+                sockets.ACTalkerAudio.Input("actalker_audio", optional=True, tooltip="From ACTalker Audio."),
+                sockets.ACTalkerMotion.Input("actalker_motion", optional=True,
                 tooltip="From ACTalker Motion from Video."),
                 io.Mask.Input(
                     "audio_mask", optional=True,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from comfy_api.latest import io
 from torch import Tensor, nn
 
 from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
@@ -21,7 +20,6 @@ LOAD, AUDIO, VIDEO, CONDITION = (
     "ACTalker Motion from Video",
     "ACTalker Conditioning",
 )
-AudioStreamType, MotionStreamType = io.Custom("ACTALKER_AUDIO"), io.Custom("ACTALKER_MOTION")
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from ..models.contracts import MotionEngine
 from ..models.engine import MotionSettings, Speech, frame_rate
 from ..models.generation import generate_motion
 from ..models.speech.encoding import EncodedSpeech, check_clip, check_kind, encoded_speech
+from . import sockets
 from .gates import Node
 from .progress import ticker
 
 CATEGORY = "talking portrait/audio"
-FaceMotionType = io.Custom("FACE_MOTION")
 
 
 class GenerateFaceMotion(Node):
@@ -26,7 +26,7 @@ class GenerateFaceMotion(Node):
             description="Makes the motion of a speaking face from speech: lips, blinks, brows and head.",
             search_aliases=["talking head", "lip sync", "audio to motion"],
             inputs=[
-                io.Custom("MOTION_ENGINE").Input("motion_engine", tooltip="From Load Motion Engine."),
+                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine."),
                 io.Audio.Input(
                     "audio",
                     tooltip="Speech; any sample rate, mono or stereo. Music under it disturbs the lips.",
@@ -92,7 +92,7 @@ class GenerateFaceMotion(Node):
                     tooltip="Built-in engine and Takin-ADA: below this level, in dB relative to the loudest "
                     "speech, the mouth closes. Raise it for noisy audio.",
                 ),
-                io.Custom("PORTRAIT").Input(
+                sockets.Portrait.Input(
                     "portrait",
                     optional=True,
                     tooltip="From Prepare Portrait: who speaks. KDTalker needs it; the others do not look at it.",
@@ -125,7 +125,7 @@ class GenerateFaceMotion(Node):
                     "subject's right eye stays open, which makes every blink a wink.",
                 ),
             ],
-            outputs=[FaceMotionType.Output(tooltip="For Render Portrait and the motion editors.")],
+            outputs=[sockets.FaceMotion.Output(tooltip="For Render Portrait and the motion editors.")],
         )
 
     @classmethod

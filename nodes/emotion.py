@@ -9,10 +9,10 @@ from ..models.face_motion.emotion import with_emotion
 from ..models.face_motion.emotion_names import EMOTIONS, emotion_name
 from ..models.face_motion.emotion_presets import load_presets, preset_names
 from ..models.face_motion.exemplar import exemplar_emotion
+from . import sockets
 from .catalogue.emotion_menu import EmotionMenu, check_emotion, check_one_mood
 from .gates import Node
 from .motion import CATEGORY
-from .portrait import FaceMotionType
 
 
 class EmotionNode(Node):
@@ -26,7 +26,7 @@ class EmotionNode(Node):
             "open for vowels.",
             search_aliases=["happy", "sad", "angry", "surprise", "mood", "facial expression"],
             inputs=[
-                FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion, or any motion node."),
+                sockets.FaceMotion.Input("face_motion", tooltip="From Generate Face Motion, or any motion node."),
                 EmotionMenu("emotion", options=preset_names(), tooltip="The mood; neutral changes nothing."),
                 io.Float.Input(
                     "intensity", default=0.7, min=0.0, max=1.0, step=0.05, tooltip="How strong it is: 0 "
@@ -42,7 +42,7 @@ class EmotionNode(Node):
                     tooltip="Several moods instead of one (emotion stays neutral), a line each: the name and "
                     "its weight, also over time, such as: happy 0:1, 3:0. The weights are shares.",
                 ),
-                FaceMotionType.Input(
+                sockets.FaceMotion.Input(
                     "exemplar", optional=True,
                     tooltip="Instead of a preset (emotion stays neutral), a mood to copy: a motion of one "
                     "person, calm in the first frame and in that mood in the others, from Face Motion from "
@@ -57,7 +57,7 @@ class EmotionNode(Node):
                     tooltip="Factor on the mood's own tilt of the head, some degrees: 0 none, 1 in full.",
                 ),
             ],
-            outputs=[FaceMotionType.Output(tooltip="The motion in that mood.")],
+            outputs=[sockets.FaceMotion.Output(tooltip="The motion in that mood.")],
         )  # fmt: skip
 
     @classmethod

@@ -12,14 +12,12 @@ from comfy_extras.mediapipe.face_geometry import transformation_matrix_from_dete
 from ..models.face.landmarks import box_groups, frame_numbers
 from ..models.face.regions import MISSING_MODES, region_masks
 from ..models.face.weights import load_face_detector
+from . import sockets
 from .gates import Node
 from .progress import ticker
 
 CATEGORY = "talking portrait/face"
 FROM_BOX = "Face Landmarks from Box"
-FaceDetectionModel = io.Custom("FACE_DETECTION_MODEL")
-FaceLandmarks = io.Custom("FACE_LANDMARKS")
-BoundingBox = io.Custom("BOUNDING_BOX")  # as a socket only: the page's own widget would always hold some box
 
 
 class LoadFaceDetector(Node):
@@ -39,7 +37,7 @@ class LoadFaceDetector(Node):
             search_aliases=["face detection", "mediapipe", "face mesh", "landmarks", "blazeface"],
             inputs=[],
             outputs=[
-                FaceDetectionModel.Output(
+                sockets.FaceDetectionModel.Output(
                     "face_detection_model",
                     tooltip="For Detect Face Landmarks (MediaPipe) and Face Landmarks from Box.",
                 )
@@ -63,11 +61,11 @@ class FaceFromBox(Node):
             description="Places the 478 face points inside a box that you give, without looking for a face first.",
             search_aliases=["face box", "manual face", "cartoon face", "landmarks from bbox"],
             inputs=[
-                FaceDetectionModel.Input(
+                sockets.FaceDetectionModel.Input(
                     "face_detection_model", tooltip="From Load Face Detector (built-in)."
                 ),
                 io.Image.Input("image", tooltip="The picture, or all frames of a video."),
-                BoundingBox.Input(
+                sockets.BoundingBox.Input(
                     "face_box",
                     extra_dict={"forceInput": True},
                     tooltip="Around the face from brow to chin, pixels from the top left; one for all "
@@ -85,7 +83,7 @@ class FaceFromBox(Node):
                 ),
             ],
             outputs=[
-                FaceLandmarks.Output(
+                sockets.FaceLandmarks.Output(
                     "face_landmarks",
                     tooltip="478 points per frame in pixels; a frame without a face stays empty.",
                 ),
@@ -138,7 +136,7 @@ class FaceRegionMasks(Node):
             description="Draws three masks of one face: all of it, the part that speech moves, and the rest of it.",
             search_aliases=["face mask", "mouth mask", "lip mask", "expression mask"],
             inputs=[
-                FaceLandmarks.Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks",
                     tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box."
                 ),
@@ -160,7 +158,7 @@ class FaceRegionMasks(Node):
                     tooltip="Frames without the face: error stops and names them, hold repeats the last "
                     "mask, interpolate moves from the frame before to the frame after.",
                 ),
-                BoundingBox.Input(
+                sockets.BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
                     "One box for each frame chooses in each, over cuts too.",

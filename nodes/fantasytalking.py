@@ -11,10 +11,11 @@ from ..models.fantasytalking.timing import FPS, MAX_FRAMES, official_frames, who
 from ..models.fantasytalking.windows import audio_windows
 from ..models.speech.sound import mono
 from ..models.speech.wav2vec2 import encode_float32, normalised
+from . import sockets
 from .audio import single_clip
 from .catalogue.encoders import fitting
 from .catalogue.loading import LoadedModel
-from .fantasytalking_loaders import CATEGORY, FantasyTalkingType, LoadFantasyTalking
+from .fantasytalking_loaders import CATEGORY, LoadFantasyTalking
 from .gates import Node
 
 
@@ -28,7 +29,7 @@ class FantasyTalkingAudio(Node):
             description="Puts speech into a positive conditioning for a MODEL from Apply FantasyTalking, and "
             "says how many frames the video must have.",
             inputs=[
-                FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
+                sockets.FantasyTalking.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder: wav2vec2-base-960h."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
                 io.Conditioning.Input("positive",
@@ -123,7 +124,7 @@ class ApplyFantasyTalking(Node):
             "previews and context windows work as before.",
             inputs=[
                 io.Model.Input("model", tooltip="Wan2.1-I2V-14B, in any form that core loads."),
-                FantasyTalkingType.Input("fantasytalking", tooltip="From Load FantasyTalking."),
+                sockets.FantasyTalking.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.Float.Input(
                     "audio_scale", default=1.0, min=0.0, max=5.0, step=0.05,
                     tooltip="Factor on what the video hears: 1 as trained, more moves the face more, 0 "

@@ -14,6 +14,7 @@ from ..models.fantasytalking.intensity import NEUTRAL, build_intensity, intensit
 from ..models.fantasytalking.motion_measure import BODY, FACE, body_intensity, face_intensity, seen_joints
 from ..models.fantasytalking.patch import with_identity, with_intensity
 from ..models.fantasytalking.people import body_of_face
+from . import sockets
 from .actalker_parts import actalker_part, part_menu
 from .catalogue.files_node import NodeWithFiles
 from .catalogue.loading import load_shared
@@ -53,7 +54,7 @@ class FantasyTalkingIdentity(NodeWithFiles):
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 extras_file(),
                 io.Image.Input("image", tooltip="The portrait; one picture."),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same picture."
                 ),
                 io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the first."),
@@ -159,7 +160,7 @@ class MeasureMotionIntensity(Node):
             "Compare videos by it; the paper's own scale was never published.",
             search_aliases=["motion bucket", "subject dynamics"],
             inputs=[
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks",
                     tooltip="From Detect Face Landmarks (MediaPipe) for all frames of the video."
                 ),
@@ -167,12 +168,12 @@ class MeasureMotionIntensity(Node):
                     "face_index", default=0, min=0, max=63,
                     tooltip="Which face of the first frame, 0 is the first; it is followed, and its body with it.",
                 ),
-                io.Custom("POSE_KEYPOINT").Input(
+                sockets.PoseKeypoint.Input(
                     "keypoints", optional=True,
                     tooltip="From core's SDPose nodes, for the same frames. Without it the body is not "
                     "measured; body gives 0.5.",
                 ),
-                io.Custom("BOUNDING_BOX").Input(
+                sockets.BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed. "
                     "One box for each frame chooses in each, over cuts too.",

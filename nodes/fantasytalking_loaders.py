@@ -5,12 +5,12 @@ from comfy_api.latest import io
 
 from ..models.fantasytalking.checkpoint import fantasytalking_state
 from ..models.fantasytalking.network import build_fantasytalking
+from . import sockets
 from .catalogue.file_menu import file_menu
 from .catalogue.files_node import NodeWithFiles
 from .catalogue.loading import Builder, load_shared
 
 CATEGORY = "talking portrait/fantasytalking"
-FantasyTalkingType = io.Custom("FANTASYTALKING")
 LOAD = "Load FantasyTalking"
 
 
@@ -29,7 +29,9 @@ class LoadFantasyTalking(NodeWithFiles):
                     tooltip="The .ckpt, or a safetensors edition (fp32 or fp16).",
                 )
             ],
-            outputs=[FantasyTalkingType.Output(tooltip="For FantasyTalking Audio and Apply FantasyTalking.")],
+            outputs=[
+                sockets.FantasyTalking.Output(tooltip="For FantasyTalking Audio and Apply FantasyTalking.")
+            ],
         )
 
     @classmethod

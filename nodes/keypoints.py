@@ -11,6 +11,7 @@ from ..models.face.landmarks import select_face
 from ..models.face_motion import GROUPS, FaceMotion
 from ..models.liveportrait.source import own_motion
 from ..models.media.pixels import to_bytes
+from . import sockets
 from .catalogue.extractors import load_keypoint_extractor
 from .catalogue.loader import Loader
 from .catalogue.node_names import LOAD_EXTRACTOR
@@ -19,7 +20,6 @@ from .portrait import check_same_size, single_picture
 
 CATEGORY = "talking portrait/motion"
 KEYPOINTS = "Portrait Keypoints"
-ExtractorType = io.Custom("KEYPOINT_EXTRACTOR")
 STILL_FPS = Fraction(25)  # of a motion of one frame, which has no rate of its own
 
 
@@ -36,7 +36,7 @@ class LoadKeypointExtractor(Loader):
             search_aliases=["motion extractor", "implicit keypoints"],
             inputs=[cls.menu_input()],
             outputs=[
-                ExtractorType.Output(
+                sockets.KeypointExtractor.Output(
                     tooltip="For Face Motion from Video, Portrait Keypoints, KDTalker and the LivePortrait renderer."
                 )
             ],
@@ -58,22 +58,22 @@ class PortraitKeypoints(Node):
             description="The pose and the expression that one face of a picture has, as a motion of one frame.",
             search_aliases=["head pose", "expression", "keypoints"],
             inputs=[
-                ExtractorType.Input("keypoint_extractor", tooltip=f"From {LOAD_EXTRACTOR}."),
+                sockets.KeypointExtractor.Input("keypoint_extractor", tooltip=f"From {LOAD_EXTRACTOR}."),
                 io.Image.Input("image", tooltip="One picture, any size."),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe), for the same picture."
                 ),
                 io.Int.Input(
                     "face_index", default=0, min=0, max=63,
                     tooltip="Which face, if there are several: 0 is the first that the detector lists.",
                 ),
-                io.Custom("BOUNDING_BOX").Input(
+                sockets.BoundingBox.Input(
                     "face_box", extra_dict={"forceInput": True}, optional=True,
                     tooltip="Instead of the index: the face that overlaps this box most, in pixels.",
                 ),
             ],
             outputs=[
-                io.Custom("FACE_MOTION").Output(
+                sockets.FaceMotion.Output(
                     tooltip="One frame of absolute values, for the motion nodes; it is its own reference."
                 )
             ],

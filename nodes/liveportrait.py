@@ -16,9 +16,10 @@ from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_m
 from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
 from ..models.liveportrait.video_motion import smoothed, video_motion
 from ..models.media.frame_times import even_positions, frame_times
+from . import sockets
 from .catalogue.renderers import liveportrait_model
 from .gates import Node
-from .portrait import FaceMotionType, PortraitType, PreparedPortrait, render_in_batches
+from .portrait import PreparedPortrait, render_in_batches
 from .progress import ticker
 
 CATEGORY = "talking portrait/portrait"
@@ -39,7 +40,7 @@ class LivePortraitAnimation(Node):
             "openings of eyes and lips.",
             search_aliases=["stitching", "retargeting", "relative motion", "driving multiplier"],
             inputs=[
-                PortraitType.Input("portrait",
+                sockets.Portrait.Input("portrait",
                 tooltip="From Prepare Portrait with the LivePortrait renderer."),
                 io.Boolean.Input("stitching", default=True, tooltip="Keeps shoulders and neck where they are "
                 "in the picture."),
@@ -81,7 +82,7 @@ class LivePortraitAnimation(Node):
                     "KDTalker publishes it.",
                 ),
             ],
-            outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
+            outputs=[sockets.Portrait.Output(tooltip="For Render Portrait and Render Portrait Video.")],
         )  # fmt: skip
 
     @classmethod
@@ -138,7 +139,7 @@ class FaceMotionFromVideo(Node):
             search_aliases=["driving video", "motion transfer", "reenactment"],
             inputs=[
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components."),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same frames; "
                     "missing frames: empty."
                 ),
@@ -168,18 +169,18 @@ class FaceMotionFromVideo(Node):
                     tooltip="The video that images come from, from Load Video: when its frames are shown is "
                     "read from it, so that a film with a changing frame rate stays in time with its sound.",
                 ),
-                io.Custom("BOUNDING_BOX").Input(
+                sockets.BoundingBox.Input(
                     "face_box", optional=True, extra_dict={"forceInput": True},
                     tooltip="Instead of the index: the face in this box (pixels), which is then followed; "
                     "one box for each frame chooses in each, over cuts too.",
                 ),
-                io.Custom("KEYPOINT_EXTRACTOR").Input(
+                sockets.KeypointExtractor.Input(
                     "keypoint_extractor", optional=True,
                     tooltip="From Load Keypoint Extractor, in the place of LivePortrait's own; animal then stays off.",
                 ),
             ],
             outputs=[
-                FaceMotionType.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
+                sockets.FaceMotion.Output(tooltip="Absolute motion whose reference is the first frame with a face."),
                 io.String.Output(display_name="missed_frames",
                 tooltip="Numbers of the frames without a face, from 0."),
             ],
@@ -266,16 +267,16 @@ class ExpressionEditor(Node):
             search_aliases=["smile", "wink", "facial expression"],
             is_output_node=True,
             inputs=[
-                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
+                sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
                 *sliders,
                 *turns,
-                FaceMotionType.Input(
+                sockets.FaceMotion.Input(
                     "face_motion", optional=True, tooltip="A motion to lay the change on; empty: one frame."
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="The portrait with this expression."),
-                FaceMotionType.Output(tooltip="The motion with this change in every frame."),
+                sockets.FaceMotion.Output(tooltip="The motion with this change in every frame."),
             ],
         )
 

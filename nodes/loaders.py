@@ -5,6 +5,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..models.contracts import ENGINES, RENDERERS
+from . import sockets
 from .catalogue.engines import load_engine
 from .catalogue.loader import Loader
 from .catalogue.node_names import LOAD_ENGINE, LOAD_RENDERER
@@ -23,7 +24,7 @@ class LoadMotionEngine(Loader):
             description="Chooses what turns speech into face motion. The built-in engine needs no download.",
             search_aliases=["talking head", "lip sync", "speech to motion"],
             inputs=[cls.menu_input()],
-            outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
+            outputs=[sockets.MotionEngine.Output(tooltip="For Generate Face Motion.")],
             accept_all_inputs=True,
         )
 
@@ -45,7 +46,7 @@ class LoadPortraitRenderer(Loader):
             description="Chooses what draws the moving face. The built-in warp needs no download.",
             search_aliases=["talking head", "animate portrait", "face warp"],
             inputs=[cls.menu_input()],
-            outputs=[io.Custom("PORTRAIT_RENDERER").Output(tooltip="For Prepare Portrait.")],
+            outputs=[sockets.PortraitRenderer.Output(tooltip="For Prepare Portrait.")],
             accept_all_inputs=True,
         )
 

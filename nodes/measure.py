@@ -9,6 +9,7 @@ from ..models.engine import frame_rate
 from ..models.face.following import follow_face
 from ..models.face_motion import FaceMotion
 from ..models.media.lip_sync import lip_sync, loudness_per_frame, opening_of_landmarks, opening_of_motion
+from . import sockets
 from .gates import Node
 
 CATEGORY = "talking portrait/measure"
@@ -34,12 +35,12 @@ class LipSyncCheck(Node):
                     step=0.001,
                     tooltip="Frames per second of face_landmarks.",
                 ),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks",
                     optional=True,
                     tooltip="Found in the frames of the film; measures what is seen.",
                 ),
-                io.Custom("FACE_MOTION").Input(
+                sockets.FaceMotion.Input(
                     "face_motion",
                     optional=True,
                     tooltip="Instead of landmarks: measures what was meant; its own fps counts.",

@@ -12,12 +12,12 @@ from ..models.face_motion.mix import blend
 from ..models.face_motion.plot import plot_motion
 from ..models.face_motion.storage import FORMATS, load_any, save_any
 from ..models.face_motion.time import retime
+from . import sockets
 from .audio import single_clip
 from .gates import Node
 from .paths import file_fingerprint, new_file, readable_file
 
 CATEGORY = "talking portrait/motion"
-FaceMotionType = io.Custom("FACE_MOTION")
 LENGTHS = ("must be equal", "fit motion_b")
 REGIONS = {
     "lips": ("lips",),
@@ -47,7 +47,7 @@ class FaceMotionIntensity(Node):
             description="Makes the expression and the head move more or less, each on its own.",
             search_aliases=["motion scale", "expression strength", "amplify"],
             inputs=[
-                FaceMotionType.Input("face_motion", tooltip="Any face motion."),
+                sockets.FaceMotion.Input("face_motion", tooltip="Any face motion."),
                 factor(
                     "expression", "Factor on lips, eyes and brows: 0 still, 1 as generated, 2 twice as far."
                 ),
@@ -59,7 +59,7 @@ class FaceMotionIntensity(Node):
                     "blink", "Further factor on how far blinks close: 0 keeps the eyes open.", advanced=True
                 ),
             ],
-            outputs=[FaceMotionType.Output(tooltip="The motion with its new intensity.")],
+            outputs=[sockets.FaceMotion.Output(tooltip="The motion with its new intensity.")],
         )
 
     @classmethod
@@ -77,7 +77,7 @@ class HeadMotion(Node):
             description="Holds the head still (the face goes on), scales its motion, or lets it follow another motion.",
             search_aliases=["head pose", "hold head", "freeze head"],
             inputs=[
-                FaceMotionType.Input("face_motion", tooltip="The motion whose head is changed."),
+                sockets.FaceMotion.Input("face_motion", tooltip="The motion whose head is changed."),
                 io.Combo.Input(
                     "mode",
                     options=list(HEAD_MODES),
@@ -99,11 +99,11 @@ class HeadMotion(Node):
                 angle("pitch", "Turns the whole motion, in degrees; positive looks down."),
                 angle("yaw", "Turns the whole motion, in degrees; positive turns to the picture's left."),
                 angle("roll", "Tilts the whole motion, in degrees; positive tilts clockwise."),
-                FaceMotionType.Input(
+                sockets.FaceMotion.Input(
                     "leader", optional=True, tooltip="follow and add: whose head; brought to the same length."
                 ),
             ],
-            outputs=[FaceMotionType.Output(tooltip="The face as before, with its new head motion.")],
+            outputs=[sockets.FaceMotion.Output(tooltip="The face as before, with its new head motion.")],
         )
 
     @classmethod
@@ -125,11 +125,11 @@ class BlendFaceMotion(Node):
             description="Takes regions of one motion over into another: lips from the voice, the rest from a "
             "driving video. Any two motions fit, whoever made them.",
             inputs=[
-                FaceMotionType.Input(
+                sockets.FaceMotion.Input(
                     "motion_a",
                     tooltip="The motion that stays where nothing is blended, such as a driving video's.",
                 ),
-                FaceMotionType.Input("motion_b", tooltip="The motion to blend in, such as a voice's."),
+                sockets.FaceMotion.Input("motion_b", tooltip="The motion to blend in, such as a voice's."),
                 io.Float.Input(
                     "weight",
                     default=1.0,
@@ -153,7 +153,7 @@ class BlendFaceMotion(Node):
                     "motion_a's (cut, or its last frame held).",
                 ),
             ],
-            outputs=[FaceMotionType.Output(tooltip="The blended motion.")],
+            outputs=[sockets.FaceMotion.Output(tooltip="The blended motion.")],
         )
 
     @classmethod
@@ -194,7 +194,7 @@ class SaveFaceMotion(Node):
             "motion template.",
             is_output_node=True,
             inputs=[
-                FaceMotionType.Input("face_motion", tooltip="The motion to keep."),
+                sockets.FaceMotion.Input("face_motion", tooltip="The motion to keep."),
                 io.String.Input(
                     "filename_prefix",
                     default="motion/face_motion",
@@ -239,7 +239,7 @@ class LoadFaceMotion(Node):
                     "or LivePortrait's .pkl. Put files from elsewhere into the input folder.",
                 )
             ],
-            outputs=[FaceMotionType.Output(tooltip="The motion in the file.")],
+            outputs=[sockets.FaceMotion.Output(tooltip="The motion in the file.")],
         )
 
     @classmethod
@@ -261,7 +261,7 @@ class PlotFaceMotion(Node):
             description="Draws the curves of a motion over time: mouth, eyes and brows, head.",
             is_output_node=True,
             inputs=[
-                FaceMotionType.Input("face_motion", tooltip="The motion to draw."),
+                sockets.FaceMotion.Input("face_motion", tooltip="The motion to draw."),
                 io.Audio.Input("audio", optional=True, tooltip="Its sound, drawn behind the mouth's curves."),
             ],
             outputs=[io.Image.Output(tooltip="Picture of 1280x720 pixels.")],

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..models.contracts import ENGINES, Entry
 from ..models.face_motion.emotion_names import EMOTIONS
 from ..models.options import Option, Whole
+from . import sockets
 from .catalogue.emotion_menu import check_emotion
 from .catalogue.encoders import WAV2VEC2, load_speech_encoder
 from .catalogue.engines import OWN, load_engine
@@ -66,7 +67,7 @@ class LoadMotionEngineOfOneList(Node):
                 ),
                 *(input_of(shown_as(name)) for name in ORDER),
             ],
-            outputs=[io.Custom("MOTION_ENGINE").Output(tooltip="For Generate Face Motion.")],
+            outputs=[sockets.MotionEngine.Output(tooltip="For Generate Face Motion.")],
         )  # fmt: skip
 
     @classmethod

@@ -17,15 +17,13 @@ from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceMotion, resolve
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import FaceLandmarks478, Portrait
+from . import sockets
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .progress import Estimate, FrameProgress, tell
 
 CATEGORY = "talking portrait/portrait"
 PREPARE = "Prepare Portrait"
-FaceMotionType = io.Custom("FACE_MOTION")
-PortraitType = io.Custom("PORTRAIT")
-RendererType = io.Custom("PORTRAIT_RENDERER")
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,11 @@ class PreparePortrait(Node):
             category=CATEGORY,
             description="Makes one face of a picture ready to be moved. Done once per picture, however long the film.",
             inputs=[
-                RendererType.Input("renderer", tooltip="From Load Portrait Renderer."),
+                sockets.PortraitRenderer.Input("renderer", tooltip="From Load Portrait Renderer."),
                 io.Image.Input(
                     "image", tooltip="One picture, any size; the whole picture stays in the video."
                 ),
-                io.Custom("FACE_LANDMARKS").Input(
+                sockets.FaceLandmarks.Input(
                     "face_landmarks",
                     tooltip="From Detect Face Landmarks (MediaPipe) or Face Landmarks from Box, for the same picture.",
                 ),
@@ -61,7 +59,7 @@ class PreparePortrait(Node):
                     tooltip="Which face, if there are several: 0 is the first that the detector lists.",
                 ),
                 # a socket only: the page's own widget would always hold some box
-                io.Custom("BOUNDING_BOX").Input(
+                sockets.BoundingBox.Input(
                     "face_box",
                     extra_dict={"forceInput": True},
                     optional=True,
@@ -74,7 +72,7 @@ class PreparePortrait(Node):
                     "when empty.",
                 ),
             ],
-            outputs=[PortraitType.Output(tooltip="For Render Portrait and Render Portrait Video.")],
+            outputs=[sockets.Portrait.Output(tooltip="For Render Portrait and Render Portrait Video.")],
         )
 
     @classmethod
@@ -103,8 +101,10 @@ class RenderPortrait(Node):
             description="Draws every frame of a motion as images, to be edited further. For a finished or a "
             "long film, Render Portrait Video needs far less memory.",
             inputs=[
-                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
-                FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
+                sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
+                sockets.FaceMotion.Input(
+                    "face_motion", tooltip="From Generate Face Motion or any motion node."
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -143,8 +143,10 @@ class RenderPortraitVideo(Node):
             description="Draws a motion straight into a video with its sound. Memory does not grow with length.",
             search_aliases=["talking head", "lip sync", "animate portrait"],
             inputs=[
-                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
-                FaceMotionType.Input("face_motion", tooltip="From Generate Face Motion or any motion node."),
+                sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
+                sockets.FaceMotion.Input(
+                    "face_motion", tooltip="From Generate Face Motion or any motion node."
+                ),
                 io.Audio.Input(
                     "audio",
                     optional=True,

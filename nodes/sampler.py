@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..models.contracts import MotionSampler
 from ..models.sampling import DDIM, DDPM, SCHEDULERS, DiffusersSampler
+from . import sockets
 from .gates import Node
 
 SAMPLERS: dict[str, Callable[..., MotionSampler]] = {
@@ -49,7 +50,7 @@ class MotionSamplerNode(Node):
                     "Takin-ADA takes 25 to 125, KDTalker 16 to 64, JoyVASA its own alone.",
                 ),
             ],
-            outputs=[io.Custom("MOTION_SAMPLER").Output(tooltip="For sampler of Load Motion Engine.")],
+            outputs=[sockets.MotionSampler.Output(tooltip="For sampler of Load Motion Engine.")],
             # so that an option which the sampler does not read is refused, not dropped
             accept_all_inputs=True,
         )  # fmt: skip

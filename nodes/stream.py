@@ -12,14 +12,14 @@ from ..models.engine import MotionSettings
 from ..models.generation import given_motion
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.takin.engine import joined
+from . import sockets
 from .audio import CATEGORY, single_speech
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
-from .portrait import FaceMotionType, PortraitType, PreparedPortrait, note_loudness, render_in_batches
+from .portrait import PreparedPortrait, note_loudness, render_in_batches
 from .progress import FrameProgress
 
 STREAM, LIVE = "Stream Talking Portrait", "Generate Face Motion (live)"
-EngineType, StateType = io.Custom("MOTION_ENGINE"), io.Custom("LIVE_MOTION")
 
 
 def settings_inputs() -> list:
@@ -65,8 +65,8 @@ class StreamTalkingPortrait(Node):
             "come. For Takin-ADA.",
             search_aliases=["talking head", "live", "real time", "streaming"],
             inputs=[
-                PortraitType.Input("portrait", tooltip="From Prepare Portrait."),
-                EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
+                sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
+                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the "
                 "film's sound."),
                 *settings_inputs(),
@@ -77,7 +77,7 @@ class StreamTalkingPortrait(Node):
             ],
             outputs=[
                 io.Video.Output(tooltip="For Save Video; 25 frames per second."),
-                FaceMotionType.Output(tooltip="The motion that was drawn, for the motion nodes."),
+                sockets.FaceMotion.Output(tooltip="The motion that was drawn, for the motion nodes."),
             ],
         )  # fmt: skip
 
@@ -129,22 +129,22 @@ class GenerateFaceMotionLive(Node):
             "from which the next run goes on. For Takin-ADA.",
             search_aliases=["real time", "streaming", "chunk"],
             inputs=[
-                EngineType.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
+                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
                 io.Audio.Input("audio",
                 tooltip="The next piece of the voice; 16 kHz has no seams between pieces."),
                 io.Boolean.Input("last", default=False, tooltip="This piece is the last: give all frames "
                 "that are left."),
                 *settings_inputs(),
-                StateType.Input(
+                sockets.LiveMotion.Input(
                     "state", optional=True,
                     tooltip="From the run before; it holds seed and amounts, which are then not read. Empty: "
                     "a new voice.",
                 ),
             ],
             outputs=[
-                FaceMotionType.Output(tooltip="The frames at 25 per second that are final, after those of "
+                sockets.FaceMotion.Output(tooltip="The frames at 25 per second that are final, after those of "
                 "the run before."),
-                StateType.Output(display_name="state", tooltip="For the next piece. The state that came in "
+                sockets.LiveMotion.Output(display_name="state", tooltip="For the next piece. The state that came in "
                 "stays as it was."),
                 io.Float.Output(display_name="latency", tooltip="Seconds from a sound to its frame, at "
                 "worst, without computing."),

@@ -9,6 +9,7 @@ import comfy.ops
 import torch
 from comfy.ldm.modules.attention import CrossAttention, SpatialVideoTransformer, optimized_attention
 from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
+from einops import rearrange
 from torch import Tensor, nn
 
 from .parallel_control_mamba import ParallelControlMamba
@@ -170,14 +171,14 @@ class ControlledTransformer(SpatialVideoTransformer):
         options["block_index"] = 0
         streams = options.get(OPTION) or Streams()
         height, width = x.shape[2:]
-        h = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))
+        h = self.proj_in(rearrange(self.norm(x), "n c h w -> n (h w) c"))
         h = self._in_each_frame(h, context, streams, height, width, options)
         mixed = self._over_time(
             h, context if time_context is None else time_context, streams, timesteps, options
         )
         h = self.time_mixer(x_spatial=h, x_temporal=mixed, image_only_indicator=image_only_indicator)
         h = self.proj_out(h)
-        return h.transpose(1, 2).reshape(x.shape) + x
+        return rearrange(h, "n (h w) c -> n c h w", h=height) + x
 
     def _in_each_frame(
         self,
@@ -202,18 +203,18 @@ class ControlledTransformer(SpatialVideoTransformer):
     ) -> Tensor:
         """Every pixel's frames attend to each other, to the clip's mean identity and to its mean streams,
         without regions."""
-        count, tokens, channels = h.shape
+        tokens = h.shape[1]
         index = torch.arange(frames, device=h.device)
         position = timestep_embedding(index, self.in_channels, max_period=self.max_time_embed_period).to(
             h.dtype
         )
         t = h.unflatten(0, (-1, frames)) + self.time_pos_embed(position)[:, None]
-        t = t.transpose(1, 2).flatten(0, 1)
+        t = rearrange(t, "b f n c -> (b n) f c")
         tokens_of_clip = _clip_mean(streams.audio, frames), _clip_mean(streams.motion, frames)
         here = AttentionStreams(tokens_of_clip, scale=streams.scale)
         context = _clip_mean(identity, frames)
         t = self.time_stack[0](t, context=context, transformer_options={**options, OPTION: here})
-        return t.unflatten(0, (-1, tokens)).transpose(1, 2).reshape(count, tokens, channels)
+        return rearrange(t, "(b n) f c -> (b f) n c", n=tokens)
 
 
 def _clip_mean(x: Tensor | None, frames: int) -> Tensor | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from .network import BlockAudio
@@ -42,11 +43,11 @@ class PerceiverLayer(nn.Module):
         seen = torch.cat([self.norm_tokens(tokens), asked], dim=1)
 
         def by_head(x: Tensor) -> Tensor:
-            return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return rearrange(x, "b n (h c) -> b h n c", h=self.heads)
 
         keys, values = self.to_kv(seen).chunk(2, dim=-1)
         out = F.scaled_dot_product_attention(by_head(self.to_q(asked)), by_head(keys), by_head(values))
-        queries = queries + self.to_out(out.transpose(1, 2).flatten(2))
+        queries = queries + self.to_out(rearrange(out, "b h n c -> b n (h c)"))
         return queries + self.forward_out(F.gelu(self.forward_in(self.norm_forward(queries))))
 
 

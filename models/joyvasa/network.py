@@ -5,6 +5,7 @@ import math
 from typing import cast
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,13 +36,13 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, memory: Tensor, blocked: Tensor | None = None) -> Tensor:
         weights, biases = self.in_proj_weight.to(x).chunk(3), self.in_proj_bias.to(x).chunk(3)
         q, k, v = (
-            F.linear(source, weight, bias).unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            rearrange(F.linear(source, weight, bias), "b n (h c) -> b h n c", h=HEADS)
             for source, weight, bias in zip((x, memory, memory), weights, biases, strict=True)
         )
         y = F.scaled_dot_product_attention(
             q, k, v, attn_mask=None if blocked is None else ~blocked.to(x.device)
         )
-        return self.out_proj(y.transpose(1, 2).flatten(2))
+        return self.out_proj(rearrange(y, "b h n c -> b n (h c)"))
 
 
 class DecoderLayer(nn.Module):

@@ -5,6 +5,7 @@ import math
 from typing import cast
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -102,11 +103,11 @@ class Attention(nn.Module):
         self.rotary_emb = RotaryFrequencies(device, dtype)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        q, k, v = self.to_qkv(x).unflatten(-1, (3, HEADS, WIDTH // HEADS)).permute(2, 0, 3, 1, 4)
+        q, k, v = rearrange(self.to_qkv(x), "b n (qkv h c) -> qkv b h n c", qkv=3, h=HEADS)
         y = F.scaled_dot_product_attention(
             self.rotary_emb(q), self.rotary_emb(k), v, attn_mask=bias.to(q)[None]
         )
-        return self.proj(y.transpose(1, 2).flatten(2))
+        return self.proj(rearrange(y, "b h n c -> b n (h c)"))
 
 
 class PreNorm(nn.Module):

@@ -8,6 +8,7 @@ fine grid.
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -102,7 +103,7 @@ class SpectralKernel:
 
     def __call__(self, x: Tensor) -> Tensor:
         """[B,C,D,H,W] with D, H, W multiples of 16 -> [B,O,D,H,W]."""
-        shape, reach = x.shape[-3:], (self.size - 1) // 2
+        reach = (self.size - 1) // 2
         x = F.pad(x, (reach,) * 6)
         for dim in (-3, -2, -1):  # three unfolds: [B,C,tiles...,span,span,span]
             x = x.unfold(2 if dim == -3 else 3 if dim == -2 else 4, self.span, self.TILE)
@@ -114,5 +115,6 @@ class SpectralKernel:
         out = torch.fft.irfftn(spectrum, s=(self.span,) * 3, dim=(-3, -2, -1))[
             ..., : self.TILE, : self.TILE, : self.TILE
         ]
-        out = out.reshape(batch, *tiles, -1, *(self.TILE,) * 3).permute(0, 4, 1, 5, 2, 6, 3, 7)
-        return out.reshape(batch, -1, *shape) + self.bias[:, None, None, None]
+        places = dict(zip(("d", "h", "w"), tiles, strict=True))
+        out = rearrange(out, "b (d h w) o x y z -> b o (d x) (h y) (w z)", **places)
+        return out + self.bias[:, None, None, None]

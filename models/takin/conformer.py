@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,14 +44,14 @@ class RelativeAttention(nn.Module):
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
         """x [B,T,D], positions [2T-1,D] -> [B,T,D]."""
         heads, size = self.content_bias.shape
-        query, key, value = self.query_key_value(x).unflatten(-1, (3, heads, size)).permute(2, 0, 3, 1, 4)
-        distance = self.position(positions.to(x)).unflatten(-1, (heads, size)).permute(1, 2, 0)
+        query, key, value = rearrange(self.query_key_value(x), "b t (qkv h c) -> qkv b h t c", qkv=3, h=heads)
+        distance = rearrange(self.position(positions.to(x)), "d (h c) -> h c d", h=heads)
         by_distance = (query + self.position_bias.to(x)[:, None]) @ distance
         bias = relative_shift(by_distance) / math.sqrt(size)
         y = F.scaled_dot_product_attention(
             query + self.content_bias.to(x)[:, None], key, value, attn_mask=bias
         )
-        return self.leave(y.transpose(1, 2).flatten(2))
+        return self.leave(rearrange(y, "b h t c -> b t (h c)"))
 
 
 class FeedForward(nn.Module):
