@@ -105,7 +105,10 @@ class PortraitRenderer(Protocol):
 
 
 class SpeechEncoder(Protocol):
-    """What hears: an object on core's AUDIO_ENCODER socket. Ours also have `kind`, one of speech/encoding.NAMES."""
+    """What hears: an object on core's AUDIO_ENCODER socket.
+
+    Encode Speech and the engines take those that also have a `kind`: subclasses of speech/encoders.Encoder.
+    """
 
     def encode_audio(self, audio: Tensor, sample_rate: int) -> Mapping[str, Any]:
         """One clip [1,C,T] -> core's AUDIO_ENCODER_OUTPUT: encoded_audio [1,frames,width],

@@ -24,8 +24,8 @@ NAMES = {  # kinds of encoders as messages name them
 class EncodedSpeech:
     """layers [L,M,D] float32 on the CPU: what an encoder's L layers say of M frames, `rate` of them per second.
 
-    kind: one of NAMES. name: of its very weights, trained further it is another encoder. sound: fingerprint of
-    the clip that was heard.
+    kind: one of NAMES, or another pack's. name: of its very weights, trained further it is another encoder.
+    sound: fingerprint of the clip that was heard.
     """
 
     layers: Tensor
@@ -97,10 +97,10 @@ def check_kind(kind: str | None, wanted: tuple[str, ...], system: str, name: str
     """ValueError unless what input `name` holds is of a kind that a system was trained on."""
     if kind in wanted:
         return
-    fits = " or ".join(NAMES[one] for one in wanted)
+    fits = " or ".join(NAMES.get(one, one) for one in wanted)
     found = (
-        f"is {NAMES[kind]}"
-        if kind in NAMES
+        f"is {NAMES.get(kind, kind)}"
+        if isinstance(kind, str)
         else "comes from another loader, so nobody has checked what it is"
     )
     raise ValueError(
