@@ -28,7 +28,7 @@ IDENTITY_NODE, INTENSITY_NODE, MEASURE = (
     "FantasyTalking Intensity",
     "Measure Motion Intensity",
 )
-UNPUBLISHED = "The authors published no such weights; training/fantasytalking/train_extras.py makes them."
+UNPUBLISHED = "The authors published no such weights, and this pack has none: see docs/TRAINING.md."
 
 
 def extras_file() -> io.Combo.Input:

@@ -19,9 +19,7 @@ def _liveportrait(variant: str) -> Callable[[Mapping[str, Any]], KeypointExtract
 def entry(name: str, about: str, variant: str = "") -> Entry:
     """LivePortrait's motion extractor, for people or for animals."""
     key = f"liveportrait.motion/{variant}" if variant else "liveportrait.motion"
-    tooltip = (
-        "LivePortrait's own, or one that was fine-tuned (training/liveportrait/finetune_motion_extractor.py)."
-    )
+    tooltip = "LivePortrait's own, or one that was fine-tuned (docs/TRAINING.md)."
     menu = File(id="file", key=key, advanced=False, tooltip=tooltip)
     return Entry(name, about, _liveportrait(variant), (menu,), (key,), "MIT")
 

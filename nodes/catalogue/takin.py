@@ -36,7 +36,7 @@ OPTIONS = (
     ),
     Choice(
         id="takin_file", choices=(SHIPPED,), folder="takin",
-        tooltip="The network; yours, from training/takin/train_films.py, goes into models/takin/.",
+        tooltip="The network; one that you trained (docs/TRAINING.md) goes into models/takin/.",
     ),
     Choice(
         id="speech_encoder", choices=(BUILT_IN,), folder="audio_encoders",
