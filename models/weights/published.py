@@ -199,7 +199,7 @@ def page_models(keys: list[str]) -> list[dict[str, str]]:
 
 
 def markdown_table() -> str:
-    """The table as the README shows it."""
+    """The table as docs/WEIGHTS.md shows it."""
     rows = ["| file | folder | size, MB | licence | used by |", "|---|---|---|---|---|"]
     for weight in WEIGHTS.values():
         name = (

@@ -38,8 +38,16 @@ def test_the_page_offers_only_what_it_may_download():
     assert all(entry["url"].endswith(entry["name"]) for entry in entries)
 
 
-def test_the_readme_shows_this_table():
-    assert markdown_table() in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_documents_show_this_table_once():
+    """Every file with its folder, size and licence in one row of docs/WEIGHTS.md, to which the README leads."""
+    shown = (ROOT / "docs" / "WEIGHTS.md").read_text(encoding="utf-8")
+    assert markdown_table() in shown
+    rows = [line for line in shown.splitlines() if line.startswith("|")][2:]
+    assert len(rows) == len(WEIGHTS)
+    for weight, row in zip(WEIGHTS.values(), rows, strict=True):
+        assert all(fact in row for fact in (weight.file, weight.folder, weight.size, weight.licence)), row
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/WEIGHTS.md)" in readme and rows[0] not in readme
 
 
 @pytest.mark.parametrize(("key", "variant", "place"), [
