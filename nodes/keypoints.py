@@ -13,7 +13,7 @@ from ..models.liveportrait.source import own_motion
 from ..models.media.pixels import to_bytes
 from . import sockets
 from .catalogue.extractors import load_keypoint_extractor
-from .catalogue.loader import Loader
+from .catalogue.loader import About, Loader
 from .catalogue.node_names import LOAD_EXTRACTOR
 from .gates import Node
 from .portrait import check_same_size, single_picture
@@ -25,23 +25,16 @@ STILL_FPS = Fraction(25)  # of a motion of one frame, which has no rate of its o
 
 class LoadKeypointExtractor(Loader):
     menu, choice = KEYPOINT_EXTRACTORS, "extractor"
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitKeypointExtractor",
-            display_name=LOAD_EXTRACTOR,
-            category=CATEGORY,
-            description="Chooses what reads keypoints, head and expression of a picture.",
-            search_aliases=["motion extractor", "implicit keypoints"],
-            inputs=[cls.menu_input()],
-            outputs=[
-                sockets.KeypointExtractor.Output(
-                    tooltip="For Face Motion from Video, Portrait Keypoints, KDTalker and the LivePortrait renderer."
-                )
-            ],
-            accept_all_inputs=True,
-        )
+    about = About(
+        "TalkingPortraitKeypointExtractor",
+        LOAD_EXTRACTOR,
+        CATEGORY,
+        "Chooses what reads keypoints, head and expression of a picture.",
+        sockets.KeypointExtractor.Output(
+            tooltip="For Face Motion from Video, Portrait Keypoints, KDTalker and the LivePortrait renderer."
+        ),
+        ("motion extractor", "implicit keypoints"),
+    )
 
     @classmethod
     def load(cls, name: str, options: dict) -> Any:

@@ -2,31 +2,24 @@
 
 from typing import Any
 
-from comfy_api.latest import io
-
 from ..models.contracts import ENGINES, RENDERERS
 from . import sockets
 from .catalogue.engines import load_engine
-from .catalogue.loader import Loader
+from .catalogue.loader import About, Loader
 from .catalogue.node_names import LOAD_ENGINE, LOAD_RENDERER
 from .catalogue.renderers import load_renderer
 
 
 class LoadMotionEngine(Loader):
     menu, choice = ENGINES, "engine"
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitMotionEngine",
-            display_name=LOAD_ENGINE,
-            category="talking portrait/audio",
-            description="Chooses what turns speech into face motion. The built-in engine needs no download.",
-            search_aliases=["talking head", "lip sync", "speech to motion"],
-            inputs=[cls.menu_input()],
-            outputs=[sockets.MotionEngine.Output(tooltip="For Generate Face Motion.")],
-            accept_all_inputs=True,
-        )
+    about = About(
+        "TalkingPortraitMotionEngine",
+        LOAD_ENGINE,
+        "talking portrait/audio",
+        "Chooses what turns speech into face motion. The built-in engine needs no download.",
+        sockets.MotionEngine.Output(tooltip="For Generate Face Motion."),
+        ("talking head", "lip sync", "speech to motion"),
+    )
 
     @classmethod
     def load(cls, name: str, options: dict) -> Any:
@@ -36,19 +29,14 @@ class LoadMotionEngine(Loader):
 class LoadPortraitRenderer(Loader):
     menu, choice = RENDERERS, "renderer"
     older = {"precision": "renderer.precision", "framing": "renderer.framing"}
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitLoadRenderer",
-            display_name=LOAD_RENDERER,
-            category="talking portrait/portrait",
-            description="Chooses what draws the moving face. The built-in warp needs no download.",
-            search_aliases=["talking head", "animate portrait", "face warp"],
-            inputs=[cls.menu_input()],
-            outputs=[sockets.PortraitRenderer.Output(tooltip="For Prepare Portrait.")],
-            accept_all_inputs=True,
-        )
+    about = About(
+        "TalkingPortraitLoadRenderer",
+        LOAD_RENDERER,
+        "talking portrait/portrait",
+        "Chooses what draws the moving face. The built-in warp needs no download.",
+        sockets.PortraitRenderer.Output(tooltip="For Prepare Portrait."),
+        ("talking head", "animate portrait", "face warp"),
+    )
 
     @classmethod
     def load(cls, name: str, options: dict) -> Any:

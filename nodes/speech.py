@@ -8,7 +8,7 @@ from ..models.speech.encoding import core_output
 from ..models.speech.sound import RATE
 from .audio import CATEGORY, single_clip
 from .catalogue.encoders import load_speech_encoder
-from .catalogue.loader import Loader
+from .catalogue.loader import About, Loader
 from .catalogue.node_names import LOAD_ENCODER
 from .gates import Node
 from .progress import ticker
@@ -18,23 +18,16 @@ ENCODE = "Encode Speech"
 
 class LoadSpeechEncoder(Loader):
     menu, choice = SPEECH_ENCODERS, "speech_encoder"
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitSpeechEncoder",
-            display_name=LOAD_ENCODER,
-            category=CATEGORY,
-            description="Chooses what hears: the first stage of every system. Core's Encode Audio takes it too.",
-            search_aliases=["HuBERT", "Whisper", "wav2vec2", "Wav2Lip", "audio encoder"],
-            inputs=[cls.menu_input()],
-            outputs=[
-                io.AudioEncoder.Output(
-                    tooltip="For Encode Speech, Load Motion Engine, ACTalker Audio and FantasyTalking Audio."
-                )
-            ],
-            accept_all_inputs=True,
-        )
+    about = About(
+        "TalkingPortraitSpeechEncoder",
+        LOAD_ENCODER,
+        CATEGORY,
+        "Chooses what hears: the first stage of every system. Core's Encode Audio takes it too.",
+        io.AudioEncoder.Output(
+            tooltip="For Encode Speech, Load Motion Engine, ACTalker Audio and FantasyTalking Audio."
+        ),
+        ("HuBERT", "Whisper", "wav2vec2", "Wav2Lip", "audio encoder"),
+    )
 
     @classmethod
     def load(cls, name: str, options: dict) -> object:

@@ -13,7 +13,6 @@ from ..progress import Progress
 from .encoders import Encoder
 from .sound import mono
 
-SAMPLE_RATE = 16000
 PIECE = 480_000  # samples that Whisper takes at once, 30 s
 MELS, WIDTH, HEADS, LAYERS, POSITIONS = 80, 384, 6, 4, 1500
 SAMPLES_PER_VIDEO_FRAME = 640  # of a 25 fps video; two rows of hidden states

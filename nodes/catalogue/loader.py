@@ -1,6 +1,7 @@
 """What the loaders of all stages share: a menu of entries, each with its own options, whose files are there."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from comfy_api.latest import io
@@ -11,16 +12,38 @@ from .inputs import menu_of
 from .menu import check_files, files_fingerprint
 
 
+@dataclass(frozen=True)
+class About:
+    """What a loader says of itself in the page. node_id: in workflows. output: its one output."""
+
+    node_id: str
+    name: str
+    category: str
+    text: str
+    output: Any
+    aliases: tuple[str, ...] = ()
+
+
 class Loader(Node):
     """Base of nodes with one menu. menu: its entries. choice: the input's name."""
 
+    about: About
     menu: Mapping[str, Entry]
     choice: str
 
     @classmethod
-    def menu_input(cls) -> io.DynamicCombo.Input:
-        """The one input; the node's schema must accept all inputs, so that what nobody reads is refused."""
-        return menu_of(cls.menu, cls.choice)
+    def define_schema(cls) -> io.Schema:
+        about = cls.about
+        return io.Schema(
+            node_id=about.node_id,
+            display_name=about.name,
+            category=about.category,
+            description=about.text,
+            search_aliases=list(about.aliases),
+            inputs=[menu_of(cls.menu, cls.choice)],
+            outputs=[about.output],
+            accept_all_inputs=True,  # so that an option which nobody reads is refused, not dropped
+        )
 
     @classmethod
     def load(cls, name: str, options: Mapping[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """KDTalker and LivePortrait in the real server and page, with full-size weight files of random numbers."""
 
 import json
+import shutil
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -213,6 +214,25 @@ def test_the_expression_editor_shows_its_picture(server, short_inputs):
     )
     change = np.abs(np.asarray(Image.open(picture).convert("RGB"), np.float32) - photo).mean(-1)
     assert change[270:330, 205:300].mean() > 5 and change[:100, :100].max() == 0
+
+
+def test_a_keypoint_extractor_of_its_own_gives_the_same_film(server, random_weights, one_frame):
+    """KDTalker and the LivePortrait renderer see by what Load Keypoint Extractor gives, and need no file for it."""
+    options = {"engine": {"engine.steps": 2}, "renderer": {"renderer.precision": "fp32"}}
+    (alone,) = server.output_files(server.run(neural_prompt(one_frame, **options)))
+    graph = neural_prompt(one_frame, **options)
+    mine = random_weights / "liveportrait" / "mine.safetensors"
+    shutil.copy(random_weights / "liveportrait" / "motion_extractor.safetensors", mine)
+    graph["extractor"] = {
+        "class_type": "TalkingPortraitKeypointExtractor",
+        "inputs": chosen("extractor", "LivePortrait", file=mine.name),
+    }
+    for loader in ("engine", "renderer"):
+        graph[loader]["inputs"][f"{loader}.keypoint_extractor"] = ["extractor", 0]
+    (swapped,) = server.output_files(server.run(graph))
+    mine.unlink()
+    assert "loaded mine.safetensors" in server.log()
+    assert np.array_equal(video_facts(alone)["frames"], video_facts(swapped)["frames"])
 
 
 @pytest.fixture

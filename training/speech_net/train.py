@@ -10,16 +10,17 @@ silence.
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 
 from ...models.speech.features import FRAME_RATE, normalise
 from ...models.speech.speech_net import ARTICULATION, VISEMES, SpeechNet
+from .averaged import train_averaged
 from .hearings import hearing
 
 CHUNK = 300
@@ -98,25 +99,13 @@ def train(heard: list, steps: int, size: int, width: int, random: np.random.Gene
     network = SpeechNet(width)
     for layer in (network.enter, *network.blocks):
         layer.register_forward_hook(lambda _, __, out: torch.nn.functional.dropout1d(out, DROPOUT))
-    average = {key: value.clone() for key, value in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps, pct_start=0.15)
-    started = time.monotonic()
-    for step in range(steps):
+
+    def loss() -> Tensor:
         mel, classes, articulation = batch(heard, size, random)
         mel = torch.nn.functional.dropout(mel, 0.05)
-        loss = loss_of(network(mel), classes, articulation, weights)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        decay = min(0.995, step / (step + 20))
-        for key, value in network.state_dict().items():
-            average[key].mul_(decay).add_(value, alpha=1 - decay)
-        if step % 100 == 0:
-            print(f"{step:5d} loss {loss.item():.3f} {time.monotonic() - started:.0f} s", flush=True)
-    network.load_state_dict(average)
+        return loss_of(network(mel), classes, articulation, weights)
+
+    train_averaged(network, loss, steps, 3e-3)
     return network
 
 

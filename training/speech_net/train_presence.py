@@ -18,9 +18,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from scipy.ndimage import binary_closing
+from torch import Tensor
 
 from ...models.speech.features import FRAME_RATE, RATE, log_mel_block
 from ...models.speech.presence import PresenceNet, level_free
+from .averaged import train_averaged
 from .hearings import spoken, through_air
 from .other_sounds import coloured_noise, other_sound
 
@@ -103,27 +105,15 @@ def train(tapes: list, steps: int, size: int, random: np.random.Generator) -> Pr
     network = PresenceNet(WIDTH)
     for layer in network.layers:
         layer.register_forward_hook(dropped)
-    average = {key: value.clone() for key, value in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(network.parameters(), 4e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps, pct_start=0.15)
-    started = time.monotonic()
-    for step in range(steps):
+
+    def loss() -> Tensor:
         mel, labels = batch(tapes, size, random)
         known = labels >= 0
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+        return torch.nn.functional.binary_cross_entropy_with_logits(
             network(mel)[known], labels[known].float()
         )
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        decay = min(0.995, step / (step + 20))
-        for key, value in network.state_dict().items():
-            average[key].mul_(decay).add_(value, alpha=1 - decay)
-        if step % 100 == 0:
-            print(f"{step:5d} loss {loss.item():.3f} {time.monotonic() - started:.0f} s", flush=True)
-    network.load_state_dict(average)
+
+    train_averaged(network, loss, steps, 4e-3)
     return network
 
 
