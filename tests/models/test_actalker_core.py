@@ -93,6 +93,7 @@ def check(case, mode: str, latents: torch.Tensor) -> None:
     assert (got - values).abs().max() <= 1e-4 * values.abs().max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["mode0_audio", "mode1_motion", "mode2_both"])
 @pytest.mark.parametrize("way", ["model option", "guider"])
 def test_core_samples_the_official_film(case, model, scene, mode, way):

@@ -238,6 +238,7 @@ def moved(engine, seconds: float = 6.0, seed: int = 3, progress=lambda done, tot
     return engine.generate(spoken(seconds), 25, seed, MotionSettings(), progress, somebody())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_sampler_moves_every_engine_as_the_seed_says(engine, name):
@@ -251,6 +252,7 @@ def test_every_sampler_moves_every_engine_as_the_seed_says(engine, name):
     assert same(moved(made), first, 0) and not same(moved(made, seed=4), first, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_samplers_differ_and_steps_and_eta_act(engine):
     made = [moved(ENGINES[engine](sampler)) for sampler in (
@@ -285,6 +287,7 @@ def test_a_run_can_be_cancelled_within_a_window(engine):
 # ------------------------------------------------------------ Takin-ADA's stream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [0, 40])
 @pytest.mark.parametrize("name", MAKERS)
 def test_takin_s_stream_is_the_whole_and_keeps_what_it_gave(name, window):
@@ -297,6 +300,7 @@ def test_takin_s_stream_is_the_whole_and_keeps_what_it_gave(name, window):
     assert torch.equal(shorter.pose[:known], whole.pose[:known])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_live_voice_is_the_same_however_it_comes(name):
     engine = takin_with(MAKERS[name](steps=2))

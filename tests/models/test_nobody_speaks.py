@@ -58,6 +58,7 @@ def empty_sounds() -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", empty_sounds())
 def test_the_mouth_rests_where_nobody_speaks(engine, name):
     assert np.abs(jaw(engine, empty_sounds()[name])).mean() <= AT_REST

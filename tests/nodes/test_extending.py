@@ -20,6 +20,13 @@ SOUND = {"waveform": torch.linspace(0, 0.2, 2 * RATE).sin()[None, None], "sample
 MENUS = (ENGINES, KEYPOINT_EXTRACTORS, SPEECH_ENCODERS)
 
 
+@pytest.fixture(autouse=True)
+def inference():
+    """As inside ComfyUI."""
+    with torch.inference_mode():
+        yield
+
+
 @pytest.fixture(scope="module")
 def pack():
     """The code of the page, registered; the menus are afterwards as they were."""

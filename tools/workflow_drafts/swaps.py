@@ -5,7 +5,7 @@ from typing import Any
 from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
 from .parts import SPEECH_FILE, Draft, NodeDraft, files_needed, find_face, group, note
 
-SECONDS = 4.0
+SECONDS = 3.0
 ENCODERS = f"""## Two audio encoders
 
 **Above**, with nothing to download: *Load Speech Encoder* hears for Takin-ADA, and *Encode Speech* hears the clip **once** for two films,
