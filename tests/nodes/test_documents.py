@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import re
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def named(path: Path) -> str:
 @cache
 def schemas() -> dict:
     """Every node's schema by the name that artists see."""
-    nodes = asyncio.run(TalkingPortraitExtension().get_node_list())
+    with ThreadPoolExecutor(1) as elsewhere:  # a page of an earlier test may keep this thread's loop running
+        nodes = elsewhere.submit(asyncio.run, TalkingPortraitExtension().get_node_list()).result()
     return {schema.display_name: schema for schema in (node.define_schema() for node in nodes)}
 
 
