@@ -247,6 +247,7 @@ def test_offloading_changes_nothing_and_a_lora_acts_on_every_part(case):
     assert torch.allclose(offloaded, whole, atol=1e-5 * float(whole.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "limit"), [(torch.float16, 3e-3), (torch.bfloat16, 3e-2), (torch.float8_e4m3fn, 0.3)]
 )

@@ -274,6 +274,7 @@ def test_a_malicious_template_does_not_run(tmp_path, capsys):
     assert "never" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_plot_shows_every_curve():
     picture = plot_motion(change(), torch.randn(1, 16000))
     assert picture.shape == (720, 1280, 3) and 0 <= picture.min() and picture.max() <= 1

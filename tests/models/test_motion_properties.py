@@ -142,6 +142,7 @@ def spoil(motion: FaceMotion) -> None:
             value.append("spoiled")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_every_chain_of_operations_is_saved_and_comes_back_equal(tmp_path, seed):
     random, done = np.random.default_rng(seed), set()

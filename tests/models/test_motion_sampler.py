@@ -368,6 +368,7 @@ def test_where_diffusers_is_missing_a_sentence_says_so(monkeypatch):
         DiffusersSampler("unipc")
 
 
+@pytest.mark.slow
 def test_diffusers_is_not_imported_until_one_of_its_samplers_runs():
     script = "import sys, talking_portrait.models.takin.engine as e; assert 'diffusers' not in sys.modules"
     path = os.pathsep.join(filter(None, sys.path))

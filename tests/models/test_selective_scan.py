@@ -162,6 +162,7 @@ def with_gradient(given: dict) -> dict:
     return {key: value.clone().requires_grad_() for key, value in given.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("block", [1, 50, 10**6])
 def test_the_gradient_is_that_of_the_result(block, directions):

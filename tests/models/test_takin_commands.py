@@ -59,6 +59,7 @@ def free(sound):
         return moved(shipped_takin(steps=5), sound, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("absolute", [False, True], ids=["changes", "absolute"])
 def test_a_commanded_head_is_followed_and_the_lips_stay(sound, free, absolute):
     motion = moved(shipped_takin(steps=5, head=led(swaying(300, 30), 30, absolute)), sound, seed=1)

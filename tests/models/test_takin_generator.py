@@ -60,6 +60,7 @@ def in_pieces(generator: MotionGenerator, whole: SpeechLayers, cuts: list[int]) 
     return torch.cat([*parts, generator.finish()], 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling",
 [Sampling(steps=2), replace(LIVE, steps=2), Sampling(window=30, overlap=0, steps=2)],
                          ids=["offline", "live", "no overlap"])  # fmt: skip

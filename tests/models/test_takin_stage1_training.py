@@ -45,6 +45,7 @@ def run(data, **weights) -> FineTuning:
     return FineTuning(tiny_extractor(1), replace(Weights(), **weights), 3, 40, 2, 3e-3)
 
 
+@pytest.mark.slow
 def test_drawn_faces_do_what_their_landmarks_say(people):
     """A lower lip that goes down leaves the dark of the mouth where the landmarks have a gap; turning left
     moves the nose left."""

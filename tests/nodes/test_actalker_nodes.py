@@ -179,6 +179,7 @@ def load(dtype: str = "fp32"):
     return LoadACTalker.execute("actalker.safetensors", dtype).result[0]
 
 
+@pytest.mark.slow
 def test_two_loads_of_one_file_share_one_model(unet_file):
     """Each was a model of its own, 3.6 GB twice."""
     first, second = load(), load()

@@ -181,6 +181,7 @@ def test_amounts_that_the_engine_does_not_read_are_refused_by_name():
     assert engine.settings == MotionSettings(lip_lead=50.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["built-in", "Takin-ADA"])
 def test_every_amount_that_an_engine_reads_moves_the_face(name):
     engine = LoadMotionEngine.execute(name).result[0]
