@@ -21,6 +21,7 @@ import av
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from ..models.weights.published import WEIGHTS
 from .comfy_server import PACK, ComfyServer
 from .workflow_drafts import DRAFTS, Draft
 
@@ -137,6 +138,9 @@ def empty_models(drafts: dict[str, Draft]) -> Path:
     """A models folder with an empty file for every one that a draft names, so that the page draws no loader
     as broken."""
     folder = Path(tempfile.mkdtemp())
+    for weight in (one for one in WEIGHTS.values() if not one.in_pack):  # with which the loaders start
+        (folder / weight.folder).mkdir(parents=True, exist_ok=True)
+        (folder / weight.folder / weight.file).touch()
     for draft in drafts.values():
         for node in draft.nodes.values():
             for name, kind in MENUS.items():
