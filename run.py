@@ -213,6 +213,39 @@ def test_arguments(given: list[str]) -> list[str]:
     return ["--durations=20", *(["-m", "not slow"] if "--quick" in given else []), *chosen]
 
 
+def test_groups(given: list[str]) -> list[list[str]]:
+    """Pytest's arguments for each of the groups that run side by side: the whole suite is two, anything else one.
+
+    Tests of the server wait for it, so the others have a core meanwhile.
+    """
+    if set(given) - {"--quick"}:
+        return [test_arguments(given)]
+    tests, told = ROOT / "tests", test_arguments(given)[:-1]
+    return [[*told, "--ignore", str(tests / "server"), str(tests)], [*told, str(tests / "server")]]
+
+
+def run_together(commands: list[list[str]], environment: dict[str, str]) -> int:
+    """Run commands side by side: the first speaks at once, the others afterwards. Gives the first bad status."""
+    first, *others = commands
+    with tempfile.TemporaryDirectory() as folder:
+        beside = []
+        for number, command in enumerate(others):
+            said = (Path(folder) / str(number)).open("w+", encoding="utf-8", errors="replace")
+            beside.append((subprocess.Popen(command, env=environment, stdout=said, stderr=said), said))
+        try:
+            statuses = [subprocess.run(first, env=environment).returncode]
+            for process, said in beside:
+                statuses.append(process.wait())
+                said.seek(0)
+                print(said.read(), flush=True)
+        finally:
+            for process, said in beside:
+                process.terminate()
+                process.wait()
+                said.close()
+    return next((status for status in statuses if status), 0)
+
+
 def main(arguments: list[str]) -> int:
     """Carry out one command line; returns the exit status."""
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
@@ -224,17 +257,17 @@ def main(arguments: list[str]) -> int:
             f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}."
         )
     environment = environment_variables(prepare_environment())
-    python, pytest = str(venv_program("python")), str(venv_program("pytest"))
+    python = str(venv_program("python"))
+    # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's nodes.py.
+    pytest = [str(venv_program("pytest")), "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     commands = {
-        "demo": [python, "-m", "talking_portrait.tools.headless", "demo", *rest],
-        "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
-        # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's
-        # nodes.py.
-        "test": [pytest, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *test_arguments(rest)],
-        "python": [python, *rest],
+        "demo": [[python, "-m", "talking_portrait.tools.headless", "demo", *rest]],
+        "workflow": [[python, "-m", "talking_portrait.tools.headless", "workflow", *rest]],
+        "test": [[*pytest, *told] for told in test_groups(rest)],
+        "python": [[python, *rest]],
     }
     try:
-        return subprocess.run(commands[verb], env=environment).returncode
+        return run_together(commands[verb], environment)
     except KeyboardInterrupt:
         return 130
 

@@ -1,6 +1,8 @@
 """run.py installs what a ComfyUI needs, and tells pytest what was asked for."""
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,21 @@ def test_the_tools_settings_do_not_ask_for_a_new_installation(run, tmp_path, mon
 )
 def test_pytest_is_told_what_was_asked_for(run, given, told):
     assert run.test_arguments(given) == told
+
+
+@pytest.mark.parametrize("given", [[], ["--quick"]])
+def test_the_whole_suite_is_two_groups_that_leave_nothing_out(run, given):
+    others, server = run.test_groups(given)
+    tests, folder = str(ROOT / "tests"), str(ROOT / "tests" / "server")
+    assert others[-3:] == ["--ignore", folder, tests] and server[-1] == folder
+    assert ("-m" in others) == ("-m" in server) == bool(given)
+    assert run.test_groups(["tests/nodes", *given]) == [run.test_arguments(["tests/nodes", *given])]
+
+
+@pytest.mark.parametrize(("statuses", "told"), [((0, 0), 0), ((1, 0), 1), ((0, 3), 3), ((2, 3), 2)])
+def test_groups_run_side_by_side_and_any_failure_counts(run, capfd, statuses, told):
+    commands = [
+        [sys.executable, "-c", f"print('group {n}'); raise SystemExit({s})"] for n, s in enumerate(statuses)
+    ]
+    assert run.run_together(commands, dict(os.environ)) == told
+    assert capfd.readouterr().out.split("\n")[:2] == ["group 0", "group 1"]

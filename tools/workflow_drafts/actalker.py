@@ -122,7 +122,7 @@ def groups(*signals: dict[str, Any]) -> list[dict[str, Any]]:
     """Frames around what all three share, and around the signals."""
     return [
         group("Portrait", "inputs", (20, 20), (720, 440)),
-        group("ACTalker", "face", (780, 20), (360, 860)),
+        group("ACTalker", "face", (780, 20), (360, 970)),
         group("Core's sampler", "render", (1160, 20), (340, 860)),
         group("Film", "render", (1520, 20), (500, 860)),
         group("25 frames per second", "render", (2040, 20), (340, 860)),
@@ -134,7 +134,7 @@ def _audio() -> Draft:
     text = f"## ACTalker: a portrait from speech\n\n{files_needed(SHARED_KEYS + AUDIO_KEYS)}\n\n{SETTINGS}"
     return Draft(
         {**film({"actalker_audio": ["11", 0]}, ["10", 0]), **audio_nodes(560)},
-        [note("Files and settings", text, (780, 920), (720, 420))],
+        [note("Files and settings", text, (780, 1020), (720, 420))],
         groups(group("Speech", "motion", (20, 490), (720, 260))),
     )
 
@@ -150,7 +150,7 @@ images to *ACTalker Motion from Video* (with landmarks of the same images).
 {SETTINGS}"""
     return Draft(
         {**film({"actalker_motion": ["23", 0]}, ["21", 1]), **motion_nodes(560)},
-        [note("Files and settings", text, (780, 920), (720, 460))],
+        [note("Files and settings", text, (780, 1020), (720, 460))],
         groups(group("Driving video", "motion", (20, 490), (720, 680))),
     )
 
@@ -182,7 +182,7 @@ over time (a curve for each).
     )  # fmt: skip
     return Draft(
         nodes,
-        [note("Files, regions, gates", text, (780, 920), (720, 520))],
+        [note("Files, regions, gates", text, (780, 1020), (720, 520))],
         groups(
             group("Speech", "motion", (20, 490), (720, 240)),
             group("Driving video", "motion", (20, 750), (720, 600)),

@@ -72,7 +72,7 @@ def _joyvasa() -> Draft:
     nodes["5"] = NodeDraft(
         "TalkingPortraitMotionEngine", {"engine": "JoyVASA", "engine.steps": 0}, nodes["5"].pos
     )
-    nodes["11"] = animation(800, 420)
+    nodes["11"] = animation(800, 640)
     film = {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}
     nodes["9"] = NodeDraft("TalkingPortraitRenderVideo", film, (1160, 80), (300, 420))
     nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
@@ -83,7 +83,7 @@ def _joyvasa() -> Draft:
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
             group("Speech to motion: JoyVASA", "motion", (400, 490), (340, 740)),
-            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 1080)),
         ],
     )
 

@@ -1,5 +1,6 @@
 """Workflows of KDTalker and LivePortrait."""
 
+from dataclasses import replace
 from typing import Any
 
 from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
@@ -41,6 +42,7 @@ def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
     nodes["7"] = NodeDraft(
         "TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS)
     )
+    nodes["8"] = replace(nodes["8"], pos=(place[0], place[1] + 340))  # below the menus of files
     if engine:
         nodes["5"] = NodeDraft(
             "TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 10}, nodes["5"].pos
@@ -88,7 +90,7 @@ def driving_video(motion: str = "34") -> dict[str, NodeDraft]:
 def _kdtalker() -> Draft:
     nodes = {**find_face(), **speak(), **render("6", 800)}
     neural_loaders(nodes, engine=True)
-    nodes["11"] = animation(800, 420)
+    nodes["11"] = animation(800, 640)
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
         {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}, (1160, 80),
@@ -102,7 +104,7 @@ def _kdtalker() -> Draft:
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
             group("Speech to motion: KDTalker", "motion", (400, 490), (340, 760)),
-            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 1080)),
         ],
     )
 
@@ -110,7 +112,7 @@ def _kdtalker() -> Draft:
 def _driven() -> Draft:
     nodes = {**find_face(), **driving_video(), **render("34", 800)}
     neural_loaders(nodes, engine=False)
-    nodes["11"] = animation(800, 420, motion_mode="relative")
+    nodes["11"] = animation(800, 640, motion_mode="relative")
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
         {"portrait": ["11", 0], "face_motion": ["34", 0], "audio": ["31", 1], "crf": 16.0}, (1160, 80),
@@ -124,7 +126,7 @@ def _driven() -> Draft:
             group("Portrait", "inputs", (20, 20), (340, 440)),
             group("Face", "face", (400, 20), (340, 440)),
             group("Driving video to motion", "motion", (20, 490), (720, 700)),
-            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 740)),
+            group("Motion to video: LivePortrait", "render", (780, 20), (1220, 1080)),
         ],
     )
 
@@ -144,7 +146,7 @@ def _mixed() -> Draft:
         },
         (800, 190),
     )  # fmt: skip
-    nodes["11"] = animation(1240, 420)
+    nodes["11"] = animation(1240, 640)
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
         {"portrait": ["11", 0], "face_motion": ["40", 0], "audio": ["4", 0], "crf": 16.0}, (1600, 80),
@@ -160,7 +162,7 @@ def _mixed() -> Draft:
             group("Lips: KDTalker", "motion", (400, 490), (340, 760)),
             group("Head and eyes: driving video", "motion", (780, 490), (360, 740)),
             group("Blend", "motion", (780, 130), (360, 320)),
-            group("Motion to video: LivePortrait", "render", (1220, 20), (1220, 740)),
+            group("Motion to video: LivePortrait", "render", (1220, 20), (1220, 1080)),
         ],
     )
 
