@@ -84,7 +84,7 @@ def actalker_model(path: Path, dtype: torch.dtype | None) -> Any:
 
 
 class ACTalkerAudio(NodeWithFiles):
-    unless = {"whisper_file": "audio_encoder"}
+    unless = {"whisper_file": ("audio_encoder", "audio_encoder_output")}
 
     @classmethod
     def define_schema(cls) -> io.Schema:

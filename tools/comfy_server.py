@@ -179,6 +179,10 @@ class ComfyServer:
         try:
             queued = self.post("/prompt", {"prompt": prompt, "client_id": self.client})
             prompt_id = queued["prompt_id"]
+            if queued.get("node_errors"):  # ComfyUI would run what is left, and say nothing of the rest
+                self.post("/queue", {"delete": [prompt_id]})
+                self.post("/interrupt", {"prompt_id": prompt_id})
+                raise PromptError(refusal_text(queued), queued)
             while True:
                 message = link.recv()
                 kind, data = (

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..gates import Node
+from ..gates import Node, named
 from .file_menu import FileMenu
+from .links import Linked, check_types
 from .menu import missing_weight
 from .weight_files import chosen_fingerprint, menu_file, published_file, weights_fingerprint
 
@@ -13,10 +14,10 @@ from .weight_files import chosen_fingerprint, menu_file, published_file, weights
 class NodeWithFiles(Node):
     """All missing files of its menus are told at once, before anything runs.
 
-    unless: menu -> the input that takes the file's place, where it is connected.
+    unless: menu -> the inputs that take the file's place, where one of them is connected.
     """
 
-    unless: Mapping[str, str] = {}
+    unless: Mapping[str, tuple[str, ...]] = {}
 
     @classmethod
     def file_menus(cls) -> list[FileMenu]:
@@ -24,13 +25,16 @@ class NodeWithFiles(Node):
         return [entry for entry in cls.define_schema().inputs if isinstance(entry, FileMenu)]
 
     @classmethod
-    def validate_inputs(cls, **given: Any) -> bool:
+    def validate_inputs(cls, input_types: Linked | None = None, **given: Any) -> bool:
         """ComfyUI asks before anything runs. ValueError that lists every file which is missing."""
-        asked = [menu for menu in cls.file_menus() if menu.id not in cls.unless]
+        links, schema = input_types or {}, cls.define_schema()
+        with named(schema.display_name):
+            check_types({entry.id: entry for entry in schema.inputs}, links)
+        asked = [menu for menu in cls.file_menus() if not set(cls.unless.get(menu.id, ())) & set(links)]
         missing = [text for menu in asked if (text := missing_weight(menu.key, given.get(menu.id), menu.id))]
         if missing:
             many = f"{len(missing)} files are missing.\n" if len(missing) > 1 else ""
-            raise ValueError(f"{cls.define_schema().display_name}: {many}" + "\n".join(missing))
+            raise ValueError(f"{schema.display_name}: {many}" + "\n".join(missing))
         return True
 
     @classmethod

@@ -7,9 +7,14 @@ from typing import Any
 from comfy_api.latest import io
 
 from ...models.contracts import Entry
+from ...models.options import Socket
 from ..gates import Node, checked_input, folded_inputs, named
+from ..gates.dynamic import chosen_inputs
 from .inputs import menu_of
+from .links import Linked, check_types
 from .menu import check_files, files_fingerprint
+
+CONNECTED = object()  # stands for what a link will bring
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,26 @@ class Loader(Node):
         return io.NodeOutput(cls.load(chosen[cls.choice], chosen))
 
     @classmethod
-    def validate_inputs(cls, **given: Any) -> bool:
-        """ComfyUI asks before anything runs. ValueError for a wrong option, or that lists every missing file."""
+    def validate_inputs(cls, input_types: Linked | None = None, **given: Any) -> bool:
+        """ComfyUI asks before anything runs. ValueError for a wrong option, or that lists every missing file.
+
+        input_types: of what is connected, whose value nobody knows yet.
+        """
         entry, options = cls.chosen(given)
         if entry is not None:
-            schema = cls.define_schema()
+            schema, start = cls.define_schema(), f"{cls.choice}."
+            links = {
+                name[len(start) :]: kind
+                for name, kind in (input_types or {}).items()
+                if name.startswith(start)
+            }
             with named(schema.display_name):
-                check_files(entry, checked_input(schema.inputs[0], options))
+                menu = schema.inputs[0]
+                check_types({own.id: own for own in chosen_inputs(menu, entry.id)}, links)
+                sockets = {option.id for option in entry.options if isinstance(option, Socket)}
+                check_files(
+                    entry, checked_input(menu, options) | dict.fromkeys(sockets & set(links), CONNECTED)
+                )
         return True
 
     @classmethod

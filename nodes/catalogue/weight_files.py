@@ -91,6 +91,6 @@ def missing_weight_text(key: str, variant: str = "") -> str:
         )
     return (
         f"{weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from "
-        f"{weight.url}, put it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} and press R "
-        "in the page."
+        f"{weight.url}, put it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} under this "
+        "name and press R in the page."
     )

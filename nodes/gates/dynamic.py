@@ -17,7 +17,7 @@ def gate_dynamic(entry: Any, value: Any, check: Check) -> dict[str, Any]:
     """
     given = dict(value) if isinstance(value, Mapping) else {entry.id: value}
     choice = given.pop(entry.id, None)
-    own = {own.id: own for own in chosen(entry, choice)}
+    own = {own.id: own for own in chosen_inputs(entry, choice)}
     if ignored := [name for name, set_to in given.items() if name not in own and set_to is not None]:
         read = f"it reads {', '.join(own)}" if own else "it has no options"
         what = f"{', '.join(ignored)} is set, but {choice} does not read it: {read}"
@@ -28,7 +28,7 @@ def gate_dynamic(entry: Any, value: Any, check: Check) -> dict[str, Any]:
     }
 
 
-def chosen(entry: Any, choice: Any) -> list[Any]:
+def chosen_inputs(entry: Any, choice: Any) -> list[Any]:
     """The inputs of a choice; ValueError if it is not in the menu."""
     for option in entry.options:
         if isinstance(choice, str) and option.key == choice:

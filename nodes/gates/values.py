@@ -86,7 +86,12 @@ def gate_combo(entry: io.Combo.Input, value: Any) -> Any:
     if isinstance(value, (str, int)) and value in (*entry.options, *getattr(entry, "unlisted", ())):
         return value
     choices = ", ".join(map(str, entry.options[:LISTED])) + (", ..." if len(entry.options) > LISTED else "")
+    own = getattr(
+        entry, "unlisted", ()
+    )  # of a menu of one weight's files, whose tooltip says what belongs there
     empty = "its menu is empty; put the file into its folder and press R in the page"
+    if own:
+        empty = f"its menu is empty. {entry.tooltip} Put it there under this name and press R in the page"
     hint = f"choose one of: {choices}" if entry.options else empty
     raise ValueError(f"{entry.id} is {shown(value)}, which is not in its menu; {hint}.")
 

@@ -194,6 +194,28 @@ def test_engines_refuse_another_s_encoder(engine, fit, monkeypatch):
         LoadMotionEngine.execute(options)
 
 
+def test_what_a_link_brings_needs_no_file(monkeypatch):
+    """Before a run ComfyUI tells that a socket is linked, and not with what: its file was asked for all the same."""
+    for folder in ("kdtalker", "liveportrait", "actalker", "audio_encoders"):
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, folder, ([], set()))
+    folder_paths.filename_list_cache.clear()
+
+    def missing(node, **given) -> str:
+        with pytest.raises(ValueError) as caught:
+            node.validate_inputs(**given)
+        return str(caught.value)
+
+    alone = missing(LoadMotionEngine, engine="KDTalker")
+    types = {"engine.audio_encoder": "AUDIO_ENCODER", "engine.keypoint_extractor": "KEYPOINT_EXTRACTOR"}
+    linked = missing(LoadMotionEngine, engine="KDTalker", input_types=types)
+    assert "wav2lip.pth" in alone and "motion_extractor.safetensors" in alone and "KDTalker.pth" in alone
+    assert "wav2lip.pth" not in linked and "motion_extractor" not in linked and "KDTalker.pth" in linked
+    assert "whisper-tiny.safetensors" in missing(ACTalkerAudio)
+    heard = missing(ACTalkerAudio, input_types={"audio_encoder_output": "AUDIO_ENCODER_OUTPUT"})
+    assert "whisper" not in heard and "audio_linear" in heard
+    folder_paths.filename_list_cache.clear()
+
+
 def test_takin_takes_its_encoder_from_the_socket_and_refuses_two():
     encoder = LoadSpeechEncoder.execute("built-in").result[0]
     engine = LoadMotionEngine.execute({"engine": "Takin-ADA", "audio_encoder": encoder}).result[0]

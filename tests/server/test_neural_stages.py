@@ -222,7 +222,7 @@ def test_the_expression_editor_shows_its_picture(server, short_inputs):
     assert change[270:330, 205:300].mean() > 5 and change[:100, :100].max() == 0
 
 
-def test_a_keypoint_extractor_of_its_own_gives_the_same_film(server, random_weights, one_frame):
+def test_a_keypoint_extractor_of_its_own_gives_the_same_film(server, random_weights, one_frame, taken_away):
     """KDTalker and the LivePortrait renderer see by what Load Keypoint Extractor gives, and need no file for it."""
     options = {"engine": {"engine.steps": 2}, "renderer": {"renderer.precision": "fp32"}}
     (alone,) = server.output_files(server.run(neural_prompt(one_frame, **options)))
@@ -235,6 +235,7 @@ def test_a_keypoint_extractor_of_its_own_gives_the_same_film(server, random_weig
     }
     for loader in ("engine", "renderer"):
         graph[loader]["inputs"][f"{loader}.keypoint_extractor"] = ["extractor", 0]
+    taken_away("liveportrait/motion_extractor.safetensors")
     (swapped,) = server.output_files(server.run(graph))
     mine.unlink()
     assert "loaded mine.safetensors" in server.log()

@@ -48,6 +48,25 @@ def test_core_s_encode_audio_and_ours_give_the_film_of_the_engine_s_own_hearing(
     assert len(one) == 10 and np.array_equal(one, two)
 
 
+def test_a_graph_of_which_a_part_lacks_files_is_refused_whole(server, prompt):
+    """ComfyUI runs the part that is left and says nothing of the other; a terminal must not."""
+    graph = prompt()
+    graph["other"] = {
+        "class_type": "TalkingPortraitSpeechEncoder",
+        "inputs": {"speech_encoder": "HuBERT", "speech_encoder.file": "hubert-large-ll60k.safetensors"},
+    }
+    graph["heard"] = {
+        "class_type": "TalkingPortraitEncodeSpeech", "inputs": {"audio_encoder": ["other", 0], "audio": ["audio", 0]},
+    }  # fmt: skip
+    graph["shown"] = {"class_type": "PreviewAny", "inputs": {"source": ["heard", 1]}}
+    assert "hubert-large-ll60k.safetensors (~1260 MB" in failure(server, graph)
+
+
+def test_a_wrong_type_on_a_loader_is_refused_by_name(server, prompt):
+    graph = prompt(engine={"engine.audio_encoder": ["audio", 0]})
+    assert "audio_encoder takes AUDIO_ENCODER, but AUDIO is connected to it" in failure(server, graph)
+
+
 def test_files_that_are_missing_are_told_before_anything_runs(server, prompt):
     graph = prompt(encoded_by("TalkingPortraitEncodeSpeech", "Whisper-tiny"))
     graph["motion"]["inputs"]["audio_encoder_output"] = ["encoded", 0]
