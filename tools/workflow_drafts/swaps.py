@@ -19,7 +19,7 @@ Each system takes the encoder that it was trained on; the wrong one is refused b
 SAMPLERS = """## Two samplers
 
 One network, one voice, one seed. **Left** as the engine samples by itself: DDIM, 10 steps. **Right** by *Motion Sampler*: DPM-Solver++, 5
-steps. KDTalker and JoyVASA take the same node.
+steps. The two look nearly alike, as they should. KDTalker and JoyVASA take the same node.
 
 *ddim* and *ddpm* are the engines' own, exact; the others are those of diffusers, on the engine's own noise levels."""
 RENDERERS = f"""## Two renderers
