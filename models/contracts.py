@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from .engine import MotionSettings, Progress, Speech
+from .engine import MotionSettings, Speech
 from .face_motion import FaceMotion, ResolvedMotion
 from .options import Option
 from .portrait import FaceLandmarks478, Portrait
+from .progress import Progress
 from .sampling.schedule import DiffusionSchedule
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ from torch import Tensor
 from .face_motion import FaceMotion
 from .face_motion.intensity import scale_intensity
 from .face_motion.mix import blend
-from .progress import Progress as Progress
 from .speech.encoding import EncodedSpeech
-from .speech.sound import mono
+from .speech.sound import fitted_mono, frame_count
 
 NTSC = (Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001))
 
@@ -24,11 +23,6 @@ def frame_rate(fps: float) -> Fraction:
         raise ValueError(f"fps is {fps:g}; it must be above 0. Films have 24, 25 or 30.")
     near = min(NTSC, key=lambda rate: abs(float(rate) - fps))
     return near if abs(float(near) - fps) < 0.002 else Fraction(fps).limit_denominator(1000)
-
-
-def frame_count(seconds: float | Fraction, fps: Fraction) -> int:
-    """Frames of a film that lasts as long as its sound: round(seconds x fps), a half counts as one."""
-    return math.floor(Fraction(seconds) * fps + Fraction(1, 2))
 
 
 @dataclass(frozen=True)
@@ -92,8 +86,7 @@ class MotionSettings:
 
 def mono_wave(speech: Speech, rate: int, samples: int) -> np.ndarray:
     """Mean of the channels at `rate` Hz, float32, cut or filled with silence to `samples`."""
-    wave = mono(speech.waveform, speech.sample_rate, rate)[:samples].astype(np.float32, copy=False)
-    return np.pad(wave, (0, samples - len(wave))) if len(wave) < samples else wave
+    return fitted_mono(speech.waveform, speech.sample_rate, rate, samples)
 
 
 def with_amounts(motion: FaceMotion, settings: MotionSettings) -> FaceMotion:

@@ -7,10 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from .contracts import MotionEngine
-from .engine import MotionSettings, Progress, Speech
+from .engine import MotionSettings, Speech
 from .face_motion import FaceMotion
 from .face_motion.time import retime
 from .portrait import Portrait
+from .progress import Progress
 from .speech.encoding import check_clip, check_kind
 
 

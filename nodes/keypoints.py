@@ -1,7 +1,6 @@
 """The keypoint extractor as a stage, and a picture's own motion as it sees it."""
 
 from fractions import Fraction
-from typing import Any
 
 import torch
 from comfy_api.latest import io
@@ -24,7 +23,7 @@ STILL_FPS = Fraction(25)  # of a motion of one frame, which has no rate of its o
 
 
 class LoadKeypointExtractor(Loader):
-    menu, choice = KEYPOINT_EXTRACTORS, "extractor"
+    menu, choice, load = KEYPOINT_EXTRACTORS, "extractor", staticmethod(load_keypoint_extractor)
     about = About(
         "TalkingPortraitKeypointExtractor",
         LOAD_EXTRACTOR,
@@ -35,10 +34,6 @@ class LoadKeypointExtractor(Loader):
         ),
         ("motion extractor", "implicit keypoints"),
     )
-
-    @classmethod
-    def load(cls, name: str, options: dict) -> Any:
-        return load_keypoint_extractor(name, options)
 
 
 class PortraitKeypoints(Node):

@@ -1,7 +1,5 @@
 """Load what makes a motion and what draws it. Each choice in a menu shows only what it reads."""
 
-from typing import Any
-
 from ..models.contracts import ENGINES, RENDERERS
 from . import sockets
 from .catalogue.engines import load_engine
@@ -11,7 +9,7 @@ from .catalogue.renderers import load_renderer
 
 
 class LoadMotionEngine(Loader):
-    menu, choice = ENGINES, "engine"
+    menu, choice, load = ENGINES, "engine", staticmethod(load_engine)
     about = About(
         "TalkingPortraitMotionEngine",
         LOAD_ENGINE,
@@ -21,13 +19,9 @@ class LoadMotionEngine(Loader):
         ("talking head", "lip sync", "speech to motion"),
     )
 
-    @classmethod
-    def load(cls, name: str, options: dict) -> Any:
-        return load_engine(name, options)
-
 
 class LoadPortraitRenderer(Loader):
-    menu, choice = RENDERERS, "renderer"
+    menu, choice, load = RENDERERS, "renderer", staticmethod(load_renderer)
     older = {"precision": "renderer.precision", "framing": "renderer.framing"}
     about = About(
         "TalkingPortraitLoadRenderer",
@@ -37,10 +31,6 @@ class LoadPortraitRenderer(Loader):
         sockets.PortraitRenderer.Output(tooltip="For Prepare Portrait."),
         ("talking head", "animate portrait", "face warp"),
     )
-
-    @classmethod
-    def load(cls, name: str, options: dict) -> Any:
-        return load_renderer(name, options)
 
 
 NODES = [LoadMotionEngine, LoadPortraitRenderer]

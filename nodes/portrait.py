@@ -11,12 +11,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.contracts import PortraitRenderer
-from ..models.engine import frame_count
 from ..models.face.landmarks import select_face
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceMotion, resolve
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import FaceLandmarks478, Portrait
+from ..models.speech.sound import frame_count
 from . import sockets
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node

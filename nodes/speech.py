@@ -17,7 +17,7 @@ ENCODE = "Encode Speech"
 
 
 class LoadSpeechEncoder(Loader):
-    menu, choice = SPEECH_ENCODERS, "speech_encoder"
+    menu, choice, load = SPEECH_ENCODERS, "speech_encoder", staticmethod(load_speech_encoder)
     about = About(
         "TalkingPortraitSpeechEncoder",
         LOAD_ENCODER,
@@ -28,10 +28,6 @@ class LoadSpeechEncoder(Loader):
         ),
         ("HuBERT", "Whisper", "wav2vec2", "Wav2Lip", "audio encoder"),
     )
-
-    @classmethod
-    def load(cls, name: str, options: dict) -> object:
-        return load_speech_encoder(name, options)
 
 
 class EncodeSpeech(Node):

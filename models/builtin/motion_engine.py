@@ -8,11 +8,12 @@ import torch
 from scipy.ndimage import maximum_filter1d
 from torch import nn
 
-from ..engine import MotionSettings, Progress, Speech
+from ..engine import MotionSettings, Speech
 from ..face_motion import CONTROLS, FaceMotion
 from ..face_motion.blinks import CLOCK, blink_times, blink_track
 from ..face_motion.procedural import REST_CLOSURE, head_and_brows
 from ..portrait import Portrait
+from ..progress import Progress
 from ..speech.features import normalise, speech_features, voiced_mean
 from ..speech.presence import speech_presence
 from ..speech.silence import DOUBT, silence_gate, within

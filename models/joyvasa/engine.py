@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..contracts import MotionSampler
-from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
+from ..engine import MotionSettings, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
 from ..portrait import Portrait
+from ..progress import Progress
 from ..sampling import DDPM
 from ..speech.encoding import EncodedSpeech, check_weights
 from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, window_total

@@ -1,7 +1,6 @@
 """JoyVASA's hearing as a stage: what the HuBERT in its checkpoint says of a clip, window by window."""
 
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -10,8 +9,8 @@ from torch import Tensor
 from ..progress import Progress
 from ..speech.encoders import Encoder, split_windows
 from ..speech.encoding import EncodedSpeech
-from ..speech.sound import mono
-from .features import FPS, RATE, SAMPLES_PER_FRAME, sound_windows, window_total
+from ..speech.sound import film_wave
+from .features import FPS, sound_windows, window_total
 from .network import JoyVASA
 
 PER_FRAME = 2  # features for each video frame
@@ -26,10 +25,7 @@ class JoyVASAEncoder(Encoder):
     def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
         """See Encoder; the sound lasts as many frames as a film at 25 per second has."""
         network = self.network()
-        frames = max(1, int(Fraction(waveform.shape[-1], sample_rate) * FPS + Fraction(1, 2)))
-        samples = frames * SAMPLES_PER_FRAME
-        wave = mono(waveform, sample_rate, RATE)[:samples].astype(np.float32, copy=False)
-        wave = np.pad(wave, (0, samples - len(wave)))
+        wave = film_wave(waveform, sample_rate, FPS)
         total, parts = window_total(len(wave), network.config.window), []
         for window in sound_windows(wave, network.config.window):
             parts.append(network.hidden(window.to(self.device)).float().cpu())

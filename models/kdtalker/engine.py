@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from ..contracts import MotionSampler
-from ..engine import MotionSettings, Progress, Speech, mono_wave, with_amounts
+from ..engine import MotionSettings, Speech, mono_wave, with_amounts
 from ..face_motion import GROUPS, FaceFrame, FaceMotion
 from ..liveportrait.motion_extractor import KeypointMotion
 from ..liveportrait.source import face_frame, picture_tensor
 from ..media.pixels import to_bytes
 from ..portrait import Portrait
+from ..progress import Progress
 from ..sampling import DDIM
 from ..sampling.chance import later_generator
 from ..speech.sound import librosa

@@ -1,10 +1,10 @@
 """The speech encoders of our systems, each behind the same few members, on core's AUDIO_ENCODER socket."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,17 +12,16 @@ from ..progress import Progress, silent
 from . import wav2lip_mel
 from .builtin_layers import heard_layers
 from .encoding import EncodedSpeech, core_output, fingerprint
-from .features import FRAME_RATE, feature_blocks, frame_total
+from .features import feature_blocks, frame_total
 from .hubert_layers import FEATURE_RATE, HubertHearing
-from .listening import Listener
-from .sound import RATE, mono
+from .listening import WARM_UP, WHOLE_BLOCK, Listener
+from .sound import RATE, film_wave, mono
 from .wav2lip import FEATURES, encode_speech
 
-LISTENING = 5 * FRAME_RATE  # frames of sound over which the built-in encoder measures a voice before it hears
 SILENCE = -38.0  # dB; what the built-in encoder says of the voice does not depend on it
 
 
-class Encoder:
+class Encoder(ABC):
     """A speech encoder: its kind, the name of its weights, and layers of features at `rate` frames per second.
 
     network: gives the module, ready to run on `device`. patcher: ComfyUI's, by which core counts its memory.
@@ -41,9 +40,9 @@ class Encoder:
         self.network, self.name, self.patcher = network, name, patcher
         self.device = device or torch.device("cpu")
 
+    @abstractmethod
     def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
         """Sound [C,T] -> [L,M,D] float32 on the CPU."""
-        raise NotImplementedError
 
     def encode(self, waveform: Tensor, sample_rate: int, progress: Progress = silent) -> EncodedSpeech:
         """One clip [C,T] of any rate."""
@@ -68,7 +67,7 @@ class BuiltInEncoder(Encoder):
 
     def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
         """See Encoder. What is heard is the same as when Takin-ADA listens to it piece by piece."""
-        network, listener = self.network(), Listener(SILENCE, FRAME_RATE, LISTENING)
+        network, listener = self.network(), Listener(SILENCE, WHOLE_BLOCK, WARM_UP)
         total, done, parts = frame_total(waveform.shape[1], sample_rate), 0, []
         for mel, loudness in feature_blocks(waveform.numpy(), sample_rate):
             done += len(mel)
@@ -87,10 +86,7 @@ class Wav2LipEncoder(Encoder):
 
     def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
         """See Encoder; as many frames as a film at 25 per second has."""
-        frames = max(1, int(Fraction(waveform.shape[-1], sample_rate) * self.rate + Fraction(1, 2)))
-        samples = frames * wav2lip_mel.SAMPLES_PER_FRAME
-        wave = mono(waveform, sample_rate)[:samples].astype(np.float32, copy=False)
-        wave = np.pad(wave, (0, samples - len(wave)))
+        wave = film_wave(waveform, sample_rate, wav2lip_mel.FPS)
         return encode_speech(self.network(), wave, self.device, progress)[None]
 
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .features import BANDS, normalise
+from .features import BANDS, FRAME_RATE, normalise
 from .presence import AHEAD, BEFORE, speech_presence
 from .running_voice import RunningVoice
 from .silence import DOUBT, GATE_REACH, speech_gate, within
 
 REACH = 66  # frames at 100 Hz that the speech network hears around a frame
 LIVE_BLOCK = 20  # frames that are heard at once; fewer wait less, more cost less
+WHOLE_BLOCK = FRAME_RATE  # the same where nobody waits
+# frames over which a voice is measured before the first is heard, where nobody waits
+WARM_UP = 5 * FRAME_RATE
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 
 from ..contracts import MotionSampler
-from ..engine import MotionSettings, Progress, Speech
+from ..engine import MotionSettings, Speech
 from ..face_motion import FaceMotion
 from ..face_motion.container import TRACKS
 from ..face_motion.mix import credits
 from ..portrait import Portrait
+from ..progress import Progress
 from ..sampling.schedule import from_noisiest
 from ..speech.builtin_layers import heard_layers
 from ..speech.encoding import EncodedSpeech
 from ..speech.feature_stream import FeatureStream
 from ..speech.features import FRAME_RATE, feature_blocks, frame_total
-from ..speech.listening import REACH, Heard, Listener
+from ..speech.listening import REACH, WARM_UP, WHOLE_BLOCK, Heard, Listener
 from .config import FPS
 from .emotion import emotion_faces, emotion_label, emotion_weights
 from .features import SpeechLayers
@@ -31,9 +32,6 @@ from .network import TakinNet
 from .performance import TICKS, Performance
 from .sampling import Guidance
 
-BLOCK = FRAME_RATE  # frames of sound that are heard at once where nobody waits
-# frames of sound over which a voice is measured before the first frame: a window, which waits anyway
-WARM_UP = 5 * FRAME_RATE
 LICENCE = "Apache-2.0"
 
 
@@ -104,7 +102,7 @@ class TakinEngine:
         sampling = self.sampling(Sampling(), seed)
         performance = Performance(
             self, sampling, settings, self.hearing(speech),
-            Listener(settings.silence_threshold, BLOCK, WARM_UP),
+            Listener(settings.silence_threshold, WHOLE_BLOCK, WARM_UP),
             seconds=float(speech.seconds), each=drawing_progress(sampling, frames, progress),
         )  # fmt: skip
         for mel, loudness, last in sound_pieces(speech, sampling):
@@ -117,7 +115,7 @@ class TakinEngine:
     def look_ahead(self) -> float:
         """Seconds of sound behind a frame of `stream` that it may depend on; nothing later changes it."""
         window = self.sampling(Sampling(), 0).window
-        return window / FPS + (BLOCK + REACH) / FRAME_RATE + FeatureStream().look_ahead
+        return window / FPS + (WHOLE_BLOCK + REACH) / FRAME_RATE + FeatureStream().look_ahead
 
     def sampling(self, how: Sampling, seed: int) -> Sampling:
         """How the two motions are drawn, with the artist's options: see Performance."""

@@ -42,19 +42,17 @@ def choices(key: str) -> list[str]:
     """
     folder, published = published_file(key)
     others = {
-        name
+        Path(name).name
         for other, weight in WEIGHTS.items()
         if weight.folder == folder and other != key.partition("/")[0]
         for name in editions(other)
     }
-    found = [
-        name for name in files_in(folder) if Path(name).name not in {Path(other).name for other in others}
-    ]
+    found = [name for name in files_in(folder) if name != published and Path(name).name not in others]
     try:
         menu_file(key, None, "", "")
     except ValueError:
-        return [name for name in found if name != published]
-    return [published, *(name for name in found if name != published)]
+        return found
+    return [published, *found]
 
 
 def files_in(folder: str) -> list[str]:

@@ -8,7 +8,7 @@ from ..gates import Node, named
 from .file_menu import FileMenu
 from .links import Linked, check_types
 from .menu import missing_weight
-from .weight_files import chosen_fingerprint, menu_file, published_file, weights_fingerprint
+from .weight_files import menu_file, menu_fingerprint
 
 
 class NodeWithFiles(Node):
@@ -39,16 +39,8 @@ class NodeWithFiles(Node):
 
     @classmethod
     def fingerprint_inputs(cls, **given: Any) -> list:
-        found = []
-        for menu in cls.file_menus():
-            chosen = given.get(menu.id)
-            folder, published = published_file(menu.key)
-            if chosen in (None, published):
-                key, _, variant = menu.key.partition("/")
-                found += weights_fingerprint([key], variant)
-            else:
-                found += chosen_fingerprint([(folder, chosen)])
-        return found
+        menus = cls.file_menus()
+        return [found for menu in menus for found in menu_fingerprint(menu.key, given.get(menu.id))]
 
     @classmethod
     def file(cls, name: str, chosen: str | None) -> Path:

@@ -1,6 +1,6 @@
 """What the loaders of all stages share: a menu of entries, each with its own options, whose files are there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +30,13 @@ class About:
 
 
 class Loader(Node):
-    """Base of nodes with one menu. menu: its entries. choice: the input's name."""
+    """Base of nodes with one menu. menu: its entries. choice: the input's name. load: what the entry of that name
+    makes of its options."""
 
     about: About
     menu: Mapping[str, Entry]
     choice: str
+    load: Callable[[str, Mapping[str, Any]], Any]
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -49,11 +51,6 @@ class Loader(Node):
             outputs=[about.output],
             accept_all_inputs=True,  # so that an option which nobody reads is refused, not dropped
         )
-
-    @classmethod
-    def load(cls, name: str, options: Mapping[str, Any]) -> Any:
-        """What the entry called `name` makes of its options."""
-        raise NotImplementedError
 
     @classmethod
     def execute(cls, **given: Mapping[str, Any]) -> io.NodeOutput:

@@ -9,7 +9,7 @@ import folder_paths
 from ...models.contracts import Entry, members
 from ...models.options import Choice, File
 from ...models.weights.published import published_file
-from .weight_files import chosen_fingerprint, menu_file, missing_weight_text, weights_fingerprint
+from .weight_files import chosen_fingerprint, menu_file, menu_fingerprint, missing_weight_text
 
 
 def put_first(menu: dict[str, Entry], own: Sequence[Entry], register: Callable[[Entry], None]) -> None:
@@ -85,13 +85,8 @@ def files_fingerprint(entry: Entry, given: Mapping[str, Any]) -> list[tuple[str,
     its place."""
     found = []
     for file in (file for file in entry.files if isinstance(file, str)):
-        key, _, variant = file.partition("/")
         option = file_option(entry, file)
-        chosen = given.get(option.id) if option else None
-        if chosen in (None, published_file(file)[1]):
-            found += weights_fingerprint([key], variant)
-        else:
-            found += chosen_fingerprint([(published_file(file)[0], chosen)])
+        found += menu_fingerprint(file, given.get(option.id) if option else None)
     others = [file for file in entry.files if not isinstance(file, str)]
     menus = [
         (option.folder, given.get(option.id))

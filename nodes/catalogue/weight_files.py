@@ -56,17 +56,14 @@ def menu_file(key: str, chosen: str | None, name: str, node: str) -> Path:
     return chosen_file(folder, chosen, name, node)
 
 
-def weights_fingerprint(keys: list[str], variant: str = "") -> list[tuple[str, float]]:
-    """Where these weights lie and when they were written, so that a node runs again after a file was put in
-    its place."""
-    found = []
-    for key in keys:
-        try:
-            path = find_weight(key, "", variant)
-        except ValueError:
-            continue
-        found.append((str(path), path.stat().st_mtime))
-    return found
+def menu_fingerprint(key: str, chosen: str | None) -> list[tuple[str, float]]:
+    """Where the file that a weight's menu chose lies and when it was written, so that a node runs again after one
+    was put in its place; empty while there is none."""
+    try:
+        path = menu_file(key, chosen, "", "")
+    except ValueError:
+        return []
+    return [(str(path), path.stat().st_mtime)]
 
 
 def chosen_fingerprint(chosen: list[tuple[str, str | None]]) -> list[tuple[str, float]]:

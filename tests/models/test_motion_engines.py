@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.contracts import MotionEngine, members
-from talking_portrait.models.engine import MotionSettings, Speech, frame_count, frame_rate
+from talking_portrait.models.engine import MotionSettings, Speech, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
+from talking_portrait.models.speech.sound import frame_count
 
 from .engine_samples import ENGINES, HEARING, engine_pack, kdtalker, somebody
 from .motion_samples import same

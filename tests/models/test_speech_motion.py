@@ -11,10 +11,11 @@ from talking_portrait.models.builtin.motion_engine import (
     mouth_frames,
     silence_gate,
 )
-from talking_portrait.models.engine import Speech, frame_count, frame_rate
+from talking_portrait.models.engine import Speech, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.blinks import CLOCK, blink_times, blink_track
 from talking_portrait.models.face_motion.procedural import head_and_brows, noise
+from talking_portrait.models.speech.sound import frame_count
 from talking_portrait.models.speech.speech_net import VISEMES
 
 JAW, CLOSE, TUCK, TEETH = (
