@@ -23,6 +23,8 @@ from .sampling.schedule import DiffusionSchedule
 if TYPE_CHECKING:
     from .liveportrait.motion_extractor import KeypointMotion
 
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
+
 
 class MotionEngine(Protocol):
     """Speech in, face motion out. The same seed gives the same motion.
@@ -102,6 +104,18 @@ class PortraitRenderer(Protocol):
 
     def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """Frames [n,H,W,3] float32 in 0..1 of all n frames of `motion`, whatever else is drawn at once."""
+        ...
+
+
+class PartRenderer(PortraitRenderer, Protocol):
+    """A renderer whose frames are the portrait's picture outside of one rectangle, so that large pictures cost little."""
+
+    def part(self, portrait: Portrait) -> Box:
+        """The rectangle that it changes at most."""
+        ...
+
+    def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """That rectangle [n,h,w,3] of the frames that `render` gives."""
         ...
 
 

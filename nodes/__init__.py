@@ -21,6 +21,7 @@ from . import (
     motion,
     older,
     portrait,
+    rendering,
     sampler,
     speech,
     stream,
@@ -37,7 +38,7 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, sampler, face, motion, emotion, portrait, liveportrait, fantasytalking, fantasytalking_extras,
+            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait, fantasytalking, fantasytalking_extras,
             actalker, stream, measure,
             loaders, speech, keypoints, older,
         )  # fmt: skip

@@ -19,8 +19,9 @@ from ..models.media.frame_times import even_positions, frame_times
 from . import sockets
 from .catalogue.renderers import liveportrait_model
 from .gates import Node
-from .portrait import PreparedPortrait, render_in_batches
+from .portrait import PreparedPortrait
 from .progress import ticker
+from .rendering import drawn_frames
 
 CATEGORY = "talking portrait/portrait"
 MODES = ("lips as given, rest relative", "relative", "absolute")
@@ -285,7 +286,7 @@ class ExpressionEditor(Node):
         cls, portrait: PreparedPortrait, pitch, yaw, roll, face_motion=None, **sliders
     ) -> io.NodeOutput:
         change = slider_motion(sliders, (pitch, yaw, roll), (0.0, 0.0, 0.0))
-        image = next(render_in_batches(portrait, change))
+        image = next(drawn_frames(portrait, change))
         motion = change
         if face_motion is not None:
             motion = add(face_motion, repeated(change, len(face_motion), face_motion.fps))

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import comfy.model_management
@@ -12,6 +12,8 @@ from comfy_execution.utils import get_executing_context
 from PIL import Image
 from server import PromptServer
 from torch import Tensor
+
+from ..models.media.pixels import rounded_bytes
 
 PREVIEW_INTERVAL_SECONDS = 0.5
 ESTIMATE_AFTER_SECONDS = 2.0
@@ -37,57 +39,64 @@ class FrameProgress:
         self.done = 0
         self._last_preview = 0.0
 
-    def advance(self, frames: Tensor) -> None:
-        """Count [n,H,W,3] finished frames; shows the last of them now and then, raises when the artist cancels."""
+    def advance(self, count: int, picture: Tensor) -> None:
+        """Count finished frames, of which `picture` [H,W,3] is the last; shows it now and then, raises when the
+        artist cancels."""
         comfy.model_management.throw_exception_if_processing_interrupted()
-        self.done += frames.shape[0]
+        self.done += count
         preview = None
         if time.monotonic() - self._last_preview >= PREVIEW_INTERVAL_SECONDS:
-            preview = ("JPEG", to_picture(frames[-1]), PREVIEW_SIZE)
+            preview = ("JPEG", Image.fromarray(picture_bytes(picture).numpy()), PREVIEW_SIZE)
             self._last_preview = time.monotonic()
         self.bar.update_absolute(self.done, self.bar.total, preview)
 
 
-def to_picture(image: Tensor) -> Image.Image:
-    """[H,W,3] in 0..1 -> PIL picture."""
-    return Image.fromarray(image[..., :3].clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy())
+def picture_bytes(picture: Tensor) -> Tensor:
+    """[H,W,3] in 0..1 or in bytes -> bytes on the CPU."""
+    return (picture if picture.dtype == torch.uint8 else rounded_bytes(picture)).cpu()
 
 
 class Estimate:
-    """Tells the artist how long a film will take, from the time that its own frames take.
+    """Tells the artist how long a film will take, from the time that its own frames take, and when it is done.
 
     The first frames cost more, for models are loaded then; where they are slow a bound is said at once, and
-    what is likely as soon as others are done.
+    what is likely as soon as others are done. notes: what else to say of the film, all the time.
     """
 
-    def __init__(self, total: int, fps: Fraction):
+    def __init__(self, total: int, fps: Fraction, notes: Sequence[str] = ()):
         self.film = f"{total} frames ({float(total / fps):.1f} s at {float(fps):g} fps)"
+        self.notes = "".join(f"; {note}" for note in notes)
         self.total, self.started = total, time.monotonic()
         self.first: tuple[float, int] | None = None  # when the first frames were done, and how many
-        self.told = False
-        tell("")  # what an earlier run said is over
+        self.told: float | None = None
+        self.say("starting")  # and what an earlier run said is gone
 
     def update(self, done: int) -> None:
-        """Say it when enough frames are done to know."""
+        """Say it when enough frames are done to know, and again now and then."""
         now = time.monotonic()
-        if self.told or done >= self.total:
+        if done >= self.total:
             return
         if self.first is None:
             self.first = (now, done)
             if now - self.started > ESTIMATE_AFTER_SECONDS:
-                tell(
-                    f"{self.film}: at most {duration((now - self.started) / done * (self.total - done))} more"
-                )
-            return
-        took, drawn = now - self.first[0], done - self.first[1]
-        if took > ESTIMATE_AFTER_SECONDS or took / drawn * self.total > ESTIMATE_AFTER_SECONDS:
-            self.told = True
-            tell(f"{self.film}: about {duration(took / drawn * (self.total - done))} more")
+                self.say(f"at most {duration((now - self.started) / done * (self.total - done))} more")
+        elif self.told is None or now - self.told > ESTIMATE_AFTER_SECONDS:
+            took, drawn = now - self.first[0], done - self.first[1]
+            self.say(f"about {duration(took / drawn * (self.total - done))} more", log=self.told is None)
+            self.told = now
+
+    def finish(self) -> None:
+        """Say that it is done, and how long it took."""
+        self.say(f"drawn in {duration(time.monotonic() - self.started)}")
+
+    def say(self, what: str, log: bool = True) -> None:
+        """Show it under the node."""
+        tell(f"{self.film}: {what}{self.notes}", log)
 
 
-def tell(text: str) -> None:
-    """Show a line under the running node, and log it."""
-    if text:
+def tell(text: str, log: bool = True) -> None:
+    """Show a line under the running node in the place of what stood there, and log it."""
+    if log:
         logging.info("Talking Portrait: %s", text)
     context = get_executing_context()
     if context is not None:

@@ -16,8 +16,9 @@ from . import sockets
 from .audio import CATEGORY, single_speech
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
-from .portrait import PreparedPortrait, note_loudness, render_in_batches
-from .progress import FrameProgress
+from .portrait import PreparedPortrait
+from .progress import Estimate
+from .rendering import FilmDrawing, loudness_notes
 
 STREAM, LIVE = "Stream Talking Portrait", "Generate Face Motion (live)"
 
@@ -97,9 +98,9 @@ class StreamTalkingPortrait(Node):
         fps = own_rate(engine)
         frames = speech.checked(fps)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
-        note_loudness(speech.waveform)
         path = new_film_path()
-        progress, parts = FrameProgress(frames), []
+        estimate = Estimate(frames, fps, loudness_notes(speech.waveform))
+        drawing, parts = FilmDrawing(portrait, frames), []
 
         def interrupted(done: int, total: int) -> None:
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -108,9 +109,9 @@ class StreamTalkingPortrait(Node):
             for piece in engine.stream(speech, seed, settings, interrupted):
                 motion = given_motion(engine, piece, fps)
                 parts.append(motion)
-                for pictures in render_in_batches(portrait, motion):
-                    writer.write(pictures)
-                    progress.advance(pictures)
+                for done in drawing.frames(motion, writer):
+                    estimate.update(done)
+        estimate.finish()
         return io.NodeOutput(TempFilm(path), joined(parts))
 
     @classmethod

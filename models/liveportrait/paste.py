@@ -66,15 +66,11 @@ def edge_fade(corners: np.ndarray, to_picture: np.ndarray, width: int, height: i
     return fade
 
 
-def paste(faces: Tensor, picture: Tensor, plan: PastePlan) -> Tensor:
-    """Faces [n,3,512,512] over picture [H,W,3], both in the same range -> [n,H,W,3]."""
+def pasted_part(faces: Tensor, picture: Tensor, plan: PastePlan) -> Tensor:
+    """Faces [n,3,512,512] over the plan's box of a picture [H,W,3], both in the same range -> [n,h,w,3]."""
     left, top, right, bottom = plan.box
-    frames = picture.expand(len(faces), *picture.shape).clone()
     drawn = F.grid_sample(
         faces.float(), plan.grid.to(faces.device).expand(len(faces), -1, -1, -1), align_corners=True
     )
-    part = frames[:, top:bottom, left:right]
-    frames[:, top:bottom, left:right] = torch.lerp(
-        part, drawn.permute(0, 2, 3, 1).to(part), plan.mask.to(part)
-    )
-    return frames
+    part = picture[top:bottom, left:right]
+    return torch.lerp(part, drawn.permute(0, 2, 3, 1).to(part), plan.mask.to(part))

@@ -8,15 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..contracts import Box
 from ..face_motion import ResolvedMotion
 from ..media.pixels import to_bytes, warp_affine
 from ..portrait import FaceLandmarks478, Portrait
+from ..rendering import whole_frames
 from .animation import AnimationOptions, Source, driven_keypoints
 from .appearance import AppearanceExtractor
 from .crop import SIZE, SOURCE_CROP, crop_matrix, crop_picture, face_box, network_input
 from .generator import SpadeGenerator
 from .motion_extractor import MotionExtractor
-from .paste import PastePlan, paste, plan_paste
+from .paste import PastePlan, pasted_part, plan_paste
 from .retargeting import Retargeting
 from .source import face_frame, openings, picture_tensor
 from .warping import WarpingModule, WarpSource
@@ -119,8 +121,17 @@ class LivePortraitRenderer:
             largest = min(largest, torch.cuda.mem_get_info(device)[0] // FRAME_BYTES[self.networks.dtype])
         return int(max(1, largest))
 
+    def part(self, portrait: Portrait) -> Box:
+        """See PartRenderer."""
+        plan = portrait.features.plan
+        return (0, 0, SIZE, SIZE) if plan is None else plan.box
+
     def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PortraitRenderer. ValueError when half precision overflows."""
+        return whole_frames(self, portrait, motion, device)
+
+    def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """See PartRenderer. ValueError when half precision overflows."""
         features: LivePortraitFeatures = portrait.features
         faces = self._draw(features, self._keypoints(features, motion)).float().cpu()
         if not torch.isfinite(faces).all():
@@ -131,7 +142,7 @@ class LivePortraitRenderer:
             )
         if features.plan is None:
             return faces.permute(0, 2, 3, 1).contiguous()
-        return paste(faces, portrait.image, features.plan)
+        return pasted_part(faces, portrait.image, features.plan)
 
     def _keypoints(self, features: LivePortraitFeatures, motion: ResolvedMotion) -> Tensor:
         options = features.options

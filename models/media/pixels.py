@@ -58,6 +58,11 @@ def shrink(image: Tensor, width: int, height: int) -> Tensor:
     return _as_picture(F.interpolate(_as_planes(image), (height, width), mode="area"), image)
 
 
+def rounded_bytes(image: Tensor) -> Tensor:
+    """Pictures [...,C] in 0..1 -> their first three channels as bytes, rounded to the nearest; on their device."""
+    return (image[..., :3] * 255).round_().clamp_(0, 255).to(torch.uint8)
+
+
 def to_bytes(image: Tensor) -> Tensor:
     """Picture [H,W,C] in 0..1 -> its first three channels as bytes, cut off as LivePortrait cuts them."""
     return (image[..., :3].detach().cpu().float().clamp(0, 1) * 255).to(torch.uint8)

@@ -12,6 +12,7 @@ from av.container import OutputContainer
 from torch import Tensor
 
 from ..atomic_file import atomic_file
+from .pixels import rounded_bytes
 
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 AUDIO_BLOCK_SECONDS = 1.0
@@ -21,8 +22,8 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 class VideoStreamWriter:
     """H.264 + AAC mp4 at `path`, complete or absent: until the end the data is in a hidden file beside it.
 
-    Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1;
-    an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only. `waveform` is [C,T] at
+    Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1,
+    or bytes; an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only. `waveform` is [C,T] at
     `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame ends. `crf` is
     x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not
     take it.
@@ -67,7 +68,7 @@ class VideoStreamWriter:
             self._write(frames)
 
     def _write(self, frames: Tensor) -> None:
-        frames = even_sized(frames[..., :3].clamp(0, 1).mul(255).round().to(torch.uint8).cpu())
+        frames = even_sized((frames if frames.dtype == torch.uint8 else rounded_bytes(frames)).cpu())
         container = self._container or self._open(width=frames.shape[2], height=frames.shape[1])
         for picture in frames.numpy():
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.nodes.audio import GenerateFaceMotion
-from talking_portrait.nodes.portrait import PreparePortrait, RenderPortrait
+from talking_portrait.nodes.portrait import PreparePortrait
+from talking_portrait.nodes.rendering import RenderPortrait
 from talking_portrait.nodes.stream import GenerateFaceMotionLive, StreamTalkingPortrait
 
 from ..models.engine_samples import engine_pack

@@ -16,7 +16,8 @@ from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 from talking_portrait.models.weights import published as published_weights
 from talking_portrait.nodes.catalogue import engines
 from talking_portrait.nodes.catalogue import weight_files as registry
-from talking_portrait.nodes.portrait import PreparedPortrait, RenderPortrait, RenderPortraitVideo
+from talking_portrait.nodes.portrait import PreparedPortrait, fitted
+from talking_portrait.nodes.rendering import RenderPortrait, RenderPortraitVideo
 from talking_portrait.nodes.progress import Estimate, duration
 
 FPS = Fraction(25)

@@ -24,11 +24,12 @@ from ...models.liveportrait.keypoints import (
     transform_keypoints,
 )
 from ...models.liveportrait.motion_extractor import MotionExtractor
-from ...models.liveportrait.paste import paste, plan_paste
+from ...models.liveportrait.paste import PastePlan, pasted_part, plan_paste
 from ...models.liveportrait.retargeting import Retargeting
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.video_motion import PROCESS_VARIANCE
 from ...models.liveportrait.warping import WarpingModule, heatmaps, sizes_of
+from ...models.rendering import laid_on
 
 Outputs = dict[str, Any]  # tensors by name, and tables
 Network = TypeVar("Network", bound=nn.Module)
@@ -174,10 +175,15 @@ def cropping(case: Any) -> Outputs:
     )
     plan = plan_paste(to_picture, 400, 300, keep_edges=False)
     face = formula_picture(512, 512, phase, 11).permute(2, 0, 1)[None]
-    pasted = paste(face, picture.float(), plan)[0].clip(0, 255).to(torch.uint8)
-    mask = paste(torch.full((1, 3, 512, 512), 1.0), torch.zeros(300, 400, 3), plan)[0]
+    pasted = pasted_on(picture.float(), face, plan).clip(0, 255).to(torch.uint8)
+    mask = pasted_on(torch.zeros(300, 400, 3), torch.ones(1, 3, 512, 512), plan)
     outputs |= {"M_c2o_paste": to_picture, "paste_mask": mask, "pasted": pasted}
     return {name: torch.as_tensor(value) for name, value in outputs.items()}
+
+
+def pasted_on(picture: Tensor, face: Tensor, plan: PastePlan) -> Tensor:
+    """The whole picture [H,W,3] with a face [1,3,512,512] in its place."""
+    return laid_on(picture, plan.box, pasted_part(face, picture, plan))[0]
 
 
 def animation(case: Any) -> Outputs:

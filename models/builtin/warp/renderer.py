@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
+from ...contracts import Box
 from ...portrait import FaceLandmarks478, Portrait
+from ...rendering import whole_frames
 from .eyes import EYES, Eye, eye_map, make_eye
 from .head import Head, face_size, head_displacement, make_head
 from .interior import Interior, make_interior, paint_interior
@@ -65,8 +67,16 @@ class WarpRenderer:
         largest = LARGEST_BATCH.get(device.type, LARGEST_BATCH_ELSEWHERE)
         return int(max(1, min(largest, BATCH_PIXELS // ((x1 - x0) * (y1 - y0)))))
 
+    def part(self, portrait: Portrait) -> Box:
+        """See PartRenderer."""
+        return portrait.features.head.box
+
     def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PortraitRenderer."""
+        return whole_frames(self, portrait, motion, device)
+
+    def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """See PartRenderer."""
         with one_thread(device):
             return self._render(portrait, motion, device)
 
@@ -93,10 +103,7 @@ class WarpRenderer:
         still = (source == base_grid(features.head.box, device)).all(1, keepdim=True)
         if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
-        picture = torch.where(still, photo, picture).clamp(0, 1)
-        frames = portrait.image.to(device).expand(len(motion), *portrait.image.shape).clone()
-        frames[:, y0:y1, x0:x1] = picture.permute(0, 2, 3, 1)
-        return frames
+        return torch.where(still, photo, picture).clamp_(0, 1).permute(0, 2, 3, 1)
 
     def _move_eye(
         self, eye: Eye, box: tuple[int, int, int, int], source: Tensor, controls: Tensor

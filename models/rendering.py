@@ -1,0 +1,81 @@
+"""Frames of a motion from any renderer: batch by batch, and only the part of the picture that it changes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from .contracts import Box, PartRenderer, PortraitRenderer, members
+from .face_motion import FaceMotion, ResolvedMotion, resolve
+from .media.pixels import rounded_bytes
+from .portrait import Portrait
+
+
+def drawn_part(renderer: PortraitRenderer, portrait: Portrait) -> Box:
+    """The rectangle that a renderer draws: its own part, else the whole picture."""
+    if draws_parts(renderer):
+        return renderer.part(portrait)  # type: ignore[attr-defined]
+    height, width = portrait.image.shape[:2]
+    return (0, 0, width, height)
+
+
+def draws_parts(renderer: PortraitRenderer) -> bool:
+    """Whether a renderer has what PartRenderer names besides."""
+    return all(hasattr(renderer, name) for name in members(PartRenderer))
+
+
+def render_parts(
+    renderer: PortraitRenderer, portrait: Portrait, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    """Pictures [n,h,w,3] of the drawn part in 0..1, n as the renderer's memory bound allows, of all frames in
+    turn."""
+    left, top, right, bottom = drawn_part(renderer, portrait)
+    draw = renderer.render_part if draws_parts(renderer) else renderer.render  # type: ignore[attr-defined]
+    resolved = resolve(motion, portrait.motion, portrait.policy)
+    batch = renderer.frames_per_batch(portrait, device)
+    for start in range(0, len(motion), batch):
+        frames = resolved.slice(start, min(start + batch, len(motion)))
+        shape = (len(frames), bottom - top, right - left, 3)
+        yield checked(renderer, draw(portrait, frames, device), shape)
+
+
+def checked(renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The pictures; ValueError in the renderer's name if they are none of this shape."""
+    if not isinstance(pictures, Tensor) or tuple(pictures.shape) != shape or not pictures.is_floating_point():
+        found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
+        raise ValueError(
+            f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault."
+        )
+    return pictures
+
+
+def laid_on(image: Tensor, box: Box, parts: Tensor) -> Tensor:
+    """Parts [n,h,w,3] at their place in the picture [H,W,3] -> [n,H,W,3]."""
+    left, top, right, bottom = box
+    frames = image.to(parts).expand(len(parts), *image.shape).clone()
+    frames[:, top:bottom, left:right] = parts
+    return frames
+
+
+class Canvas:
+    """The portrait's picture in bytes, kept from frame to frame; only the drawn part is laid on it anew.
+
+    picture: [H,W,3] uint8 on the CPU, as the last `lay` left it.
+    """
+
+    def __init__(self, image: Tensor, box: Box):
+        self.picture = rounded_bytes(image).cpu().clone()
+        left, top, right, bottom = box
+        self._part = self.picture[top:bottom, left:right]
+
+    def lay(self, part: Tensor) -> Tensor:
+        """The whole picture with a part [h,w,3] in 0..1; it is the same memory every time."""
+        self._part.copy_(rounded_bytes(part))
+        return self.picture
+
+
+def whole_frames(
+    renderer: PartRenderer, portrait: Portrait, motion: ResolvedMotion, device: torch.device
+) -> Tensor:
+    """PortraitRenderer.render of a renderer that draws a part: frames [n,H,W,3]."""
+    return laid_on(portrait.image, renderer.part(portrait), renderer.render_part(portrait, motion, device))
