@@ -108,7 +108,7 @@ class PortraitRenderer(Protocol):
 
 
 class PartRenderer(PortraitRenderer, Protocol):
-    """A renderer whose frames are the portrait's picture outside of one rectangle, so that large pictures cost little."""
+    """A renderer whose frames are the portrait's picture outside of one rectangle: a large picture costs little."""
 
     def part(self, portrait: Portrait) -> Box:
         """The rectangle that it changes at most."""

@@ -38,8 +38,8 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait, fantasytalking, fantasytalking_extras,
-            actalker, stream, measure,
+            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait, fantasytalking,
+            fantasytalking_extras, actalker, stream, measure,
             loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]

@@ -23,9 +23,9 @@ class VideoStreamWriter:
     """H.264 + AAC mp4 at `path`, complete or absent: until the end the data is in a hidden file beside it.
 
     Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1,
-    or bytes; an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only. `waveform` is [C,T] at
-    `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame ends. `crf` is
-    x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not
+    or bytes; an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only.
+    `waveform` is [C,T] at `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame
+    ends. `crf` is x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not
     take it.
     """
 

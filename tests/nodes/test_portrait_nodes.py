@@ -16,9 +16,9 @@ from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 from talking_portrait.models.weights import published as published_weights
 from talking_portrait.nodes.catalogue import engines
 from talking_portrait.nodes.catalogue import weight_files as registry
-from talking_portrait.nodes.portrait import PreparedPortrait, fitted
-from talking_portrait.nodes.rendering import RenderPortrait, RenderPortraitVideo
+from talking_portrait.nodes.portrait import PreparedPortrait
 from talking_portrait.nodes.progress import Estimate, duration
+from talking_portrait.nodes.rendering import RenderPortrait, RenderPortraitVideo
 
 FPS = Fraction(25)
 

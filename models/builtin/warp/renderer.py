@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...contracts import Box
+from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...portrait import FaceLandmarks478, Portrait
 from ...rendering import whole_frames
 from .eyes import EYES, Eye, eye_map, make_eye
