@@ -69,8 +69,8 @@ class Canvas:
         self._part = self.picture[top:bottom, left:right]
 
     def lay(self, part: Tensor) -> Tensor:
-        """The whole picture with a part [h,w,3] in 0..1; it is the same memory every time."""
-        self._part.copy_(rounded_bytes(part))
+        """The whole picture with a part [h,w,3] in bytes; it is the same memory every time."""
+        self._part.copy_(part)
         return self.picture
 
 

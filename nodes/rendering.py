@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.face_motion import FaceMotion
+from ..models.media.pixels import rounded_bytes
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
 from ..models.rendering import Canvas, drawn_part, laid_on, render_parts
@@ -152,7 +153,7 @@ class FilmDrawing:
         """Draw and write all of a motion; gives how many frames of the film are done, batch by batch."""
         device = comfy.model_management.get_torch_device()
         for parts in render_parts(self.renderer, self.portrait, motion, device):
-            for part in parts:
+            for part in rounded_bytes(parts).cpu():
                 writer.write(self.canvas.lay(part)[None])
             self.progress.advance(len(parts), self.canvas.picture)
             yield self.progress.done

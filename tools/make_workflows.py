@@ -1,52 +1,59 @@
-"""Draw the shipped workflows in ComfyUI's real page and save what it serialises, with a thumbnail each.
+"""Draw the shipped workflows in ComfyUI's real page and save what it serialises, with a picture each.
 
-    python3 run.py python -m talking_portrait.tools.make_workflows [NAME ...]
+    python3 run.py python -m talking_portrait.tools.make_workflows [SLUG ...]
 
-The page writes the files, so they are what an artist would have saved. Each workflow is then run, and its picture
-NAME.jpg, which the Templates browser shows, is made of what came out; of workflows whose weights do not ship
-it shows the graph.
+The page writes the files, so they are what an artist would have saved. Every draft is drawn twice in both styles of
+nodes with tall results on it, to learn how much room its nodes need; layout.py then places them. What needs no
+download is run, and frames of it are its picture; the others' pictures show the portrait that they start from.
 """
 
-import io
 import json
-import math
 import os
 import shutil
 import sys
 import tempfile
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-import av
-from PIL import Image
-from playwright.sync_api import sync_playwright
-
-from ..models.weights.published import WEIGHTS
+from ..models.weights.published import WEIGHTS, page_models
 from .comfy_server import PACK, ComfyServer
+from .graph_page import (
+    STYLES,
+    choose_style,
+    open_page,
+    settled,
+    show_results,
+    write_tall_results,
+)
+from .layout import Rect, arranged
+from .template_pictures import cover, pictures
 from .workflow_drafts import DRAFTS, Draft
+from .workflow_drafts.core_models import CORE_MODELS
 
-THUMBNAIL = 480
-SETTINGS = {  # no tutorial, no map over the graph, and words on the nodes however small the graph is drawn
-    "Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "LiteGraph.Canvas.MinFontSizeForLOD": 0,
-}  # fmt: skip
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-]
+WORKFLOWS = PACK / "workflows"
+WIDEST = 520  # pixels that a node takes for a long title or file name
 
 DRAW = """
-async ([api, layout, notes, groups]) => {
+async ([api, layout, notes, groups, models, pack, app_form]) => {
   await app.loadApiJson(api, 'draft');
+  app.nodeOutputs = {};
   for (const [id, place] of Object.entries(layout)) {
     const node = app.graph.getNodeById(Number(id)) ?? app.graph.getNodeById(id);
     node.pos = place.pos;
     if (place.title) node.title = place.title;
     const least = node.computeSize();
     node.setSize([Math.max(place.width ?? 300, least[0]), Math.max(place.height ?? 0, least[1])]);
-    if (place.models) node.properties.models = place.models;
     if (place.muted) node.mode = LiteGraph.NEVER;
+    if (place.bypassed) node.mode = 4;
+    const named = new Map();
+    for (const widget of node.widgets ?? []) {
+      if (widget.name === 'control_after_generate') widget.value = 'fixed';
+      const file = typeof widget.value === 'string' ? widget.value.split('/').pop() : '';
+      if (models[file]) named.set(widget.value, { ...models[file], name: widget.value });
+    }
+    if (named.size) node.properties.models = [...named.values()];
+    if (node.type.startsWith('TalkingPortrait')) Object.assign(node.properties, pack);
   }
   for (const note of notes) {
     const node = LiteGraph.createNode('MarkdownNote');
@@ -55,6 +62,7 @@ async ([api, layout, notes, groups]) => {
     node.pos = note.pos;
     node.setSize(note.size);
     node.widgets[0].value = note.text;
+    note.id = String(node.id);
   }
   for (const box of groups) {
     const group = new LiteGraph.LGraphGroup(box.title);
@@ -63,64 +71,92 @@ async ([api, layout, notes, groups]) => {
     group.color = box.color;
     app.graph.add(group);
   }
-  return app.graph.serialize();
+  const graph = app.graph.serialize();
+  if (app_form) graph.extra = { ...graph.extra, linearData: app_form, linearMode: false };
+  return [graph, notes.map((note) => note.id)];
 }
 """
 
 
-def draw(page: Any, draft: Draft) -> dict[str, Any]:
-    """Serialised graph of one draft, laid out by the real page."""
-    layout = {node_id: node.place() for node_id, node in draft.nodes.items()}
-    return page.evaluate(DRAW, [draft.prompt(), layout, draft.notes, draft.groups])
+def known_models() -> dict[str, dict[str, str]]:
+    """What the page may be told of a file that a widget names."""
+    own = {weight.file: page_models(weight) for weight in WEIGHTS.values() if not weight.in_pack}
+    core = {
+        model.file: {"name": model.file, "url": model.url, "directory": model.folder}
+        for model in CORE_MODELS.values()
+    }
+    return own | core
 
 
-def pictures(files: list[Path]) -> list[Image.Image]:
-    """Up to four pictures of a workflow's results: frames spread over its video, or its images."""
-    for file in files:
-        if file.suffix == ".mp4":
-            with av.open(str(file)) as container:
-                frames = [frame.to_image() for frame in container.decode(video=0)]
-            return [frames[round(part * (len(frames) - 1))] for part in (0.12, 0.38, 0.62, 0.88)]
-    return [Image.open(file).convert("RGB") for file in files[:4]]
+def pack_properties() -> dict[str, str]:
+    """By which a page without this pack knows what to install: its name in the Registry, and its version."""
+    text = (PACK / "pyproject.toml").read_text(encoding="utf-8")
+    name, version = (text.partition(f"\n{key} = ")[2].split('"')[1] for key in ("name", "version"))
+    return {"cnr_id": name, "ver": version}
 
 
-def thumbnail(tiles: list[Image.Image]) -> Image.Image:
-    """The pictures in a square grid."""
-    columns = math.ceil(math.sqrt(len(tiles)))
-    side = THUMBNAIL // columns
-    sheet = Image.new("RGB", (side * columns, side * math.ceil(len(tiles) / columns)))
-    for index, tile in enumerate(tiles):
-        sheet.paste(
-            tile.resize((side, side), Image.Resampling.LANCZOS),
-            (index % columns * side, index // columns * side),
-        )
-    return sheet
+def app_form(draft: Draft) -> dict[str, Any] | None:
+    """The draft's form in app mode, as a workflow's extra.linearData."""
+    inputs, outputs = draft.app
+    return {"inputs": [list(entry) for entry in inputs], "outputs": list(outputs)} if outputs else None
 
 
-SHOW = """
-() => {
-  const nodes = app.graph._nodes, left = Math.min(...nodes.map((n) => n.pos[0]));
-  const top = Math.min(...nodes.map((n) => n.pos[1]));
-  const right = Math.max(...nodes.map((n) => n.pos[0] + n.size[0]));
-  const low = Math.max(...nodes.map((n) => n.pos[1] + n.size[1]));
-  const scale = Math.min(1420 / (right - left), 760 / (low - top));
-  app.canvas.ds.scale = scale;
-  app.canvas.ds.offset = [110 / scale - left, 150 / scale - top];
-  app.canvas.setDirty(true, true);
-}
-"""
-
-
-def graph_picture(page: Any, graph: dict[str, Any]) -> Image.Image:
-    """The graph itself, as the page shows it."""
-    page.evaluate("async (g) => { await app.loadGraphData(g) }", graph)
-    page.evaluate(SHOW)
-    page.wait_for_timeout(2000)
-    page.keyboard.press("Escape")
-    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").crop((60, 90, 1580, 960))
-    return shot.resize(
-        (2 * THUMBNAIL, round(2 * THUMBNAIL * shot.height / shot.width)), Image.Resampling.LANCZOS
+def draw(
+    page: Any,
+    draft: Draft,
+    places: dict[str, dict[str, Any]],
+    notes: list[dict[str, Any]],
+    groups: list[dict[str, Any]],
+) -> tuple[dict[str, Any], list[str]]:
+    """The graph as the page serialises it, and the numbers of its notes."""
+    graph, ids = page.evaluate(
+        DRAW, [draft.prompt(), places, notes, groups, known_models(), pack_properties(), app_form(draft)]
     )
+    return graph, ids
+
+
+def room_needed(page: Any, draft: Draft) -> tuple[dict[str, tuple[float, float]], list[str]]:
+    """Width and height of every node and note in the style that takes more, with tall results; the notes' ids."""
+    hints = {key: node.place() for key, node in draft.nodes.items()}
+    needed: dict[str, tuple[float, float]] = {}
+    ids: list[str] = []
+    for style in STYLES:
+        choose_style(page, style)
+        _, ids = draw(page, draft, hints, draft.notes, [])
+        started = settled(page, style)
+        widths = {key: min(ceil(max(node["width"], node["title"])), WIDEST) for key, node in started.items()}
+        page.evaluate(
+            "(widths) => app.graph._nodes.forEach((n) => n.setSize([widths[n.id], n.size[1]]))", widths
+        )
+        show_results(page)
+        for key, node in settled(page, style).items():
+            width, height = needed.get(key, (0.0, 0.0))
+            needed[key] = (max(width, ceil(node["width"]), widths[key]), max(height, ceil(node["height"])))
+    choose_style(page, "classic")
+    return needed, ids
+
+
+def laid_out(page: Any, draft: Draft) -> dict[str, Any]:
+    """The finished graph."""
+    needed, ids = room_needed(page, draft)
+    hints = {key: Rect(*node.pos, *node.size) for key, node in draft.nodes.items()}
+    for number, (key, note) in enumerate(zip(ids, draft.notes, strict=True)):
+        hints[key] = Rect(note["pos"][0], 100.0 * number, *note["size"])
+    frames = [Rect(*group["pos"], *group["size"]) for group in draft.groups]
+    placed, drawn = arranged(hints, needed, frames)
+    places = {
+        key: node.place() | {"pos": [placed[key].x, placed[key].y], "width": placed[key].width}
+        for key, node in draft.nodes.items()
+    }
+    notes = [
+        note | {"pos": [placed[key].x, placed[key].y], "size": [placed[key].width, placed[key].height]}
+        for key, note in zip(ids, draft.notes, strict=True)
+    ]
+    groups = [
+        group | {"pos": [frame.x, frame.y], "size": [frame.width, frame.height]}
+        for group, frame in zip(draft.groups, drawn, strict=True)
+    ]
+    return draw(page, draft, places, notes, groups)[0]
 
 
 MENUS = {  # loader input -> folder of the models it lists
@@ -132,6 +168,7 @@ OTHER_FOLDERS = {
     "CLIPVisionLoader": "clip_vision", "TalkingPortraitSpeechEncoder": "audio_encoders",
     "TalkingPortraitLoadACTalker": "diffusion_models",
 }  # fmt: skip
+OWN_INPUTS = ("LoadVideo", "TalkingPortraitLoadFaceMotion")
 
 
 def empty_models(drafts: dict[str, Draft]) -> Path:
@@ -145,7 +182,7 @@ def empty_models(drafts: dict[str, Draft]) -> Path:
         for node in draft.nodes.values():
             for name, kind in MENUS.items():
                 value = node.inputs.get(name)
-                if isinstance(value, str) and node.class_type != "LoadVideo":
+                if isinstance(value, str) and node.class_type not in OWN_INPUTS:
                     path = folder / OTHER_FOLDERS.get(node.class_type, kind) / value
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.touch()
@@ -153,41 +190,30 @@ def empty_models(drafts: dict[str, Draft]) -> Path:
 
 
 def main(names: list[str]) -> None:
-    chosen = {name: draft for name, draft in DRAFTS.items() if not names or name in names}
-    profile, models = tempfile.mkdtemp(), empty_models(chosen)
-    with (
-        ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server,
-        sync_playwright() as playwright,
-    ):
-        server.post("/settings", SETTINGS)
-        browser = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=shutil.which("chromium"),
-            args=CHROMIUM_FLAGS,
-            viewport={"width": 1600, "height": 1000},
-        )
-        page = browser.pages[0]
-        page.set_default_timeout(120_000)
-        page.goto(server.url, wait_until="domcontentloaded")
-        page.wait_for_function(
-            "() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100"
-        )
-        for name, draft in chosen.items():
-            graph = draw(page, draft)
-            target = PACK / "workflows" / f"{name}.json"
+    chosen = {slug: draft for slug, draft in DRAFTS.items() if not names or slug in names}
+    models = empty_models(chosen)
+    with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, open_page(server) as page:
+        write_tall_results(server.base / "output")
+        for draft in chosen.values():
+            graph = laid_out(page, draft)
+            target = WORKFLOWS / f"{draft.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            if draft.neural:
-                picture = graph_picture(page, graph)
-            else:
+            made: list[Path] = []
+            if not draft.needs:
                 outputs = server.run(server.to_prompt(graph))
-                picture = thumbnail(
-                    pictures(server.output_files(outputs) or server.output_files(outputs, "temp"))
-                )
-            picture.save(target.with_suffix(".jpg"), quality=85)
-            print(target)
-        browser.close()
-    for folder in (profile, models):
-        shutil.rmtree(folder, ignore_errors=True)
+                made = server.output_files(outputs) or server.output_files(outputs, "temp")
+            cover(pictures(made), draft.cover).save(target.with_suffix(".jpg"), quality=85)
+            print(target, flush=True)
+    shutil.rmtree(models, ignore_errors=True)
+    if not names:
+        remove_others({draft.name for draft in DRAFTS.values()})
+
+
+def remove_others(names: set[str]) -> None:
+    """Remove workflows and pictures that no draft makes any more."""
+    for path in WORKFLOWS.iterdir():
+        if path.stem not in names:
+            path.unlink()
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ class VideoStreamWriter:
     Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1,
     or bytes; an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only.
     `waveform` is [C,T] at `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame
-    ends. `crf` is x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk does not
-    take it.
+    ends. `crf` is x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk
+    does not take it.
     """
 
     def __init__(

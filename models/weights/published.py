@@ -1,6 +1,7 @@
 """Every weight file of the pack, in one table: what it is called, where it goes, where it comes from, who may
 use it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ TAKIN_IN_PACK = "models/takin/weights"
 
 @dataclass(frozen=True)
 class Weight:
-    """One published file. `size` is in MB, from the source's listing or, marked ~, from its tensors' shapes."""
+    """One published file. `size` is in MB, from the source's listing or, marked ~, from its tensors' shapes; `note`
+    says what it leaves open. `url`: of the file itself where that is known, else of the page that leads to it."""
 
     file: str
     folder: str  # ComfyUI model folder; for what ships with the pack, IN_PACK or TAKIN_IN_PACK
@@ -21,6 +23,17 @@ class Weight:
     used_by: str
     # further places in the same folder where the file, or its original edition, may lie
     other_names: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def megabytes(self) -> float:
+        """Its size as a number."""
+        return float(self.size.lstrip("~"))
+
+    @property
+    def direct(self) -> bool:
+        """Whether `url` is the file itself."""
+        return "/resolve/" in self.url or "/raw/" in self.url
 
     @property
     def in_pack(self) -> bool:
@@ -30,7 +43,10 @@ class Weight:
 
 LIVEPORTRAIT = "https://huggingface.co/Kijai/LivePortrait_safetensors/resolve/main/"
 
-ACTALKER = "https://github.com/harlanhong/ACTalker (link in its README)"
+KDTALKER = "https://huggingface.co/ChaolongYang/KDTalker/resolve/main/ckpts/"
+JOYVASA = "https://huggingface.co/jdh-algo/JoyVASA/resolve/main/"
+ACTALKER = "https://github.com/harlanhong/ACTalker"
+IN_README = "the link is in that README"
 
 WEIGHTS: dict[str, Weight] = {
     "face": Weight(
@@ -75,16 +91,15 @@ WEIGHTS: dict[str, Weight] = {
         ("retargeting_models/stitching_retargeting_module.pth", "stitching_retargeting_module.pth"),
     ),
     "kdtalker.denoiser": Weight(
-        "KDTalker.pth", "kdtalker", "https://huggingface.co/ChaolongYang/KDTalker", "~172 (weights alone)",
-        "CC BY-NC 4.0", "KDTalker engine",
+        "KDTalker.pth", "kdtalker", KDTALKER + "KDTalker.pth", "~172", "CC BY-NC 4.0", "KDTalker engine",
+        note="of its weights; the file may hold more",
     ),
     "kdtalker.audio": Weight(
-        "wav2lip.pth", "kdtalker", "https://huggingface.co/ChaolongYang/KDTalker",
-        "~11 (the part that is used)",
-        "non-commercial research (Wav2Lip)", "KDTalker engine",
+        "wav2lip.pth", "kdtalker", KDTALKER + "wav2lip.pth", "~11", "non-commercial research (Wav2Lip)",
+        "KDTalker engine", note="of the part that is used; the file is larger",
     ),
     "kdtalker.norm": Weight(
-        "norm.npz", "kdtalker", "https://github.com/chaolongy/KDTalker (dataset_process/norm.npz)", "0.006",
+        "norm.npz", "kdtalker", "https://github.com/chaolongy/KDTalker/raw/main/dataset_process/norm.npz", "0.006",
         "CC BY-NC 4.0", "KDTalker engine",
     ),
     "takin.motion": Weight(
@@ -93,72 +108,75 @@ WEIGHTS: dict[str, Weight] = {
     ),
     "takin.hubert": Weight(
         "hubert-large-ll60k.safetensors", "audio_encoders",
-        "https://huggingface.co/facebook/hubert-large-ll60k (model.safetensors)", "~1260", "Apache-2.0",
+        "https://huggingface.co/facebook/hubert-large-ll60k", "~1260", "Apache-2.0",
         "Load Speech Encoder: HuBERT, for a Takin-ADA that was trained on it",
     ),
     "joyvasa.motion": Weight(
-        "motion_generator_hubert_chinese.pt", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~414",
-        "MIT (verify on the model card)", "JoyVASA engine",
+        "motion_generator_hubert_chinese.pt", "joyvasa",
+        JOYVASA + "motion_generator/motion_generator_hubert_chinese.pt", "414", "MIT", "JoyVASA engine",
         ("motion_generator/motion_generator_hubert_chinese.pt",
         "motion_generator_hubert_chinese.safetensors"),
     ),
     "joyvasa.template": Weight(
-        "motion_template.pkl", "joyvasa", "https://huggingface.co/jdh-algo/JoyVASA", "~0.003",
-        "MIT (verify on the model card)", "JoyVASA engine",
+        "motion_template.pkl", "joyvasa", JOYVASA + "motion_template/motion_template.pkl", "~0.003", "MIT",
+        "JoyVASA engine",
         ("motion_template/motion_template.pkl", "motion_template.json"),
     ),
     "fantasytalking.audio": Weight(
-        "fantasytalking_model.ckpt", "model_patches", "https://huggingface.co/acvlab/FantasyTalking", "3362",
+        "fantasytalking_model.ckpt", "model_patches",
+        "https://huggingface.co/acvlab/FantasyTalking/resolve/main/fantasytalking_model.ckpt", "3362",
         "Apache-2.0", "Load FantasyTalking",
     ),
     "fantasytalking.wav2vec2": Weight(
         "wav2vec2-base-960h.safetensors", "audio_encoders",
-        "https://huggingface.co/facebook/wav2vec2-base-960h", "~378",
+        "https://huggingface.co/facebook/wav2vec2-base-960h/resolve/main/model.safetensors", "~378",
         "Apache-2.0", "FantasyTalking",
     ),
     "fantasytalking.wan": Weight(
         "Wan2.1-I2V-14B-720P (any form that core loads)", "diffusion_models",
         "https://huggingface.co/Wan-AI/Wan2.1-I2V-14B-720P",
-        "~32790 in fp16", "Apache-2.0", "FantasyTalking",
+        "~32790", "Apache-2.0", "FantasyTalking", note="in fp16",
     ),
     "actalker.unet": Weight(
-        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102 in fp32", "none stated (all rights reserved)",
-        "Load ACTalker",
+        "unet-136000.pth", "diffusion_models", ACTALKER, "~7102", "none stated (all rights reserved)",
+        "Load ACTalker", note=IN_README,
     ),
     "actalker.audio": Weight(
         "audio_linear-136000.pth", "actalker", ACTALKER, "~217", "none stated (all rights reserved)",
-        "ACTalker Audio",
+        "ACTalker Audio", note=IN_README,
     ),
     "actalker.whisper": Weight(
         "whisper-tiny.safetensors", "audio_encoders",
-        "https://huggingface.co/openai/whisper-tiny (model.safetensors)",
+        "https://huggingface.co/openai/whisper-tiny/resolve/main/model.safetensors",
         "151", "Apache-2.0", "ACTalker Audio", ("whisper-tiny/model.safetensors",),
     ),
     "actalker.motion": Weight(
         "vasa_linear-136000.pth", "actalker", ACTALKER, "~2.1", "none stated (all rights reserved)",
-        "ACTalker Motion from Video",
+        "ACTalker Motion from Video", note=IN_README,
     ),
     "actalker.driver": Weight(
-        "MX31c_32k.ckpt", "actalker", ACTALKER, "~143 (the parts that are used)",
+        "MX31c_32k.ckpt", "actalker", ACTALKER, "~143",
         "none stated (all rights reserved)",
         "ACTalker Motion from Video", ("vasa_feat/MX31c_32k.ckpt",),
+        note="of the parts that are used; " + IN_README,
     ),
     "actalker.identity": Weight(
         "id_proj_model-136000.pth", "actalker", ACTALKER, "~10.5", "none stated (all rights reserved)",
-        "ACTalker Conditioning",
+        "ACTalker Conditioning", note=IN_README,
     ),
     "actalker.pose": Weight(
         "pose_guider-136000.pth", "actalker", ACTALKER, "~4.3", "none stated (all rights reserved)",
-        "ACTalker Conditioning",
+        "ACTalker Conditioning", note=IN_README,
     ),
     "actalker.arcface": Weight(
-        "backbone.pth", "actalker", "https://github.com/deepinsight/insightface (ArcFace R50)", "~175",
+        "backbone.pth", "actalker",
+        "https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch", "~175",
         "non-commercial research (insightface)", "ACTalker Conditioning",
-        ("arcface_torch_models/backbone.pth",),
+        ("arcface_torch_models/backbone.pth",), note="ArcFace R50; the link is on that page",
     ),
     "actalker.svd": Weight(
         "svd_xt_1_1.safetensors", "checkpoints",
-        "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1",
+        "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1/resolve/main/svd_xt_1_1.safetensors",
         "4780", "Stability AI Community License", "ACTalker (its VAE)",
     ),
 }  # fmt: skip
@@ -187,24 +205,31 @@ def weight_path(weight: Weight) -> Path:
     return PACK / weight.folder / weight.file
 
 
-def page_models(keys: list[str]) -> list[dict[str, str]]:
-    """Entries for a workflow node's `properties.models`, from which the page offers downloads; only what it
-    may fetch."""
-    entries = []
-    for key in keys:
-        weight = WEIGHTS[key]
-        if weight.url.startswith("https://huggingface.co/") and weight.url.endswith(weight.file):
-            entries.append({"name": weight.file, "url": weight.url, "directory": weight.folder})
-    return entries
+def page_models(weight: Weight) -> dict[str, str]:
+    """The entry for a workflow node's `properties.models`: the page shows the folder, and offers the download where
+    the address is the file itself and at a host that it trusts."""
+    return {"name": weight.file, "url": weight.url, "directory": weight.folder}
+
+
+def gigabytes(keys: Iterable[str]) -> str:
+    """What some weights take together, for people: 0.5 GB, 13 GB."""
+    total = sum(WEIGHTS[key].megabytes for key in keys) / 1000
+    return f"{total:.1f} GB" if total < 9.5 else f"{total:.0f} GB"
+
+
+def saved_as(weight: Weight) -> str:
+    """What must be said of a download whose own name is another, else nothing."""
+    if not weight.direct or weight.url.endswith(f"/{weight.file}"):
+        return ""
+    return f"It comes as {weight.url.rsplit('/', 1)[1]}: save it as {weight.file}."
 
 
 def markdown_table() -> str:
     """The table as docs/WEIGHTS.md shows it."""
     rows = ["| file | folder | size, MB | licence | used by |", "|---|---|---|---|---|"]
     for weight in WEIGHTS.values():
-        name = (
-            f"[{weight.file}]({weight.url.split(' ')[0]})" if weight.url.startswith("https") else weight.file
-        )
+        name = f"[{weight.file}]({weight.url})" if weight.url.startswith("https") else weight.file
         folder = f"{weight.folder}/ in the pack" if weight.in_pack else f"models/{weight.folder}/"
-        rows.append(f"| {name} | {folder} | {weight.size} | {weight.licence} | {weight.used_by} |")
+        size = f"{weight.size} ({weight.note})" if weight.note else weight.size
+        rows.append(f"| {name} | {folder} | {size} | {weight.licence} | {weight.used_by} |")
     return "\n".join(rows)

@@ -87,7 +87,7 @@ def missing_weight_text(key: str, variant: str = "") -> str:
             "pack again."
         )
     return (
-        f"{weight.file} ({weight.size} MB, licence: {weight.licence}) was not found. Get it from "
-        f"{weight.url}, put it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} under this "
-        "name and press R in the page."
+        f"{weight.file} ({weight.size} MB{weight.note and ' ' + weight.note}, licence: {weight.licence}) was not "
+        f"found. Get it from {weight.url}, put it into ComfyUI/models/{weight.folder}/{variant and variant + '/'} "
+        "under this name and press R in the page."
     )

@@ -14,7 +14,9 @@ from talking_portrait.models.contracts import PortraitRenderer, members
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.weights import load_face_detector
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
+from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
+from talking_portrait.models.rendering import Canvas, drawn_part, render_parts
 
 from .renderer_samples import EXACT, RENDERERS
 
@@ -126,6 +128,18 @@ def test_batch_equals_one_by_one_and_a_portrait_is_not_used_up(any_renderer):
     single = torch.cat([any_renderer.render(prepared, resolved.slice(i, i + 1), CPU) for i in range(4)])
     assert (whole - single).abs().max() < 1e-5 and torch.equal(prepared.image, tensor(PHOTO))
     assert torch.equal(any_renderer.render(prepared, resolved, CPU), whole)
+
+
+def test_parts_on_a_canvas_are_the_whole_frames_byte_for_byte(any_renderer):
+    """A film is written from the part that changes; what it shows is what `render` gives."""
+    picture, points = placed((901, 700), 300, (500, 300))
+    prepared, face_motion = portrait(any_renderer, picture, points), wild(5)
+    resolved = resolve(face_motion, prepared.motion, prepared.policy)
+    whole = rounded_bytes(any_renderer.render(prepared, resolved, CPU))
+    canvas, shown = Canvas(prepared.image, drawn_part(any_renderer, prepared)), []
+    for parts in render_parts(any_renderer, prepared, face_motion, CPU):
+        shown += [canvas.lay(part).clone() for part in rounded_bytes(parts)]
+    assert torch.equal(torch.stack(shown), whole)
 
 
 @pytest.mark.parametrize(("size", "side", "at"),

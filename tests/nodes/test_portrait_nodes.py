@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import folder_paths
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -16,7 +17,7 @@ from talking_portrait.models.portrait import FaceLandmarks478, Portrait
 from talking_portrait.models.weights import published as published_weights
 from talking_portrait.nodes.catalogue import engines
 from talking_portrait.nodes.catalogue import weight_files as registry
-from talking_portrait.nodes.portrait import PreparedPortrait
+from talking_portrait.nodes.portrait import PreparedPortrait, fitted
 from talking_portrait.nodes.progress import Estimate, duration
 from talking_portrait.nodes.rendering import RenderPortrait, RenderPortraitVideo
 
@@ -36,8 +37,6 @@ class TinyRenderer:
 
 
 def prepared(size: int = 16) -> PreparedPortrait:
-    import numpy as np
-
     image = torch.zeros(1, 1, 3).expand(size, size, 3)
     face = FaceLandmarks478(np.zeros((478, 3), np.float32))
     return PreparedPortrait(TinyRenderer(), Portrait(image, face, FaceFrame(), "tiny", None))
@@ -78,8 +77,8 @@ def test_a_cancel_in_the_middle_leaves_nothing(temp, monkeypatch):
     class Cancelled(BaseException):
         pass
 
-    def stop(self, frames):
-        self.done += len(frames)
+    def stop(self, count, picture):
+        self.done += count
         if self.done > 1000:
             raise Cancelled
 
@@ -103,8 +102,22 @@ def test_images_that_would_not_fit_point_to_the_video_node():
 
 
 def test_sound_of_another_length_is_refused_with_both_numbers():
-    with pytest.raises(ValueError, match=r"audio lasts 3.00 s, but face_motion has 50 frames \(2.00 s"):
-        RenderPortraitVideo.execute(prepared(), motion(50), 30.0, sound(3.0))
+    with pytest.raises(
+        ValueError, match=r"audio lasts 3.00 s, but face_motion has 50 frames \(2.00 s.*sound_length"
+    ):
+        RenderPortraitVideo.execute(prepared(), motion(50), 30.0, sound(3.0), "must be equal")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [
+    (3.0, "the last 1.0 s of audio are left out"), (1.5, "audio ends 0.5 s before the film, which goes on in silence"),
+])  # fmt: skip
+def test_sound_of_another_length_is_fitted_and_said(told, seconds, words):
+    video = RenderPortraitVideo.execute(prepared(), motion(50), 30.0, sound(seconds)).result[0]
+    with av.open(video.get_stream_source()) as container:
+        assert container.streams.video[0].frames == 50
+        heard = sum(frame.samples for frame in container.decode(container.streams.audio[0])) / 16000
+    assert abs(heard - min(seconds, 2.0)) < 0.1
+    assert all(line.endswith(words) for line in told)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(5.2, "5 s"), (100, "2 min"), (3900, "1 h 5 min")])
@@ -135,21 +148,51 @@ def told(monkeypatch) -> list[str]:
 
     lines: list[str] = []
     for module in (progress, portrait_nodes):
-        monkeypatch.setattr(module, "tell", lines.append)
+        monkeypatch.setattr(module, "tell", lambda text, log=True: lines.append(text))
     return lines
 
 
 def test_the_estimate_is_of_the_frames_own_time_not_of_the_start(told, monkeypatch):
-    """A start of 50 s and frames of 1 s each: about 1 min for 60 frames, not an hour."""
-    clock = iter([0.0, 51.0, 52.0, 53.5, 60.0])
+    """A start of 50 s and frames of 1 s each: about 1 min for 60 frames, not an hour; and it is kept up to date."""
+    clock = iter([0.0, 51.0, 52.0, 53.5, 55.0, 112.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     estimate = Estimate(60, FPS)
-    for done in (1, 2, 3):
+    for done in (1, 2, 3, 4):
         estimate.update(done)
-    assert told == [
-        "", "60 frames (2.4 s at 25 fps): at most 50 min more",
-        "60 frames (2.4 s at 25 fps): about 58 s more",
+    estimate.finish()
+    assert [line.removeprefix("60 frames (2.4 s at 25 fps): ") for line in told] == [
+        "starting", "at most 50 min more", "about 58 s more", "about 75 s more", "drawn in 2 min",
     ]  # fmt: skip
+
+
+def test_the_line_of_an_earlier_run_never_stays(told):
+    """The page ignores an empty text, so what stood there must be replaced by words."""
+    RenderPortraitVideo.execute(prepared(), motion(5), 30.0)
+    assert told[0].endswith("starting") and "drawn in" in told[-1] and all(told)
+
+
+def test_a_phone_photo_is_drawn_at_1280_and_its_points_and_mask_move_along(told):
+    picture = torch.rand(4032, 3024, 3, generator=torch.Generator().manual_seed(0))
+    points = np.zeros((478, 3), np.float32)
+    points[0] = (1512, 2016, 403.2)
+    mask = torch.zeros(4032, 3024)
+    mask[:2016] = 1
+    smaller, moved, smaller_mask = fitted(picture, points, mask, 1280)
+    assert smaller.shape == (1280, 960, 3) and smaller_mask.shape == (1280, 960)
+    assert np.allclose(moved[0], (480, 640, 128)) and moved.dtype == np.float32
+    assert smaller_mask[600, 0] == 1 and smaller_mask[680, 0] == 0
+    assert told == ["3024x4032 drawn at 960x1280 (max_size 1280)"]
+
+
+@pytest.mark.parametrize(("size", "most", "drawn"), [
+    ((301, 257), 1280, (301, 257)), ((4032, 3024), 0, (4032, 3024)), ((2000, 999), 1283, (1282, 640)),
+    ((100, 3000), 1280, (42, 1280)), ((5, 4000), 64, (2, 64)),
+])  # fmt: skip
+def test_sizes_that_fit_stay_and_smaller_ones_are_even(told, size, most, drawn):
+    picture, _, none = fitted(torch.rand(*size, 3), np.zeros((478, 3), np.float32), None, most)
+    assert tuple(picture.shape[:2]) == drawn and none is None
+    assert picture.min() >= 0 and picture.max() <= 1
+    assert len(told) == 1 and f"{drawn[1]}x{drawn[0]}" in told[0]
 
 
 def test_sound_louder_than_full_scale_is_cut_and_said(told):

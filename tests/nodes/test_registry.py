@@ -6,7 +6,7 @@ import folder_paths
 import pytest
 from talking_portrait.models.contracts import ENGINES, Entry, MotionEngine, register_engine
 from talking_portrait.models.options import Choice, Number
-from talking_portrait.models.weights.published import WEIGHTS, markdown_table, page_models
+from talking_portrait.models.weights.published import WEIGHTS, markdown_table, saved_as
 from talking_portrait.nodes.catalogue import engines  # noqa: F401 (it puts our own entries into the menu)
 from talking_portrait.nodes.catalogue.menu import files_fingerprint, load_entry, put_first
 from talking_portrait.nodes.catalogue.weight_files import find_weight, missing_weight_message
@@ -32,10 +32,18 @@ def test_what_ships_is_there():
             )
 
 
-def test_the_page_offers_only_what_it_may_download():
-    entries = page_models(list(WEIGHTS))
-    assert entries and all(entry["url"].startswith("https://huggingface.co/") for entry in entries)
-    assert all(entry["url"].endswith(entry["name"]) for entry in entries)
+def test_every_address_is_the_file_or_says_where_it_leads():
+    """The page offers the address as a download, so a front page without a word would be saved as a model."""
+    for weight in WEIGHTS.values():
+        if not weight.in_pack and not weight.direct:
+            assert weight.note or weight.url.startswith("https://huggingface.co/"), weight.file
+        assert " " not in weight.url or weight.in_pack, weight.file
+        assert weight.megabytes > 0
+
+
+def test_a_download_with_another_name_says_how_to_save_it():
+    assert "save it as whisper-tiny.safetensors" in saved_as(WEIGHTS["actalker.whisper"])
+    assert saved_as(WEIGHTS["liveportrait.motion"]) == saved_as(WEIGHTS["actalker.unet"]) == ""
 
 
 def test_the_documents_show_this_table_once():

@@ -2,25 +2,29 @@
 
 from typing import Any
 
-from .parts import DRIVING_FILE, PORTRAIT_FILE, SPEECH_FILE, Draft, NodeDraft, files_needed, group, note
+from ...models.weights.published import gigabytes
+from .core_models import FILM_NET, links
+from .parts import (
+    DRIVING_FILE,
+    PORTRAIT_FILE,
+    SPEECH_FILE,
+    Draft,
+    NodeDraft,
+    files_needed,
+    find_faces,
+    group,
+    note,
+)
 
 SHARED_KEYS = ["actalker.unet", "actalker.svd", "actalker.identity", "actalker.pose", "actalker.arcface"]
 AUDIO_KEYS, MOTION_KEYS = ["actalker.audio", "actalker.whisper"], ["actalker.motion", "actalker.driver"]
-SETTINGS = """Published settings: euler, karras, 25 steps, image 2, audio 7.5, motion 3, windows of 25 frames that move by 7.
+SETTINGS = f"""Published settings: euler, karras, 25 steps, image 2, audio 7.5, motion 3, windows of 25 frames that move by 7.
 
 The film has 12.5 frames per second. For a second one with 25, by core's frame interpolation, put
-[film_net_fp16.safetensors](https://huggingface.co/Comfy-Org/frame_interpolation) into models/frame_interpolation/, press R, select
-the group *25 frames per second* and press Ctrl+M, which wakes its nodes. KSampler's own cfg does nothing here: leave it at 1."""
+the file below in place, press R, select
+the group *25 frames per second* and press Ctrl+M, which wakes its nodes. KSampler's own cfg does nothing here: leave it at 1.
 
-
-def face_points(image: list, place: tuple[int, int]) -> NodeDraft:
-    """Core's landmarks of one face per picture; node 2 is the detector."""
-    inputs = {
-        "face_detection_model": ["2", 0], "image": image, "detector_variant": "both", "num_faces": 1,
-        "min_confidence": 0.5,
-        "missing_frame_fallback": "empty",
-    }  # fmt: skip
-    return NodeDraft("MediaPipeFaceLandmarker", inputs, place)
+{links([FILM_NET])}"""
 
 
 def audio_nodes(row: int) -> dict[str, NodeDraft]:
@@ -36,7 +40,7 @@ def motion_nodes(row: int) -> dict[str, NodeDraft]:
     return {
         "20": NodeDraft("LoadVideo", {"file": DRIVING_FILE}, (40, row), (300, 300)),
         "21": NodeDraft("GetVideoComponents", {"video": ["20", 0]}, (40, row + 350)),
-        "22": face_points(["21", 0], (420, row)),
+        "22": find_faces("2", ["21", 0], (420, row), most=1),
         "23": NodeDraft(
             "TalkingPortraitACTalkerMotionFromVideo",
             {
@@ -56,7 +60,7 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
     return {
         "1": NodeDraft("LoadImage", {"image": PORTRAIT_FILE}, (40, 80), (300, 360)),
         "2": NodeDraft("TalkingPortraitLoadFaceDetector", {}, (420, 80)),
-        "3": face_points(["1", 0], (420, 190)),
+        "3": find_faces("2", ["1", 0], (420, 190), most=1),
         "4": NodeDraft("TalkingPortraitLoadACTalker", {"file": "unet-136000.pth", "weight_dtype": "default"},
         (800, 80)),
         "5": NodeDraft("ImageOnlyCheckpointLoader", {"ckpt_name": "svd_xt_1_1.safetensors"}, (800, 220)),
@@ -93,7 +97,7 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
         "33": NodeDraft(
             "SaveVideo", {"video": ["32", 0], "filename_prefix": "video/actalker", "format": "auto",
             "codec": "auto"},
-            (1540, 360), (460, 480),
+            (1540, 360), (340, 0),
         ),
         **doubled(sound),
     }  # fmt: skip
@@ -102,7 +106,7 @@ def film(streams: dict[str, Any], sound: list) -> dict[str, NodeDraft]:
 def doubled(sound: list) -> dict[str, NodeDraft]:
     """The film again with a frame between any two: nodes 50 to 53, muted."""
     return {
-        "50": NodeDraft("FrameInterpolationModelLoader", {"model_name": "film_net_fp16.safetensors"},
+        "50": NodeDraft("FrameInterpolationModelLoader", {"model_name": FILM_NET.file},
         (2060, 80), muted=True),
         "51": NodeDraft(
             "FrameInterpolate", {"interp_model": ["50", 0], "images": ["31", 0], "multiplier": 2},
@@ -116,6 +120,39 @@ def doubled(sound: list) -> dict[str, NodeDraft]:
             (2060, 500), (300, 340), muted=True,
         ),
     }  # fmt: skip
+
+
+def by_guider(sound: list) -> dict[str, NodeDraft]:
+    """The same film by core's SamplerCustomAdvanced: nodes 60 to 67, muted."""
+    scales = {"image_cfg": 2.0, "audio_cfg": 7.5, "motion_cfg": 3.0}
+    sampled = {
+        "noise": ["61", 0],
+        "guider": ["60", 0],
+        "sampler": ["62", 0],
+        "sigmas": ["63", 0],
+        "latent_image": ["6", 2],
+    }
+    video = {
+        "video": ["66", 0],
+        "filename_prefix": "video/actalker_guider",
+        "format": "auto",
+        "codec": "auto",
+    }
+    entries: list[tuple[str, dict[str, Any]]] = [
+        ("TalkingPortraitACTalkerGuider", {"model": ["7", 0], "positive": ["6", 0], **scales}),
+        ("RandomNoise", {"noise_seed": 1111, "control_after_generate": "fixed"}),
+        ("KSamplerSelect", {"sampler_name": "euler"}),
+        ("BasicScheduler", {"model": ["7", 0], "scheduler": "karras", "steps": 25, "denoise": 1.0}),
+        ("SamplerCustomAdvanced", sampled),
+        ("TalkingPortraitACTalkerDecode", {"samples": ["64", 0], "vae": ["5", 2], "frames": ["6", 3]}),
+        ("CreateVideo", {"images": ["65", 0], "fps": ["6", 4], "audio": sound}),
+        ("SaveVideo", video),
+    ]
+    places = [(1180 + 360 * (number // 3), 1000 + 160 * (number % 3)) for number in range(len(entries))]
+    return {
+        str(60 + number): NodeDraft(kind, inputs, place, muted=True)
+        for number, ((kind, inputs), place) in enumerate(zip(entries, places, strict=True))
+    }
 
 
 def groups(*signals: dict[str, Any]) -> list[dict[str, Any]]:
@@ -133,9 +170,15 @@ def groups(*signals: dict[str, Any]) -> list[dict[str, Any]]:
 def _audio() -> Draft:
     text = f"## ACTalker: a portrait from speech\n\n{files_needed(SHARED_KEYS + AUDIO_KEYS)}\n\n{SETTINGS}"
     return Draft(
-        {**film({"actalker_audio": ["11", 0]}, ["10", 0]), **audio_nodes(560)},
-        [note("Files and settings", text, (780, 1020), (720, 420))],
-        groups(group("Speech", "motion", (20, 490), (720, 260))),
+        {**film({"actalker_audio": ["11", 0]}, ["10", 0]), **audio_nodes(560), **by_guider(["10", 0])},
+        [note("Files and settings", text)],
+        groups(
+            group("Speech", "motion", (20, 490), (720, 260)),
+            group("The same by SamplerCustomAdvanced (muted)", "proof", (1160, 960), (1100, 600)),
+        ),
+        f"41 ACTalker, speech ({gigabytes(SHARED_KEYS + AUDIO_KEYS)})",
+        "ACTalker",
+        needs=(*SHARED_KEYS, *AUDIO_KEYS),
     )
 
 
@@ -150,8 +193,11 @@ images to *ACTalker Motion from Video* (with landmarks of the same images).
 {SETTINGS}"""
     return Draft(
         {**film({"actalker_motion": ["23", 0]}, ["21", 1]), **motion_nodes(560)},
-        [note("Files and settings", text, (780, 1020), (720, 460))],
+        [note("Files and settings", text)],
         groups(group("Driving video", "motion", (20, 490), (720, 680))),
+        f"42 ACTalker, driving video ({gigabytes(SHARED_KEYS + MOTION_KEYS)})",
+        "ACTalker\ndriven by video",
+        needs=(*SHARED_KEYS, *MOTION_KEYS),
     )
 
 
@@ -182,12 +228,15 @@ over time (a curve for each).
     )  # fmt: skip
     return Draft(
         nodes,
-        [note("Files, regions, gates", text, (780, 1020), (720, 520))],
+        [note("Files, regions, gates", text)],
         groups(
             group("Speech", "motion", (20, 490), (720, 240)),
             group("Driving video", "motion", (20, 750), (720, 600)),
             group("Regions", "proof", (20, 1360), (720, 320)),
         ),
+        f"43 ACTalker, speech and video ({gigabytes(SHARED_KEYS + AUDIO_KEYS + MOTION_KEYS)})",
+        "ACTalker\nspeech + video",
+        needs=(*SHARED_KEYS, *AUDIO_KEYS, *MOTION_KEYS),
     )
 
 

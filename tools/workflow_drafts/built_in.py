@@ -1,6 +1,6 @@
 """Workflows that need no download."""
 
-from .parts import Draft, NodeDraft, find_face, group, note, render, speak
+from .parts import DRIVING_FILE, Draft, NodeDraft, find_face, find_faces, group, note, render, speak
 
 START = """## Talking portrait, nothing to download
 
@@ -26,19 +26,27 @@ REGIONS = """## Landmarks and masks
 The built-in detector works with ComfyUI's own MediaPipe nodes. *Face Region Masks* gives the whole face, the part that
 speech moves and the part that expression moves; engines with region control (and your own inpainting) take them.
 
-With a video: *missing_face* says what happens in frames without a face, and *missed_frames* lists them."""
+**A face that no detector finds** (a drawing, a mask): *Bounding Box* around it, then *Face Landmarks from Box*.
+
+**A video**: *Measure Motion Intensity* says how strongly its face moves. *missing_face* says what happens in frames without a face, and *missed_frames* lists them."""
 
 
 def _talking() -> Draft:
     return Draft(
         {**find_face(), **speak(), **render("6", 800)},
-        [note("How to use", START, (1160, 700), (460, 300))],
+        [note("How to use", START)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
             group("Speech to motion", "motion", (400, 490), (340, 720)),
             group("Motion to video", "render", (780, 20), (860, 660)),
         ],
+        "01 Talking portrait (no download)",
+        "Talking\nPortrait",
+        app=(
+            [("1", "image"), ("4", "audio"), ("6", "seed"), ("6", "mouth_amount"), ("6", "head_amount")],
+            ["10"],
+        ),
     )
 
 
@@ -71,10 +79,10 @@ def _control() -> Draft:
         (1520, 720),
         (300, 0),
     )
-    nodes["15"] = NodeDraft("PreviewAny", {"source": ["14", 0]}, (1520, 900), (460, 200))
+    nodes["15"] = NodeDraft("PreviewAny", {"source": ["14", 0]}, (1520, 900), (340, 0))
     return Draft(
         nodes,
-        [note("How much", CONTROL, (40, 780), (340, 320))],
+        [note("How much", CONTROL)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
@@ -83,6 +91,8 @@ def _control() -> Draft:
             group("Motion to video", "render", (1140, 20), (860, 640)),
             group("Does it fit?", "proof", (1500, 670), (500, 460)),
         ],
+        "04 How much, and whose head (no download)",
+        "Intensity\nand head",
     )
 
 
@@ -106,16 +116,41 @@ def _regions() -> Draft:
         {"face_landmarks": ["3", 0], "face_index": 0, "feather": 8.0, "grow": 0.0, "missing_face": "error"},
         (420, 520),
     )
+    nodes["30"] = NodeDraft(
+        "PrimitiveBoundingBox", {"x": 130, "y": 60, "width": 190, "height": 250}, (420, 1000)
+    )
+    boxed = {"face_detection_model": ["2", 0], "image": ["1", 0], "face_box": ["30", 0], "min_presence": 0.1}
+    nodes["31"] = NodeDraft("TalkingPortraitFaceFromBox", boxed, (790, 1000))
+    nodes["32"] = NodeDraft(
+        "MediaPipeFaceMeshVisualize",
+        {
+            "face_landmarks": ["31", 0], "image": ["1", 0], "connections": "all", "color": "#ffaa00", "thickness": 1,
+            "point_size": 2,
+        },
+        (790, 1200),
+    )  # fmt: skip
+    nodes["33"] = NodeDraft("PreviewImage", {"images": ["32", 0]}, (1140, 1000), (320, 380))
+    nodes["40"] = NodeDraft("LoadVideo", {"file": DRIVING_FILE}, (40, 1700), (300, 300))
+    nodes["41"] = NodeDraft("GetVideoComponents", {"video": ["40", 0]}, (420, 1700))
+    nodes["42"] = find_faces("2", ["41", 0], (420, 1900), most=1)
+    nodes["43"] = NodeDraft(
+        "TalkingPortraitMeasureMotionIntensity", {"face_landmarks": ["42", 0], "face_index": 0}, (790, 1700)
+    )
+    nodes["44"] = NodeDraft("PreviewAny", {"source": ["43", 2]}, (1140, 1700), (320, 200))
     for number, (output, column) in enumerate(((0, 790), (1, 1140), (2, 1490)), 23):
         nodes[str(number)] = NodeDraft("MaskPreview", {"mask": ["22", output]}, (column, 520), (320, 360))
     return Draft(
         nodes,
-        [note("Regions", REGIONS, (40, 520), (340, 340))],
+        [note("Regions", REGIONS)],
         [
             group("Face", "face", (20, 20), (740, 440)),
             group("Landmarks", "face", (770, 20), (740, 460)),
             group("Masks: face, mouth (speech), expression (motion)", "proof", (400, 480), (1430, 430)),
+            group("A face in a box", "face", (400, 940), (1100, 500)),
+            group("How much a face moves", "motion", (20, 1640), (1480, 500)),
         ],
+        "08 Face landmarks, box and masks (no download)",
+        "Face,\nbox, masks",
     )
 
 

@@ -1,8 +1,9 @@
 """Workflows that show motion engines: JoyVASA, and all of them side by side."""
 
-from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
+from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS, LIVEPORTRAIT_KEYS, gigabytes
 from .liveportrait import animation, neural_loaders
-from .parts import SPEECH_FILE, Draft, NodeDraft, files_needed, find_face, group, note, render, speak
+from .parts import Draft, NodeDraft, files_needed, find_face, group, note, render, speak
+from .swaps import generated, given, prepared, saved, stitched
 
 JOYVASA = f"""## JoyVASA: a portrait from speech
 
@@ -16,12 +17,19 @@ are, the rest as changes from the portrait, as published.
 
 COMPARED = f"""## Four engines, one picture
 
-Above: built-in, KDTalker. Below: JoyVASA, Takin-ADA. All are drawn by the built-in warp, so only the motion differs; choose
-LivePortrait in *Load Portrait Renderer* to see them as their authors do. The two in the middle need files:
+**Above**, with nothing to download: built-in and Takin-ADA side by side. **Below**, muted: KDTalker and JoyVASA, each as a film of
+its own. Put the files of one in place, select its group, press Ctrl+M and Run.
 
-{files_needed(KDTALKER_KEYS + JOYVASA_KEYS + ["liveportrait.motion"])}
+All are drawn by the built-in warp, so only the motion differs; choose LivePortrait in *Load Portrait Renderer* to see them as their
+authors do.
 
-*Trim Audio* keeps the comparison short: four films are held in memory at once."""
+KDTalker:
+
+{files_needed([*KDTALKER_KEYS, "liveportrait.motion"])}
+
+JoyVASA:
+
+{files_needed(JOYVASA_KEYS)}"""
 
 
 TAKIN = """## Takin-ADA: speech with emotion, nothing to download
@@ -55,7 +63,7 @@ def _takin() -> Draft:
     )
     return Draft(
         nodes,
-        [note("Moods", TAKIN, (1160, 700), (460, 320))],
+        [note("Moods", TAKIN)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
@@ -63,6 +71,8 @@ def _takin() -> Draft:
             group("A mood over time", "motion", (770, 490), (370, 440)),
             group("Motion to video", "render", (1140, 20), (860, 640)),
         ],
+        "02 Mood over time, Takin-ADA (no download)",
+        "Takin-ADA\nmoods",
     )
 
 
@@ -75,80 +85,61 @@ def _joyvasa() -> Draft:
     nodes["11"] = animation(800, 640)
     film = {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}
     nodes["9"] = NodeDraft("TalkingPortraitRenderVideo", film, (1160, 80), (300, 420))
-    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (340, 0))
     return Draft(
         nodes,
-        [note("Files and swaps", JOYVASA, (1160, 790), (820, 460))],
+        [note("Files and swaps", JOYVASA)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
             group("Speech to motion: JoyVASA", "motion", (400, 490), (340, 740)),
             group("Motion to video: LivePortrait", "render", (780, 20), (1220, 1080)),
         ],
+        f"23 JoyVASA + LivePortrait ({gigabytes(JOYVASA_KEYS + LIVEPORTRAIT_KEYS)})",
+        "JoyVASA",
+        needs=(*JOYVASA_KEYS, *LIVEPORTRAIT_KEYS),
     )
 
 
-ENGINES = ("built-in", "KDTalker", "JoyVASA", "Takin-ADA")
 STEPS = {"KDTalker": {"engine.steps": 10}, "JoyVASA": {"engine.steps": 0}, "Takin-ADA": {"engine.steps": 10}}
 
 
-def _compared() -> Draft:
-    nodes = find_face()
-    nodes["4"] = NodeDraft("LoadAudio", {"audio": SPEECH_FILE}, (40, 560), (300, 140))
-    nodes["5"] = NodeDraft(
-        "TrimAudioDuration", {"audio": ["4", 0], "start_index": 0.0, "duration": 3.0}, (40, 760)
-    )
-    nodes["6"] = NodeDraft("TalkingPortraitLoadRenderer", {"renderer": "built-in warp"}, (40, 920))
-    portrait = {"renderer": ["6", 0], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0}
-    nodes["7"] = NodeDraft("TalkingPortraitPrepare", portrait, (40, 1080))
-    for number, engine in enumerate(ENGINES):
-        row, first = 80 + 420 * number, 10 * (number + 1)
-        models = page_models(["liveportrait.motion"]) if engine == "KDTalker" else []
-        nodes[str(first)] = NodeDraft(
-            "TalkingPortraitMotionEngine",
-            {"engine": engine} | STEPS.get(engine, {}),
-            (800, row),
-            title=engine,
-            models=models,
-        )
-        nodes[str(first + 1)] = NodeDraft(
+def moved_by(engine: str, first: int, row: int, muted: bool = False) -> dict[str, NodeDraft]:
+    """An engine and its motion of the same sound: nodes `first` and the next."""
+    chosen = {"engine": engine} | STEPS.get(engine, {})
+    return {
+        str(first): NodeDraft("TalkingPortraitMotionEngine", chosen, (800, row), title=engine, muted=muted),
+        str(first + 1): NodeDraft(
             "TalkingPortraitGenerateMotion",
-            {
-                "motion_engine": [str(first), 0], "audio": ["5", 0], "fps": 25.0, "seed": 7,
-                "mouth_amount": 1.0,
-                "head_amount": 1.0, "blink_rate": 18.0, "brow_amount": 1.0, "silence_threshold": -38.0,
-                "portrait": ["7", 0],
-            },
+            generated(str(first), portrait=["7", 0]),
             (1140, row),
-        )  # fmt: skip
+            muted=muted,
+        ),
+    }
+
+
+def _compared() -> Draft:
+    nodes = given() | prepared(6, {"renderer": "built-in warp"}, (420, 560))
+    nodes |= moved_by("built-in", 10, 80) | moved_by("Takin-ADA", 20, 560)
+    for first, row in ((10, 80), (20, 560)):
         drawn = {"portrait": ["7", 0], "face_motion": [str(first + 1), 0]}
         nodes[str(first + 2)] = NodeDraft("TalkingPortraitRender", drawn, (1480, row))
-
-    def stitched(one: list, two: list, direction: str, place: tuple[int, int]) -> NodeDraft:
-        inputs = {
-            "image1": one, "direction": direction, "match_image_size": True, "spacing_width": 0,
-            "spacing_color": "white",
-            "image2": two,
-        }  # fmt: skip
-        return NodeDraft("ImageStitch", inputs, place)
-
-    nodes["50"] = stitched(["12", 0], ["22", 0], "right", (1820, 80))
-    nodes["51"] = stitched(["32", 0], ["42", 0], "right", (1820, 320))
-    nodes["52"] = stitched(["50", 0], ["51", 0], "down", (1820, 560))
-    nodes["53"] = NodeDraft(
-        "CreateVideo", {"images": ["52", 0], "fps": ["12", 1], "audio": ["5", 0]}, (1820, 800)
-    )
-    video = {"video": ["53", 0], "filename_prefix": "video/engines", "format": "auto", "codec": "auto"}
-    nodes["54"] = NodeDraft("SaveVideo", video, (2180, 80), (560, 640))
+    nodes |= stitched(13, "12", "22", "two_engines", (1820, 80))
+    for engine, first, row in (("KDTalker", 30, 1200), ("JoyVASA", 40, 1900)):
+        nodes |= moved_by(engine, first, row, muted=True)
+        nodes |= saved(first + 2, "7", str(first + 1), engine.lower(), (1480, row), muted=True)
     return Draft(
         nodes,
-        [note("Four engines", COMPARED, (2180, 800), (620, 480))],
+        [note("Four engines", COMPARED)],
         [
-            group("Picture and voice", "inputs", (20, 20), (340, 1280)),
-            group("Face", "face", (400, 20), (340, 440)),
-            group("Four motions", "motion", (780, 20), (1020, 1720)),
-            group("Side by side", "render", (1810, 20), (960, 980)),
+            group("Picture and voice", "inputs", (20, 20), (340, 900)),
+            group("Face and portrait", "face", (400, 20), (340, 900)),
+            group("Nothing to download", "motion", (780, 20), (2300, 1060)),
+            group("KDTalker (muted: needs files)", "proof", (780, 1140), (1880, 620)),
+            group("JoyVASA (muted: needs files)", "proof", (780, 1840), (1880, 620)),
         ],
+        "12 Compare engines (no download)",
+        "Compare\nengines",
     )
 
 

@@ -1,13 +1,18 @@
 """Workflows of FantasyTalking."""
 
-from .parts import PORTRAIT_FILE, SPEECH_FILE, Draft, NodeDraft, files_needed, group, note
+from ...models.weights.published import WEIGHTS
+from .core_models import DISTILLED, WAN_MODELS, links
+from .parts import PORTRAIT_FILE, SPEECH_FILE, Draft, NodeDraft, files_needed, find_faces, group, note
 
-FANTASY_KEYS = ["fantasytalking.audio", "fantasytalking.wav2vec2", "fantasytalking.wan"]
+FANTASY_KEYS = ("fantasytalking.audio", "fantasytalking.wav2vec2")
+NEEDS = (*FANTASY_KEYS, "fantasytalking.wan")
+SIZE = f"{sum(WEIGHTS[key].megabytes for key in FANTASY_KEYS) / 1000 + sum(model.gigabytes for model in WAN_MODELS):.0f} GB"
 FANTASY = f"""## FantasyTalking on ComfyUI's own Wan2.1
 
 {files_needed(FANTASY_KEYS)}
+{links(WAN_MODELS)}
 
-Also Wan's own umt5 text encoder, VAE and CLIP vision (ComfyUI's Wan2.1 template names them). 23 frames per second; 81 frames
+Any form of Wan2.1-I2V-14B that core loads will do. 23 frames per second; 81 frames
 (3.5 s) at once are what the weights know. For longer sound put core's *WAN Context Windows* between *Apply* and *Guidance*.
 
 Published settings: 30 steps, cfg 5, audio_cfg 4.5 to 5."""
@@ -82,12 +87,12 @@ def _fantasy() -> Draft:
         "22": NodeDraft(
             "SaveVideo", {"video": ["21", 0], "filename_prefix": "video/fantasytalking", "format": "auto",
             "codec": "auto"},
-            (1940, 80), (460, 500),
+            (1940, 80), (340, 0),
         ),
     }  # fmt: skip
     return Draft(
         nodes,
-        [note("Files and settings", FANTASY, (1580, 700), (820, 380))],
+        [note("Files and settings", FANTASY)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Models", "face", (400, 20), (340, 820)),
@@ -95,6 +100,9 @@ def _fantasy() -> Draft:
             group("Wan2.1 with audio", "render", (1180, 20), (360, 900)),
             group("Sampling and film", "render", (1560, 20), (860, 620)),
         ],
+        f"31 FantasyTalking ({SIZE})",
+        "FantasyTalking",
+        needs=NEEDS,
     )
 
 
@@ -138,14 +146,17 @@ def _fantasy_continued() -> Draft:
     nodes["21"] = NodeDraft(
         "CreateVideo", {"images": ["37", 0], "fps": 23.0, "audio": ["38", 0]}, (3060, 840)
     )
-    nodes["22"] = NodeDraft("SaveVideo", nodes["22"].inputs, (3060, 980), (460, 420))
+    nodes["22"] = NodeDraft("SaveVideo", nodes["22"].inputs, (3060, 980), (340, 0))
     return Draft(
         nodes,
-        [note("Files and settings", FANTASY, (1940, 80), (700, 380)),
-            note("Two parts", CONTINUED, (1940, 1040), (340, 420))],
+        [note("Files and settings", FANTASY),
+            note("Two parts", CONTINUED)],
         [*first.groups[:-1], group("First part", "render", (1560, 20), (340, 480)),
          group("Second part, from the last picture", "render", (1920, 640), (1080, 840)),
          group("The whole film", "proof", (3040, 640), (500, 760))],
+        f"32 FantasyTalking, longer films ({SIZE})",
+        "FantasyTalking\nlonger films",
+        needs=NEEDS,
     )  # fmt: skip
 
 
@@ -163,14 +174,21 @@ weights stay quantised; FantasyTalking's own are kept in their own type beside t
 def _fantasy_lora() -> Draft:
     first = _fantasy()
     nodes = dict(first.nodes)
-    lora = {"model": ["3", 0], "lora_name": "wan2.1_lora.safetensors", "strength_model": 1.0}
+    lora = {"model": ["3", 0], "lora_name": DISTILLED.file, "strength_model": 1.0}
     nodes["30"] = NodeDraft("LoraLoaderModelOnly", lora, (420, 860))
     nodes["15"] = NodeDraft(
         nodes["15"].class_type, {**nodes["15"].inputs, "model": ["30", 0]}, nodes["15"].pos
     )
     models = group("Models", "face", (400, 20), (340, 1000))
     groups = [models if item["title"] == "Models" else item for item in first.groups]
-    return Draft(nodes, [*first.notes, note("LoRA, GGUF, fp8", LORA, (400, 1040), (780, 360))], groups)
+    return Draft(
+        nodes,
+        [*first.notes, note("LoRA, GGUF, fp8", LORA)],
+        groups,
+        f"33 FantasyTalking, LoRA and GGUF ({SIZE})",
+        "FantasyTalking\nLoRA, GGUF",
+        needs=NEEDS,
+    )
 
 
 ONE_SPEAKS = """## Several people, one speaks
@@ -184,14 +202,7 @@ def _fantasy_one_speaks() -> Draft:
     first = _fantasy()
     nodes = dict(first.nodes)
     nodes["30"] = NodeDraft("TalkingPortraitLoadFaceDetector", {}, (40, 900))
-    nodes["31"] = NodeDraft(
-        "MediaPipeFaceLandmarker",
-        {
-            "face_detection_model": ["30", 0], "image": ["9", 0], "detector_variant": "both", "num_faces": 4,
-            "min_confidence": 0.5, "missing_frame_fallback": "empty",
-        },
-        (40, 1010),
-    )  # fmt: skip
+    nodes["31"] = find_faces("30", ["9", 0], (40, 1010))
     nodes["32"] = NodeDraft(
         "TalkingPortraitFaceRegionMasks",
         {"face_landmarks": ["31", 0], "face_index": 0, "feather": 16.0, "grow": 24.0,
@@ -202,7 +213,78 @@ def _fantasy_one_speaks() -> Draft:
     )
     groups = [*first.groups, group("Who speaks", "proof", (20, 850), (740, 430))]
     groups[0] = group("Picture and voice", "inputs", (20, 20), (340, 720))
-    return Draft(nodes, [*first.notes, note("One speaks", ONE_SPEAKS, (1180, 950), (360, 300))], groups)
+    return Draft(
+        nodes,
+        [*first.notes, note("One speaks", ONE_SPEAKS)],
+        groups,
+        f"34 FantasyTalking, one of several speaks ({SIZE})",
+        "FantasyTalking\none speaks",
+        needs=NEEDS,
+    )
+
+
+PERSON = """## The same person, livelier or calmer
+
+**Works with the published weights:** *FantasyTalking Face Focus* shows Wan a crop of the face besides the whole picture, so that it
+keeps to the person.
+
+**Needs weights that nobody published:** *FantasyTalking Identity* and *FantasyTalking Intensity* are the paper's sections 3.3 and 3.4.
+They stand bypassed (purple) and let everything pass. Who trains them (docs/TRAINING.md) selects them and presses Ctrl+B.
+
+*Measure Motion Intensity* says how strongly the face moves in the finished film."""
+
+
+def _fantasy_person() -> Draft:
+    first = _fantasy()
+    nodes = dict(first.nodes)
+    nodes["30"] = NodeDraft("TalkingPortraitLoadFaceDetector", {}, (40, 900))
+    nodes["31"] = find_faces("30", ["9", 0], (40, 1010))
+    nodes["32"] = NodeDraft(
+        "ImageCropV2",
+        {"image": ["9", 0], "crop_region": {"x": 128, "y": 64, "width": 256, "height": 256}},
+        (420, 900),
+    )
+    nodes["33"] = NodeDraft(
+        "CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["32", 0], "crop": "none"}, (420, 1100)
+    )
+    for number, conditioning, row in ((34, ["13", 0], 1200), (35, ["12", 0], 1340)):
+        focus = {"conditioning": conditioning, "face": ["33", 0], "strength": 0.5}
+        nodes[str(number)] = NodeDraft("TalkingPortraitFantasyTalkingFaceFocus", focus, (800, row))
+    image = {**nodes["14"].inputs, "positive": ["34", 0], "negative": ["35", 0]}
+    nodes["14"] = NodeDraft("WanImageToVideo", image, nodes["14"].pos)
+    identity = {
+        "model": ["15", 0],
+        "image": ["9", 0],
+        "face_landmarks": ["31", 0],
+        "face_index": 0,
+        "strength": 0.5,
+    }
+    nodes["36"] = NodeDraft("TalkingPortraitFantasyTalkingIdentity", identity, (1200, 1000), bypassed=True)
+    intensity = {"model": ["36", 0], "expression": 0.5, "body": 0.5}
+    nodes["37"] = NodeDraft("TalkingPortraitFantasyTalkingIntensity", intensity, (1200, 1260), bypassed=True)
+    nodes["16"] = NodeDraft(
+        nodes["16"].class_type, {**nodes["16"].inputs, "model": ["37", 0]}, nodes["16"].pos
+    )
+    nodes["38"] = find_faces("30", ["20", 0], (1580, 720))
+    nodes["39"] = NodeDraft(
+        "TalkingPortraitMeasureMotionIntensity", {"face_landmarks": ["38", 0], "face_index": 0}, (1580, 960)
+    )
+    nodes["40"] = NodeDraft("PreviewAny", {"source": ["39", 2]}, (1580, 1100), (300, 160))
+    groups = [
+        *first.groups,
+        group("The face alone", "face", (20, 850), (740, 430)),
+        group("Face focus", "motion", (780, 1150), (380, 400)),
+        group("Identity and intensity (bypassed)", "proof", (1180, 950), (360, 560)),
+        group("How much it moves", "proof", (1560, 660), (360, 640)),
+    ]
+    return Draft(
+        nodes,
+        [*first.notes, note("The same person", PERSON)],
+        groups,
+        f"35 FantasyTalking, the same person ({SIZE})",
+        "FantasyTalking\nsame person",
+        needs=NEEDS,
+    )
 
 
 DRAFTS = {
@@ -210,4 +292,5 @@ DRAFTS = {
     "fantasytalking_lora": _fantasy_lora(),
     "fantasytalking_one_speaks": _fantasy_one_speaks(),
     "fantasytalking_continued": _fantasy_continued(),
+    "fantasytalking_person": _fantasy_person(),
 }

@@ -3,9 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
-from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
-from .parts import DRIVING_FILE, Draft, NodeDraft, files_needed, find_face, group, note, render, speak
+from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, gigabytes
+from .parts import (
+    DRIVING_FILE,
+    Draft,
+    NodeDraft,
+    files_needed,
+    find_face,
+    find_faces,
+    group,
+    note,
+    render,
+    speak,
+)
 
+BOTH = (*KDTALKER_KEYS, *LIVEPORTRAIT_KEYS)
 KDTALKER = f"""## KDTalker: a portrait from speech
 
 One picture and a voice. KDTalker moves lips, eyes and head; LivePortrait draws the face and pastes it into the picture.
@@ -25,7 +37,9 @@ is carried over: relative (changes since the first frame, start with a calm face
 
 {files_needed(LIVEPORTRAIT_KEYS)}
 
-Frames without a face stop the run and are named; choose *bridge* to fill them."""
+Frames without a face stop the run and are named; choose *bridge* to fill them.
+
+*Load Keypoint Extractor* reads every face here; *Portrait Keypoints* gives the photo's own expression as a motion of one frame."""
 
 MIXED = f"""## Lips from speech, head and eyes from a video
 
@@ -39,9 +53,7 @@ def neural_loaders(nodes: dict[str, NodeDraft], engine: bool) -> None:
     """Turn the loaders of a draft to the neural stages, with their downloads for the page."""
     place = nodes["7"].pos
     inputs = {"renderer": "LivePortrait", "renderer.precision": "auto", "renderer.framing": "LivePortrait"}
-    nodes["7"] = NodeDraft(
-        "TalkingPortraitLoadRenderer", inputs, place, models=page_models(LIVEPORTRAIT_KEYS)
-    )
+    nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", inputs, place)
     nodes["8"] = replace(nodes["8"], pos=(place[0], place[1] + 340))  # below the menus of files
     if engine:
         nodes["5"] = NodeDraft(
@@ -66,15 +78,7 @@ def driving_video(motion: str = "34") -> dict[str, NodeDraft]:
     return {
         "30": NodeDraft("LoadVideo", {"file": DRIVING_FILE}, (40, 560), (300, 300)),
         "31": NodeDraft("GetVideoComponents", {"video": ["30", 0]}, (420, 560)),
-        "33": NodeDraft(
-            "MediaPipeFaceLandmarker",
-            {
-                "face_detection_model": ["2", 0], "image": ["31", 0], "detector_variant": "both",
-                "num_faces": 1,
-                "min_confidence": 0.5, "missing_frame_fallback": "empty",
-            },
-            (420, 700),
-        ),
+        "33": find_faces("2", ["31", 0], (420, 700), most=1),
         motion: NodeDraft(
             "TalkingPortraitFaceMotionFromVideo",
             {
@@ -96,16 +100,19 @@ def _kdtalker() -> Draft:
         {"portrait": ["11", 0], "face_motion": ["6", 0], "audio": ["4", 0], "crf": 16.0}, (1160, 80),
         (300, 420),
     )  # fmt: skip
-    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (340, 0))
     return Draft(
         nodes,
-        [note("Files and swaps", KDTALKER, (1160, 790), (820, 460))],
+        [note("Files and swaps", KDTALKER)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 720)),
             group("Face", "face", (400, 20), (340, 440)),
             group("Speech to motion: KDTalker", "motion", (400, 490), (340, 760)),
             group("Motion to video: LivePortrait", "render", (780, 20), (1220, 1080)),
         ],
+        f"21 KDTalker + LivePortrait ({gigabytes(BOTH)})",
+        "KDTalker",
+        needs=BOTH,
     )
 
 
@@ -113,21 +120,31 @@ def _driven() -> Draft:
     nodes = {**find_face(), **driving_video(), **render("34", 800)}
     neural_loaders(nodes, engine=False)
     nodes["11"] = animation(800, 640, motion_mode="relative")
+    nodes["12"] = NodeDraft("TalkingPortraitKeypointExtractor", {"extractor": "LivePortrait"}, (40, 940))
+    nodes["34"].inputs["keypoint_extractor"] = ["12", 0]
+    own = {"keypoint_extractor": ["12", 0], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0}
+    nodes["13"] = NodeDraft("TalkingPortraitKeypoints", own, (420, 1260))
+    nodes["14"] = NodeDraft(
+        "TalkingPortraitPlotFaceMotion", {"face_motion": ["13", 0]}, (40, 1260), (300, 300)
+    )
     nodes["9"] = NodeDraft(
         "TalkingPortraitRenderVideo",
         {"portrait": ["11", 0], "face_motion": ["34", 0], "audio": ["31", 1], "crf": 16.0}, (1160, 80),
         (300, 420),
     )  # fmt: skip
-    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (460, 560))
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1520, 80), (340, 0))
     return Draft(
         nodes,
-        [note("Files and modes", DRIVEN, (1160, 790), (820, 400))],
+        [note("Files and modes", DRIVEN)],
         [
             group("Portrait", "inputs", (20, 20), (340, 440)),
             group("Face", "face", (400, 20), (340, 440)),
-            group("Driving video to motion", "motion", (20, 490), (720, 700)),
+            group("Driving video to motion", "motion", (20, 490), (720, 900)),
             group("Motion to video: LivePortrait", "render", (780, 20), (1220, 1080)),
         ],
+        f"24 LivePortrait driven by a video ({gigabytes(LIVEPORTRAIT_KEYS)})",
+        "LivePortrait\ndriven by video",
+        needs=tuple(LIVEPORTRAIT_KEYS),
     )
 
 
@@ -152,10 +169,10 @@ def _mixed() -> Draft:
         {"portrait": ["11", 0], "face_motion": ["40", 0], "audio": ["4", 0], "crf": 16.0}, (1600, 80),
         (300, 420),
     )  # fmt: skip
-    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1960, 80), (460, 560))
+    nodes["10"] = NodeDraft("SaveVideo", nodes["10"].inputs, (1960, 80), (340, 0))
     return Draft(
         nodes,
-        [note("Who moves what", MIXED, (1600, 790), (820, 460))],
+        [note("Who moves what", MIXED)],
         [
             group("Picture, voice and video", "inputs", (20, 20), (340, 1080)),
             group("Face", "face", (400, 20), (340, 440)),
@@ -164,6 +181,9 @@ def _mixed() -> Draft:
             group("Blend", "motion", (780, 130), (360, 320)),
             group("Motion to video: LivePortrait", "render", (1220, 20), (1220, 1080)),
         ],
+        f"22 KDTalker lips, driven head ({gigabytes(BOTH)})",
+        "KDTalker lips\ndriven head",
+        needs=BOTH,
     )
 
 

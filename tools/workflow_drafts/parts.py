@@ -1,52 +1,56 @@
 """What drafts of workflows are made of: nodes, their places, notes, and the pieces that several share."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from ...models.weights.published import WEIGHTS
+from ...models.weights.published import WEIGHTS, saved_as
 
 PORTRAIT_FILE = "talking_portrait_astronaut.png"
 SPEECH_FILE = "talking_portrait_speech.wav"
+MOTION_FILE = "talking_portrait_motion.safetensors"
 DRIVING_FILE = "talking_portrait_driving.mp4"
+NOTES_COLUMN = -500
 COLOURS = {"inputs": "#3f789e", "face": "#88A", "motion": "#8A8", "render": "#b58b2a", "proof": "#a1309b"}
 
 
 @dataclass(frozen=True)
 class NodeDraft:
-    """One node: class, inputs as in an API prompt, place in pixels; `models` are its downloads for the page;
-    muted: waits."""
+    """One node: class, inputs as in an API prompt, place in pixels (layout.py reads order and columns from it).
+
+    muted: waits for its files, and all after it. bypassed: waits too, but lets what comes in pass.
+    """
 
     class_type: str
     inputs: dict[str, Any]
     pos: tuple[int, int]
     size: tuple[int, int] = (300, 0)
     title: str = ""
-    models: list[dict[str, str]] = field(default_factory=list)
     muted: bool = False
+    bypassed: bool = False
 
     def place(self) -> dict[str, Any]:
-        """What the page needs to lay the node out."""
+        """What the page needs to draw the node."""
         place: dict[str, Any] = {"pos": self.pos, "width": self.size[0], "height": self.size[1]}
-        said = {"title": self.title, "models": self.models, "muted": self.muted}
+        said = {"title": self.title, "muted": self.muted, "bypassed": self.bypassed}
         return place | {name: value for name, value in said.items() if value}
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One workflow; node ids are numbers as text."""
+    """One workflow; node ids are numbers as text.
+
+    name: as the Templates browser shows it. cover: the words on its picture, a line each. needs: keys of the weight
+    files without which it does not run. app: inputs (node, widget) and outputs (node) of its form in app mode.
+    """
 
     nodes: dict[str, NodeDraft]
     notes: list[dict[str, Any]]
     groups: list[dict[str, Any]]
-
-    @property
-    def neural(self) -> bool:
-        """Whether it needs weight files that do not ship, so that its own result cannot be its picture."""
-        wanted = {"LivePortrait", "KDTalker", "fantasytalking_model.ckpt", "unet-136000.pth"}
-        awake = [node for node in self.nodes.values() if not node.muted]
-        return any(
-            wanted & {value for value in node.inputs.values() if isinstance(value, str)} for node in awake
-        )
+    name: str
+    cover: str
+    needs: tuple[str, ...] = ()
+    app: tuple[list[tuple[str, str]], list[str]] = ((), ())
 
     def prompt(self) -> dict[str, Any]:
         """The draft as an API prompt."""
@@ -55,9 +59,9 @@ class Draft:
         }
 
 
-def note(title: str, text: str, pos: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
-    """A MarkdownNote."""
-    return {"title": title, "text": text, "pos": pos, "size": size}
+def note(title: str, text: str) -> dict[str, Any]:
+    """A note in the column before all nodes."""
+    return {"title": title, "text": text, "pos": (NOTES_COLUMN, 0), "size": (420, 100)}
 
 
 def group(title: str, colour: str, pos: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
@@ -70,16 +74,17 @@ def find_face(column: int = 420) -> dict[str, NodeDraft]:
     return {
         "1": NodeDraft("LoadImage", {"image": PORTRAIT_FILE}, (40, 80), (300, 360)),
         "2": NodeDraft("TalkingPortraitLoadFaceDetector", {}, (column, 80)),
-        "3": NodeDraft(
-            "MediaPipeFaceLandmarker",
-            {
-                "face_detection_model": ["2", 0], "image": ["1", 0], "detector_variant": "both",
-                "num_faces": 4,
-                "min_confidence": 0.5, "missing_frame_fallback": "empty",
-            },
-            (column, 190),
-        ),
+        "3": find_faces("2", ["1", 0], (column, 190)),
+    }
+
+
+def find_faces(detector: str, image: list, place: tuple[int, int], most: int = 4) -> NodeDraft:
+    """Core's landmarks of up to `most` faces in each picture."""
+    inputs = {
+        "face_detection_model": [detector, 0], "image": image, "detector_variant": "both", "num_faces": most,
+        "min_confidence": 0.5, "missing_frame_fallback": "empty",
     }  # fmt: skip
+    return NodeDraft("MediaPipeFaceLandmarker", inputs, place, (330, 0))
 
 
 def speak() -> dict[str, NodeDraft]:
@@ -122,15 +127,16 @@ def render(motion: str, column: int) -> dict[str, NodeDraft]:
                 "codec": "auto",
             },
             (column + 360, 80),
-            (460, 560),
+            (340, 0),
         ),
     }
 
 
-def files_needed(keys: list[str]) -> str:
-    """A table of weight files for a note."""
-    rows = ["| file | ComfyUI/models/ | licence |", "|---|---|---|"]
-    for key in keys:
-        weight = WEIGHTS[key]
-        rows.append(f"| [{weight.file}]({weight.url.split(' ')[0]}) | {weight.folder}/ | {weight.licence} |")
+def files_needed(keys: Iterable[str]) -> str:
+    """Links for a note, one file a line: they wrap where a table would not."""
+    rows = []
+    for weight in (WEIGHTS[key] for key in keys):
+        facts = [f"{weight.size} MB", weight.licence, *([weight.note] if weight.note else [])]
+        text = f"- [{weight.file}]({weight.url}) into `{weight.folder}/` ({', '.join(facts)})"
+        rows.append(f"{text}. {saved_as(weight)}".rstrip())
     return "\n".join(rows)

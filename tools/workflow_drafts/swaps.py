@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS, page_models
+from ...models.weights.published import KDTALKER_KEYS, LIVEPORTRAIT_KEYS
 from .parts import SPEECH_FILE, Draft, NodeDraft, files_needed, find_face, group, note
 
 SECONDS = 3.0
@@ -78,7 +78,7 @@ def stitched(number: int, left: str, right: str, file: str, place: tuple[int, in
     return {
         str(number): NodeDraft("ImageStitch", pair, (x, y)),
         str(number + 1): NodeDraft("CreateVideo", film, (x, y + 240)),
-        str(number + 2): NodeDraft("SaveVideo", video, (x + 340, y), (560, 420)),
+        str(number + 2): NodeDraft("SaveVideo", video, (x + 340, y), (340, 0)),
     }
 
 
@@ -91,7 +91,7 @@ def saved(number: int, portrait: str, motion: str, file: str, place: tuple[int, 
     }  # fmt: skip
     return {
         str(number): NodeDraft("TalkingPortraitRenderVideo", film, (x, y), (300, 380), muted=muted),
-        str(number + 1): NodeDraft("SaveVideo", video, (x + 340, y), (460, 480), muted=muted),
+        str(number + 1): NodeDraft("SaveVideo", video, (x + 340, y), (340, 0), muted=muted),
     }
 
 
@@ -122,7 +122,7 @@ def _encoders() -> Draft:
         "31": NodeDraft("TalkingPortraitEncodeSpeech", {"audio_encoder": ["30", 0], "audio": ["5", 0]}, (800, 1360), muted=True),
         "32": NodeDraft(
             "TalkingPortraitMotionEngine", {"engine": "KDTalker", "engine.steps": 10, "engine.audio_encoder": ["30", 0]},
-            (1140, 1200), muted=True, models=page_models(["liveportrait.motion"]),
+            (1140, 1200), muted=True,
         ),
         "33": NodeDraft(
             "TalkingPortraitGenerateMotion", generated("32", portrait=["7", 0], audio_encoder_output=["31", 0]), (1480, 1200),
@@ -132,13 +132,15 @@ def _encoders() -> Draft:
     }  # fmt: skip
     return Draft(
         nodes,
-        [note("Two audio encoders", ENCODERS, (40, 1200), (700, 520))],
+        [note("Two audio encoders", ENCODERS)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 900)),
             group("Face and portrait", "face", (400, 20), (340, 900)),
             group("Takin-ADA, heard once", "motion", (780, 20), (2300, 1060)),
             group("KDTalker by Wav2Lip (muted: needs files)", "proof", (780, 1140), (1880, 620)),
         ],
+        "09 Swap speech encoders (no download)",
+        "Swap:\nencoders",
     )
 
 
@@ -161,13 +163,15 @@ def _samplers() -> Draft:
     }
     return Draft(
         nodes,
-        [note("Two samplers", SAMPLERS, (2160, 640), (900, 320))],
+        [note("Two samplers", SAMPLERS)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 900)),
             group("Face and portrait", "face", (400, 20), (340, 900)),
             group("One network, two samplers", "motion", (780, 20), (1020, 1060)),
             group("Side by side", "render", (1810, 20), (1280, 1060)),
         ],
+        "10 Swap motion samplers (no download)",
+        "Swap:\nsamplers",
     )
 
 
@@ -180,19 +184,21 @@ def _renderers() -> Draft:
         **saved(22, "21", "11", "warp", (1140, 80)),
         **prepared(
             30, {"renderer": "LivePortrait", "renderer.precision": "auto", "renderer.framing": "LivePortrait"}, (800, 720),
-            muted=True, models=page_models(LIVEPORTRAIT_KEYS),
+            muted=True,
         ),
         **saved(32, "31", "11", "liveportrait", (1140, 720), muted=True),
     }  # fmt: skip
     return Draft(
         nodes,
-        [note("Two renderers", RENDERERS, (2000, 80), (640, 440))],
+        [note("Two renderers", RENDERERS)],
         [
             group("Picture and voice", "inputs", (20, 20), (340, 900)),
             group("Face and motion", "motion", (400, 20), (340, 1160)),
             group("Built-in warp", "render", (780, 20), (1180, 600)),
             group("LivePortrait (muted: needs files)", "proof", (780, 660), (1180, 640)),
         ],
+        "11 Swap renderers (no download)",
+        "Swap:\nrenderers",
     )
 
 
