@@ -20,6 +20,7 @@ import psutil
 from PIL import Image
 from talking_portrait.tools.comfy_server import PACK, ComfyServer
 from talking_portrait.tools.headless import SAMPLES
+from talking_portrait.tools.workflow_drafts import shipped
 
 
 def long_speech(seconds: int) -> Path:
@@ -88,7 +89,7 @@ def measure(server: ComfyServer, graph: dict, seconds: int, picture: int = 0) ->
 
 
 def main(lengths: list[int], picture: int) -> None:
-    graph = json.loads((PACK / "workflows" / "talking_portrait.json").read_text(encoding="utf-8"))
+    graph = json.loads(shipped("talking_portrait").read_text(encoding="utf-8"))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     rows = []
     with ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .comfy_server import PACK, ComfyServer, PromptError
+from .workflow_drafts import shipped
 
-DEMO_WORKFLOW = PACK / "workflows" / "talking_portrait.json"
 SAMPLES = PACK / "samples"
 LOADERS = {"LoadImage": "image", "LoadAudio": "audio", "LoadVideo": "file"}
 
@@ -97,7 +97,7 @@ def main() -> None:
     try:
         if arguments.verb == "demo":
             files = {"LoadImage": arguments.portrait, "LoadAudio": arguments.speech}
-            copies = run_workflow(DEMO_WORKFLOW, arguments.out, files)
+            copies = run_workflow(shipped("talking_portrait"), arguments.out, files)
         else:
             files = {loader: path for loader in LOADERS if (path := getattr(arguments, loader))}
             copies = run_workflow(arguments.file, arguments.out, files)

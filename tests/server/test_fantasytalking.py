@@ -3,11 +3,11 @@ full-size speech encoder."""
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from talking_portrait.tools.workflow_drafts import DRAFTS, shipped
 
 from .prompts import failure, landmarks, video_facts, write_wav
 from .prompts import saved_latent as latent
@@ -15,7 +15,6 @@ from .prompts import saved_latent as latent
 # A Wan and an encoder of speech, and twenty films.
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FRAMES = 9
 
 
@@ -159,14 +158,14 @@ def test_a_damaged_file_is_named(server, files):
     assert "broken.ckpt cannot be read" in message
 
 
-WORKFLOWS = sorted((ROOT / "workflows").glob("fantasytalking*.json"))
+WORKFLOWS = [slug for slug in DRAFTS if slug.startswith("fantasytalking")]
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
-def test_a_shipped_workflow_runs_to_its_video(server, files, path):
+@pytest.mark.parametrize("slug", WORKFLOWS)
+def test_a_shipped_workflow_runs_to_its_video(server, files, slug):
     """As shipped, but for what a CPU cannot: small weights under other names, a small film, one step, no text
     or CLIP encoder."""
-    graph = server.to_prompt(json.loads(path.read_text()))
+    graph = server.to_prompt(json.loads(shipped(slug).read_text()))
     for key, node in list(graph.items()):
         inputs, kind = node["inputs"], node["class_type"]
         if kind == "UNETLoader":
@@ -199,7 +198,7 @@ def test_a_shipped_workflow_runs_to_its_video(server, files, path):
             inputs["lora_name"] = "tiny_wan_lora.safetensors"
     (video,) = server.output_files(server.run(graph))
     facts = video_facts(video)
-    frames = 17 if path.stem.endswith("continued") else 9
+    frames = 17 if slug.endswith("continued") else 9
     assert facts["frames"].shape[:3] == (frames, 128, 128) and facts["fps"] == 23 and facts["audio_seconds"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from talking_portrait.tools.workflow_drafts import SLUGS
 
 from .prompts import neural_stages, video_facts
 
@@ -20,8 +21,9 @@ SPEECH_SECONDS = 7.44  # samples/talking_portrait_speech.wav
 
 def the_first_is_quick(paths: list[Path]) -> list:
     """For pytest: of these workflows the one that everybody opens first, and the others for the whole run."""
-    marks = {path: () if path.stem == "talking_portrait" else pytest.mark.slow for path in paths}
-    return [pytest.param(path, id=path.stem, marks=marks[path]) for path in paths]
+    slugs = {path: SLUGS[path.stem] for path in paths}
+    marks = {path: () if slug == "talking_portrait" else pytest.mark.slow for path, slug in slugs.items()}
+    return [pytest.param(path, id=slugs[path], marks=marks[path]) for path in paths]
 
 
 def check_video(path: Path, seconds: float = SPEECH_SECONDS) -> None:
@@ -94,6 +96,8 @@ def test_it_runs_from_the_page(server, page, path):
     pictures = [file for file in server.output_files(outputs, "temp") if file.suffix == ".png"]
     assert videos or pictures
     for video in videos:
-        check_video(video, SWAP_SECONDS if path.stem.startswith("swap_") else SPEECH_SECONDS)
+        check_video(
+            video, SWAP_SECONDS if SLUGS[path.stem].startswith(("swap_", "compare_")) else SPEECH_SECONDS
+        )
     for picture in pictures:
         assert np.asarray(Image.open(picture).convert("L")).std() > 5, f"{picture.name} is an empty picture"
