@@ -119,6 +119,16 @@ class PartRenderer(PortraitRenderer, Protocol):
         ...
 
 
+class MaskMover(PartRenderer, Protocol):
+    """A renderer that moves a picture's own pixels, and so can move a mask of the picture along."""
+
+    def move_mask(
+        self, portrait: Portrait, mask: Tensor, motion: ResolvedMotion, device: torch.device
+    ) -> Tensor:
+        """A mask [H,W] of the portrait's picture as it lies in each frame, the drawn part of it: [n,h,w]."""
+        ...
+
+
 class SpeechEncoder(Protocol):
     """What hears: an object on core's AUDIO_ENCODER socket.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .contracts import Box, PartRenderer, PortraitRenderer, members
+from .contracts import Box, MaskMover, PartRenderer, PortraitRenderer, members
 from .face_motion import FaceMotion, ResolvedMotion, resolve
 from .media.pixels import rounded_bytes
 from .portrait import Portrait
@@ -55,6 +55,27 @@ def laid_on(image: Tensor, box: Box, parts: Tensor) -> Tensor:
     frames = image.to(parts).expand(len(parts), *image.shape).clone()
     frames[:, top:bottom, left:right] = parts
     return frames
+
+
+def masks(
+    renderer: PortraitRenderer, portrait: Portrait, mask: Tensor, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor] | None:
+    """A mask [H,W] of the portrait's picture in every frame, [n,H,W] batch by batch; None if the renderer draws the
+    face anew, so that nothing of the picture moves along."""
+    if not all(hasattr(renderer, name) for name in members(MaskMover)):
+        return None
+    return _moved_masks(renderer, portrait, mask, motion, device)  # type: ignore[arg-type]
+
+
+def _moved_masks(
+    renderer: MaskMover, portrait: Portrait, mask: Tensor, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    box, resolved = renderer.part(portrait), resolve(motion, portrait.motion, portrait.policy)
+    batch = renderer.frames_per_batch(portrait, device)
+    for start in range(0, len(motion), batch):
+        frames = resolved.slice(start, min(start + batch, len(motion)))
+        parts = renderer.move_mask(portrait, mask, frames, device)
+        yield laid_on(mask[..., None], box, parts[..., None])[..., 0]
 
 
 class Canvas:

@@ -22,10 +22,11 @@ LONGEST_EDGE = 1280  # pixels: what a phone's film has, drawn in about real time
 
 @dataclass(frozen=True)
 class PreparedPortrait:
-    """What travels on a PORTRAIT socket: the portrait and the renderer that can draw it."""
+    """What travels on a PORTRAIT socket: the portrait, the renderer that can draw it, a mask [H,W] of the person."""
 
     renderer: PortraitRenderer
     portrait: Portrait
+    person: Tensor | None = None
 
 
 class PreparePortrait(Node):
@@ -100,7 +101,7 @@ class PreparePortrait(Node):
             mask = load_person_segmenter().mask(picture)
         face = FaceLandmarks478(points)
         portrait = Portrait.of(renderer.prepare(picture, face, mask), picture, face, renderer.id)
-        return io.NodeOutput(PreparedPortrait(renderer, portrait))
+        return io.NodeOutput(PreparedPortrait(renderer, portrait, mask))
 
 
 def fitted(

@@ -8,18 +8,20 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceMotion
 from ..models.media.pixels import rounded_bytes
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
-from ..models.rendering import Canvas, drawn_part, laid_on, render_parts
+from ..models.rendering import Canvas, drawn_part, laid_on, masks, render_parts
 from ..models.speech.sound import frame_count
 from . import sockets
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
-from .portrait import CATEGORY, PreparedPortrait
-from .progress import Estimate, FrameProgress
+from .portrait import CATEGORY, PreparedPortrait, single_mask
+from .progress import Estimate, FrameProgress, ticker
 
+MASK = "Render Portrait Mask"
 SOUND_LENGTHS = ("fit the motion", "must be equal")
 
 
@@ -133,6 +135,58 @@ class RenderPortraitVideo(Node):
         return lost_films()
 
 
+class RenderPortraitMask(Node):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="TalkingPortraitRenderMask",
+            display_name=MASK,
+            category=CATEGORY,
+            description="Where the person is in every frame of a motion, for cutting the person out: join it to the "
+            "images of Render Portrait with Join Image with Alpha (inverted).",
+            search_aliases=["alpha", "transparent", "matte", "remove background", "cut out"],
+            inputs=[
+                sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
+                sockets.FaceMotion.Input("face_motion", tooltip="The motion that Render Portrait draws."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="A mask of the picture, in the size in which it is drawn, that moves with the head. Empty: "
+                    "the person that Prepare Portrait found or was given.",
+                ),
+            ],
+            outputs=[io.Mask.Output(tooltip="White where the person is, one mask per frame.")],
+        )
+
+    @classmethod
+    def execute(cls, portrait: PreparedPortrait, face_motion: FaceMotion, mask=None) -> io.NodeOutput:
+        check_frames(face_motion)
+        own = portrait.portrait
+        given = portrait.person if mask is None else single_mask(mask, own.image, "mask", MASK)
+        device = comfy.model_management.get_torch_device()
+        moved = None if given is None else masks(portrait.renderer, own, given, face_motion, device)
+        if moved is None:
+            moved = found_persons(portrait, face_motion, mask)
+        tick, parts, done = ticker(), [], 0
+        for part in moved:
+            parts.append(part.cpu())
+            done += len(part)
+            tick(done, len(face_motion))
+        return io.NodeOutput(torch.cat(parts))
+
+
+def found_persons(prepared: PreparedPortrait, motion: FaceMotion, mask: Tensor | None) -> Iterator[Tensor]:
+    """Masks [n,H,W] of the person, found in each drawn frame; ValueError if a mask was given, which cannot move."""
+    if mask is not None:
+        raise ValueError(
+            f"mask cannot move along, for {prepared.portrait.renderer} draws the face anew. Take it out: then the "
+            "person is found in every frame. Or choose built-in warp in Load Portrait Renderer."
+        )
+    segmenter = load_person_segmenter()
+    for frames in drawn_frames(prepared, motion):
+        yield torch.stack([segmenter.mask(frame.float().cpu()) for frame in frames])
+
+
 def drawn_frames(prepared: PreparedPortrait, motion: FaceMotion) -> Iterator[Tensor]:
     """Frames [n,H,W,3] of a motion in 0..1, n as the renderer's memory bound allows."""
     renderer, portrait = prepared.renderer, prepared.portrait
@@ -213,4 +267,4 @@ def loudness_notes(waveform: Tensor) -> list[str]:
     ]
 
 
-NODES = [RenderPortrait, RenderPortraitVideo]
+NODES = [RenderPortrait, RenderPortraitVideo, RenderPortraitMask]

@@ -16,7 +16,7 @@ from talking_portrait.models.face.weights import load_face_detector
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
 from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.models.rendering import Canvas, drawn_part, render_parts
+from talking_portrait.models.rendering import Canvas, drawn_part, masks, render_parts
 
 from .renderer_samples import EXACT, RENDERERS
 
@@ -140,6 +140,23 @@ def test_parts_on_a_canvas_are_the_whole_frames_byte_for_byte(any_renderer):
     for parts in render_parts(any_renderer, prepared, face_motion, CPU):
         shown += [canvas.lay(part).clone() for part in rounded_bytes(parts)]
     assert torch.equal(torch.stack(shown), whole)
+
+
+def test_a_mask_moves_with_the_head(renderer):
+    """A mask that is the picture's own red moves as the red does, and stays where nothing moves."""
+    prepared, face_motion = portrait(renderer), motion(2, pose=(0.0, 12.0, 0.0))
+    red = prepared.image[..., 0]
+    (moved,) = masks(renderer, prepared, red, face_motion, CPU)
+    shown = render(renderer, prepared, face_motion)[..., 0]
+    assert moved.shape == (2, *red.shape) and (moved - shown).abs().max() < 1e-5
+    assert (moved[0] - red).abs().max() > 0.1 and torch.equal(
+        moved[:, 500:, :20], red[500:, :20].expand(2, -1, -1)
+    )
+
+
+def test_a_renderer_that_draws_anew_moves_no_mask():
+    anew = RENDERERS["LivePortrait"]()
+    assert masks(anew, portrait(anew), torch.ones(512, 512), motion(1), CPU) is None
 
 
 @pytest.mark.parametrize(("size", "side", "at"),

@@ -19,7 +19,8 @@ CONTROL = """## How much, and whose head
 - **Head Motion**: *hold* keeps the head as in the photo while the face goes on speaking; *scale* and *smoothing* calm it;
   *follow* takes the head of another motion.
 - **Plot Face Motion** shows the curves over the sound, **Lip-Sync Check** says how many frames the lips are late.
-  It compares mouth opening with loudness; it is not LSE."""
+  It compares mouth opening with loudness; it is not LSE.
+- **Render Portrait Mask** is the person in every frame, for a transparent background."""
 
 REGIONS = """## Landmarks and masks
 
@@ -79,7 +80,11 @@ def _control() -> Draft:
         (1520, 720),
         (300, 0),
     )
-    nodes["15"] = NodeDraft("PreviewAny", {"source": ["14", 0]}, (1520, 900), (340, 0))
+    nodes["15"] = NodeDraft("PreviewAny", {"source": ["14", 0]}, (1520, 900), (340, 200))
+    nodes["16"] = NodeDraft(
+        "TalkingPortraitRenderMask", {"portrait": ["8", 0], "face_motion": ["12", 0]}, (1160, 1200)
+    )
+    nodes["17"] = NodeDraft("MaskPreview", {"mask": ["16", 0]}, (1520, 1200), (340, 340))
     return Draft(
         nodes,
         [note("How much", CONTROL)],
@@ -90,6 +95,7 @@ def _control() -> Draft:
             group("Intensity and head", "motion", (770, 490), (350, 580)),
             group("Motion to video", "render", (1140, 20), (860, 640)),
             group("Does it fit?", "proof", (1500, 670), (500, 460)),
+            group("The person alone", "proof", (1140, 1140), (860, 460)),
         ],
         "04 How much, and whose head (no download)",
         "Intensity\nand head",

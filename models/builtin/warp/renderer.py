@@ -105,6 +105,18 @@ class WarpRenderer:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
         return torch.where(still, photo, picture).clamp_(0, 1).permute(0, 2, 3, 1)
 
+    def move_mask(
+        self, portrait: Portrait, mask: Tensor, motion: ResolvedMotion, device: torch.device
+    ) -> Tensor:
+        """See MaskMover. Exactly the mask where the head does not move."""
+        head = portrait.features.head
+        x0, y0, x1, y1 = head.box
+        with one_thread(device):
+            displacement = head_displacement(head, motion, device)
+            given = mask[y0:y1, x0:x1].to(device)[None, None].contiguous()
+            moved = sample(given, base_grid(head.box, device) + displacement, (x0, y0))
+            return torch.where((displacement == 0).all(1, keepdim=True), given, moved)[:, 0].clamp_(0, 1)
+
     def _move_eye(
         self, eye: Eye, box: tuple[int, int, int, int], source: Tensor, controls: Tensor
     ) -> Tensor | None:
@@ -156,7 +168,7 @@ def window_of(inner: tuple[int, int, int, int], outer: tuple[int, int, int, int]
 
 
 def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
-    """[n,3,h,w] colours of `photo` [1,3,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
+    """[n,C,h,w] colours of `photo` [1,C,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
     size = photo.shape[-2:]
     grid = torch.stack(
         [2 * (source[:, 0] - origin[0]) / size[1] - 1, 2 * (source[:, 1] - origin[1]) / size[0] - 1], -1
