@@ -9,44 +9,36 @@ from .comfy_server import PACK
 
 SIDE = 480
 PORTRAIT = PACK / "samples" / "talking_portrait_astronaut.png"
-MOMENTS = (0.12, 0.38, 0.62, 0.88)  # of a film
-BAND = 0.34  # of the picture's height, at its foot, is for the words
+MOMENTS = (0.38, 0.62)  # of a film
+BACKGROUND = "#16222e"
+BAND = 150  # pixels at the picture's foot for the words
 
 
 def pictures(files: list[Path]) -> list[Image.Image]:
-    """Up to four pictures of a workflow's results: frames spread over its film, or its images; else the portrait."""
+    """One or two pictures of a workflow's results: frames of its film, or its images; else the portrait."""
     for file in files:
         if file.suffix == ".mp4":
             with av.open(str(file)) as container:
                 frames = [frame.to_image() for frame in container.decode(video=0)]
             return [frames[round(part * (len(frames) - 1))] for part in MOMENTS]
-    return [Image.open(file).convert("RGB") for file in files[:4]] or [Image.open(PORTRAIT).convert("RGB")]
+    return [Image.open(file).convert("RGB") for file in files[:2]] or [Image.open(PORTRAIT).convert("RGB")]
 
 
 def cover(tiles: list[Image.Image], words: str) -> Image.Image:
-    """The pictures in a square, one or four, over them the words in lines."""
-    columns = 2 if len(tiles) > 1 else 1
-    side = SIDE // columns
-    sheet = Image.new("RGB", (SIDE, SIDE))
-    for index in range(columns * columns):
-        tile = ImageOps.fit(tiles[index % len(tiles)], (side, side), Image.Resampling.LANCZOS)
-        sheet.paste(tile, (index % columns * side, index // columns * side))
-    return with_words(sheet, words)
-
-
-def with_words(sheet: Image.Image, words: str) -> Image.Image:
-    """A dark band at the foot with the words as large as fit."""
-    height = round(BAND * SIDE)
-    shade = Image.linear_gradient("L").resize((SIDE, height)).point(lambda value: min(255, 130 + value // 2))
-    sheet.paste(Image.new("RGB", (SIDE, height), "black"), (0, SIDE - height), shade)
+    """The pictures beside each other, a wide one alone, over the words in lines, as large as fit."""
+    if tiles[0].width > 1.8 * tiles[0].height:
+        tiles = tiles[:1]
+    sheet = Image.new("RGB", (SIDE, SIDE), BACKGROUND)
+    width = SIDE // len(tiles)
+    for index, tile in enumerate(tiles):
+        part = ImageOps.fit(tile, (width, SIDE - BAND), Image.Resampling.LANCZOS, centering=(0.5, 0.2))
+        sheet.paste(part, (index * width, 0))
     draw = ImageDraw.Draw(sheet)
-    size = 72
-    while size > 20:
+    for size in range(72, 20, -2):
         font = ImageFont.load_default(size)
-        left, top, right, bottom = draw.multiline_textbbox((0, 0), words, font=font, spacing=6)
-        if right - left <= SIDE - 40 and bottom - top <= height - 30:
+        left, top, right, bottom = draw.multiline_textbbox((0, 0), words, font=font, spacing=4)
+        if right - left <= SIDE - 24 and bottom - top <= BAND - 24:
             break
-        size -= 2
-    place = ((SIDE - (right - left)) / 2 - left, SIDE - height / 2 - (top + bottom) / 2)
-    draw.multiline_text(place, words, fill="white", font=font, spacing=6, align="center")
+    place = ((SIDE - left - right) / 2, SIDE - BAND / 2 - (top + bottom) / 2)
+    draw.multiline_text(place, words, fill="white", font=font, spacing=4, align="center")
     return sheet
