@@ -7,7 +7,7 @@ sizes are those that the page really needs, with results shown.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-GAP = 40  # pixels between the nodes of a column, under which titles stand
+GAP = 76  # pixels between the nodes of a column, under which titles stand
 TITLE = 30  # of a node, above its place
 FRAME_TITLE, FRAME_EDGE, FRAME_GAP = 50, 20, 30
 START = 20

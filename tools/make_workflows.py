@@ -20,6 +20,7 @@ from ..models.weights.published import WEIGHTS, page_models
 from .comfy_server import PACK, ComfyServer
 from .graph_page import (
     STYLES,
+    TALL,
     choose_style,
     open_page,
     settled,
@@ -32,6 +33,7 @@ from .workflow_drafts import DRAFTS, Draft
 from .workflow_drafts.core_models import CORE_MODELS
 
 WORKFLOWS = PACK / "workflows"
+FILMS, FILM_WIDGETS = ("LoadVideo", "SaveVideo"), 110  # pixels of such a node beside its film
 WIDEST = 520  # pixels that a node takes for a long title or file name
 
 DRAW = """
@@ -133,6 +135,10 @@ def room_needed(page: Any, draft: Draft) -> tuple[dict[str, tuple[float, float]]
             width, height = needed.get(key, (0.0, 0.0))
             needed[key] = (max(width, ceil(node["width"]), widths[key]), max(height, ceil(node["height"])))
     choose_style(page, "classic")
+    for key, node in draft.nodes.items():
+        if node.class_type in FILMS:  # a film may come into view after all was measured
+            width, height = needed[key]
+            needed[key] = (width, max(height, ceil(width * TALL[1] / TALL[0]) + FILM_WIDGETS))
     return needed, ids
 
 
