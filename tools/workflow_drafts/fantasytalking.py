@@ -160,10 +160,12 @@ def _fantasy_continued() -> Draft:
     )  # fmt: skip
 
 
-LORA = """## LoRA and GGUF
+LORA = f"""## LoRA and GGUF
 
 **LoRA**: any Wan2.1 LoRA that core loads stands before *Apply FantasyTalking*. A step-distilled one (lightx2v and others) wants few
 steps and cfg 1; then *FantasyTalking Guidance* makes two passes instead of three. Lower `audio_cfg` until the face keeps still.
+
+{links([DISTILLED])}
 
 **GGUF**: take *Unet Loader (GGUF)* of the pack ComfyUI-GGUF in place of *Load Diffusion Model*, with a Wan2.1-I2V-14B file. Its
 weights stay quantised; FantasyTalking's own are kept in their own type beside them. Tried on a tiny model with Q8_0, Q5_1, Q4_0.
