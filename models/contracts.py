@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .engine import MotionSettings, Speech
 from .face_motion import FaceMotion, ResolvedMotion
+from .media.pixels import Box
 from .options import Option
 from .portrait import FaceLandmarks478, Portrait
 from .progress import Progress
@@ -22,8 +23,6 @@ from .sampling.schedule import DiffusionSchedule
 
 if TYPE_CHECKING:
     from .liveportrait.motion_extractor import KeypointMotion
-
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 class MotionEngine(Protocol):

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .contracts import Box, MaskMover, PartRenderer, PortraitRenderer, members
-from .face_motion import FaceMotion, ResolvedMotion, resolve
-from .media.pixels import rounded_bytes
+from .contracts import MaskMover, PartRenderer, PortraitRenderer, members
+from .face_motion import FaceMotion, resolve
+from .media.pixels import Box, laid_on, rounded_bytes
 from .portrait import Portrait
 
 
@@ -49,14 +49,6 @@ def checked(renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...]
     return pictures
 
 
-def laid_on(image: Tensor, box: Box, parts: Tensor) -> Tensor:
-    """Parts [n,h,w,3] at their place in the picture [H,W,3] -> [n,H,W,3]."""
-    left, top, right, bottom = box
-    frames = image.to(parts).expand(len(parts), *image.shape).clone()
-    frames[:, top:bottom, left:right] = parts
-    return frames
-
-
 def masks(
     renderer: PortraitRenderer, portrait: Portrait, mask: Tensor, motion: FaceMotion, device: torch.device
 ) -> Iterator[Tensor] | None:
@@ -93,10 +85,3 @@ class Canvas:
         """The whole picture with a part [h,w,3] in bytes; it is the same memory every time."""
         self._part.copy_(part)
         return self.picture
-
-
-def whole_frames(
-    renderer: PartRenderer, portrait: Portrait, motion: ResolvedMotion, device: torch.device
-) -> Tensor:
-    """PortraitRenderer.render of a renderer that draws a part: frames [n,H,W,3]."""
-    return laid_on(portrait.image, renderer.part(portrait), renderer.render_part(portrait, motion, device))

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceMotion
-from ..models.media.pixels import rounded_bytes
+from ..models.media.pixels import laid_on, rounded_bytes
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
-from ..models.rendering import Canvas, drawn_part, laid_on, masks, render_parts
+from ..models.rendering import Canvas, drawn_part, masks, render_parts
 from ..models.speech.sound import frame_count
 from . import sockets
 from .films import TempFilm, lost_films, new_film_path

@@ -31,6 +31,7 @@ async ([graph, name, about, category, outside, widgets]) => {
     const input = subgraph.addInput(label, slot.type);
     input.connect(slot, inner);
   }
+  for (const input of [...subgraph.inputs]) if (!input.linkIds.length) subgraph.removeInput(input);
   for (const other of app.graph._nodes.filter((n) => n.id !== node.id)) app.graph.remove(other);
   node.pos = [0, 0];
   node.setSize(node.computeSize());
@@ -45,13 +46,14 @@ async ([graph, name, about, category, outside, widgets]) => {
 @dataclass(frozen=True)
 class Subgraph:
     """One subgraph. slug: the draft that it folds. outside: nodes that stay out, to which it offers sockets.
-    widgets: (node, widget, name) that it shows."""
+    widgets: (node, widget, name) that it shows. dropped: nodes of the draft that it does without."""
 
     name: str
     about: str
     slug: str
     outside: tuple[str, ...]
     widgets: tuple[tuple[str, str, str], ...]
+    dropped: tuple[str, ...] = ()
 
 
 RENDERED = (("8", "face_index", "face_index"), ("8", "max_size", "max_size"))
@@ -68,8 +70,8 @@ ALL = (
     ),
     Subgraph(
         "LivePortrait from Video", "A picture and a driving video in, the picture moved as the video out. Needs "
-        "LivePortrait's files.", "liveportrait_driven_by_video", ("1", "30", "10", "13", "14"),
-        (("11", "region", "region"), ("11", "multiplier", "multiplier"), *RENDERED),
+        "LivePortrait's files.", "liveportrait_driven_by_video", ("1", "30", "10"),
+        (("11", "region", "region"), ("11", "multiplier", "multiplier"), *RENDERED), ("13", "14"),
     ),
 )  # fmt: skip
 
@@ -81,14 +83,16 @@ def folded(page: Any, graph: dict[str, Any], wanted: Subgraph) -> dict[str, Any]
     return page.evaluate(FOLD, arguments)
 
 
-def bare(draft: Draft) -> Draft:
-    """The draft without notes and form."""
-    return replace(draft, notes=[], app=([], []))
+def bare(wanted: Subgraph) -> Draft:
+    """The draft without notes, form, and what is dropped."""
+    draft = DRAFTS[wanted.slug]
+    nodes = {key: node for key, node in draft.nodes.items() if key not in wanted.dropped}
+    return replace(draft, nodes=nodes, notes=[], app=([], []))
 
 
 def main() -> None:
     SUBGRAPHS.mkdir(exist_ok=True)
-    drafts = {wanted.slug: bare(DRAFTS[wanted.slug]) for wanted in ALL}
+    drafts = {wanted.slug: bare(wanted) for wanted in ALL}
     models = empty_models(drafts)
     with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, open_page(server) as page:
         write_tall_results(server.base / "output")

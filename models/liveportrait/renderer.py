@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..contracts import Box
 from ..face_motion import ResolvedMotion
-from ..media.pixels import to_bytes, warp_affine
+from ..media.pixels import Box, laid_on, to_bytes, warp_affine
 from ..portrait import FaceLandmarks478, Portrait
-from ..rendering import whole_frames
 from .animation import AnimationOptions, Source, driven_keypoints
 from .appearance import AppearanceExtractor
 from .crop import SIZE, SOURCE_CROP, crop_matrix, crop_picture, face_box, network_input
@@ -128,7 +126,7 @@ class LivePortraitRenderer:
 
     def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PortraitRenderer. ValueError when half precision overflows."""
-        return whole_frames(self, portrait, motion, device)
+        return laid_on(portrait.image, self.part(portrait), self.render_part(portrait, motion, device))
 
     def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PartRenderer. ValueError when half precision overflows."""

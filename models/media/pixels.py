@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
+
 
 def _as_planes(image: Tensor) -> Tensor:
     return image.permute(2, 0, 1)[None].float()
@@ -56,6 +58,14 @@ def resize(image: Tensor, width: int, height: int) -> Tensor:
 def shrink(image: Tensor, width: int, height: int) -> Tensor:
     """To a smaller size, every pixel the mean of what it covers."""
     return _as_picture(F.interpolate(_as_planes(image), (height, width), mode="area"), image)
+
+
+def laid_on(image: Tensor, box: Box, parts: Tensor) -> Tensor:
+    """Parts [n,h,w,3] at their place in the picture [H,W,3] -> [n,H,W,3]."""
+    left, top, right, bottom = box
+    frames = image.to(parts).expand(len(parts), *image.shape).clone()
+    frames[:, top:bottom, left:right] = parts
+    return frames
 
 
 def rounded_bytes(image: Tensor) -> Tensor:

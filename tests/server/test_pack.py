@@ -57,7 +57,7 @@ def test_templates_list_every_workflow_with_its_picture(server):
     assert sorted(listed) == shipped and len(shipped) >= 3
     for name in shipped:
         with urllib.request.urlopen(
-            f"{server.url}/api/workflow_templates/{server.folder}/{name}.jpg"
+            f"{server.url}/api/workflow_templates/{server.folder}/{urllib.parse.quote(name)}.jpg"
         ) as answer:
             assert answer.read(3) == b"\xff\xd8\xff", f"{name}.jpg is not a JPEG"
 

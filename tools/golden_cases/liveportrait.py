@@ -29,7 +29,7 @@ from ...models.liveportrait.retargeting import Retargeting
 from ...models.liveportrait.source import face_frame
 from ...models.liveportrait.video_motion import PROCESS_VARIANCE
 from ...models.liveportrait.warping import WarpingModule, heatmaps, sizes_of
-from ...models.rendering import laid_on
+from ...models.media.pixels import laid_on
 
 Outputs = dict[str, Any]  # tensors by name, and tables
 Network = TypeVar("Network", bound=nn.Module)

@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...contracts import Box
 from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
+from ...media.pixels import Box, laid_on
 from ...portrait import FaceLandmarks478, Portrait
-from ...rendering import whole_frames
 from .eyes import EYES, Eye, eye_map, make_eye
 from .head import Head, face_size, head_displacement, make_head
 from .interior import Interior, make_interior, paint_interior
@@ -73,7 +72,7 @@ class WarpRenderer:
 
     def render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PortraitRenderer."""
-        return whole_frames(self, portrait, motion, device)
+        return laid_on(portrait.image, self.part(portrait), self.render_part(portrait, motion, device))
 
     def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PartRenderer."""
