@@ -19,6 +19,7 @@ from . import (
     loaders,
     measure,
     motion,
+    motion_files,
     older,
     portrait,
     rendering,
@@ -38,7 +39,7 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait, fantasytalking,
+            audio, sampler, face, motion, motion_files, emotion, portrait, rendering, liveportrait, fantasytalking,
             fantasytalking_extras, actalker, stream, measure,
             loaders, speech, keypoints, older,
         )  # fmt: skip

@@ -10,12 +10,12 @@ from ..models.face_motion.head import HEAD_MODES, head_motion
 from ..models.face_motion.intensity import scale_intensity
 from ..models.face_motion.mix import blend
 from ..models.face_motion.plot import plot_motion
-from ..models.face_motion.storage import FORMATS, load_any, save_any
+from ..models.face_motion.storage import FORMATS, save_any
 from ..models.face_motion.time import retime
 from . import sockets
 from .audio import single_clip
 from .gates import Node
-from .paths import file_fingerprint, new_file, readable_file
+from .paths import new_file
 
 CATEGORY = "talking portrait/motion"
 LENGTHS = ("must be equal", "fit motion_b")
@@ -223,34 +223,6 @@ class SaveFaceMotion(Node):
         return io.NodeOutput(str(path))
 
 
-class LoadFaceMotion(Node):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitLoadFaceMotion",
-            display_name="Load Face Motion",
-            category=CATEGORY,
-            description="Reads a motion that Save Face Motion wrote, or a LivePortrait motion template (.pkl).",
-            inputs=[
-                io.String.Input(
-                    "file",
-                    default="motion/face_motion_00001_.safetensors",
-                    tooltip="Name or path of a file in ComfyUI's output, input or temp folder; .safetensors, "
-                    "or LivePortrait's .pkl. Put files from elsewhere into the input folder.",
-                )
-            ],
-            outputs=[sockets.FaceMotion.Output(tooltip="The motion in the file.")],
-        )
-
-    @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
-        return io.NodeOutput(load_any(readable_file(file)))
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str | None = None) -> list:
-        return file_fingerprint(file)
-
-
 class PlotFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -274,4 +246,4 @@ class PlotFaceMotion(Node):
         return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 
 
-NODES = [FaceMotionIntensity, HeadMotion, BlendFaceMotion, SaveFaceMotion, LoadFaceMotion, PlotFaceMotion]
+NODES = [FaceMotionIntensity, HeadMotion, BlendFaceMotion, SaveFaceMotion, PlotFaceMotion]
