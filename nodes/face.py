@@ -34,7 +34,15 @@ class LoadFaceDetector(Node):
                 "Connect it to Detect Face Landmarks (MediaPipe). Of the 52 blendshapes only jaw, pucker and "
                 "blinks are measured."
             ),
-            search_aliases=["face detection", "mediapipe", "face mesh", "landmarks", "blazeface"],
+            search_aliases=[
+                "face detection",
+                "face detector",
+                "mediapipe",
+                "face mesh",
+                "landmarks",
+                "blazeface",
+                "insightface",
+            ],
             inputs=[],
             outputs=[
                 sockets.FaceDetectionModel.Output(

@@ -45,7 +45,14 @@ class FaceMotionIntensity(Node):
             display_name="Face Motion Intensity",
             category=CATEGORY,
             description="Makes the expression and the head move more or less, each on its own.",
-            search_aliases=["motion scale", "expression strength", "amplify"],
+            search_aliases=[
+                "motion scale",
+                "expression strength",
+                "amplify",
+                "exaggerate",
+                "blink",
+                "mouth open",
+            ],
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="Any face motion."),
                 factor(
@@ -75,7 +82,7 @@ class HeadMotion(Node):
             display_name="Head Motion",
             category=CATEGORY,
             description="Holds the head still (the face goes on), scales its motion, or lets it follow another motion.",
-            search_aliases=["head pose", "hold head", "freeze head"],
+            search_aliases=["head pose", "hold head", "freeze head", "head turn", "nod", "stabilize"],
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="The motion whose head is changed."),
                 io.Combo.Input(
@@ -124,6 +131,7 @@ class BlendFaceMotion(Node):
             category=CATEGORY,
             description="Takes regions of one motion over into another: lips from the voice, the rest from a "
             "driving video. Any two motions fit, whoever made them.",
+            search_aliases=["mix motion", "combine motion", "merge", "lips from audio"],
             inputs=[
                 sockets.FaceMotion.Input(
                     "motion_a",
@@ -192,6 +200,7 @@ class SaveFaceMotion(Node):
             category=CATEGORY,
             description="Keeps a motion as a file in ComfyUI's output folder, exactly, or as a LivePortrait "
             "motion template.",
+            search_aliases=["export motion", "motion template", "pkl", "keep motion"],
             is_output_node=True,
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="The motion to keep."),
@@ -231,6 +240,7 @@ class PlotFaceMotion(Node):
             display_name="Plot Face Motion",
             category=CATEGORY,
             description="Draws the curves of a motion over time: mouth, eyes and brows, head.",
+            search_aliases=["graph", "curves", "chart", "visualize motion"],
             is_output_node=True,
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="The motion to draw."),
