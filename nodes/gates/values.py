@@ -68,7 +68,7 @@ def gate_boolean(entry: io.Boolean.Input, value: Any) -> bool:
     return bool(value)
 
 
-def gate_string(entry: io.String.Input, value: Any) -> str:
+def gate_string(entry: io.String.Input | io.Combo.Input, value: Any) -> str:
     """A text of bounded length without zero bytes."""
     if not isinstance(value, str):
         raise ValueError(f"{entry.id} is {shown(value)}; a text is needed.")
