@@ -29,6 +29,6 @@ def core_part(module: str, *names: str) -> ModuleType:
 def moved(part: str) -> str:
     """What an artist is told of a part that this ComfyUI lacks."""
     return (
-        f"this ComfyUI has no {part}, which is needed here: it was moved or renamed. Update the Talking Portrait "
+        f"this ComfyUI has no {part} as it is needed here: it was moved or renamed. Update the Talking Portrait "
         "pack, or go back to the ComfyUI that ran last. All that does not need it still works."
     )

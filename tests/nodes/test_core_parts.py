@@ -30,17 +30,37 @@ print("nodes:", *ours)
 """
 
 
-@pytest.mark.slow
-def test_all_nodes_load_without_them():
-    command = [sys.executable, "-c", WITHOUT, str(ROOT), *(module for module, *_ in PARTS)]
+def loaded_without(*modules: str) -> tuple[set[str], str]:
+    """(the pack's nodes, what was logged) of a ComfyUI that lacks some modules."""
+    command = [sys.executable, "-c", WITHOUT, str(ROOT), *modules]
     folder = os.environ["COMFYUI_PATH"]
     done = subprocess.run(
         command, cwd=folder, env=os.environ | {"PYTHONPATH": folder}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (said,) = (line for line in done.stdout.splitlines() if line.startswith("nodes:"))
-    assert {"TalkingPortraitLoadFaceDetector", "TalkingPortraitSpeechEncoder", "TalkingPortraitACTalkerAudio",
-        "TalkingPortraitFantasyTalkingAudio", "TalkingPortraitRender"} <= set(said.split())  # fmt: skip
+    return {name.removeprefix("TalkingPortrait") for name in said.split()[1:]}, done.stderr
+
+
+@pytest.mark.slow
+def test_all_nodes_load_without_them():
+    nodes, _ = loaded_without(*(module for module, *_ in PARTS))
+    assert {
+        "LoadFaceDetector",
+        "SpeechEncoder",
+        "ACTalkerAudio",
+        "FantasyTalkingAudio",
+        "RenderVideo",
+    } <= nodes
+
+
+@pytest.mark.slow
+def test_what_is_made_of_cores_classes_is_left_out_alone_and_the_log_says_so():
+    nodes, log = loaded_without("comfy.ldm.wan.model", "comfy.context_windows")
+    assert {"MotionEngine", "RenderVideo", "SpeechEncoder", "LoadFaceMotion", "Emotion"} <= nodes
+    assert not [name for name in nodes if name.startswith(("FantasyTalking", "ApplyFantasy", "ACTalker"))]
+    for room, part in (("fantasytalking", "comfy.ldm.wan.model"), ("actalker", "comfy.context_windows")):
+        assert f"the nodes of nodes/{room}.py are left out: this ComfyUI has no {part}" in log
 
 
 @pytest.fixture

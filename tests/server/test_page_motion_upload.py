@@ -173,3 +173,36 @@ def test_the_button_is_in_no_prompt_and_in_no_workflow(page):
     assert all("upload" not in node["inputs"] for node in prompt.values())
     saved = page.evaluate("() => app.graph.serialize().nodes.map((node) => node.widgets_values)")
     assert len(saved[0]) == 2
+
+
+def test_a_text_that_was_linked_to_it_before_the_menu_still_comes_through(server, page):
+    """Save Face Motion's path into Load Face Motion, as older workflows and prompts have it."""
+    page.evaluate(
+        """async () => {
+          app.graph.clear();
+          const types = ["LoadAudio", "TalkingPortraitMotionEngine", "TalkingPortraitGenerateMotion"];
+          types.push("TalkingPortraitSaveFaceMotion", "TalkingPortraitLoadFaceMotion", "TalkingPortraitPlotFaceMotion");
+          const nodes = types.map((type) => LiteGraph.createNode(type));
+          nodes.forEach((node) => app.graph.add(node));
+          const [voice, engine, move, save, load, plot] = nodes;
+          voice.widgets[0].value = "talking_portrait_speech.wav";
+          const into = (node, name) => node.inputs.findIndex((input) => input.name === name);
+          engine.connect(0, move, into(move, "motion_engine"));
+          voice.connect(0, move, into(move, "audio"));
+          move.connect(0, save, into(save, "face_motion"));
+          load.connect(0, plot, 0);
+          const saved = app.graph.serialize();
+          const [from, to] = [save, load].map((one) => saved.nodes.find((node) => node.type === one.type));
+          const slot = to.inputs.findIndex((input) => input.name === "file");
+          Object.assign(to.inputs[slot], { type: "STRING", link: 99 });
+          from.outputs[0].links = [99];
+          saved.links.push([99, from.id, 0, to.id, slot, "STRING"]);
+          saved.last_link_id = 99;
+          await app.loadGraphData(saved);
+        }"""
+    )
+    prompt = page.evaluate("async () => (await app.graphToPrompt()).output")
+    by_class = {node["class_type"].removeprefix("TalkingPortrait"): key for key, node in prompt.items()}
+    assert prompt[by_class["LoadFaceMotion"]]["inputs"]["file"] == [by_class["SaveFaceMotion"], 0]
+    done = ran(server, page)
+    assert done["status"]["status_str"] == "success" and by_class["PlotFaceMotion"] in done["outputs"]
