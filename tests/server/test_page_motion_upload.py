@@ -109,7 +109,7 @@ def test_another_file_is_refused_and_said(server, page, tmp_path):
     with page.expect_file_chooser() as chooser:
         page.evaluate(PRESS)
     chooser.value.set_files(str(other))
-    page.get_by_text("voice.txt is no motion; .safetensors and .pkl files are.").wait_for()
+    page.get_by_text("voice.txt is no motion; .safetensors and .pkl files are.").first.wait_for()
     page.evaluate(DROP, [other.name, [1, 2, 3]])
     assert page.evaluate(VALUES) == before and not (server.base / "input" / other.name).exists()
 
