@@ -256,6 +256,10 @@ def main(arguments: list[str]) -> int:
         sys.exit(
             f"run.py: Python 3.10 or newer is needed (3.11 is tested); this is {sys.version.split()[0]}."
         )
+    if verb == "test" and not (ROOT / "tests").is_dir():
+        sys.exit(
+            "run.py: this copy has no tests; they are in the repository (README.md says how to clone it)."
+        )
     environment = environment_variables(prepare_environment())
     python = str(venv_program("python"))
     # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's nodes.py.

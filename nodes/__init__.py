@@ -2,23 +2,24 @@
 
 import logging
 import shutil
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import folder_paths
 from comfy_api.latest import ComfyExtension, io
 
+from ..models.core_parts import moved
 from . import (
-    actalker,
     audio,
     emotion,
     face,
-    fantasytalking,
-    fantasytalking_extras,
     keypoints,
     liveportrait,
     loaders,
     measure,
     motion,
+    motion_files,
     older,
     portrait,
     rendering,
@@ -28,6 +29,8 @@ from . import (
 )
 from .catalogue.weight_files import register_folders
 
+# Their models are made of core's own classes, which move now and then.
+ON_CORE = ("fantasytalking", "fantasytalking_extras", "actalker")
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 
@@ -38,11 +41,25 @@ class TalkingPortraitExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait, fantasytalking,
-            fantasytalking_extras, actalker, stream, measure,
-            loaders, speech, keypoints, older,
+            audio, sampler, face, motion, motion_files, emotion, portrait, rendering, liveportrait,
+            *rooms_on_core(), stream, measure, loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
+
+
+def rooms_on_core() -> list[ModuleType]:
+    """The nodes of FantasyTalking and ACTalker; what this ComfyUI lacks parts for is left out, which the log tells."""
+    found = []
+    for name in ON_CORE:
+        try:
+            found.append(import_module(f".{name}", __name__))
+        except ImportError as error:
+            if not (error.name or "").startswith("comfy."):
+                raise
+            logging.error(
+                "Talking Portrait: the nodes of nodes/%s.py are left out: %s", name, moved(str(error.name))
+            )
+    return found
 
 
 def copy_samples(input_folder: Path) -> None:

@@ -52,7 +52,7 @@ class LoadACTalker(NodeWithFiles):
             category=CATEGORY,
             description="Loads ACTalker's denoiser as a MODEL for core's samplers. mamba-ssm is not needed, "
             "but used where it is.",
-            search_aliases=["mamba", "parallel control", "svd talking head"],
+            search_aliases=["mamba", "parallel control", "svd talking head", "talking head"],
             inputs=[
                 file_menu("file", "actalker.unet", tooltip="As published, or saved again by ComfyUI."),
                 io.Combo.Input(
@@ -93,6 +93,7 @@ class ACTalkerAudio(NodeWithFiles):
             display_name=AUDIO,
             category=CATEGORY,
             description="Hears speech with Whisper-tiny, as ACTalker's sound tokens at 12.5 frames per second.",
+            search_aliases=["whisper", "svd audio", "speech tokens"],
             inputs=[
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),
                 file_menu(
@@ -149,6 +150,7 @@ class ACTalkerMotionFromVideo(NodeWithFiles):
             description="Reads expression and head rotation of a driving video, as motion tokens at 12.5 "
             "frames per second. A FACE_MOTION of any engine drives it too: render it with Render Portrait "
             "and give its images here.",
+            search_aliases=["driving video", "motion transfer", "reenactment"],
             inputs=[
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components or "
                 "Render Portrait."),

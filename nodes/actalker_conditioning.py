@@ -39,6 +39,7 @@ class ACTalkerConditioning(NodeWithFiles):
             display_name=CONDITION,
             category=CATEGORY,
             description="Brings portrait, sound and motion together: what each drives (masks), and how far (gates).",
+            search_aliases=["parallel control", "mask drop", "motion bucket", "svd conditioning"],
             inputs=[
                 io.Vae.Input("vae", tooltip="Of Stable Video Diffusion XT."),
                 io.Image.Input("image", tooltip="The portrait; one picture."),

@@ -36,6 +36,7 @@ class ACTalkerContextWindows(Node):
             category=CATEGORY,
             description="Denoises a film of any length 25 frames at a time; windows move at every step, so "
             "that no seam stays.",
+            search_aliases=["long video", "sliding window"],
             inputs=[
                 io.Model.Input("model", tooltip="From Load ACTalker."),
                 io.Int.Input(
@@ -89,6 +90,7 @@ class ACTalkerGuidance(Node):
             category=CATEGORY,
             description="Guides by portrait, sound and motion apart, in core's KSampler, whose own cfg does "
             "nothing then.",
+            search_aliases=["cfg", "audio guidance"],
             inputs=[io.Model.Input("model", tooltip="From ACTalker Context Windows."), *scale_inputs()],
             outputs=[io.Model.Output(tooltip="For KSampler: euler, karras, 25 steps, denoise 1.")],
         )
@@ -106,6 +108,7 @@ class ACTalkerGuiderNode(Node):
             display_name=GUIDER,
             category=CATEGORY,
             description="The same guidance for SamplerCustomAdvanced.",
+            search_aliases=["cfg", "sampler custom", "audio guidance"],
             inputs=[
                 io.Model.Input("model", tooltip="From ACTalker Context Windows."),
                 io.Conditioning.Input("positive", tooltip="From ACTalker Conditioning."),
@@ -128,6 +131,7 @@ class ACTalkerDecode(Node):
             category=CATEGORY,
             description="Decodes a film ten frames at a time from its first, as published, and drops the "
             "frames after its end.",
+            search_aliases=["vae decode", "svd decode", "tiled decode"],
             inputs=[
                 io.Latent.Input("samples", tooltip="From the sampler."),
                 io.Vae.Input("vae", tooltip="Of Stable Video Diffusion XT."),

@@ -24,7 +24,7 @@ class EmotionNode(Node):
             category=CATEGORY,
             description="Lays an emotion on a motion of any engine. Lips still close for p, b and m, and "
             "open for vowels.",
-            search_aliases=["happy", "sad", "angry", "surprise", "mood", "facial expression"],
+            search_aliases=["emotion", "happy", "sad", "angry", "surprise", "mood", "facial expression", "smile"],
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="From Generate Face Motion, or any motion node."),
                 EmotionMenu("emotion", options=preset_names(), tooltip="The mood; neutral changes nothing."),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import torch
 from comfy_api.latest import io
-from comfy_extras.mediapipe.face_geometry import transformation_matrix_from_detection
 
+from ..models.core_parts import FACE_GEOMETRY, core_part
 from ..models.face.landmarks import box_groups, frame_numbers
 from ..models.face.regions import MISSING_MODES, region_masks
 from ..models.face.weights import load_face_detector
@@ -34,7 +34,15 @@ class LoadFaceDetector(Node):
                 "Connect it to Detect Face Landmarks (MediaPipe). Of the 52 blendshapes only jaw, pucker and "
                 "blinks are measured."
             ),
-            search_aliases=["face detection", "mediapipe", "face mesh", "landmarks", "blazeface"],
+            search_aliases=[
+                "face detection",
+                "face detector",
+                "mediapipe",
+                "face mesh",
+                "landmarks",
+                "blazeface",
+                "insightface",
+            ],
             inputs=[],
             outputs=[
                 sockets.FaceDetectionModel.Output(
@@ -99,6 +107,7 @@ class FaceFromBox(Node):
                 "Face Detector (built-in)."
             )
         count, height, width = image.shape[:3]
+        matrix = core_part(*FACE_GEOMETRY).transformation_matrix_from_detection
         tick = ticker()
         frames = []
         for number, boxes in enumerate(box_groups(face_box, count)):
@@ -113,9 +122,7 @@ class FaceFromBox(Node):
                 f"from brow to chin, or lower min_presence (now {min_presence:.2f})."
             )
         for face in (face for faces in frames for face in faces):
-            face["transformation_matrix"] = transformation_matrix_from_detection(
-                face, width, height, face_detection_model.canonical_data
-            )
+            face["transformation_matrix"] = matrix(face, width, height, face_detection_model.canonical_data)
         landmarks = {
             "frames": frames,
             "image_size": (height, width),

@@ -28,6 +28,7 @@ class FantasyTalkingAudio(Node):
             category=CATEGORY,
             description="Puts speech into a positive conditioning for a MODEL from Apply FantasyTalking, and "
             "says how many frames the video must have.",
+            search_aliases=["wan audio", "speech conditioning", "audio to video"],
             inputs=[
                 sockets.FantasyTalking.Input("fantasytalking", tooltip="From Load FantasyTalking."),
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder: wav2vec2-base-960h."),
@@ -122,6 +123,7 @@ class ApplyFantasyTalking(Node):
             category=CATEGORY,
             description="Lets a core Wan2.1-I2V MODEL hear the audio in its conditioning. LoRA, offloading, "
             "previews and context windows work as before.",
+            search_aliases=["wan talking", "wan audio", "infinitetalk", "multitalk", "talking head", "lip sync"],
             inputs=[
                 io.Model.Input("model", tooltip="Wan2.1-I2V-14B, in any form that core loads."),
                 sockets.FantasyTalking.Input("fantasytalking", tooltip="From Load FantasyTalking."),
@@ -170,6 +172,7 @@ class FantasyTalkingGuidance(Node):
             category=CATEGORY,
             description="Guides by audio and by prompt apart, in core's KSampler, whose cfg is the prompt's "
             "scale. Up to 3 passes. Only the positive conditioning may carry audio.",
+            search_aliases=["audio cfg", "audio guidance"],
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 io.Float.Input(
@@ -224,6 +227,7 @@ class FantasyTalkingFaceFocus(Node):
             description="Lets every frame look at a crop of the face through Wan's own image branch, to keep "
             "the person. Not in the paper and not trained; 0 does nothing.",
             is_experimental=True,
+            search_aliases=["keep identity", "face crop", "identity"],
             inputs=[
                 io.Conditioning.Input("conditioning", tooltip="Positive or negative, before WanImageToVideo; "
                 "best both alike."),
@@ -253,6 +257,7 @@ class FantasyTalkingSigmas(Node):
             category=CATEGORY,
             description="The exact noise levels of the published sampler, for SamplerCustom and "
             "SamplerCustomAdvanced with euler.",
+            search_aliases=["scheduler", "noise levels", "flow shift"],
             inputs=[
                 io.Int.Input(
                     "steps", default=30, min=1, max=1000, tooltip="30 as published; fewer blur the face."
@@ -282,6 +287,7 @@ class FantasyTalkingPicture(Node):
             display_name="FantasyTalking Picture",
             category=CATEGORY,
             description="Brings the portrait to the video's size as published: longest edge, then multiples of 16.",
+            search_aliases=["resize", "scale to multiple", "wan size"],
             inputs=[
                 io.Image.Input("image", tooltip="The portrait; one picture."),
                 io.Int.Input(

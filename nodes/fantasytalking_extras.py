@@ -50,6 +50,7 @@ class FantasyTalkingIdentity(NodeWithFiles):
             description="Keeps the person: every block sees the face's identity (the paper's section 3.3). "
             f"{UNPUBLISHED}",
             is_experimental=True,
+            search_aliases=["face id", "keep identity", "arcface", "q-former"],
             inputs=[
                 io.Model.Input("model", tooltip="From Apply FantasyTalking."),
                 extras_file(),
@@ -122,6 +123,7 @@ class FantasyTalkingIntensity(Node):
             description=f"How strongly face and body move (the paper's section 3.4). {UNPUBLISHED} On "
             "released weights audio_scale (expression), audio_cfg (lips) and the prompt (body) act.",
             is_experimental=True,
+            search_aliases=["motion strength", "motion intensity"],
             inputs=[
                 io.Model.Input("model", tooltip="A Wan MODEL, before or after Apply FantasyTalking."),
                 extras_file(), amount("expression"), amount("body"),
@@ -158,7 +160,7 @@ class MeasureMotionIntensity(Node):
             category=CATEGORY,
             description="How strongly one person's face (by landmarks) and body (by joints) move in a video. "
             "Compare videos by it; the paper's own scale was never published.",
-            search_aliases=["motion bucket", "subject dynamics"],
+            search_aliases=["motion bucket", "subject dynamics", "how much it moves"],
             inputs=[
                 sockets.FaceLandmarks.Input(
                     "face_landmarks",

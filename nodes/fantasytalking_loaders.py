@@ -22,6 +22,7 @@ class LoadFantasyTalking(NodeWithFiles):
             display_name=LOAD,
             category=CATEGORY,
             description="Loads FantasyTalking's audio weights for Wan2.1-I2V-14B.",
+            search_aliases=["wan talking", "audio adapter", "model patch"],
             inputs=[
                 file_menu(
                     "file",

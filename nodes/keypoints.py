@@ -44,7 +44,7 @@ class PortraitKeypoints(Node):
             display_name=KEYPOINTS,
             category=CATEGORY,
             description="The pose and the expression that one face of a picture has, as a motion of one frame.",
-            search_aliases=["head pose", "expression", "keypoints"],
+            search_aliases=["head pose", "expression", "keypoints", "copy expression", "liveportrait"],
             inputs=[
                 sockets.KeypointExtractor.Input("keypoint_extractor", tooltip=f"From {LOAD_EXTRACTOR}."),
                 io.Image.Input("image", tooltip="One picture, any size."),

@@ -39,7 +39,7 @@ class LivePortraitAnimation(Node):
             category=CATEGORY,
             description="How LivePortrait carries a motion over to this portrait: stitching, regions, "
             "openings of eyes and lips.",
-            search_aliases=["stitching", "retargeting", "relative motion", "driving multiplier"],
+            search_aliases=["liveportrait", "stitching", "retargeting", "relative motion", "driving multiplier"],
             inputs=[
                 sockets.Portrait.Input("portrait",
                 tooltip="From Prepare Portrait with the LivePortrait renderer."),
@@ -137,7 +137,10 @@ class FaceMotionFromVideo(Node):
             display_name=VIDEO,
             category="talking portrait/motion",
             description="Reads the motion of a face in a driving video with LivePortrait's motion extractor.",
-            search_aliases=["driving video", "motion transfer", "reenactment"],
+            search_aliases=[
+                "driving video", "motion transfer", "reenactment", "face capture", "motion capture", "mocap",
+                "liveportrait",
+            ],
             inputs=[
                 io.Image.Input("images", tooltip="The driving video's frames, from Get Video Components."),
                 sockets.FaceLandmarks.Input(
@@ -265,7 +268,17 @@ class ExpressionEditor(Node):
             category="talking portrait/motion",
             description="Changes the expression of one portrait by LivePortrait's sliders and shows it at "
             "once; works with every renderer. The change can be laid on a whole motion.",
-            search_aliases=["smile", "wink", "facial expression"],
+            search_aliases=[
+                "expression",
+                "smile",
+                "wink",
+                "blink",
+                "gaze",
+                "eyes",
+                "facial expression",
+                "advanced liveportrait",
+                "pose a face",
+            ],
             is_output_node=True,
             inputs=[
                 sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),

@@ -16,7 +16,16 @@ class LoadMotionEngine(Loader):
         "talking portrait/audio",
         "Chooses what turns speech into face motion. The built-in engine needs no download.",
         sockets.MotionEngine.Output(tooltip="For Generate Face Motion."),
-        ("talking head", "lip sync", "speech to motion"),
+        (
+            "talking head",
+            "lip sync",
+            "speech to motion",
+            "wav2lip",
+            "sadtalker",
+            "kdtalker",
+            "joyvasa",
+            "takin",
+        ),
     )
 
 
@@ -29,7 +38,7 @@ class LoadPortraitRenderer(Loader):
         "talking portrait/portrait",
         "Chooses what draws the moving face. The built-in warp needs no download.",
         sockets.PortraitRenderer.Output(tooltip="For Prepare Portrait."),
-        ("talking head", "animate portrait", "face warp"),
+        ("talking head", "animate portrait", "face warp", "liveportrait", "avatar"),
     )
 
 

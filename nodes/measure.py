@@ -24,7 +24,7 @@ class LipSyncCheck(Node):
             category=CATEGORY,
             description="Measures whether the lips follow the sound: how many frames they are late, and how "
             "closely mouth opening follows loudness. It is not LSE, which needs a trained network.",
-            search_aliases=["sync", "lag", "lip sync measure"],
+            search_aliases=["sync", "lag", "lip sync measure", "syncnet", "quality"],
             inputs=[
                 io.Audio.Input("audio", tooltip="The sound of the film."),
                 io.Float.Input(

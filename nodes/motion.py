@@ -10,12 +10,12 @@ from ..models.face_motion.head import HEAD_MODES, head_motion
 from ..models.face_motion.intensity import scale_intensity
 from ..models.face_motion.mix import blend
 from ..models.face_motion.plot import plot_motion
-from ..models.face_motion.storage import FORMATS, load_any, save_any
+from ..models.face_motion.storage import FORMATS, save_any
 from ..models.face_motion.time import retime
 from . import sockets
 from .audio import single_clip
 from .gates import Node
-from .paths import file_fingerprint, new_file, readable_file
+from .paths import new_file
 
 CATEGORY = "talking portrait/motion"
 LENGTHS = ("must be equal", "fit motion_b")
@@ -45,7 +45,14 @@ class FaceMotionIntensity(Node):
             display_name="Face Motion Intensity",
             category=CATEGORY,
             description="Makes the expression and the head move more or less, each on its own.",
-            search_aliases=["motion scale", "expression strength", "amplify"],
+            search_aliases=[
+                "motion scale",
+                "expression strength",
+                "amplify",
+                "exaggerate",
+                "blink",
+                "mouth open",
+            ],
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="Any face motion."),
                 factor(
@@ -75,7 +82,7 @@ class HeadMotion(Node):
             display_name="Head Motion",
             category=CATEGORY,
             description="Holds the head still (the face goes on), scales its motion, or lets it follow another motion.",
-            search_aliases=["head pose", "hold head", "freeze head"],
+            search_aliases=["head pose", "hold head", "freeze head", "head turn", "nod", "stabilize"],
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="The motion whose head is changed."),
                 io.Combo.Input(
@@ -124,6 +131,7 @@ class BlendFaceMotion(Node):
             category=CATEGORY,
             description="Takes regions of one motion over into another: lips from the voice, the rest from a "
             "driving video. Any two motions fit, whoever made them.",
+            search_aliases=["mix motion", "combine motion", "merge", "lips from audio"],
             inputs=[
                 sockets.FaceMotion.Input(
                     "motion_a",
@@ -192,6 +200,7 @@ class SaveFaceMotion(Node):
             category=CATEGORY,
             description="Keeps a motion as a file in ComfyUI's output folder, exactly, or as a LivePortrait "
             "motion template.",
+            search_aliases=["export motion", "motion template", "pkl", "keep motion"],
             is_output_node=True,
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="The motion to keep."),
@@ -223,34 +232,6 @@ class SaveFaceMotion(Node):
         return io.NodeOutput(str(path))
 
 
-class LoadFaceMotion(Node):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="TalkingPortraitLoadFaceMotion",
-            display_name="Load Face Motion",
-            category=CATEGORY,
-            description="Reads a motion that Save Face Motion wrote, or a LivePortrait motion template (.pkl).",
-            inputs=[
-                io.String.Input(
-                    "file",
-                    default="motion/face_motion_00001_.safetensors",
-                    tooltip="Name or path of a file in ComfyUI's output, input or temp folder; .safetensors, "
-                    "or LivePortrait's .pkl. Put files from elsewhere into the input folder.",
-                )
-            ],
-            outputs=[sockets.FaceMotion.Output(tooltip="The motion in the file.")],
-        )
-
-    @classmethod
-    def execute(cls, file: str) -> io.NodeOutput:
-        return io.NodeOutput(load_any(readable_file(file)))
-
-    @classmethod
-    def fingerprint_inputs(cls, file: str | None = None) -> list:
-        return file_fingerprint(file)
-
-
 class PlotFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -259,6 +240,7 @@ class PlotFaceMotion(Node):
             display_name="Plot Face Motion",
             category=CATEGORY,
             description="Draws the curves of a motion over time: mouth, eyes and brows, head.",
+            search_aliases=["graph", "curves", "chart", "visualize motion"],
             is_output_node=True,
             inputs=[
                 sockets.FaceMotion.Input("face_motion", tooltip="The motion to draw."),
@@ -274,4 +256,4 @@ class PlotFaceMotion(Node):
         return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 
 
-NODES = [FaceMotionIntensity, HeadMotion, BlendFaceMotion, SaveFaceMotion, LoadFaceMotion, PlotFaceMotion]
+NODES = [FaceMotionIntensity, HeadMotion, BlendFaceMotion, SaveFaceMotion, PlotFaceMotion]

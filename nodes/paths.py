@@ -80,8 +80,18 @@ def unquoted(text: str, name: str) -> str:
 
 def places(written: str) -> list[Path]:
     """Where a file may lie, its path taken as it is written and with the strokes of Windows turned."""
-    ways = dict.fromkeys((written, written.replace("\\", "/")))
-    return [folder / way for way in ways for folder in folders()]  # an absolute way stays as it is
+    name, inside = annotated(written)
+    ways = dict.fromkeys((name, name.replace("\\", "/")))
+    return [folder / way for way in ways for folder in inside]  # an absolute way stays as it is
+
+
+def annotated(written: str) -> tuple[str, list[Path]]:
+    """A name, and the folders to look for it: one, if it is marked as in ComfyUI's menus, such as `a.pkl [output]`."""
+    marks = {
+        f"[{folder}]": place for folder, place in zip(("output", "input", "temp"), folders(), strict=True)
+    }
+    name, _, mark = written.rpartition(" ")
+    return (name.rstrip(AROUND), [marks[mark]]) if name and mark in marks else (written, folders())
 
 
 def folders() -> list[Path]:

@@ -37,6 +37,7 @@ class PreparePortrait(Node):
             display_name="Prepare Portrait",
             category=CATEGORY,
             description="Makes one face of a picture ready to be moved. Done once per picture, however long the film.",
+            search_aliases=["source portrait", "source image", "avatar", "photo", "crop face", "max size"],
             inputs=[
                 sockets.PortraitRenderer.Input("renderer", tooltip="From Load Portrait Renderer."),
                 io.Image.Input(

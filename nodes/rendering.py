@@ -34,6 +34,7 @@ class RenderPortrait(Node):
             category=CATEGORY,
             description="Draws every frame of a motion as images, to be edited further. For a finished or a "
             "long film, Render Portrait Video needs far less memory.",
+            search_aliases=["animate photo", "animate portrait", "avatar frames", "face frames"],
             inputs=[
                 sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
                 sockets.FaceMotion.Input(
@@ -75,7 +76,19 @@ class RenderPortraitVideo(Node):
             display_name="Render Portrait Video",
             category=CATEGORY,
             description="Draws a motion straight into a video with its sound. Memory does not grow with length.",
-            search_aliases=["talking head", "lip sync", "animate portrait"],
+            search_aliases=[
+                "talking head",
+                "talking avatar",
+                "avatar",
+                "lip sync video",
+                "audio to video",
+                "speech to video",
+                "image to video",
+                "animate photo",
+                "animate portrait",
+                "photo to video",
+                "dub",
+            ],
             inputs=[
                 sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
                 sockets.FaceMotion.Input(

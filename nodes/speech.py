@@ -39,6 +39,7 @@ class EncodeSpeech(Node):
             category=CATEGORY,
             description="Hears a clip once, so that another seed, mood or amount does not hear it again. The "
             "whole clip is kept in memory.",
+            search_aliases=["audio features", "encode audio", "hear speech"],
             inputs=[
                 io.AudioEncoder.Input("audio_encoder", tooltip="From Load Speech Encoder."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo."),

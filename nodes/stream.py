@@ -64,7 +64,7 @@ class StreamTalkingPortrait(Node):
             category="talking portrait/portrait",
             description="Motion and picture in one: frames appear while the rest of the speech is still to "
             "come. For Takin-ADA.",
-            search_aliases=["talking head", "live", "real time", "streaming"],
+            search_aliases=["talking head", "live", "real time", "streaming", "long video", "audio to video", "vtuber"],
             inputs=[
                 sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
                 sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
@@ -128,7 +128,7 @@ class GenerateFaceMotionLive(Node):
             category=CATEGORY,
             description="One piece of a live voice at a time: gives the frames that are final, and a state "
             "from which the next run goes on. For Takin-ADA.",
-            search_aliases=["real time", "streaming", "chunk"],
+            search_aliases=["real time", "streaming", "chunk", "microphone", "loop", "vtuber"],
             inputs=[
                 sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
                 io.Audio.Input("audio",

@@ -87,3 +87,11 @@ def test_groups_run_side_by_side_and_any_failure_counts(run, capfd, statuses, to
     ]
     assert run.run_together(commands, dict(os.environ)) == told
     assert capfd.readouterr().out.split("\n")[:2] == ["group 0", "group 1"]
+
+
+def test_a_copy_without_tests_says_where_they_are(run, tmp_path, monkeypatch):
+    """As ComfyUI's registry gives it; nothing is installed first."""
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "prepare_environment", lambda: pytest.fail("it installed"))
+    with pytest.raises(SystemExit, match="this copy has no tests; they are in the repository"):
+        run.main(["test"])

@@ -12,13 +12,9 @@ import comfy.model_management
 import comfy.model_patcher
 import numpy as np
 import torch
-from comfy_extras.mediapipe.face_landmarker import (
-    BLENDSHAPE_NAMES,
-    FaceLandmarker,
-    _detection_to_face_rect,
-)
 from torch import Tensor, nn
 
+from ..core_parts import BLAZEFACE, core_part
 from .mesh import INPUT_SIZE, FaceMeshNet
 from .sampling import as_rgb, sample_square, shrink, shrink_factor
 
@@ -32,13 +28,17 @@ SIDE_LIMIT = 1e5
 DOUBTFUL, CERTAIN = 10.0, 15.0
 
 
-class BuiltinFaceLandmarker(FaceLandmarker):
-    """Core's detector with the attention mesh behind it."""
+class BuiltinFaceLandmarker(nn.Module):
+    """Core's detector with the attention mesh behind it. ValueError where this ComfyUI has no such detector."""
 
     def __init__(self, variant: str):
-        super().__init__(dtype=torch.float32, operations=None, detector_variant=variant)
+        super().__init__()
+        self.core = core_part(*BLAZEFACE).FaceLandmarker(
+            dtype=torch.float32, operations=None, detector_variant=variant
+        )
+        # of its networks only the detector is used; for blendshapes see `measured_blendshapes`
+        self.core.mesh, self.core.blendshapes = nn.Identity(), nn.Identity()
         self.mesh = FaceMeshNet()
-        self.blendshapes = nn.Identity()  # no weights exist that may be shipped; see `measured_blendshapes`
 
     def detect_batch(
         self, images_rgb_uint8: list[np.ndarray], num_faces: int = 1, score_thresh: float = 0.5
@@ -47,7 +47,7 @@ class BuiltinFaceLandmarker(FaceLandmarker):
         images_rgb_uint8 = [as_rgb(image) for image in images_rgb_uint8]
         factors = [shrink_factor(image) for image in images_rgb_uint8]
         small = [shrink(image, factor) for image, factor in zip(images_rgb_uint8, factors, strict=True)]
-        _, placements, sizes, detections = self.run_detector_batch(small, score_thresh=score_thresh)
+        _, placements, sizes, detections = self.core.run_detector_batch(small, score_thresh=score_thresh)
         found = []
         for (cx, cy, size), (height, width), rows in zip(placements, sizes, detections, strict=True):
             rows = rows[: num_faces or None].copy()
@@ -113,7 +113,8 @@ def managed(network: nn.Module) -> Any:
 
 def square_rect(detection: np.ndarray, width: int, height: int) -> Rect:
     """Core's rectangle around a detection, made square on its longer side as the attention mesh was trained."""
-    cx, cy, box_width, box_height, angle = _detection_to_face_rect(detection, width, height)
+    rect = core_part(*BLAZEFACE)._detection_to_face_rect
+    cx, cy, box_width, box_height, angle = rect(detection, width, height)
     return cx, cy, min(max(box_width, box_height, 1.0), SIDE_LIMIT), angle
 
 
@@ -146,7 +147,7 @@ def measured_blendshapes(points: np.ndarray) -> dict[str, float]:
     def gap(a: int, b: int) -> float:
         return float(np.linalg.norm(points[a, :2] - points[b, :2])) + 1e-6
 
-    values = dict.fromkeys(BLENDSHAPE_NAMES, 0.0)
+    values = dict.fromkeys(core_part(*BLAZEFACE).BLENDSHAPE_NAMES, 0.0)
     values["jawOpen"] = gap(13, 14) / (0.35 * gap(33, 263))
     values["mouthPucker"] = 1.6 * (0.52 - gap(61, 291) / gap(33, 263))
     values["eyeBlinkRight"] = 1 - gap(159, 145) / (0.28 * gap(33, 133))
@@ -168,7 +169,7 @@ class FaceDetector:
 
     def _patcher(self, state: Mapping[str, Tensor], variant: str) -> Any:
         model = BuiltinFaceLandmarker(variant).eval()
-        for part, name in ((model.detector, f"detector_{variant}."), (model.mesh, "mesh.")):
+        for part, name in ((model.core.detector, f"detector_{variant}."), (model.mesh, "mesh.")):
             part.load_state_dict(
                 {k.removeprefix(name): v.float() for k, v in state.items() if k.startswith(name)}
             )

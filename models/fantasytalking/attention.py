@@ -16,6 +16,8 @@ from .keys import KeptKeys
 
 OPTION = "talking_portrait_audio"
 MARK = "talking_portrait_block"  # on a replaced forward: the number of its block
+# Sage attention can give NaN over the few tokens beside the text, and is no faster there.
+EXACT = {"low_precision_attention": False}
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def add_audio(
                 asked[film, start:stop], keys[rows, :length].contiguous(), values[rows, :length].contiguous(),
                 heads=heads,
                 transformer_options=options,
+                **EXACT,
             )  # fmt: skip
             if share is not None:
                 heard *= share.unflatten(1, (parts, -1))[0, start:stop].to(heard)
@@ -145,6 +148,12 @@ def video_places(grid: tuple[int, int, int] | None, places: int, leading: int) -
     return slice(first, first + prod(grid))
 
 
+def preference(attention: Any) -> dict[str, Any]:
+    """What a layer of newer cores says about its attention (its file may ask for int8); nothing on older ones."""
+    own = getattr(attention, "comfy_attention", None)
+    return {} if own is None else {"preferred_attention": own}
+
+
 def with_audio(attention: Any, block: int):
     """A replacement for the forward of one WanI2VCrossAttention; its own layers are still called, so LoRA and
     offloading work.
@@ -160,20 +169,22 @@ def with_audio(attention: Any, block: int):
         audio: AudioContext | None = options.get(OPTION)
         own = attention if audio is None or audio.model is None else audio.model.blocks[block].cross_attn
         image, text = context[:, :context_img_len], context[:, context_img_len:]
+        chosen = preference(own)
 
-        def attended(keys: Tensor, values: Tensor) -> Tensor:
-            return optimized_attention(q, keys, values, heads=own.num_heads, transformer_options=options)
+        def attended(keys: Tensor, values: Tensor, **how: Any) -> Tensor:
+            return optimized_attention(
+                q, keys, values, heads=own.num_heads, transformer_options=options, **chosen, **how
+            )
 
         q = own.norm_q(own.q(x))
         total = attended(own.norm_k(own.k(text)), own.v(text))
-        total = total + attended(own.norm_k_img(own.k_img(image)), own.v_img(image))
+        total = total + attended(own.norm_k_img(own.k_img(image)), own.v_img(image), **EXACT)
         if audio is not None and audio.face is not None:
             face, strength = audio.face
-            total.add_(attended(own.norm_k_img(own.k_img(face)), own.v_img(face)), alpha=strength)
+            total.add_(attended(own.norm_k_img(own.k_img(face)), own.v_img(face), **EXACT), alpha=strength)
         if audio is not None and audio.identity is not None:
-            total.add_(
-                attended(*audio.identity.keys_and_values(block, len(q), q.dtype)), alpha=audio.identity.scale
-            )
+            keys, values = audio.identity.keys_and_values(block, len(q), q.dtype)
+            total.add_(attended(keys, values, **EXACT), alpha=audio.identity.scale)
         if audio is not None and audio.numbers is not None and audio.scale != 0:
             add_audio(total, q, audio, block, own.num_heads, options)
         return own.o(total)

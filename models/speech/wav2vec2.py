@@ -4,12 +4,12 @@ shapes."""
 from collections.abc import Mapping
 from typing import Any, cast
 
-import comfy.audio_encoders.audio_encoders as core
 import comfy.model_management
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..core_parts import WAV2VEC2, core_part
 from ..progress import Progress
 from .encoders import Encoder
 from .sound import mono
@@ -25,6 +25,7 @@ def load_base_encoder(state: Mapping[str, Tensor]) -> Any:
     inner = {key.removeprefix("wav2vec2."): value for key, value in state.items()}
     if tuple(inner.get("encoder.layer_norm.bias", torch.empty(0)).shape) != (WIDTH,):
         raise ValueError(f"it is no wav2vec2 base model (its width is not {WIDTH})")
+    core = core_part(*WAV2VEC2)
     try:
         encoder = core.load_audio_encoder_from_sd(dict(state))
         # Core keeps half precision, which is 6e-3 from the published features; the file's own numbers are put

@@ -6,9 +6,9 @@ from typing import Any
 
 import comfy.ops
 import torch
-from comfy.audio_encoders.whisper import AudioEncoder, WhisperFeatureExtractor
 from torch import Tensor, nn
 
+from ..core_parts import WHISPER, core_part
 from ..progress import Progress
 from .encoders import Encoder
 from .sound import mono
@@ -24,7 +24,7 @@ class WhisperTiny(nn.Module):
 
     def __init__(self, device=None, dtype=None, operations=comfy.ops.disable_weight_init):
         super().__init__()
-        self.encoder = AudioEncoder(
+        self.encoder = core_part(*WHISPER).AudioEncoder(
             MELS, POSITIONS, WIDTH, HEADS, LAYERS, dtype=dtype, device=device, operations=operations
         )
 
@@ -52,7 +52,7 @@ def whisper_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def log_mel(wave: Tensor) -> Tensor:
     """Mono sound [T] at 16 kHz -> [k,80,3000], one for each 30 s begun; the last is filled up with silence."""
-    extract = WhisperFeatureExtractor(n_mels=MELS, device=wave.device)
+    extract = core_part(*WHISPER).WhisperFeatureExtractor(n_mels=MELS, device=wave.device)
     # One at a time: the dynamic range is cut below the loudest moment of each piece.
     return torch.cat([extract(piece[None, None]) for piece in wave.float().split(PIECE)])
 

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 
 from ...models.contracts import SPEECH_ENCODERS, Entry, SpeechEncoder, register_speech_encoder
+from ...models.core_parts import WAV2VEC2 as CORE_WAV2VEC2
+from ...models.core_parts import WHISPER as CORE_WHISPER
+from ...models.core_parts import core_part
 from ...models.options import File
 from ...models.speech.encoding import check_kind
 from ...models.weights.published import WEIGHTS
@@ -90,6 +93,7 @@ def whisper_model(path: Path, node: str) -> LoadedModel:
     """Whisper-tiny's encoder, of its published file."""
     from ...models.speech.whisper import build_whisper, whisper_state
 
+    core_part(*CORE_WHISPER)  # first, so that nobody blames the file
     return load_shared(
         "actalker whisper", path, torch.float32, build_whisper, node, whisper_state, exact=True
     )
@@ -104,6 +108,8 @@ def wav2vec2_encoder(path: Path, node: str) -> SpeechEncoder:
     """The encoder in a file; ValueError if it is another's, or damaged."""
     from ...models.speech.encoding import weights_name
     from ...models.speech.wav2vec2 import Wav2Vec2Encoder, check_is_960h, load_base_encoder
+
+    core_part(*CORE_WAV2VEC2)  # first, so that nobody blames the file
 
     def checked(content: dict) -> dict:
         check_is_960h(content)

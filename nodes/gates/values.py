@@ -68,7 +68,7 @@ def gate_boolean(entry: io.Boolean.Input, value: Any) -> bool:
     return bool(value)
 
 
-def gate_string(entry: io.String.Input, value: Any) -> str:
+def gate_string(entry: io.String.Input | io.Combo.Input, value: Any) -> str:
     """A text of bounded length without zero bytes."""
     if not isinstance(value, str):
         raise ValueError(f"{entry.id} is {shown(value)}; a text is needed.")
@@ -80,7 +80,9 @@ def gate_string(entry: io.String.Input, value: Any) -> str:
 
 
 def gate_combo(entry: io.Combo.Input, value: Any) -> Any:
-    """One of the menu's choices, or another name that the menu knows for one."""
+    """One of the menu's choices, or another name that the menu knows for one; any text, if the menu takes texts."""
+    if getattr(entry, "takes_text", False):
+        return gate_string(entry, value)
     if isinstance(value, str):
         value = getattr(entry, "aliases", {}).get(value, value)
     if isinstance(value, (str, int)) and value in (*entry.options, *getattr(entry, "unlisted", ())):

@@ -76,7 +76,7 @@ class Bench:
             if (node, entry.id) in table:
                 return table[node, entry.id]
         if node == "TalkingPortraitLoadFaceMotion":
-            return str(self.motion_file)
+            return str(self.motion_file) if entry.id == "file" else None  # a path would take the menu's place
         if entry.io_type == "COMFY_DYNAMICCOMBO_V3":
             return entry.options[0].key
         if entry.io_type == "COMBO":

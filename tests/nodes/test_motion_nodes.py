@@ -10,7 +10,8 @@ import folder_paths
 import pytest
 import torch
 from talking_portrait.models.face_motion import FaceMotion
-from talking_portrait.nodes.motion import BlendFaceMotion, HeadMotion, LoadFaceMotion, SaveFaceMotion
+from talking_portrait.nodes.motion import BlendFaceMotion, HeadMotion, SaveFaceMotion
+from talking_portrait.nodes.motion_files import LoadFaceMotion
 from talking_portrait.nodes.paths import check_names
 
 from ..models.motion_samples import change, driven
