@@ -34,10 +34,12 @@ def cover(tiles: list[Image.Image], words: str) -> Image.Image:
         part = ImageOps.fit(tile, (width, SIDE - BAND), Image.Resampling.LANCZOS, centering=(0.5, 0.2))
         sheet.paste(part, (index * width, 0))
     draw = ImageDraw.Draw(sheet)
-    for size in range(72, 20, -2):
+    size = 74
+    while True:
+        size -= 2
         font = ImageFont.load_default(size)
         left, top, right, bottom = draw.multiline_textbbox((0, 0), words, font=font, spacing=4)
-        if right - left <= SIDE - 24 and bottom - top <= BAND - 24:
+        if size <= 20 or (right - left <= SIDE - 24 and bottom - top <= BAND - 24):
             break
     place = ((SIDE - left - right) / 2, SIDE - BAND / 2 - (top + bottom) / 2)
     draw.multiline_text(place, words, fill="white", font=font, spacing=4, align="center")

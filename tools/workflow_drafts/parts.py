@@ -1,6 +1,6 @@
 """What drafts of workflows are made of: nodes, their places, notes, and the pieces that several share."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Draft:
     name: str
     cover: str
     needs: tuple[str, ...] = ()
-    app: tuple[list[tuple[str, str]], list[str]] = ((), ())
+    app: tuple[Sequence[tuple[str, str]], Sequence[str]] = ((), ())
 
     def prompt(self) -> dict[str, Any]:
         """The draft as an API prompt."""
