@@ -142,6 +142,13 @@ def test_parts_on_a_canvas_are_the_whole_frames_byte_for_byte(any_renderer):
     assert torch.equal(torch.stack(shown), whole)
 
 
+def test_bands_make_no_difference(renderer, monkeypatch):
+    prepared, face_motion = portrait(renderer), wild(2)
+    whole = render(renderer, prepared, face_motion)
+    monkeypatch.setattr("talking_portrait.models.builtin.warp.renderer.BAND_PIXELS", 20_000)
+    assert (render(renderer, prepared, face_motion) - whole).abs().max() < 1e-3
+
+
 def test_a_mask_moves_with_the_head(renderer):
     """A mask that is the picture's own red moves as the red does, and stays where nothing moves."""
     prepared, face_motion = portrait(renderer), motion(2, pose=(0.0, 12.0, 0.0))

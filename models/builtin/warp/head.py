@@ -123,8 +123,17 @@ def brow_weight(points: np.ndarray, gx: np.ndarray, gy: np.ndarray) -> np.ndarra
     return total
 
 
+def stretched(coarse: Tensor, box: tuple[int, int, int, int], rows: slice) -> Tensor:
+    """Some rows [n,2,rows,w] of a displacement [n,2,GRID,GRID] that spans a box of pixels."""
+    height, width = box[3] - box[1], box[2] - box[0]
+    place = torch.arange(rows.start, rows.stop, device=coarse.device) * ((GRID - 1) / max(height - 1, 1))
+    above = place.long().clamp(max=GRID - 2)
+    lines = torch.lerp(coarse[:, :, above], coarse[:, :, above + 1], (place - above)[:, None])
+    return F.interpolate(lines, (len(place), width), mode="bilinear", align_corners=True)
+
+
 def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) -> Tensor:
-    """Displacement [n,2,h,w] in pixels over the head's box: output pixel + displacement = source pixel."""
+    """Displacement [n,2,GRID,GRID] in pixels over the head's box: output pixel + displacement = source pixel."""
     x0, y0, x1, y1 = head.box
     xs = torch.linspace(x0 + 0.5, x1 - 0.5, GRID, device=device)
     ys = torch.linspace(y0 + 0.5, y1 - 0.5, GRID, device=device)
@@ -137,8 +146,7 @@ def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) 
     source = place
     for _ in range(ITERATIONS):
         source = place - forward_field(head, fields, source, change, shift, brow)
-    displacement = source - place
-    return F.interpolate(displacement, (y1 - y0, x1 - x0), mode="bilinear", align_corners=True)
+    return source - place
 
 
 def forward_field(

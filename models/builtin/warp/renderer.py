@@ -13,12 +13,13 @@ from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...media.pixels import Box, laid_on
 from ...portrait import FaceLandmarks478, Portrait
 from .eyes import EYES, Eye, eye_map, make_eye
-from .head import Head, face_size, head_displacement, make_head
+from .head import Head, face_size, head_displacement, make_head, stretched
 from .interior import Interior, make_interior, paint_interior
 from .mouth import Mouth, make_mouth, mouth_map
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
 BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
+BAND_PIXELS = 200_000  # at once on a CPU
 LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 16
 # a warp starts from the photo's lips, whose own position it does not know
@@ -80,29 +81,40 @@ class WarpRenderer:
             return self._render(portrait, motion, device)
 
     def _render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """In bands of rows: what is at work stays in the cache, and large buffers are not made anew for each frame."""
         features: WarpFeatures = portrait.features
         x0, y0, x1, y1 = features.head.box
         photo = portrait.image[y0:y1, x0:x1].to(device).permute(2, 0, 1)[None].contiguous()
         controls = motion.controls.to(device)
-        displacement = head_displacement(features.head, motion, device)
-        source = base_grid(features.head.box, device) + displacement
-        tints = []
-        for eye in features.eyes:
-            tints.append(self._move_eye(eye, features.head.box, source, controls))
-        mouth_window, shape = self._move_mouth(features, source, controls)
-        picture = sample(photo, source, (x0, y0))
-        for eye, tint in zip(features.eyes, tints, strict=True):
+        coarse = head_displacement(features.head, motion, device)
+        frames = torch.empty((len(motion), y1 - y0, x1 - x0, 3), device=device)
+        for rows in bands(y1 - y0, x1 - x0, device):
+            band = (x0, y0 + rows.start, x1, y0 + rows.stop)
+            displacement = stretched(coarse, features.head.box, rows)
+            part = self._render_band(features, band, displacement, controls, photo)
+            frames[:, rows] = torch.where(part.still, photo[..., rows, :], part.picture).permute(0, 2, 3, 1)
+        return frames.clamp_(0, 1)
+
+    def _render_band(
+        self, features: WarpFeatures, band: Box, displacement: Tensor, controls: Tensor, photo: Tensor
+    ) -> "Band":
+        origin = features.head.box[:2]
+        source = base_grid(band, photo.device) + displacement
+        tints = [(eye, self._move_eye(eye, band, source, controls)) for eye in features.eyes]
+        mouth_window, shape = self._move_mouth(features, band, source, controls)
+        picture = sample(photo, source, origin)
+        for eye, tint in tints:
             if tint is not None:
-                window = window_of(eye.box, features.head.box)
-                part = picture[..., window[0], window[1]]
-                part.copy_(torch.lerp(part, eye.tone.to(device).reshape(1, 3, 1, 1), tint[:, None]))
+                rows, columns = window_of(eye.box, band)
+                part = picture[..., rows, columns]
+                part.copy_(torch.lerp(part, eye.tone.to(photo.device).reshape(1, 3, 1, 1), tint[:, None]))
         if shape is not None:
             part = picture[..., mouth_window[0], mouth_window[1]]
-            paint_interior(features.interior, features.mouth, shape, part, controls, photo, (x0, y0))
-        still = (source == base_grid(features.head.box, device)).all(1, keepdim=True)
+            paint_interior(features.interior, features.mouth, shape, part, controls, photo, origin)
+        still = (source == base_grid(band, photo.device)).all(1, keepdim=True)
         if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
-        return torch.where(still, photo, picture).clamp_(0, 1).permute(0, 2, 3, 1)
+        return Band(picture, still)
 
     def move_mask(
         self, portrait: Portrait, mask: Tensor, motion: ResolvedMotion, device: torch.device
@@ -111,33 +123,46 @@ class WarpRenderer:
         head = portrait.features.head
         x0, y0, x1, y1 = head.box
         with one_thread(device):
-            displacement = head_displacement(head, motion, device)
+            displacement = stretched(head_displacement(head, motion, device), head.box, slice(0, y1 - y0))
             given = mask[y0:y1, x0:x1].to(device)[None, None].contiguous()
             moved = sample(given, base_grid(head.box, device) + displacement, (x0, y0))
             return torch.where((displacement == 0).all(1, keepdim=True), given, moved)[:, 0].clamp_(0, 1)
 
-    def _move_eye(
-        self, eye: Eye, box: tuple[int, int, int, int], source: Tensor, controls: Tensor
-    ) -> Tensor | None:
+    def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> Tensor | None:
         blink = controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
         gaze = torch.stack([controls[:, CONTROLS.index(name)].clamp(-1, 1) for name in ("gazeX", "gazeY")], 1)
-        if not (blink.any() or gaze.any()):
-            return None
-        rows, columns = window_of(eye.box, box)
+        rows, columns = window_of(eye.box, band)
         part = source[:, :, rows, columns]
+        if not part.numel() or not (blink.any() or gaze.any()):
+            return None
         x, y, tint = eye_map(eye, part[:, 0], part[:, 1], blink, gaze[..., None, None])
         part.copy_(torch.stack([x, y], 1))
         return tint
 
-    def _move_mouth(self, features: WarpFeatures, source: Tensor, controls: Tensor):
-        window = window_of(features.mouth.box, features.head.box)
+    def _move_mouth(self, features: WarpFeatures, band: Box, source: Tensor, controls: Tensor):
+        window = window_of(features.mouth.box, band)
         mouth = [CONTROLS.index(name) for name in CONTROLS if name.startswith(("jaw", "mouth", "teeth"))]
-        if not controls[:, mouth].any():
-            return window, None
         part = source[:, :, window[0], window[1]]
+        if not part.numel() or not controls[:, mouth].any():
+            return window, None
         x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
         part.copy_(torch.stack([x, y], 1))
         return window, shape
+
+
+@dataclass(frozen=True)
+class Band:
+    """Some rows of the frames: picture [n,3,rows,w], and where nothing moved, [n,1,rows,w]."""
+
+    picture: Tensor
+    still: Tensor
+
+
+def bands(height: int, width: int, device: torch.device) -> Iterator[slice]:
+    """Rows of a picture in turn, all at once where that does no harm."""
+    most = max(16, BAND_PIXELS // width) if device.type == "cpu" else height
+    for start in range(0, height, most):
+        yield slice(start, min(start + most, height))
 
 
 @contextmanager
@@ -153,14 +178,14 @@ def one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def base_grid(box: tuple[int, int, int, int], device: torch.device) -> Tensor:
+def base_grid(box: Box, device: torch.device) -> Tensor:
     """[1,2,h,w] pixel centres of a rectangle."""
     x = torch.arange(box[0], box[2], device=device, dtype=torch.float32) + 0.5
     y = torch.arange(box[1], box[3], device=device, dtype=torch.float32) + 0.5
     return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
 
 
-def window_of(inner: tuple[int, int, int, int], outer: tuple[int, int, int, int]) -> tuple[slice, slice]:
+def window_of(inner: Box, outer: Box) -> tuple[slice, slice]:
     """Rows and columns of rectangle `inner` within rectangle `outer`."""
     rows = slice(max(inner[1], outer[1]) - outer[1], max(min(inner[3], outer[3]) - outer[1], 0))
     return rows, slice(max(inner[0], outer[0]) - outer[0], max(min(inner[2], outer[2]) - outer[0], 0))
