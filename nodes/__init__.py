@@ -11,6 +11,7 @@ from . import (
     actalker,
     audio,
     emotion,
+    expression_editor,
     face,
     fantasytalking,
     fantasytalking_extras,
@@ -27,6 +28,7 @@ from . import (
     stream,
 )
 from .catalogue.weight_files import register_folders
+from .editor_route import register_editor_routes
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -34,12 +36,13 @@ SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 class TalkingPortraitExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folders()
+        register_editor_routes()
         copy_samples(Path(folder_paths.get_input_directory()))
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
-            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait, fantasytalking,
-            fantasytalking_extras, actalker, stream, measure,
+            audio, sampler, face, motion, emotion, portrait, rendering, liveportrait,
+            expression_editor, fantasytalking, fantasytalking_extras, actalker, stream, measure,
             loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
