@@ -57,7 +57,7 @@ function inputsOf(node, boxes) {
       box.value = value;
       box.callback?.(value, app.canvas, node);
       this.setting = false;
-      node.graph?.setDirtyCanvas(true, false);
+      if (!box.hidden) node.graph?.setDirtyCanvas(true, false); // what nobody sees need not be drawn anew
     },
     linked: (name) => isLinked(node, name),
     connected: (name) => node.inputs?.some((input) => input.name === name && input.link != null),
