@@ -22,24 +22,32 @@ from ..models.rendering import drawn_part, render_parts
 from .portrait import PreparedPortrait
 
 LONGEST_SIDE = 512  # pixels of a frame for the page
-MOST = 8  # portraits; of a close-up about 10 MB each
+QUICK_SIDE = 256  # of one that keeps up with a hand on a busy machine
+MOST = 8  # portraits; of about 12 MB each
 QUALITY = 88
 AT_ONCE = "draws_at_once"  # of a renderer without networks: it may draw while a prompt runs
+
+
+@dataclass(frozen=True)
+class Drawable:
+    """A face alone, ready to be drawn; window: what of it is shown."""
+
+    prepared: PreparedPortrait
+    window: Box
 
 
 @dataclass(frozen=True)
 class KeptPortrait:
     """What one editor's last run had.
 
-    close_up: the face alone, ready to be drawn; None where drawing needs networks. window: what of it is shown.
+    close_ups: the face in its full and in its quick size; none where drawing needs networks.
     picture: the face as the run drew it, JPEG. copied: slider values that were measured in a photo.
     """
 
     key: str
     node: str
     source: "weakref.ref[PreparedPortrait]"
-    close_up: PreparedPortrait | None
-    window: Box
+    close_ups: tuple[Drawable, ...]
     picture: bytes
     copied: Mapping[str, float]
 
@@ -87,26 +95,29 @@ KEPT = KeptPortraits()
 def kept_portrait(
     node: str, prepared: PreparedPortrait, drawn: Tensor, copied: Mapping[str, float]
 ) -> KeptPortrait:
-    """A portrait under a new key, its close-up prepared by its own renderer."""
+    """A portrait under a new key, its close-ups prepared by its own renderer."""
+    sides = (LONGEST_SIDE, QUICK_SIDE) if getattr(prepared.renderer, AT_ONCE, False) else ()
+    close_ups = tuple(drawable(prepared, side) for side in sides)
+    picture = jpeg(face_of(drawn, prepared.portrait))
+    return KeptPortrait(uuid.uuid4().hex, node, weakref.ref(prepared), close_ups, picture, copied)
+
+
+def drawable(prepared: PreparedPortrait, side: int) -> Drawable:
+    """A portrait's face in a square of at most `side` pixels; the person's mask is made anew, whoever gave it."""
     renderer, portrait = prepared.renderer, prepared.portrait
-    small, window = None, (0, 0, 0, 0)
-    if getattr(renderer, AT_ONCE, False):
-        near = close_up(portrait.image, portrait.face.points, LONGEST_SIDE)
-        face, mask = FaceLandmarks478(near.points), load_person_segmenter().mask(near.picture)
-        made = Portrait.of(renderer.prepare(near.picture, face, mask), near.picture, face, renderer.id)
-        small, window = PreparedPortrait(renderer, replace(made, policy=portrait.policy)), near.window
-    picture = jpeg(face_of(drawn, portrait))
-    return KeptPortrait(uuid.uuid4().hex, node, weakref.ref(prepared), small, window, picture, copied)
+    near = close_up(portrait.image, portrait.face.points, side)
+    face, mask = FaceLandmarks478(near.points), load_person_segmenter().mask(near.picture)
+    made = Portrait.of(renderer.prepare(near.picture, face, mask), near.picture, face, renderer.id)
+    return Drawable(PreparedPortrait(renderer, replace(made, policy=portrait.policy)), near.window)
 
 
-def draw_close_up(kept: KeptPortrait, motion: FaceMotion) -> bytes:
-    """One frame of the face with a motion of one frame, JPEG of at most LONGEST_SIDE pixels; computed on the CPU."""
-    assert kept.close_up is not None  # asked for only where it is there
-    renderer, portrait = kept.close_up.renderer, kept.close_up.portrait
+def draw_close_up(close_up: Drawable, motion: FaceMotion) -> bytes:
+    """One frame of a face with a motion of one frame, JPEG of at most LONGEST_SIDE pixels; computed on the CPU."""
+    renderer, portrait = close_up.prepared.renderer, close_up.prepared.portrait
     # nothing in these changes is absolute, so what they are relative to need not be looked for
     still = replace(motion, reference=FaceFrame())
     part = next(render_parts(renderer, portrait, still, torch.device("cpu")))[0]
-    return jpeg(seen(portrait.image, drawn_part(renderer, portrait), part, kept.window))
+    return jpeg(seen(portrait.image, drawn_part(renderer, portrait), part, close_up.window))
 
 
 def seen(image: Tensor, box: Box, part: Tensor, window: Box) -> Tensor:

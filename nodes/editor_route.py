@@ -22,7 +22,7 @@ from ..models.liveportrait.expression_keyframes import LONGEST, parse_keyframes,
 from ..models.liveportrait.expression_presets import PRESETS
 from ..models.liveportrait.expression_sliders import LEAST_RATE, SLIDERS, TURNS
 from ..models.weights.safe_files import parse_json
-from .editor_portraits import KEPT, KeptPortrait, draw_close_up
+from .editor_portraits import KEPT, Drawable, KeptPortrait, draw_close_up
 from .expression_editor import ExpressionEditor, changed, one_frame
 from .gates import checked_input
 
@@ -123,22 +123,22 @@ async def frame(request: web.Request) -> web.Response:
     """The face with the values that are asked for: JSON {"values": {slider: number}, "copy_amount": number}.
 
     With "keyframes" (text) and "seconds" in the place of values: as the keyframes have it at that time.
-    "viewer" tells pages apart that watch one portrait.
+    "viewer" tells pages apart that watch one portrait; "quick": true asks for a smaller frame, which comes sooner.
     """
     kept = kept_portrait(request)
     given = await body_of(request)
-    if kept.close_up is None:
+    if not kept.close_ups:
         raise Refused(409, NEEDS_A_RUN)
     motion = wanted_motion(given, kept)
-    viewer = str(given.get("viewer", ""))[:64]
-    picture = await WORK.do(f"{kept.key} {viewer}", lambda: drawn(kept, motion))
+    viewer, quick = str(given.get("viewer", ""))[:64], given.get("quick", False) is True
+    picture = await WORK.do(f"{kept.key} {viewer}", lambda: drawn(kept.close_ups[quick], motion))
     return web.Response(body=picture, content_type=JPEG, headers={"Cache-Control": "no-store"})
 
 
-def drawn(kept: KeptPortrait, motion: FaceMotion) -> bytes:
+def drawn(close_up: Drawable, motion: FaceMotion) -> bytes:
     """One frame, on the worker's thread."""
     with torch.inference_mode():
-        return draw_close_up(kept, motion)
+        return draw_close_up(close_up, motion)
 
 
 def kept_portrait(request: web.Request) -> KeptPortrait:
@@ -162,7 +162,7 @@ async def body_of(request: web.Request) -> Mapping[str, Any]:
         raise ValueError(f"The request cannot be read: {error}.") from None
     if not isinstance(given, dict):
         raise ValueError("The request is no JSON object.")
-    if unknown := sorted(set(given) - {"values", "copy_amount", "keyframes", "seconds", "viewer"}):
+    if unknown := sorted(set(given) - {"values", "copy_amount", "keyframes", "seconds", "viewer", "quick"}):
         raise ValueError(f"The request has {', '.join(unknown)[:100]}, which nobody reads.")
     return given
 

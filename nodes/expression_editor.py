@@ -173,7 +173,7 @@ def node_id() -> str:
 
 def told(kept: KeptPortrait) -> dict[str, Any]:
     """What a run tells the page."""
-    return {"key": kept.key, "at_once": kept.close_up is not None, "copied": dict(kept.copied)}
+    return {"key": kept.key, "at_once": bool(kept.close_ups), "copied": dict(kept.copied)}
 
 
 def sentence(words: str) -> str:

@@ -14,9 +14,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 from talking_portrait.models.face.close_up import close_up
 from talking_portrait.nodes import editor_route
-from talking_portrait.nodes.editor_portraits import KEPT, LONGEST_SIDE, KeptPortraits
+from talking_portrait.nodes.editor_portraits import KEPT, LONGEST_SIDE, QUICK_SIDE, KeptPortraits
 from talking_portrait.nodes.editor_route import PATH, NewestFirst, Refused, register_editor_routes
-from talking_portrait.nodes.portrait import PreparedPortrait
+from talking_portrait.nodes.portrait import PreparedPortrait, PreparePortrait
 
 from .good_inputs import Bench
 
@@ -80,6 +80,26 @@ def test_a_frame_is_the_face_alone_and_follows_the_values(ask, kept):
     assert still.shape == moved.shape and max(still.shape) <= LONGEST_SIDE
     assert np.abs(still - moved).mean() > 1
     assert run_drew.shape == still.shape and np.abs(run_drew - still).mean() < 3
+
+
+def test_a_quick_frame_is_the_same_in_small(ask, bench):
+    with torch.inference_mode():
+        larger = torch.nn.functional.interpolate(bench.image.movedim(-1, 1), scale_factor=4.0).movedim(1, -1)
+        faces = [
+            {**face, "landmarks_xy": 4 * face["landmarks_xy"]} for face in bench.face_landmarks["frames"][0]
+        ]
+        landmarks = {**bench.face_landmarks, "frames": [faces], "image_size": tuple(larger.shape[1:3])}
+        prepared = PreparePortrait.execute(bench.portrait_renderer, larger, landmarks, 0).result[0]
+        kept = KEPT.keep("9", prepared, larger[0], {})
+    pictures = [
+        pixels(ask("POST", f"{PATH}/{kept.key}", json={"values": VALUES, "quick": quick})[1])
+        for quick in (False, True)
+    ]
+    assert max(pictures[0].shape) > QUICK_SIDE >= max(pictures[1].shape)
+    small = np.asarray(
+        Image.fromarray(pictures[0].astype(np.uint8)).resize(pictures[1].shape[1::-1]), np.float32
+    )
+    assert np.abs(small - pictures[1]).mean() < 4
 
 
 def test_what_was_copied_lies_under_the_sliders(ask, kept):
@@ -147,7 +167,7 @@ def test_a_renderer_with_networks_waits_for_a_run(ask, bench):
     with torch.inference_mode():
         prepared = PreparedPortrait(Neural(), bench.portrait.portrait)  # type: ignore[arg-type]
         waiting = KEPT.keep("8", prepared, bench.image[0], {})
-    assert waiting.close_up is None
+    assert not waiting.close_ups
     status, answer = ask("POST", f"{PATH}/{waiting.key}", json={"values": {}})
     assert status == 409 and "run the workflow" in answer["error"]
     assert ask("GET", f"{PATH}/{waiting.key}")[0] == 200

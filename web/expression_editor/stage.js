@@ -43,10 +43,13 @@ export class Stage {
     this.canvas.ondblclick = reset;
   }
 
+  // A smaller picture of the same shape is drawn as large as the one before.
   draw(picture) {
-    const { width, height } = picture;
-    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    this.canvas.getContext("2d").drawImage(picture, 0, 0);
+    const same = Math.abs(picture.width / picture.height - this.canvas.width / this.canvas.height) < 0.02;
+    if (!same || picture.width > this.canvas.width) {
+      Object.assign(this.canvas, { width: picture.width, height: picture.height });
+    }
+    this.canvas.getContext("2d").drawImage(picture, 0, 0, this.canvas.width, this.canvas.height);
     this.element.classList.add("tp-seen");
   }
 
