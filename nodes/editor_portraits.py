@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..models.builtin.warp.renderer import one_thread
 from ..models.face.close_up import Box, close_up, face_square
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceFrame, FaceMotion
@@ -115,9 +116,10 @@ def draw_close_up(close_up: Drawable, motion: FaceMotion) -> bytes:
     """One frame of a face with a motion of one frame, JPEG of at most LONGEST_SIDE pixels; computed on the CPU."""
     renderer, portrait = close_up.prepared.renderer, close_up.prepared.portrait
     # nothing in these changes is absolute, so what they are relative to need not be looked for
-    still = replace(motion, reference=FaceFrame())
-    part = next(render_parts(renderer, portrait, still, torch.device("cpu")))[0]
-    return jpeg(seen(portrait.image, drawn_part(renderer, portrait), part, close_up.window))
+    still, cpu = replace(motion, reference=FaceFrame()), torch.device("cpu")
+    with one_thread(cpu):
+        part = next(render_parts(renderer, portrait, still, cpu))[0]
+        return jpeg(seen(portrait.image, drawn_part(renderer, portrait), part, close_up.window))
 
 
 def seen(image: Tensor, box: Box, part: Tensor, window: Box) -> Tensor:
