@@ -18,11 +18,15 @@ app.registerExtension({
 });
 
 function addEditor(node) {
+  const fit = fitting(node);
   const boxes = new Map(node.widgets.map((widget) => [widget.name, widget]));
   const panel = new Panel(inputsOf(node, boxes), {
     run: () => app.queuePrompt(0, 1, [String(node.id)]),
-    toggleNumbers: () => toggleNumbers(node),
-    resized: () => grow(node),
+    toggleNumbers() {
+      node.showAdvanced = !node.showAdvanced;
+      fit();
+    },
+    resized: () => fit(),
     wheel: (event) => app.canvas.processMouseWheel?.(event),
   });
   for (const widget of boxes.values()) putAway(node, widget, panel);
@@ -38,11 +42,12 @@ function addEditor(node) {
   after(node, "onExecuted", (output) => panel.ran(output?.expression_editor?.[0]));
   after(node, "onConfigure", () => {
     panel.read();
-    grow(node);
+    fit();
   });
   after(node, "onConnectionsChange", () => panel.read());
   after(node, "onRemoved", () => panel.close());
-  node.setSize([Math.max(node.size[0], WIDTH), node.computeSize()[1]]);
+  after(node, "onResize", fit);
+  node.setSize([Math.max(node.size[0], WIDTH), node.size[1]]);
 }
 
 // The node's inputs as the editor sees them: values by name, and which come through a link.
@@ -77,16 +82,13 @@ function putAway(node, widget, panel) {
   if (widget.element) widget.element.addEventListener("input", () => panel.changed(widget.name));
 }
 
-function toggleNumbers(node) {
-  node.showAdvanced = !node.showAdvanced;
-  node.setSize([node.size[0], node.computeSize()[1]]);
-  node.graph?.setDirtyCanvas(true, true);
-}
-
-function grow(node) {
-  const least = node.computeSize()[1];
-  if (node.size[1] < least) node.setSize([node.size[0], least]);
-  node.graph?.setDirtyCanvas(true, true);
+// The node is as high as its content: a wider one has a larger face, a higher one would have nothing to show.
+function fitting(node) {
+  return () => {
+    const height = node.computeSize()[1];
+    if (Math.abs(node.size[1] - height) > 1) node.setSize([node.size[0], height]);
+    node.graph?.setDirtyCanvas(true, true);
+  };
 }
 
 function after(object, name, then) {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 SHOWN = 2.0  # sides of the square that is shown, in heights of the face
-AROUND = 1.5  # side of what is kept, in sides of the square: a head that turns needs what lies beside it
+AROUND = 1.2  # side of what is kept, in sides of the square: a head that turns needs what lies beside it
 UP = 0.08  # of the square, by which its middle lies above the face's: hair is part of a face to an artist
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels

@@ -235,6 +235,6 @@ def test_a_close_up_is_small_whatever_the_photo(width, height):
     points = np.c_[rng.uniform(0.4, 0.6, 478) * width, rng.uniform(0.1, 0.4, 478) * height, np.zeros(478)]
     near = close_up(torch.rand(height, width, 3), points.astype(np.float32), 512)
     x0, y0, x1, y1 = near.window
-    assert max(x1 - x0, y1 - y0) <= 512 and max(near.picture.shape) <= 1.5 * 512 + 2
+    assert max(x1 - x0, y1 - y0) <= 512 and max(near.picture.shape) <= 1.2 * 512 + 2
     assert 0 <= x0 < x1 <= near.picture.shape[1] and 0 <= y0 < y1 <= near.picture.shape[0]
     assert near.points[:, 0].min() >= x0 and near.points[:, 1].max() <= y1

@@ -10,6 +10,7 @@ import { Timeline } from "./timeline.js";
 
 const HEIGHT = 500; // pixels, until it is known
 export const MARGIN = 6; // around the element
+const PAUSE = 120; // milliseconds
 const NEEDS_RUN = "This renderer draws when the node runs.";
 
 export class Panel {
@@ -18,6 +19,7 @@ export class Panel {
     this.node = node;
     this.run = null; // what the last run told: {key, at_once, copied}
     this.rows = new Map();
+    this.waiting = new Map(); // values that the node is not told yet
     this.frames = new Frames((picture, since) => this.show(picture, since), (words) => this.stage.say(words, true));
     this.stage = new Stage({
       turn: (right, down) => this.nudge({ yaw: -right, pitch: down }),
@@ -28,7 +30,7 @@ export class Panel {
     });
     this.timeline = new Timeline({
       read: () => inputs.get("keyframes"),
-      store: (text) => inputs.set("keyframes", text),
+      store: (text, soon) => (soon ? this.later("keyframes", text) : inputs.set("keyframes", text)),
       values: () => this.shownValues(),
       choose: (values) => this.put(values, true),
       seek: (seconds) => this.seek(seconds),
@@ -36,6 +38,7 @@ export class Panel {
     });
     this.presets = new Presets((values) => this.put(values, true));
     this.groups = make("div", "tp-groups");
+    this.groups.addEventListener("change", () => this.flush());
     this.copy = make("section", "tp-copy", { hidden: true });
     const numbers = make("button", "tp-inputs", {
       textContent: "123", title: "Show the node's inputs, to type numbers or to connect them", onclick: node.toggleNumbers,
@@ -62,15 +65,29 @@ export class Panel {
 
   row(name, label, known) {
     const slider = new Slider(label, known, (value, event) => {
-      this.inputs.set(name, value);
+      this.later(name, value);
       this.edited(event.timeStamp);
     });
     this.rows.set(name, slider);
     return slider.element;
   }
 
+  // The node learns of a drag a few times a second, and of its end: the page does much for every value.
+  later(name, value) {
+    this.waiting.set(name, value);
+    this.timer ??= setTimeout(() => this.flush(), PAUSE);
+  }
+
+  flush() {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const [name, value] of waiting) this.inputs.set(name, value);
+  }
+
   values() {
-    return Object.fromEntries([...this.rows.keys()].map((name) => [name, Number(this.inputs.get(name)) || 0]));
+    return Object.fromEntries([...this.rows].map(([name, slider]) => [name, slider.value]));
   }
 
   shownValues() {
@@ -88,18 +105,22 @@ export class Panel {
   nudge(by) {
     for (const [name, step] of Object.entries(by)) {
       const slider = this.rows.get(name);
-      if (slider && !this.inputs.linked(name)) this.set(name, slider.within(Math.round(10 * (slider.value + step)) / 10));
+      if (!slider || this.inputs.linked(name)) continue;
+      slider.show(slider.within(Math.round(10 * (slider.value + step)) / 10));
+      this.later(name, slider.value);
     }
     this.edited(performance.now());
   }
 
   set(name, value) {
+    this.waiting.delete(name);
     this.rows.get(name).show(value);
     this.inputs.set(name, value);
   }
 
   // The node's inputs changed from outside: a loaded workflow, a number box.
   read() {
+    this.flush();
     for (const [name, slider] of this.rows) {
       slider.show(Number(this.inputs.get(name)) || 0);
       slider.lock(this.inputs.linked(name));
@@ -124,6 +145,7 @@ export class Panel {
   }
 
   seek(seconds) {
+    this.flush();
     this.ask({ keyframes: this.inputs.get("keyframes"), seconds });
   }
 
@@ -200,6 +222,7 @@ export class Panel {
   }
 
   close() {
+    clearTimeout(this.timer);
     this.timeline.stop();
     this.frames.forget();
     this.presets.forget();

@@ -9,7 +9,7 @@ const EMPTY = "For an expression over time: set the sliders, choose a time, pres
 const RATE = 15; // pictures a second while playing
 
 export class Timeline {
-  // read(), store(text): the node's text. values(): the sliders'. choose(values): put them there.
+  // read(), store(text, soon): the node's text. values(): the sliders'. choose(values): put them there.
   // seek(seconds): show the keyframes at a time. stopped(): back to the sliders.
   constructor(tools) {
     this.tools = tools;
@@ -43,9 +43,10 @@ export class Timeline {
     return Math.max(LEAST_SPAN, ...this.keyframes.map(({ seconds }) => seconds * 1.08));
   }
 
-  store() {
+  // soon: while the artist drags.
+  store(soon = false) {
     this.keyframes.sort((a, b) => a.seconds - b.seconds);
-    this.tools.store(write(this.keyframes));
+    this.tools.store(write(this.keyframes), soon);
     this.show();
   }
 
@@ -77,7 +78,7 @@ export class Timeline {
     this.stop();
     if (this.chosen === null) return;
     this.at(this.chosen).values = { ...this.tools.values() };
-    this.store();
+    this.store(true);
   }
 
   go(seconds) {
