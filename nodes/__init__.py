@@ -13,6 +13,7 @@ from ..models.core_parts import moved
 from . import (
     audio,
     emotion,
+    expression_editor,
     face,
     keypoints,
     liveportrait,
@@ -28,6 +29,7 @@ from . import (
     stream,
 )
 from .catalogue.weight_files import register_folders
+from .editor_route import register_editor_routes
 
 # Their models are made of core's own classes, which move now and then.
 ON_CORE = ("fantasytalking", "fantasytalking_extras", "actalker")
@@ -37,12 +39,13 @@ SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 class TalkingPortraitExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folders()
+        register_editor_routes()
         copy_samples(Path(folder_paths.get_input_directory()))
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
             audio, sampler, face, motion, motion_files, emotion, portrait, rendering, liveportrait,
-            *rooms_on_core(), stream, measure, loaders, speech, keypoints, older,
+            expression_editor, *rooms_on_core(), stream, measure, loaders, speech, keypoints, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

@@ -1,18 +1,16 @@
-"""What LivePortrait adds: how it animates, motion from a driving video, and the expression editor."""
+"""What LivePortrait adds: how it animates, and motion from a driving video."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
-from comfy_api.latest import InputImpl, io, ui
+from comfy_api.latest import InputImpl, io
 
 from ..models.engine import frame_rate
 from ..models.face.following import follow_face, missing_text
 from ..models.face.landmarks import check_upright
-from ..models.face_motion.mix import add
 from ..models.face_motion.time import sample_motion
 from ..models.liveportrait.animation import REGIONS, AnimationOptions, motion_policy
-from ..models.liveportrait.expression_sliders import SLIDERS, repeated, slider_motion
 from ..models.liveportrait.renderer import LivePortraitFeatures, face_alone, with_options
 from ..models.liveportrait.video_motion import smoothed, video_motion
 from ..models.media.frame_times import even_positions, frame_times
@@ -21,7 +19,6 @@ from .catalogue.renderers import liveportrait_model
 from .gates import Node
 from .portrait import PreparedPortrait
 from .progress import ticker
-from .rendering import drawn_frames
 
 CATEGORY = "talking portrait/portrait"
 MODES = ("lips as given, rest relative", "relative", "absolute")
@@ -245,65 +242,4 @@ def shown_at(video, count: int) -> np.ndarray | None:
     return times
 
 
-class ExpressionEditor(Node):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        sliders = [
-            io.Float.Input(
-                name, default=0.0, min=slider.low, max=slider.high, step=0.1 if slider.high < 2 else 0.5,
-                tooltip=f"{slider.meaning[0].upper()}{slider.meaning[1:]}; LivePortrait's units, 0 as in the picture.",
-            )
-            for name, slider in SLIDERS.items()
-        ]  # fmt: skip
-        turns = [
-            io.Float.Input(name, default=0.0, min=-20.0, max=20.0, step=0.5, tooltip=f"{what}, in degrees.")
-            for name, what in (
-                ("pitch", "Looks down above 0"), ("yaw", "Turns to the picture's left above 0"),
-                ("roll", "Tilts clockwise above 0")
-            )
-        ]  # fmt: skip
-        return io.Schema(
-            node_id="TalkingPortraitExpressionEditor",
-            display_name="Expression Editor",
-            category="talking portrait/motion",
-            description="Changes the expression of one portrait by LivePortrait's sliders and shows it at "
-            "once; works with every renderer. The change can be laid on a whole motion.",
-            search_aliases=[
-                "expression",
-                "smile",
-                "wink",
-                "blink",
-                "gaze",
-                "eyes",
-                "facial expression",
-                "advanced liveportrait",
-                "pose a face",
-            ],
-            is_output_node=True,
-            inputs=[
-                sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
-                *sliders,
-                *turns,
-                sockets.FaceMotion.Input(
-                    "face_motion", optional=True, tooltip="A motion to lay the change on; empty: one frame."
-                ),
-            ],
-            outputs=[
-                io.Image.Output(display_name="image", tooltip="The portrait with this expression."),
-                sockets.FaceMotion.Output(tooltip="The motion with this change in every frame."),
-            ],
-        )
-
-    @classmethod
-    def execute(
-        cls, portrait: PreparedPortrait, pitch, yaw, roll, face_motion=None, **sliders
-    ) -> io.NodeOutput:
-        change = slider_motion(sliders, (pitch, yaw, roll), (0.0, 0.0, 0.0))
-        image = next(drawn_frames(portrait, change))
-        motion = change
-        if face_motion is not None:
-            motion = add(face_motion, repeated(change, len(face_motion), face_motion.fps))
-        return io.NodeOutput(image, motion, ui=ui.PreviewImage(image, cls=cls))
-
-
-NODES = [LivePortraitAnimation, FaceMotionFromVideo, ExpressionEditor]
+NODES = [LivePortraitAnimation, FaceMotionFromVideo]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import torch
+from torch import Tensor
 
 from ..face_motion import CONTROLS, FaceMotion
 
@@ -34,6 +35,17 @@ SLIDERS: dict[str, Slider] = {
     "pupil_y": Slider(-15.0, 15.0, "gazeY", 15.0, "looks up"),
 }
 FURROW_UNIT = 8.0  # of the brow slider below zero
+TURNS: dict[str, str] = {
+    "pitch": "looks down above 0",
+    "yaw": "turns to the picture's left above 0",
+    "roll": "tilts clockwise above 0",
+}
+LARGEST_TURN = 20.0  # degrees
+
+
+def limits(name: str) -> tuple[float, float]:
+    """The lowest and the highest value of a slider or a turn."""
+    return (-LARGEST_TURN, LARGEST_TURN) if name in TURNS else (SLIDERS[name].low, SLIDERS[name].high)
 
 
 def slider_motion(
@@ -41,17 +53,37 @@ def slider_motion(
 ) -> FaceMotion:
     """One frame of changes: slider values in their published units, pitch, yaw and roll in degrees, shift x,
     y and zoom."""
-    controls = torch.zeros(1, len(CONTROLS))
-    for name, value in values.items():
-        slider = SLIDERS[name]
-        unit = FURROW_UNIT if name == "eyebrow" and value < 0 else slider.unit
-        controls[0, CONTROLS.index(slider.control)] += value / unit
+    tracks = {name: torch.tensor([value], dtype=torch.float32) for name, value in values.items()}
     x, y, zoom = shift
     return FaceMotion.from_controls(
-        controls, torch.tensor([pose], dtype=torch.float32), torch.tensor([[x, y, 0.0]]),
+        slider_controls(tracks, 1), torch.tensor([pose], dtype=torch.float32), torch.tensor([[x, y, 0.0]]),
         torch.tensor([1.0 + zoom]), LEAST_RATE,
         source={"producer": "expression editor"},
     )  # fmt: skip
+
+
+def expression_motion(values: Mapping[str, Tensor], fps: Fraction) -> FaceMotion:
+    """Changes of N frames: tracks [N] of sliders and turns by name; those that are not named stay 0."""
+    frames = len(next(iter(values.values())))
+    still = torch.zeros(frames)
+    pose = torch.stack([values.get(name, still) for name in TURNS], 1)
+    sliders = {name: track for name, track in values.items() if name in SLIDERS}
+    return FaceMotion.from_controls(
+        slider_controls(sliders, frames), pose, torch.zeros(frames, 3), torch.ones(frames), fps,
+        source={"producer": "expression editor"},
+    )  # fmt: skip
+
+
+def slider_controls(values: Mapping[str, Tensor], frames: int) -> Tensor:
+    """Tracks [N] of slider values in their published units -> controls [N,12]."""
+    controls = torch.zeros(frames, len(CONTROLS))
+    for name, track in values.items():
+        slider = SLIDERS[name]
+        unit = torch.full_like(track, slider.unit)
+        if name == "eyebrow":
+            unit = torch.where(track < 0, FURROW_UNIT, unit)
+        controls[:, CONTROLS.index(slider.control)] += track / unit
+    return controls
 
 
 def repeated(motion: FaceMotion, frames: int, fps: Fraction) -> FaceMotion:

@@ -41,6 +41,7 @@ class WarpRenderer:
     as it is."""
 
     id = "built-in warp"
+    draws_at_once = True  # by no network: an editor may ask for a frame while a prompt runs
 
     def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
         """Tables of a picture [H,W,3]; ValueError if the face is too small to be moved."""
