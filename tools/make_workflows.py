@@ -1,6 +1,6 @@
 """Draw the shipped workflows in ComfyUI's real page and save what it serialises, with a picture each.
 
-    python3 run.py python -m talking_portrait.tools.make_workflows [SLUG ...]
+    python3 run.py python -m talking_portrait.tools.make_workflows [--keep-pictures] [SLUG ...]
 
 The page writes the files, so they are what an artist would have saved. Every draft is drawn twice in both styles of
 nodes with tall results on it, to learn how much room its nodes need; layout.py then places them. What needs no
@@ -34,6 +34,7 @@ from .workflow_drafts.core_models import CORE_MODELS
 
 WORKFLOWS = PACK / "workflows"
 FILMS, FILM_WIDGETS = ("LoadVideo", "SaveVideo"), 110  # pixels of such a node beside its film
+KEEP = "--keep-pictures"
 WIDEST = 520  # pixels that a node takes for a long title or file name
 
 DRAW = """
@@ -195,7 +196,8 @@ def empty_models(drafts: dict[str, Draft]) -> Path:
     return folder
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
+    names = [argument for argument in arguments if argument != KEEP]
     chosen = {slug: draft for slug, draft in DRAFTS.items() if not names or slug in names}
     models = empty_models(chosen)
     with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, open_page(server) as page:
@@ -204,15 +206,19 @@ def main(names: list[str]) -> None:
             graph = laid_out(page, draft)
             target = WORKFLOWS / f"{draft.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            made: list[Path] = []
-            if not draft.needs:
-                outputs = server.run(server.to_prompt(graph))
-                made = server.output_files(outputs) or server.output_files(outputs, "temp")
-            cover(pictures(made), draft.cover).save(target.with_suffix(".jpg"), quality=85)
+            if KEEP not in arguments:
+                made = [] if draft.needs else results(server, graph)
+                cover(pictures(made), draft.cover).save(target.with_suffix(".jpg"), quality=85)
             print(target, flush=True)
     shutil.rmtree(models, ignore_errors=True)
     if not names:
         remove_others({draft.name for draft in DRAFTS.values()})
+
+
+def results(server: ComfyServer, graph: dict[str, Any]) -> list[Path]:
+    """What a workflow saves, or shows."""
+    outputs = server.run(server.to_prompt(graph))
+    return server.output_files(outputs) or server.output_files(outputs, "temp")
 
 
 def remove_others(names: set[str]) -> None:

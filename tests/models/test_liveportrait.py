@@ -23,7 +23,8 @@ from talking_portrait.models.liveportrait.exact_rewrites import (
 )
 from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, slider_motion
 from talking_portrait.models.liveportrait.generator import SpadeBlock, fold_spectral_norm
-from talking_portrait.models.liveportrait.paste import paste, plan_paste
+from talking_portrait.models.liveportrait.paste import pasted_part, plan_paste
+from talking_portrait.models.media.pixels import laid_on
 from talking_portrait.models.liveportrait.video_motion import bridged, smoothed, video_motion
 from talking_portrait.models.liveportrait.warping import heatmaps, shifted_volumes
 from torch import nn
@@ -137,6 +138,10 @@ def test_an_unknown_layout_is_an_error():
         crop.face_box(face_points(20), *crop.SOURCE_CROP)
 
 
+def pasted(face, image, plan):
+    return laid_on(image, plan.box, pasted_part(face, image, plan))[0]
+
+
 @pytest.mark.parametrize("size", [(300, 401), (1080, 1920), (64, 64)])
 def test_a_pasted_crop_gives_back_the_picture(size):
     height, width = size
@@ -148,9 +153,9 @@ def test_a_pasted_crop_gives_back_the_picture(size):
     points = face_points(203) * [width / 400, height / 400]
     matrix = crop.crop_matrix(crop.face_box(points, *crop.SOURCE_CROP))
     face = crop.crop_picture(image, matrix).permute(2, 0, 1)[None]
-    back = paste(face, image, plan_paste(np.linalg.inv(matrix), width, height))[0]
+    back = pasted(face, image, plan_paste(np.linalg.inv(matrix), width, height))
     assert back.shape == image.shape and (back - image).abs().max() < 0.02
-    published = paste(face, image, plan_paste(np.linalg.inv(matrix), width, height, keep_edges=False))[0]
+    published = pasted(face, image, plan_paste(np.linalg.inv(matrix), width, height, keep_edges=False))
     assert (published - image).abs().max() > 0.05, "as published, the edges that the crop crosses are darker"
 
 

@@ -138,7 +138,10 @@ def _regions() -> Draft:
     nodes["33"] = NodeDraft("PreviewImage", {"images": ["32", 0]}, (1140, 1000), (320, 380))
     nodes["40"] = NodeDraft("LoadVideo", {"file": DRIVING_FILE}, (40, 1700), (300, 300))
     nodes["41"] = NodeDraft("GetVideoComponents", {"video": ["40", 0]}, (420, 1700))
-    nodes["42"] = find_faces("2", ["41", 0], (420, 1900), most=1)
+    nodes["45"] = NodeDraft(
+        "ImageFromBatch", {"image": ["41", 0], "batch_index": 0, "length": 12}, (420, 1800)
+    )
+    nodes["42"] = find_faces("2", ["45", 0], (420, 1900), most=1)
     nodes["43"] = NodeDraft(
         "TalkingPortraitMeasureMotionIntensity", {"face_landmarks": ["42", 0], "face_index": 0}, (790, 1700)
     )
