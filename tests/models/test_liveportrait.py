@@ -24,9 +24,9 @@ from talking_portrait.models.liveportrait.exact_rewrites import (
 from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, slider_motion
 from talking_portrait.models.liveportrait.generator import SpadeBlock, fold_spectral_norm
 from talking_portrait.models.liveportrait.paste import pasted_part, plan_paste
-from talking_portrait.models.media.pixels import laid_on
 from talking_portrait.models.liveportrait.video_motion import bridged, smoothed, video_motion
 from talking_portrait.models.liveportrait.warping import heatmaps, shifted_volumes
+from talking_portrait.models.media.pixels import laid_on
 from torch import nn
 from torch.nn import functional as F
 
