@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 GAP = 76  # pixels between the nodes of a column, under which titles stand
 TITLE = 30  # of a node, above its place
 FRAME_TITLE, FRAME_EDGE, FRAME_GAP = 50, 20, 30
+FRAME_FOOT = 60  # room for the mark that the page hangs under a node in trouble
 START = 20
 
 
@@ -76,7 +77,7 @@ def arranged(
         bottom = max(heights[at] for at in covered) - (GAP - TITLE)
         if framed:
             x = left[covered[0]][0] - FRAME_EDGE
-            bottom += FRAME_EDGE
+            bottom += FRAME_FOOT
             drawn[number] = Rect(x, top, left[covered[-1]][1] + FRAME_EDGE - x, bottom - top)
         for at in between(columns, covered):
             floor[at] = bottom + FRAME_GAP
