@@ -127,7 +127,9 @@ def room_needed(page: Any, draft: Draft) -> tuple[dict[str, tuple[float, float]]
         choose_style(page, style)
         _, ids = draw(page, draft, hints, draft.notes, [])
         started = settled(page, style)
-        widths = {key: min(ceil(max(node["width"], node["title"])), WIDEST) for key, node in started.items()}
+        widths = {
+            key: max(ceil(node["width"]), min(ceil(node["title"]), WIDEST)) for key, node in started.items()
+        }
         page.evaluate(
             "(widths) => app.graph._nodes.forEach((n) => n.setSize([widths[n.id], n.size[1]]))", widths
         )

@@ -33,17 +33,17 @@ The first piece must last 4 s, later ones 0.7 s."""
 
 
 def _editor() -> Draft:
-    nodes = {**find_face(), **speak(), **render("11", 1160)}
+    nodes = {**find_face(), **speak(), **render("11", 1560)}
     nodes["7"] = NodeDraft("TalkingPortraitLoadRenderer", {"renderer": "built-in warp"}, (420, 1300))
     nodes["8"] = NodeDraft("TalkingPortraitPrepare", nodes["8"].inputs, (420, 1440))
     nodes["11"] = NodeDraft(
         "TalkingPortraitExpressionEditor",
         {"portrait": ["8", 0], "face_motion": ["6", 0]},
         (790, 80),
-        (380, 0),
+        (700, 0),
     )
     nodes["9"] = NodeDraft(
-        "TalkingPortraitRenderVideo", {**nodes["9"].inputs, "face_motion": ["11", 1]}, (1160, 80), (300, 420)
+        "TalkingPortraitRenderVideo", {**nodes["9"].inputs, "face_motion": ["11", 1]}, (1560, 80), (300, 420)
     )
     return Draft(
         nodes,
@@ -53,8 +53,8 @@ def _editor() -> Draft:
             group("Face", "face", (400, 20), (340, 440)),
             group("Speech to motion", "motion", (400, 490), (340, 720)),
             group("Portrait", "face", (400, 1240), (340, 500)),
-            group("Expression", "motion", (770, 20), (360, 900)),
-            group("Motion to video", "render", (1140, 20), (860, 640)),
+            group("Expression", "motion", (770, 20), (740, 900)),
+            group("Motion to video", "render", (1540, 20), (860, 640)),
         ],
         "03 Expression editor (no download)",
         "Expression\neditor",
