@@ -242,9 +242,7 @@ def _fantasy_person() -> Draft:
     nodes["30"] = NodeDraft("TalkingPortraitLoadFaceDetector", {}, (40, 900))
     nodes["31"] = find_faces("30", ["9", 0], (40, 1010))
     nodes["32"] = NodeDraft(
-        "ImageCropV2",
-        {"image": ["9", 0], "crop_region": {"x": 128, "y": 64, "width": 256, "height": 256}},
-        (420, 900),
+        "ImageCrop", {"image": ["9", 0], "width": 256, "height": 256, "x": 128, "y": 64}, (420, 900)
     )
     nodes["33"] = NodeDraft(
         "CLIPVisionEncode", {"clip_vision": ["8", 0], "image": ["32", 0], "crop": "none"}, (420, 1100)
