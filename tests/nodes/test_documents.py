@@ -38,9 +38,9 @@ LEFT_OUT = [line for line in (ROOT / ".comfyignore").read_text().split() if not 
 CORE = {  # nodes of ComfyUI that the documents send to
     "BasicScheduler", "CLIP Vision Encode", "Create Video", "Detect Face Landmarks",
     "Detect Face Landmarks (MediaPipe)", "Draw Face Mask", "DualCFGGuider", "Encode Audio",
-    "Get Image from Batch", "Get Video Components", "Join Image with Alpha", "KSamplerSelect", "Load Audio", "Load Image", "Load Video",
-    "ModelSave", "Preview as Text", "Run Frame Interpolation Model", "SamplerCustom", "SamplerCustomAdvanced",
-    "Save Video", "Visualize Face Landmarks", "WanImageToVideo",
+    "Get Image from Batch", "Get Video Components", "Join Image with Alpha", "KSamplerSelect", "Load Audio",
+    "Load Image", "Load Video", "ModelSave", "Preview as Text", "Run Frame Interpolation Model", "SamplerCustom",
+    "SamplerCustomAdvanced", "Save Video", "Visualize Face Landmarks", "WanImageToVideo",
 }  # fmt: skip
 CHOICES = {"KDTalker", "LivePortrait", "LivePortrait template"} | {
     "Subgraph Blueprints",
