@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ..template_pictures import BACKGROUND
-
 WIDTH = 480  # pixels; the page shows it at some 270
-MOST_BYTES = 38_000
+MOST_BYTES = 33_000
 WORDS, GAP = 21, 4  # pixels
+BACKGROUND = "#16222e"  # as of the templates' pictures
 PAPER, INK, GRID, SOUND = "#fafaf8", "#28282c", "#d8d8d4", "#d5dae2"
 COLOURS = ("#2c68b2", "#c43e36", "#3a8c48", "#d68c1e")
 FACE = (115, 80, 400, 400)  # of the sample portrait
@@ -32,9 +31,9 @@ class Panel:
     colours: Sequence[str] = field(default=COLOURS)
 
 
-def written(text: str, size: int, colour: str, ground: str, width: int = WIDTH) -> Image.Image:
+def caption(text: str, width: int = WIDTH) -> Image.Image:
     """A strip with words in the middle, on as many lines as they need."""
-    font, lines = ImageFont.load_default(size), [""]
+    font, lines = ImageFont.load_default(WORDS), [""]
     for paragraph in text.split("\n"):
         for word in paragraph.split():
             longer = f"{lines[-1]} {word}".strip()
@@ -44,11 +43,11 @@ def written(text: str, size: int, colour: str, ground: str, width: int = WIDTH) 
                 lines.append(word)
         lines.append("")
     lines = lines[:-1]
-    strip = Image.new("RGB", (width, len(lines) * (size + 6) + 8), ground)
+    strip = Image.new("RGB", (width, len(lines) * (WORDS + 6) + 8), BACKGROUND)
     draw = ImageDraw.Draw(strip)
     for number, line in enumerate(lines):
-        place = ((width - font.getlength(line)) / 2, 3 + number * (size + 6))
-        draw.text(place, line, fill=colour, font=font)
+        place = ((width - font.getlength(line)) / 2, 3 + number * (WORDS + 6))
+        draw.text(place, line, fill="white", font=font)
     return strip
 
 
@@ -64,7 +63,7 @@ def row(
     tiles = [picture.convert("RGB").crop(box) if box else picture.convert("RGB") for picture in pictures]
     height = round(width * (shape or tiles[0].height / tiles[0].width))
     tiles = [ImageOps.fit(tile, (width, height), Image.Resampling.LANCZOS) for tile in tiles]
-    captions = [written(text, WORDS, "white", BACKGROUND, width) for text in words]
+    captions = [caption(text, width) for text in words]
     sheet = Image.new("RGB", (WIDTH, height + max(strip.height for strip in captions)), BACKGROUND)
     for number, (tile, strip) in enumerate(zip(tiles, captions, strict=True)):
         sheet.paste(tile, (number * (width + GAP), 0))

@@ -12,7 +12,7 @@ from .drawing import WIDTH
 
 # Leaves one node of a graph with its neighbours, folded above and below it, and draws that.
 NEIGHBOURS = """
-async ([graph, type]) => {
+async ([graph, type, file]) => {
   app.nodeOutputs = {};
   await app.ui.settings.setSettingValueAsync('Comfy.NodeBadge.NodeSourceBadgeMode', 'None');
   if (graph) await app.loadGraphData(graph);
@@ -21,6 +21,7 @@ async ([graph, type]) => {
     app.graph.add(LiteGraph.createNode(type));
   }
   const node = app.graph._nodes.find((one) => one.type === type);
+  if (file) node.widgets.find((widget) => widget.name === 'file').value = file;
   const before = [], after = [];
   for (const input of node.inputs ?? []) {
     const link = input.link == null ? null : app.graph.getLink(input.link);
@@ -51,6 +52,7 @@ async ([graph, type]) => {
   const canvas = app.canvas, own = CanvasRenderingContext2D.prototype.fillText;
   canvas.deselectAll();
   canvas.show_info = false;
+  canvas.background_image = null;
   canvas.ds.scale = Math.min(1.5, canvas.canvas.height / (bottom - top));
   canvas.ds.offset = [margin, -top];
   CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {  // a folded node's title is cut
@@ -69,6 +71,11 @@ async ([graph, type]) => {
 }
 """
 
+OWN_FILES = dict.fromkeys(  # of which no file was ever published, so that the menu would show another's
+    ("TalkingPortraitFantasyTalkingIdentity", "TalkingPortraitFantasyTalkingIntensity"),
+    "your_own.safetensors",
+)
+
 
 def shown_in(kind: str) -> str | None:
     """The first workflow that has a node of this type."""
@@ -84,7 +91,7 @@ def drawn(page: Any, kind: str) -> Image.Image:
     """The node of a type in a shipped workflow, or alone where none has it."""
     slug = shown_in(kind)
     graph = json.loads(shipped(slug).read_text(encoding="utf-8")) if slug else None
-    address, (left, top, width, height) = page.evaluate(NEIGHBOURS, [graph, kind])
+    address, (left, top, width, height) = page.evaluate(NEIGHBOURS, [graph, kind, OWN_FILES.get(kind)])
     canvas = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
     picture = canvas.crop((round(left), round(top), round(left + width), round(top + height)))
     return picture.resize((WIDTH, round(WIDTH * picture.height / picture.width)), Image.Resampling.LANCZOS)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from ..workflow_drafts.parts import MOTION_FILE
-from .drawing import Panel, below, curves, row, written
+from .drawing import Panel, below, caption, curves, row
 from .parts import SECONDS, engine, frame, line, outline, portrait, spoken, voice, word
 from .stage import Stage
 
@@ -111,7 +111,7 @@ def blend(stage: Stage) -> Later:
 def loaded(stage: Stage) -> Later:
     motion = stage.node("TalkingPortraitLoadFaceMotion", file=MOTION_FILE)
     faces = [frame(stage, motion, index) for index in (0, 12, 24)]
-    words = written(f"drawn from {MOTION_FILE}", 21, "white", "#16222e")
+    words = caption(f"drawn from {MOTION_FILE}")
     return lambda: below(row([face() for face in faces], ["frame 0", "frame 12", "frame 24"]), words)
 
 
@@ -124,7 +124,7 @@ def kept(stage: Stage) -> Later:
     def draw():
         name = "output/motion/" + told().replace("\\", "/").rpartition("/")[2]
         shown = curves(Panel("jaw", {"jaw": line(motion(), "jawOpen")}, SECONDS, outline()))
-        return below(shown, written(f"kept as\n{name}", 21, "white", "#16222e"))
+        return below(shown, caption(f"kept as\n{name}"))
 
     return draw
 
@@ -221,7 +221,7 @@ def in_sync(stage: Stage) -> Later:
         told = f"lag {float(lag()):.1f} frames, correlation {float(correlation()):.2f}"
         return below(
             curves(Panel("jaw, over the voice", {"jaw": line(made(), "jawOpen")}, SECONDS, outline())),
-            written(told, 21, "white", "#16222e"),
+            caption(told),
         )
 
     return draw

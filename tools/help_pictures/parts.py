@@ -1,6 +1,7 @@
 """What several scenes start from: the sample portrait and voice, a prepared portrait, its drawn frames."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import av
 import numpy as np
@@ -8,10 +9,10 @@ from PIL import Image
 
 from ...models.face_motion import FaceMotion
 from ...models.face_motion.plot import values_of
-from ..comfy_server import PACK
 from ..workflow_drafts.parts import PORTRAIT_FILE, SPEECH_FILE
 from .stage import Ref, Stage
 
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 SECONDS = 2.4  # of the sample voice
 WORD, OPEN = 0.7, 13  # seconds for faces, and a frame in which the mouth is open
 
@@ -69,7 +70,7 @@ def line(motion: FaceMotion, track: str) -> np.ndarray:
 
 def outline(seconds: float = SECONDS) -> np.ndarray:
     """Loudness 0..1 of the sample voice, 100 values a second."""
-    with av.open(str(PACK / "samples" / SPEECH_FILE)) as container:
+    with av.open(str(SAMPLES / SPEECH_FILE)) as container:
         sound = np.concatenate(
             [part.to_ndarray().astype(float).mean(0) for part in container.decode(audio=0)]
         )

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..workflow_drafts.parts import DRIVING_FILE
-from .drawing import FACE, Panel, below, curves, row, written
+from .drawing import FACE, Panel, below, caption, curves, row
 from .parts import (
     OPEN,
     SECONDS,
@@ -153,7 +153,7 @@ def streamed(stage: Stage) -> Later:
 
     def draw():
         shown = strip(film_frames(video(), PLACES), seconds, "jaw, over the voice", line(motion(), "jawOpen"))
-        return below(shown, written("drawn piece by piece while it listens", 21, "white", "#16222e"))
+        return below(shown, caption("drawn piece by piece while it listens"))
 
     return draw
 
@@ -177,9 +177,7 @@ def heard(stage: Stage) -> Later:
         shown = features()
         high = shown.resize((480, 150), Image.Resampling.BILINEAR)
         words = f"heard: {float(rate()):g} times a second {shown.height} numbers"
-        return below(
-            curves(Panel("the voice", {}, SECONDS, outline())), high, written(words, 21, "white", "#16222e")
-        )
+        return below(curves(Panel("the voice", {}, SECONDS, outline())), high, caption(words))
 
     return draw
 
@@ -198,7 +196,7 @@ def measured(stage: Stage) -> Later:
             words += f" ({share.group()} of the eyes' distance)"
         return below(
             row([one() for one in pictures], ["a video:", "how much", "the face moves"], None),
-            written(words, 21, "white", "#3a8c48"),
+            caption(words),
         )
 
     return draw

@@ -2,21 +2,30 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 
 from ...models.face_motion import FaceMotion
 from ...models.face_motion.storage import load_any
-from ..comfy_server import ComfyServer
 
 Ref = list[Any]  # [node, output]
+
+
+class Server(Protocol):
+    """What is used of a ComfyServer."""
+
+    def get(self, path: str) -> Any: ...
+
+    def run(self, prompt: dict[str, Any]) -> dict[str, Any]: ...
+
+    def output_files(self, outputs: dict[str, Any]) -> list[Path]: ...
 
 
 class Stage:
     """One prompt in the making. What a scene asks for is a function that answers when the prompt has run."""
 
-    def __init__(self, server: ComfyServer):
+    def __init__(self, server: Server):
         self.server = server
         self.known = server.get("/object_info")
         self.prompt: dict[str, Any] = {}
