@@ -5,6 +5,7 @@ import pytest
 from ..nodes.test_documents import HELP
 
 STRIP = 300  # pixels
+INFO = '[data-testid="info-button"]'
 ALONE = """(type) => {
   app.graph.clear();
   const node = LiteGraph.createNode(type);
@@ -35,10 +36,20 @@ FOUND = """() => {
 }"""
 
 
+def selected(page, node) -> str:
+    """Make a node the only one of the graph and select it; its title. A page that has just opened may miss it once."""
+    for _ in range(100):
+        title = page.evaluate(ALONE, node)
+        page.wait_for_timeout(300)
+        if page.query_selector(INFO):
+            return title
+    raise AssertionError("no (i) button comes up where a node is selected")
+
+
 def check_help(page, server, node):
-    """Select the only node of the graph, press (i), and look at what is shown."""
-    title = page.evaluate(ALONE, node)
-    page.click('[data-testid="info-button"]')
+    """Press (i) and look at what is shown."""
+    title = selected(page, node)
+    page.click(INFO)
     page.wait_for_function(LOADED, arg=title)
     found = page.evaluate(FOUND)
     ((address, width),) = found["pictures"]

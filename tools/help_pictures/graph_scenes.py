@@ -94,4 +94,5 @@ def drawn(page: Any, kind: str) -> Image.Image:
     address, (left, top, width, height) = page.evaluate(NEIGHBOURS, [graph, kind, OWN_FILES.get(kind)])
     canvas = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
     picture = canvas.crop((round(left), round(top), round(left + width), round(top + height)))
-    return picture.resize((WIDTH, round(WIDTH * picture.height / picture.width)), Image.Resampling.LANCZOS)
+    width = WIDTH if picture.height < 2 * picture.width else 3 * WIDTH // 4
+    return picture.resize((width, round(width * picture.height / picture.width)), Image.Resampling.LANCZOS)
