@@ -71,10 +71,10 @@ async ([graph, type, file]) => {
 }
 """
 
-OWN_FILES = dict.fromkeys(  # of which no file was ever published, so that the menu would show another's
-    ("TalkingPortraitFantasyTalkingIdentity", "TalkingPortraitFantasyTalkingIntensity"),
-    "your_own.safetensors",
-)
+OWN_FILES: dict[str, str] = {  # of which none was ever published, so that the menu would show another node's
+    "TalkingPortraitFantasyTalkingIdentity": "your_own.safetensors",
+    "TalkingPortraitFantasyTalkingIntensity": "your_own.safetensors",
+}
 
 
 def shown_in(kind: str) -> str | None:
