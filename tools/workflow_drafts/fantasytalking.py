@@ -6,6 +6,7 @@ from .parts import PORTRAIT_FILE, SPEECH_FILE, Draft, NodeDraft, files_needed, f
 
 FANTASY_KEYS = ("fantasytalking.audio", "fantasytalking.wav2vec2")
 NEEDS = (*FANTASY_KEYS, "fantasytalking.wan")
+OWN = "your_own.safetensors"  # nobody published a file for these nodes
 SIZE = f"{sum(WEIGHTS[key].megabytes for key in FANTASY_KEYS) / 1000 + sum(model.gigabytes for model in WAN_MODELS):.0f} GB"
 FANTASY = f"""## FantasyTalking on ComfyUI's own Wan2.1
 
@@ -258,9 +259,10 @@ def _fantasy_person() -> Draft:
         "face_landmarks": ["31", 0],
         "face_index": 0,
         "strength": 0.5,
+        "file": OWN,
     }
     nodes["36"] = NodeDraft("TalkingPortraitFantasyTalkingIdentity", identity, (1200, 1000), bypassed=True)
-    intensity = {"model": ["36", 0], "expression": 0.5, "body": 0.5}
+    intensity = {"model": ["36", 0], "file": OWN, "expression": 0.5, "body": 0.5}
     nodes["37"] = NodeDraft("TalkingPortraitFantasyTalkingIntensity", intensity, (1200, 1260), bypassed=True)
     nodes["16"] = NodeDraft(
         nodes["16"].class_type, {**nodes["16"].inputs, "model": ["37", 0]}, nodes["16"].pos
