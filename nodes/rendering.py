@@ -177,6 +177,10 @@ class RenderPortraitMask(Node):
         own = portrait.portrait
         given = portrait.person if mask is None else single_mask(mask, own.image, "mask", MASK)
         device = comfy.model_management.get_torch_device()
+        if mask is not None and not given.any():
+            raise ValueError(
+                "mask is black everywhere, so nothing would be cut out. Paint the person white, or take it out."
+            )
         moved = None if given is None else masks(portrait.renderer, own, given, face_motion, device)
         if moved is None:
             moved = found_persons(portrait, face_motion, mask)
