@@ -125,8 +125,13 @@ def test_alpha_is_no_obstacle(server, put, voice):
 def test_sizes_are_kept(server, put, voice, size):
     side = min(size)
     picture = portrait_on(size, side, ((size[0] - side) // 2, (size[1] - side) // 2))
-    frames = run(server, put(f"size{size[0]}.png", picture), voice)["frames"]
+    frames = run(server, put(f"size{size[0]}.png", picture), voice, portrait={"max_size": 0})["frames"]
     assert frames.shape[1:3] == (size[1] + size[1] % 2, size[0] + size[0] % 2)
+
+
+def test_a_large_picture_is_drawn_at_1280_unless_told_otherwise(server, put, voice):
+    frames = run(server, put("large.png", portrait_on((1920, 1080), 1080, (420, 0))), voice)["frames"]
+    assert frames.shape[1:3] == (720, 1280)
 
 
 def test_a_batch_of_pictures_is_refused(server, photo, voice):
@@ -207,7 +212,7 @@ def test_fps_0_is_refused(server, photo, voice):
 def test_other_audio_in_the_video_is_refused_with_both_numbers(server, photo, voice, put):
     prompt = talking_prompt(photo, voice)
     prompt["other"] = {"class_type": "LoadAudio", "inputs": {"audio": put("long.wav", speech(2))}}
-    prompt["video"]["inputs"]["audio"] = ["other", 0]
+    prompt["video"]["inputs"] |= {"audio": ["other", 0], "sound_length": "must be equal"}
     with pytest.raises(PromptError, match=r"2\.00 s.*10 frames"):
         server.run(prompt)
 
