@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from talking_portrait.tools.workflow_drafts import shipped
 
 from .prompts import chosen, video_facts
 
@@ -34,7 +35,7 @@ def test_both_stand_in_our_menus_behind_our_own(server):
 
 @pytest.mark.parametrize("how", SWAPS)
 def test_the_shipped_chain_runs_with_both_swapped_in(server, how):
-    prompt = server.to_prompt(json.loads((ROOT / "workflows" / "talking_portrait.json").read_text()))
+    prompt = server.to_prompt(json.loads(shipped("talking_portrait").read_text()))
     swapped = [node for node in prompt.values() if node["class_type"] in SWAPS[how]]
     for node in swapped:
         node["class_type"], node["inputs"] = SWAPS[how][node["class_type"]]

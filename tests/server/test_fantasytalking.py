@@ -158,6 +158,8 @@ def test_a_damaged_file_is_named(server, files):
     assert "broken.ckpt cannot be read" in message
 
 
+# a film of random numbers shows no face to measure
+MEASURED = {"fantasytalking_person": ("38", "39", "40")}
 WORKFLOWS = [slug for slug in DRAFTS if slug.startswith("fantasytalking")]
 
 
@@ -179,7 +181,7 @@ def test_a_shipped_workflow_runs_to_its_video(server, files, slug):
                 "class_type": "ProbeClipVision",
                 "inputs": {"seed": int(key), "image": inputs["image"]},
             }
-        elif kind in ("CLIPLoader", "CLIPVisionLoader"):
+        elif kind in ("CLIPLoader", "CLIPVisionLoader") or key in MEASURED.get(slug, ()):
             del graph[key]
         elif kind == "TalkingPortraitFantasyTalkingPicture":
             inputs["longest_edge"] = 128
