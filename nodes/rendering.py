@@ -177,7 +177,7 @@ class RenderPortraitMask(Node):
         own = portrait.portrait
         given = portrait.person if mask is None else single_mask(mask, own.image, "mask", MASK)
         device = comfy.model_management.get_torch_device()
-        if mask is not None and not given.any():
+        if mask is not None and given is not None and not given.any():
             raise ValueError(
                 "mask is black everywhere, so nothing would be cut out. Paint the person white, or take it out."
             )
