@@ -8,7 +8,6 @@ dragged without waiting, where smaller frames may be shown meanwhile. Writes ben
 
 import json
 import os
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -18,29 +17,13 @@ import comfy.cli_args
 from PIL import Image
 
 comfy.cli_args.args.cpu = True
-from playwright.sync_api import sync_playwright
+from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, TURNS
 from talking_portrait.tools.comfy_server import ComfyServer
+from talking_portrait.tools.graph_page import STYLES, choose_style, open_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE, CHANGES = 1536, 60
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-SLIDERS = (
-    "smile",
-    "aaa",
-    "eee",
-    "woo",
-    "wink_left",
-    "wink_right",
-    "eyebrow",
-    "pupil_x",
-    "pupil_y",
-    "pitch",
-    "yaw",
-    "roll",
-)
-READY = "() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100"
-SHOW = """async ([prompt, vue]) => {
-  await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', vue);
+SHOW = """async (prompt) => {
   await app.loadApiJson(prompt, 'editor');
   const node = app.graph._nodes.find((one) => one.comfyClass === 'TalkingPortraitExpressionEditor');
   app.canvas.ds.scale = 1;
@@ -101,7 +84,7 @@ def prompt(picture: str) -> dict[str, Any]:
         "MediaPipeFaceLandmarker": found,
         "TalkingPortraitLoadRenderer": {"renderer": "built-in warp"},
         "TalkingPortraitPrepare": prepared,
-        "TalkingPortraitExpressionEditor": {"portrait": ["5", 0], **dict.fromkeys(SLIDERS, 0.0)},
+        "TalkingPortraitExpressionEditor": {"portrait": ["5", 0], **dict.fromkeys((*SLIDERS, *TURNS), 0.0)},
     }
     return {
         str(number): {"class_type": name, "inputs": given}
@@ -109,13 +92,11 @@ def prompt(picture: str) -> dict[str, Any]:
     }
 
 
-def measured(browser: Any, url: str, picture: str, vue: bool) -> dict[str, Any]:
-    """Milliseconds in one node style."""
-    page = browser.new_page()
-    page.goto(url, wait_until="domcontentloaded")
-    page.wait_for_function(READY)
+def measured(page: Any, picture: str, style: str) -> dict[str, Any]:
+    """Milliseconds in one style of nodes."""
+    choose_style(page, style)
     page.wait_for_timeout(3000)  # what the page fetches for itself when it starts
-    page.evaluate(SHOW, [prompt(picture), vue])
+    page.evaluate(SHOW, prompt(picture))
     page.wait_for_function("() => document.querySelectorAll('.tp-drawn').length === 10", timeout=120_000)
     page.evaluate(STEPS, 8)
     single, seconds = sorted(page.evaluate(STEPS, CHANGES)), 5
@@ -123,7 +104,6 @@ def measured(browser: Any, url: str, picture: str, vue: bool) -> dict[str, Any]:
     size = page.evaluate(
         "() => { const { width, height } = document.querySelector('.tp-face'); return [width, height] }"
     )
-    page.close()
     return {
         "frame": "x".join(map(str, size)),
         "one change, median ms": statistics.median(single),
@@ -135,19 +115,16 @@ def measured(browser: Any, url: str, picture: str, vue: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
+    rows: dict[str, Any] = {"portrait": f"{SIDE}x{SIDE}", "changes": CHANGES}
+    with tempfile.TemporaryDirectory() as scratch, ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server:
         picture = Path(scratch) / "large_portrait.png"
         sample = Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB")
         sample.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(picture)
-        with ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server:
-            server.post("/settings", {"Comfy.TutorialCompleted": True})
-            name = server.add_input(picture)
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            rows: dict[str, Any] = {"portrait": f"{SIDE}x{SIDE}", "changes": CHANGES}
-            for style, vue in (("LiteGraph", False), ("Nodes 2.0", True)):
-                rows[style] = measured(browser, server.url, name, vue)
-            rows["processes that waited for the two cores, on average"] = os.getloadavg()[0]
-            browser.close()
+        name = server.add_input(picture)
+        for style in STYLES:
+            with open_page(server) as page:
+                rows[style] = measured(page, name, style)
+    rows["processes that waited for the two cores, on average"] = os.getloadavg()[0]
     print(json.dumps(rows, indent=1))
     target = ROOT / "benchmarks" / "results" / "expression_editor.json"
     target.write_text(json.dumps(rows, indent=1) + "\n")

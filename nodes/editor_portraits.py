@@ -14,10 +14,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.builtin.warp.renderer import one_thread
-from ..models.face.close_up import Box, close_up, face_square
+from ..models.face.close_up import close_up, face_square
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceFrame, FaceMotion
 from ..models.liveportrait.renderer import LivePortraitFeatures
+from ..models.media.pixels import Box, rounded_bytes
 from ..models.portrait import FaceLandmarks478, Portrait
 from ..models.rendering import drawn_part, render_parts
 from .portrait import PreparedPortrait
@@ -147,8 +148,7 @@ def face_of(picture: Tensor, portrait: Portrait) -> Tensor:
 
 def jpeg(picture: Tensor) -> bytes:
     """[H,W,3] in 0..1 as JPEG of at most LONGEST_SIDE pixels a side."""
-    pixels = picture[..., :3].clamp(0, 1).mul_(255).add_(0.5).to(torch.uint8)  # rounded: all are positive
-    image = Image.fromarray(pixels.cpu().contiguous().numpy())
+    image = Image.fromarray(rounded_bytes(picture).cpu().contiguous().numpy())
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     target = streams.BytesIO()
     image.save(target, "JPEG", quality=QUALITY)

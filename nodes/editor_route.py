@@ -92,9 +92,7 @@ def answered(
             return web.json_response({"error": refused.sentence}, status=refused.status)
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
+        except Exception:  # where a request ends: the log has all of it, the page a sentence
             logging.exception("Talking Portrait: the expression editor could not draw a frame")
             return web.json_response({"error": "The frame could not be drawn; the log says why."}, status=500)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..models.contracts import PortraitRenderer
 from ..models.face.landmarks import select_face
 from ..models.face.weights import load_person_segmenter
+from ..models.media.pixels import resize_antialiased
 from ..models.portrait import FaceLandmarks478, Portrait
 from . import sockets
 from .gates import Node
@@ -17,7 +18,7 @@ from .progress import tell
 
 CATEGORY = "talking portrait/portrait"
 PREPARE = "Prepare Portrait"
-LONGEST_EDGE = 1280  # pixels: what a phone's film has, drawn in about real time
+LONGEST_EDGE = 1280  # pixels: what a phone's film has
 
 
 @dataclass(frozen=True)
@@ -118,16 +119,12 @@ def fitted(
     rows, columns = (max(2, 2 * int(max_size * side / max(height, width) / 2)) for side in (height, width))
     tell(f"{size} drawn at {columns}x{rows} (max_size {max_size})")
     scale = np.array([columns / width, rows / height, max(rows, columns) / max(height, width)], points.dtype)
-    smaller = resized(picture, columns, rows)
-    return smaller, points * scale, None if mask is None else resized(mask[..., None], columns, rows)[..., 0]
-
-
-def resized(picture: Tensor, width: int, height: int) -> Tensor:
-    """[H,W,C] in 0..1 at another size, without aliasing."""
-    planes = torch.nn.functional.interpolate(
-        picture.permute(2, 0, 1)[None], (height, width), mode="bicubic", antialias=True, align_corners=False
+    smaller = resize_antialiased(picture, columns, rows)
+    return (
+        smaller,
+        points * scale,
+        None if mask is None else resize_antialiased(mask[..., None], columns, rows)[..., 0],
     )
-    return planes[0].permute(1, 2, 0).clamp(0, 1).contiguous()
 
 
 def single_picture(image: Tensor, node: str = PREPARE) -> Tensor:

@@ -16,12 +16,15 @@ from .comfy_server import ComfyServer
 SETTINGS = {  # no tutorial, no map over the graph, and words on the nodes however small the graph is drawn
     "Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "LiteGraph.Canvas.MinFontSizeForLOD": 0,
 }  # fmt: skip
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
 CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-]
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]  # fmt: skip
 READY = "() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100"
 TALL = (720, 1280)  # a phone's film
 TALL_PICTURE, TALL_FILM = "tall_result.png", "tall_result.mp4"
@@ -92,11 +95,11 @@ def open_page(server: ComfyServer) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     server.post("/settings", SETTINGS)
-    profile = tempfile.mkdtemp()
+    profile = tempfile.mkdtemp(prefix="talking-portrait-page-")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
             profile,
-            executable_path=shutil.which("chromium"),
+            executable_path=CHROMIUM,
             args=CHROMIUM_FLAGS,
             viewport={"width": 1600, "height": 1000},
         )

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
+
+from ..media.pixels import Box, resize_antialiased
 
 SHOWN = 2.0  # sides of the square that is shown, in heights of the face
 AROUND = 1.2  # side of what is kept, in sides of the square: a head that turns needs what lies beside it
 UP = 0.08  # of the square, by which its middle lies above the face's: hair is part of a face to an artist
-
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,12 @@ def close_up(image: Tensor, points: np.ndarray, side: int) -> CloseUp:
     columns, rows = (max(2, round(scale * length)) for length in (right - left, bottom - top))
     moved = (points - [left, top, 0]) * scale
     window = tuple(round(scale * edge) for edge in (x0 - left, y0 - top, x1 - left, y1 - top))
-    return CloseUp(smaller(part, columns, rows), moved.astype(points.dtype), limited(window, columns, rows))
+    return CloseUp(
+        resize_antialiased(part, columns, rows), moved.astype(points.dtype), limited(window, columns, rows)
+    )
 
 
 def limited(window: tuple[int, ...], columns: int, rows: int) -> Box:
     """A rectangle that does not reach beyond a picture."""
     x0, y0, x1, y1 = window
     return max(x0, 0), max(y0, 0), min(x1, columns), min(y1, rows)
-
-
-def smaller(picture: Tensor, columns: int, rows: int) -> Tensor:
-    """[H,W,3] in 0..1 at another size, without aliasing."""
-    if picture.shape[:2] == (rows, columns):
-        return picture.contiguous()
-    planes = torch.nn.functional.interpolate(
-        picture.permute(2, 0, 1)[None], (rows, columns), mode="bilinear", antialias=True, align_corners=False
-    )
-    return planes[0].permute(1, 2, 0).clamp(0, 1).contiguous()

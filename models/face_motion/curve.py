@@ -55,15 +55,21 @@ class Curve:
 
 def number(text: str, name: str) -> float:
     """A finite number; ValueError that starts with `name` otherwise."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = finite(text)
+    if value is None:
         raise ValueError(
             f"{name}: {text.strip()!r} is no number; write a number, or seconds:value such as {EXAMPLE}."
         )
     return value
+
+
+def finite(text: str) -> float | None:
+    """A finite number, None if it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def timed(text: str, name: str) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from ..face_motion.curve import Curve
+from ..face_motion.curve import Curve, finite
 from .expression_sliders import SLIDERS, TURNS, limits
 
 EXAMPLE = "0: smile=0\n1.5: smile=0.8, yaw=5"
@@ -87,11 +87,8 @@ def frame_times(keyframes: Sequence[Keyframe], fps: Fraction, frames: int | None
 
 def number(text: str, line: str) -> float:
     """A finite number; ValueError that shows the line otherwise."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = finite(text)
+    if value is None:
         raise ValueError(
             f"keyframes: {shown(text)} in {shown(line)} is no number; write it such as {example()}."
         )

@@ -55,6 +55,16 @@ def resize(image: Tensor, width: int, height: int) -> Tensor:
     )
 
 
+def resize_antialiased(image: Tensor, width: int, height: int) -> Tensor:
+    """Bicubic at another size, smoothed where it gets smaller; float pictures in 0..1."""
+    if image.shape[:2] == (height, width):
+        return image.contiguous()
+    planes = F.interpolate(
+        _as_planes(image), (height, width), mode="bicubic", antialias=True, align_corners=False
+    )
+    return _as_picture(planes, image).clamp(0, 1).contiguous()
+
+
 def shrink(image: Tensor, width: int, height: int) -> Tensor:
     """To a smaller size, every pixel the mean of what it covers."""
     return _as_picture(F.interpolate(_as_planes(image), (height, width), mode="area"), image)

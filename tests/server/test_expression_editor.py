@@ -2,22 +2,10 @@
 
 import numpy as np
 import pytest
+from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, TURNS
 
 NODE = "TalkingPortraitExpressionEditor"
-SLIDERS = (
-    "smile",
-    "aaa",
-    "eee",
-    "woo",
-    "wink_left",
-    "wink_right",
-    "eyebrow",
-    "pupil_x",
-    "pupil_y",
-    "pitch",
-    "yaw",
-)
-SLIDERS = (*SLIDERS, "roll")
+NAMES = (*SLIDERS, *TURNS)
 REST = {"copy_amount": 1.0, "keyframes": "", "fps": 0.0}
 PORTRAIT = "talking_portrait_astronaut.png"
 LOAD = "async (prompt) => { await app.loadApiJson(prompt, 'editor') }"
@@ -56,7 +44,7 @@ def prompt(**given) -> dict:
             "class_type": "TalkingPortraitPrepare",
             "inputs": {"renderer": ["4", 0], "image": ["1", 0], "face_landmarks": ["3", 0], "face_index": 0},
         },
-        "6": {"class_type": NODE, "inputs": {"portrait": ["5", 0], **dict.fromkeys(SLIDERS, 0.0), **REST, **given}},
+        "6": {"class_type": NODE, "inputs": {"portrait": ["5", 0], **dict.fromkeys(NAMES, 0.0), **REST, **given}},
     }  # fmt: skip
 
 
@@ -114,7 +102,7 @@ def test_the_face_follows_a_slider_while_it_is_dragged(editor):
         sent["keyframes"].startswith("0: smile=0.5, wink_left=24")
         and len(sent["keyframes"].splitlines()) == 2
     )
-    assert saved["widgets_values"] == [sent[name] for name in (*SLIDERS, *REST)]
+    assert saved["widgets_values"] == [sent[name] for name in (*NAMES, *REST)]
     page.get_by_role("button", name="Remove").click()
     assert len(page.evaluate(SENT)["keyframes"].splitlines()) == 1
 
@@ -124,8 +112,8 @@ def test_a_workflow_that_was_saved_before_the_editor_still_loads(page):
     page.evaluate(LOAD, prompt(aaa=40.0, roll=3.0))
     graph = page.evaluate("() => app.graph.serialize()")
     (node,) = (one for one in graph["nodes"] if one["type"] == NODE)
-    node["widgets_values"] = node["widgets_values"][: len(SLIDERS)]
-    node["inputs"] = [put for put in node["inputs"] if put["name"] in ("portrait", "face_motion", *SLIDERS)]
+    node["widgets_values"] = node["widgets_values"][: len(NAMES)]
+    node["inputs"] = [put for put in node["inputs"] if put["name"] in ("portrait", "face_motion", *NAMES)]
     page.evaluate("async (graph) => { await app.loadGraphData(graph) }", graph)
     sent = page.evaluate(SENT)
     assert (sent["aaa"], sent["roll"], sent["keyframes"], sent["fps"]) == (40, 3, "", 0)

@@ -32,7 +32,7 @@ ROWS = """
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory):
+def bare(chromium, tmp_path_factory):
     """A server and a page without a single model."""
     with (
         ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=tmp_path_factory.mktemp("models")) as server,

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, TURNS
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.tools import random_joyvasa
 from talking_portrait.tools.workflow_drafts import SLUGS, shipped
@@ -200,23 +201,9 @@ def test_the_expression_editor_shows_its_picture(server, short_inputs):
     prompt = {key: node for key, node in talking_prompt(short_inputs["LoadImage"],
         short_inputs["LoadAudio"]).items()
               if key in ("image", "detector", "landmarks", "renderer", "portrait")}  # fmt: skip
-    names = (
-        "smile",
-        "aaa",
-        "eee",
-        "woo",
-        "wink_left",
-        "wink_right",
-        "eyebrow",
-        "pupil_x",
-        "pupil_y",
-        "pitch",
-        "yaw",
-        "roll",
-    )
     prompt["editor"] = {
         "class_type": "TalkingPortraitExpressionEditor",
-        "inputs": {"portrait": ["portrait", 0], **dict.fromkeys(names, 0.0), "aaa": 40.0},
+        "inputs": {"portrait": ["portrait", 0], **dict.fromkeys((*SLIDERS, *TURNS), 0.0), "aaa": 40.0},
     }
     outputs = server.run(prompt)
     (picture,) = server.output_files(outputs, "temp")

@@ -228,8 +228,8 @@ def _fantasy_one_speaks() -> Draft:
 
 PERSON = """## The same person, livelier or calmer
 
-**Works with the published weights:** *FantasyTalking Face Focus* shows Wan a crop of the face besides the whole picture, so that it
-keeps to the person.
+**Needs no further file:** *FantasyTalking Face Focus* shows Wan a crop of the face besides the whole picture. It is an experiment of ours
+and was not tried with the published weights; strength 0 leaves it out.
 
 **Needs weights that nobody published:** *FantasyTalking Identity* and *FantasyTalking Intensity* are the paper's sections 3.3 and 3.4.
 They stand bypassed (purple) and let everything pass. Who trains them (docs/TRAINING.md) selects them and presses Ctrl+B.

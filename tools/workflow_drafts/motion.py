@@ -29,7 +29,7 @@ LIVE = """## A live voice, piece by piece
 *Generate Face Motion (live)* takes the next piece of a voice and gives the frames that are final, and a **state** from which the next
 piece goes on without a seam. Here a speech is cut in two, as a program would get it from a microphone; **last** is on at the second.
 
-The first piece must last 4 s, later ones 0.7 s."""
+The first piece must last 1.9 s, later ones 0.7 s."""
 
 
 def _editor() -> Draft:
