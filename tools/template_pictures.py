@@ -9,7 +9,7 @@ from .comfy_server import PACK
 
 SIDE = 480
 PORTRAIT = PACK / "samples" / "talking_portrait_astronaut.png"
-MOMENTS = (0.38, 0.62)  # of a film
+MOMENTS = (0.12, 0.38)  # of a film
 BACKGROUND = "#16222e"
 BAND = 150  # pixels at the picture's foot for the words
 
