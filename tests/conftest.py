@@ -90,20 +90,23 @@ def fantasytalking_weights(models: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> None:
-    """Skips where no Chromium is; CI must have one."""
+def playwright() -> Iterator[Any]:
+    """What drives Chromium, once for all pages; skips where no Chromium is, and CI must have one."""
+    from playwright.sync_api import sync_playwright
     from talking_portrait.tools.graph_page import CHROMIUM
 
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("there is no Chromium, and CI must test the real page")
         pytest.skip("there is no Chromium on this machine; the page was not tested")
+    with sync_playwright() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")
-def page(chromium: None, server: Any) -> Iterator[Any]:
+def page(playwright: Any, server: Any) -> Iterator[Any]:
     """ComfyUI's real page in headless Chromium, ready to load a workflow."""
     from talking_portrait.tools.graph_page import open_page
 
-    with open_page(server) as tab:
+    with open_page(server, playwright) as tab:
         yield tab

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +90,14 @@ FRAMES = """() => app.graph._groups.map(
 
 
 @contextmanager
-def open_page(server: ComfyServer) -> Iterator[Any]:
-    """The page, ready to load a workflow."""
+def open_page(server: ComfyServer, playwright: Any = None) -> Iterator[Any]:
+    """The page, ready to load a workflow. `playwright` is the one that runs already: a process can start no second."""
     from playwright.sync_api import sync_playwright
 
     server.post("/settings", SETTINGS)
     profile = tempfile.mkdtemp(prefix="talking-portrait-page-")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch_persistent_context(
+    with nullcontext(playwright) if playwright else sync_playwright() as driver:
+        browser = driver.chromium.launch_persistent_context(
             profile,
             executable_path=CHROMIUM,
             args=CHROMIUM_FLAGS,

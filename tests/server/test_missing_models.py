@@ -32,11 +32,11 @@ ROWS = """
 
 
 @pytest.fixture(scope="module")
-def bare(chromium, tmp_path_factory):
+def bare(playwright, tmp_path_factory):
     """A server and a page without a single model."""
     with (
         ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=tmp_path_factory.mktemp("models")) as server,
-        open_page(server) as page,
+        open_page(server, playwright) as page,
     ):
         yield server, page
 
