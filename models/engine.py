@@ -70,7 +70,8 @@ class Speech:
 class MotionSettings:
     """What the artist chooses, for every engine.
 
-    mouth_amount, head_amount, brow_amount: factors, 1 as generated. blink_rate: per minute, 0 for none.
+    mouth_amount, head_amount, brow_amount, gaze_amount, life_amount: factors, 1 as generated; the last is of breath,
+    swallowing and lips that are not quite still. blink_rate: per minute, 0 for none.
     silence_threshold: dB relative to the loudest speech, below which the mouth closes. lip_lead: milliseconds by which
     the lips move before their sound. blink_asymmetry: 0 both lids alike, 1 a wink of the subject's left eye.
     """
@@ -82,6 +83,8 @@ class MotionSettings:
     silence_threshold: float = -38.0
     lip_lead: float = 20.0
     blink_asymmetry: float = 0.0
+    gaze_amount: float = 1.0
+    life_amount: float = 1.0
 
 
 def mono_wave(speech: Speech, rate: int, samples: int) -> np.ndarray:

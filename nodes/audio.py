@@ -142,6 +142,27 @@ class GenerateFaceMotion(Node):
                     tooltip="Built-in engine and Takin-ADA: 0 blinks with both eyes alike; at 1 the "
                     "subject's right eye stays open, which makes every blink a wink.",
                 ),
+                io.Float.Input(
+                    "gaze_amount",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Built-in engine: factor on how far the eyes look around; 0 holds them as in the photo.",
+                ),
+                io.Float.Input(
+                    "life_amount",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Built-in engine: factor on breath, swallowing and lips that are not quite still, also "
+                    "where nobody speaks; 0 for none.",
+                ),
             ],
             outputs=[sockets.FaceMotion.Output(tooltip="For Render Portrait and the motion editors.")],
         )

@@ -1,6 +1,7 @@
 """The built-in engine: the speech network moves the mouth, rules move the rest. Nothing to download."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from fractions import Fraction
 
 import numpy as np
@@ -11,22 +12,23 @@ from torch import nn
 from ..engine import MotionSettings, Speech
 from ..face_motion import CONTROLS, FaceMotion
 from ..face_motion.blinks import CLOCK, blink_times, blink_track
-from ..face_motion.procedural import REST_CLOSURE, head_and_brows
+from ..face_motion.procedural import REST_CLOSURE
+from ..face_motion.speed import JAW_SPEED, LIP_SPEED, lowered, per_frame, raised
 from ..portrait import Portrait
 from ..progress import Progress
 from ..speech.features import normalise, speech_features, voiced_mean
 from ..speech.presence import speech_presence
 from ..speech.silence import DOUBT, silence_gate, within
 from ..speech.speech_net import VISEMES, hear
+from .rest_of_face import rest_of_face
+from .styles import STYLES
 
 CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
 # range of the network's own closure that is shown: less of it is a vowel next to a p
 PARTIAL_CLOSURE = (0.4, 0.9)
 SURE_OF_TUCK = 0.45
 FIRM = 0.9  # closure from which the lips are seen to touch
-# which of a seed's random streams the blinks are drawn from, so that they do not hang on how long the head
-# moves
-BLINKING = 1
+BLINKING = 1  # the random stream of a seed from which blinks are drawn; see rest_of_face.py for the others
 
 
 class BuiltinMotionEngine:
@@ -34,12 +36,12 @@ class BuiltinMotionEngine:
 
     id = "built-in"
     native_fps: Fraction | None = None
-    reads = frozenset({"mouth_amount", "head_amount", "blink_rate", "brow_amount", "silence_threshold",
-        "lip_lead",
-                       "blink_asymmetry"})  # fmt: skip
+    reads = frozenset(field.name for field in fields(MotionSettings))
 
-    def __init__(self, network: Callable[[], nn.Module], device: torch.device | None = None):
-        self.network, self.device = network, device or torch.device("cpu")
+    def __init__(
+        self, network: Callable[[], nn.Module], device: torch.device | None = None, style: str = "natural"
+    ):
+        self.network, self.device, self.style = network, device or torch.device("cpu"), style
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -55,27 +57,27 @@ class BuiltinMotionEngine:
         visemes, moves = self._heard(mel, spoken, lambda d, n: progress(n + d, 2 * n))
         mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
         controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)
-        random = np.random.default_rng(seed)
-        pose, shift, brow = head_and_brows(level * gate, random)
+        limit_speed(controls, fps)
         blinks = blink_times(
             float(speech.seconds), settings.blink_rate, 1 - gate, np.random.default_rng([seed, BLINKING])
         )
+        rest = rest_of_face(level, gate, blinks, STYLES[self.style], settings, seed)
+        for name, track in rest.controls.items():
+            controls[:, CONTROLS.index(name)] += at_frames(track[:, None], frames, fps)[:, 0]
         shut = blink_track(blinks, (np.arange(frames) + 0.5) / float(fps))
         controls[:, CONTROLS.index("eyeBlinkLeft")] = shut
         controls[:, CONTROLS.index("eyeBlinkRight")] = shut * (1 - settings.blink_asymmetry)
-        controls[:, CONTROLS.index("browInnerUp")] = (
-            settings.brow_amount * at_frames(brow[:, None], frames, fps)[:, 0]
-        )
         translation = np.zeros((frames, 3), np.float32)
-        translation[:, :2] = settings.head_amount * at_frames(shift, frames, fps)
+        translation[:, :2] = at_frames(rest.shift, frames, fps)
         return FaceMotion.from_controls(
             torch.from_numpy(controls),
-            torch.from_numpy(settings.head_amount * at_frames(pose, frames, fps)).float(),
+            torch.from_numpy(at_frames(rest.pose, frames, fps)).float(),
             torch.from_numpy(translation),
             torch.ones(frames),
             fps,
             source={
                 "producer": self.id,
+                "style": self.style,
                 "seed": seed,
                 "licence": "Apache-2.0",
                 "blinks": blinks.round(3).tolist(),
@@ -89,6 +91,13 @@ class BuiltinMotionEngine:
         [T] alone."""
         voice = mel[spoken > 0.5] if (spoken > 0.5).any() else mel
         return hear(self.network(), normalise(mel, voiced_mean(voice)), self.device, progress, spoken)
+
+
+def limit_speed(controls: np.ndarray, fps: Fraction) -> None:
+    """Jaw and lips [frames,K] as fast as people's: the jaw shuts as far as before, lips meet as firmly as before."""
+    jaw, close = CONTROLS.index("jawOpen"), CONTROLS.index("mouthClose")
+    controls[:, jaw] = lowered(controls[:, jaw], per_frame(JAW_SPEED, fps))
+    controls[:, close] = raised(controls[:, close], per_frame(LIP_SPEED, fps))
 
 
 def mouth_controls(

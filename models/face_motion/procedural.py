@@ -23,6 +23,12 @@ def noise(count: int, hertz: float, random: np.random.Generator) -> np.ndarray:
     return 2 * np.tanh(smooth / deviation / 2)
 
 
+def started(count: int) -> np.ndarray:
+    """[count] smoothly from 0, the photo's own pose, to 1 within RAMP_SECONDS."""
+    share = np.clip(np.arange(count) / (RAMP_SECONDS * CLOCK), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
 def beats(level: np.ndarray) -> np.ndarray:
     """How much louder each moment is than the half second around it; `level` 0..1 at CLOCK."""
     return gaussian_filter1d(level, 0.12 * CLOCK) - gaussian_filter1d(level, 0.5 * CLOCK)
@@ -41,6 +47,5 @@ def head_and_brows(
         [0.008 * noise(count, 0.2, random), 0.005 * noise(count, 0.25, random) + 0.008 * beat], 1
     )
     brow = 1.5 * np.clip(beat, 0, None) + 0.1 * noise(count, 0.3, random)
-    ramp = np.clip(np.arange(count) / (RAMP_SECONDS * CLOCK), 0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp)
+    ramp = started(count)
     return np.stack([pitch, yaw, roll], 1) * ramp[:, None], shift * ramp[:, None], brow * ramp

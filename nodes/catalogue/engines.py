@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from ...models.builtin.styles import STYLE_NAMES
 from ...models.contracts import ENGINES, Entry, MotionEngine, register_engine
-from ...models.options import File, Number, Socket, Switch, Whole
+from ...models.options import Choice, File, Number, Socket, Switch, Whole
 from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS
 from .encoders import fitting, joyvasa_model, wav2lip_model
 from .loading import load_shared
@@ -25,7 +26,7 @@ def _builtin(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.speech.speech_net import build_speech_net
 
     model = load_shared("speech", find_weight("speech", NODE), torch.float32, build_speech_net, NODE)
-    return BuiltinMotionEngine(model.ready, model.device)
+    return BuiltinMotionEngine(model.ready, model.device, options["style"])
 
 
 def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
@@ -102,8 +103,14 @@ ENCODER = Socket(
 )  # fmt: skip
 OWN = (
     Entry(
-        "built-in", "A small network for the mouth, rules for blinks, brows and head; works on any machine.",
+        "built-in", "A small network for the mouth, rules for eyes, brows and head; works on any machine.",
         _builtin,
+        options=(
+            Choice(
+                id="style", choices=STYLE_NAMES, advanced=False,
+                tooltip="How much the head moves: natural, calm like a newsreader, or lively.",
+            ),
+        ),
         files=("speech", "presence"), licence="Apache-2.0",
     ),
     Entry(

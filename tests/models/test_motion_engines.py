@@ -21,7 +21,7 @@ from .motion_samples import same
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
 FPS = Fraction(25)
-OTHER = MotionSettings(0.5, 0.3, 60.0, 0.0, -10.0, 100.0, 1.0)
+OTHER = MotionSettings(0.5, 0.3, 60.0, 0.0, -10.0, 100.0, 1.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -213,7 +213,8 @@ def test_bad_sound_is_explained(any_engine, waveform, reason):
 
 
 def test_settings_do_what_they_say(engine):
-    still = run(engine, sample(), head_amount=0.0, blink_rate=0.0, mouth_amount=0.0, brow_amount=0.0)
+    moving = ("head_amount", "blink_rate", "mouth_amount", "brow_amount", "gaze_amount", "life_amount")
+    still = run(engine, sample(), **{name: 0.0 for name in moving if name in engine.reads})
     assert still.pose.abs().max() == 0 and still.controls.abs().max() < 1e-6
     assert control(run(engine, sample(), blink_rate=0.0), "eyeBlinkLeft").abs().max() == 0
     large, small = (run(engine, sample(), head_amount=amount).pose.std(0).norm() for amount in (2.0, 0.5))

@@ -43,6 +43,7 @@ OTHER = {
     "head": change(3), "audio_guidance": 2.0, "emotion_guidance": 2.0,
 }  # fmt: skip
 NEWER = {  # what the older node lacks
+    "style": "calm",
     "denoiser_file": "KDTalker.pth", "audio_file": "wav2lip.pth", "norm_file": "norm.npz",
     "template_file": "motion_template.pkl", "audio_encoder": SimpleNamespace(encode_audio=print),
     "keypoint_extractor": SimpleNamespace(ready=print, device=None), "sampler": DDIM(),
@@ -188,7 +189,7 @@ def test_every_amount_that_an_engine_reads_moves_the_face(name):
     calm = spoken(engine, blink_rate=60.0)
     others = {"mouth_amount": 0.5, "head_amount": 0.3, "blink_rate": 0.0, "brow_amount": 0.0,
         "silence_threshold": -10.0,
-              "lip_lead": 100.0, "blink_asymmetry": 1.0}  # fmt: skip
+              "lip_lead": 100.0, "blink_asymmetry": 1.0, "gaze_amount": 0.0, "life_amount": 0.0}  # fmt: skip
     assert set(others) == {field.name for field in fields(MotionSettings)}
     for amount in engine.reads:
         assert not same(spoken(engine, **{"blink_rate": 60.0, amount: others[amount]}), calm, 1e-4), amount
