@@ -12,9 +12,10 @@ from torch import Tensor
 from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...media.pixels import Box, laid_on
 from ...portrait import FaceLandmarks478, Portrait
-from .eyes import EYES, Eye, eye_map, make_eye
+from .eyes import EYES, Eye, gaze_map, make_eye
 from .head import Head, face_size, head_displacement, make_head, stretched
 from .interior import Interior, make_interior, paint_interior
+from .lids import paint_lid
 from .mouth import Mouth, make_mouth, mouth_map
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
@@ -101,18 +102,18 @@ class WarpRenderer:
     ) -> "Band":
         origin = features.head.box[:2]
         source = base_grid(band, photo.device) + displacement
-        tints = [(eye, self._move_eye(eye, band, source, controls)) for eye in features.eyes]
+        lids = [self._move_eye(eye, band, source, controls) for eye in features.eyes]
         mouth_window, shape = self._move_mouth(features, band, source, controls)
         picture = sample(photo, source, origin)
-        for eye, tint in tints:
-            if tint is not None:
-                rows, columns = window_of(eye.box, band)
-                part = picture[..., rows, columns]
-                part.copy_(torch.lerp(part, eye.tone.to(photo.device).reshape(1, 3, 1, 1), tint[:, None]))
+        still = (source == base_grid(band, photo.device)).all(1, keepdim=True)
+        for eye, lid in zip(features.eyes, lids, strict=True):
+            if lid is not None:
+                rows, columns = lid.window
+                paint_lid(eye, picture[..., rows, columns], lid.x, lid.y, lid.blink)
+                still[..., rows, columns] &= (lid.blink == 0)[:, None]
         if shape is not None:
             part = picture[..., mouth_window[0], mouth_window[1]]
             paint_interior(features.interior, features.mouth, shape, part, controls, photo, origin)
-        still = (source == base_grid(band, photo.device)).all(1, keepdim=True)
         if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
         return Band(picture, still)
@@ -129,16 +130,18 @@ class WarpRenderer:
             moved = sample(given, base_grid(head.box, device) + displacement, (x0, y0))
             return torch.where((displacement == 0).all(1, keepdim=True), given, moved)[:, 0].clamp_(0, 1)
 
-    def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> Tensor | None:
-        blink = controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
+    def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> "Closing | None":
+        """Turn the iris in `source`, in place; where and how far the lid is to be painted, if it closes."""
+        blink = eye.weight * controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
         gaze = torch.stack([controls[:, CONTROLS.index(name)].clamp(-1, 1) for name in ("gazeX", "gazeY")], 1)
-        rows, columns = window_of(eye.box, band)
-        part = source[:, :, rows, columns]
-        if not part.numel() or not (blink.any() or gaze.any()):
+        window = window_of(eye.box, band)
+        part = source[:, :, window[0], window[1]]
+        if not part.numel():
             return None
-        x, y, tint = eye_map(eye, part[:, 0], part[:, 1], blink, gaze[..., None, None])
-        part.copy_(torch.stack([x, y], 1))
-        return tint
+        lid = Closing(window, *part.clone().unbind(1), blink) if blink.any() else None
+        if gaze.any():
+            part.copy_(torch.stack(gaze_map(eye, part[:, 0], part[:, 1], gaze[..., None, None]), 1))
+        return lid
 
     def _move_mouth(self, features: WarpFeatures, band: Box, source: Tensor, controls: Tensor):
         window = window_of(features.mouth.box, band)
@@ -149,6 +152,16 @@ class WarpRenderer:
         x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
         part.copy_(torch.stack([x, y], 1))
         return window, shape
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A lid to be painted: rows and columns of the band, photo pixels x, y [n,h,w] there, and how far, [n,1,1]."""
+
+    window: tuple[slice, slice]
+    x: Tensor
+    y: Tensor
+    blink: Tensor
 
 
 @dataclass(frozen=True)
