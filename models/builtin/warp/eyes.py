@@ -27,7 +27,10 @@ SIDE, ABOVE, BELOW = 0.75, 0.2, 0.25  # eye widths around the opening that a lid
 
 @dataclass(frozen=True)
 class Eye:
-    """Tables of one eye: curves [3,TABLE] upper lid, lower lid, height of the lashes; weight 0..1: how much of a blink it can show."""
+    """Tables of one eye. weight 0..1: how much of a blink it can show.
+
+    curves [3,TABLE]: upper lid, lower lid, height of the lashes.
+    """
 
     name: str
     frame: Frame

@@ -6,7 +6,6 @@ Nothing above the eye is stretched, so brows, glasses and hair over the forehead
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
@@ -62,7 +61,9 @@ def skin_above(frame: Frame, curves: Tensor, image: Tensor, band: Tensor) -> Ten
     """[3,TABLE] colour of the skin between lashes and brow: the lighter of what lies there, as hair is darker."""
     u = torch.linspace(-REACH, REACH, TABLE)
     room = (curves[0] - 1.3 * band - curves[2]).clamp(min=0.02)
-    found = [colours_at(frame, image, u, curves[0] - 1.3 * band - share * room) for share in (0.05, 0.2, 0.35)]
+    found = [
+        colours_at(frame, image, u, curves[0] - 1.3 * band - share * room) for share in (0.05, 0.2, 0.35)
+    ]
     strip = torch.stack(found)
     lightest = (strip @ LUMINANCE).argmax(0)
     return along(strip[lightest, torch.arange(TABLE)].T, u)
@@ -109,9 +110,7 @@ def grain(frame: Frame, curves: Tensor, image: Tensor, u: Tensor, v: Tensor) -> 
     return torch.from_numpy(fine).clamp(-GRAIN, GRAIN)[None]
 
 
-def lashes(
-    frame: Frame, curves: Tensor, image: Tensor, above: Tensor, below: Tensor, band: Tensor
-) -> Tensor:
+def lashes(frame: Frame, curves: Tensor, image: Tensor, above: Tensor, below: Tensor, band: Tensor) -> Tensor:
     """[3,*INK] share of the skin's light that lashes leave, over u in -REACH..REACH and height over the edge."""
     u = torch.linspace(-REACH, REACH, INK[1]).expand(INK)
     height = torch.linspace(-1, 1, INK[0])[:, None].expand(INK)

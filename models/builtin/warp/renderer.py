@@ -59,7 +59,7 @@ class WarpRenderer:
             make_head(points, size, None if person_mask is None else person_mask.numpy()),
             mouth,
             tuple(make_eye(name, points, image) for name in EYES),
-            make_interior(mouth, image),
+            make_interior(mouth, image, points),
         )
         return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO)
 
@@ -113,7 +113,7 @@ class WarpRenderer:
                 still[..., rows, columns] &= (lid.blink == 0)[:, None]
         if shape is not None:
             part = picture[..., mouth_window[0], mouth_window[1]]
-            paint_interior(features.interior, features.mouth, shape, part, controls, photo, origin)
+            paint_interior(features.interior, features.mouth, shape, part, controls)
         if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
         return Band(picture, still)
@@ -138,7 +138,8 @@ class WarpRenderer:
         part = source[:, :, window[0], window[1]]
         if not part.numel():
             return None
-        lid = Closing(window, *part.clone().unbind(1), blink) if blink.any() else None
+        before = part.clone()
+        lid = Closing(window, before[:, 0], before[:, 1], blink) if blink.any() else None
         if gaze.any():
             part.copy_(torch.stack(gaze_map(eye, part[:, 0], part[:, 1], gaze[..., None, None]), 1))
         return lid
