@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from scipy.ndimage import binary_dilation
 from talking_portrait.models.builtin.warp import WarpRenderer
+from talking_portrait.models.builtin.warp.head import head_displacement
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
 from talking_portrait.models.portrait import Portrait
 
@@ -117,24 +118,28 @@ def seam(frame: np.ndarray, points: np.ndarray) -> tuple[float, float]:
 
 def jacobian(portrait: Portrait, degrees: float = 15.0) -> float:
     """Smallest Jacobian determinant of the head's map over +-degrees of pitch, yaw and roll."""
-    height, width = portrait.image.shape[:2]
-    rows = torch.arange(height).float()[:, None].expand(height, width) / height
-    columns = torch.arange(width).float().expand(height, width) / width
     poses = [tuple(s * degrees * (k == axis) for k in range(3)) for axis in range(3) for s in (-1, 1)]
-    resolved, renderer = resolve(motion(poses, [{}] * 6), portrait.motion), WarpRenderer()
-    least = 1.0
-    for start in range(6):
-        part = resolved.slice(start, start + 1)
-        x = width * renderer.move_mask(portrait, columns, part, CPU)[0].numpy()
-        y = height * renderer.move_mask(portrait, rows, part, CPU)[0].numpy()
-        dx, dy = np.gradient(x), np.gradient(y)
-        least = min(least, float(np.quantile(dx[1] * dy[0] - dx[0] * dy[1], 0.0002)))
-    return least
+    head = portrait.features.head
+    x0, y0, x1, y1 = head.box
+    field = head_displacement(head, resolve(motion(poses, [{}] * 6), portrait.motion), CPU).numpy()
+    rows, columns = field.shape[2] - 1, field.shape[3] - 1
+    dx = np.diff(field, axis=3)[:, :, :-1] * columns / (x1 - x0 - 1)
+    dy = np.diff(field, axis=2)[..., :-1] * rows / (y1 - y0 - 1)
+    return float(((1 + dx[:, 0]) * (1 + dy[:, 1]) - dx[:, 1] * dy[:, 0]).min())
 
 
-def background(still: np.ndarray, turned: np.ndarray, person: np.ndarray) -> float:
-    """Share of the background's pixels that a turn of the head changes by more than CHANGED levels."""
-    away = ~binary_dilation(person > 0.2, iterations=max(2, still.shape[1] // 60))
+def background(
+    portrait: Portrait, turned: np.ndarray, person: np.ndarray, poses: list[tuple[float, float, float]]
+) -> float:
+    """Share of the background's pixels that turns of the head change by more than CHANGED levels, but for those that
+    the person covers then."""
+    resolved, renderer = resolve(motion(poses, [{}] * len(poses)), portrait.motion), WarpRenderer()
+    covered, still = torch.from_numpy(person).clone(), portrait.image.numpy()
+    for start in range(len(poses)):
+        moved = renderer.move_mask(portrait, covered, resolved.slice(start, start + 1), CPU)[0]
+        x0, y0, x1, y1 = portrait.features.head.box
+        covered[y0:y1, x0:x1] = torch.maximum(covered[y0:y1, x0:x1], moved)
+    away = ~binary_dilation(covered.numpy() > 0.1, iterations=max(2, still.shape[1] // 60))
     if away.sum() < 100:
         return 0.0
     return float((np.abs(turned - still)[:, away].max(-1) > CHANGED / 255).any(0).mean())

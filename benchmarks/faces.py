@@ -78,7 +78,7 @@ class Bench:
         contact_sheet(picture.name, frames, points).save(folder / f"{slug(picture.name)}.png")
         turned = frames[-1 - len(TURNS) : -1]
         figures = {
-            "background": measures.background(frames[0], turned, person.numpy()),
+            "background": measures.background(portrait, turned, person.numpy(), [*TURNS.values()]),
             "jacobian": measures.jacobian(portrait),
             "prepare_s": prepared, "frame_ms": 1000 * spent,
         }  # fmt: skip

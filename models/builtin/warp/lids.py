@@ -154,7 +154,7 @@ def on_box(texture: Tensor, x: Tensor, y: Tensor, box: tuple[int, int, int, int]
 
 
 def on_edge(ink: Tensor, u: Tensor, height: Tensor, blink: Tensor) -> Tensor:
-    """[n,3,h,w] of the lashes' texture [1,3,*INK] at u and bands below the lid's edge; on a shut lid they lie flatter."""
+    """[n,3,h,w] of the lashes' texture [1,3,*INK] at u, bands below the lid's edge; flatter on a shut lid."""
     rows = torch.where(height < 0, height / (1 - 0.45 * blink), height / INK_BELOW)
     grid = torch.stack([u / REACH, rows], -1)
     expanded = ink.expand(len(u), *ink.shape[1:])

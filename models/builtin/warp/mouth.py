@@ -83,7 +83,8 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     return Mouth(
         frame, curves, nose, chin, reach, float(middle[0] + 0.4 * (middle[1] - middle[0])),
         float((middle[1] - middle[0]).clamp(min=0)), midline(frame, points),
-        float(np.clip(DROP * face_size(points)[1] / frame.unit, 0.28, 0.55)), (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
+        float(np.clip(DROP * face_size(points)[1] / frame.unit, 0.28, 0.55)),
+        (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
     )  # fmt: skip
 
 

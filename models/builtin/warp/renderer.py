@@ -35,6 +35,7 @@ class WarpFeatures:
     mouth: Mouth
     eyes: tuple[Eye, ...]
     interior: Interior
+    sheets: tuple[Tensor, Tensor] | None  # see Layers.split
 
 
 class WarpRenderer:
@@ -55,11 +56,13 @@ class WarpRenderer:
             )
         size = (image.shape[0], image.shape[1])
         mouth = make_mouth(points, size)
+        head = make_head(points, size, None if person_mask is None else person_mask.numpy())
         features = WarpFeatures(
-            make_head(points, size, None if person_mask is None else person_mask.numpy()),
+            head,
             mouth,
             tuple(make_eye(name, points, image) for name in EYES),
             make_interior(mouth, image, points),
+            None if head.layers is None else head.layers.split(cut(image, head.box)),
         )
         return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO)
 
@@ -86,25 +89,36 @@ class WarpRenderer:
         """In bands of rows: what is at work stays in the cache, and large buffers are not made anew for each frame."""
         features: WarpFeatures = portrait.features
         x0, y0, x1, y1 = features.head.box
-        photo = portrait.image[y0:y1, x0:x1].to(device).permute(2, 0, 1)[None].contiguous()
+        photo = cut(portrait.image[y0:y1, x0:x1].to(device), (0, 0, x1 - x0, y1 - y0))
         controls = motion.controls.to(device)
         coarse = head_displacement(features.head, motion, device)
+        sheets = features.sheets and (features.sheets[0].to(device), features.sheets[1].to(device))
         frames = torch.empty((len(motion), y1 - y0, x1 - x0, 3), device=device)
         for rows in bands(y1 - y0, x1 - x0, device):
             band = (x0, y0 + rows.start, x1, y0 + rows.stop)
             displacement = stretched(coarse, features.head.box, rows)
-            part = self._render_band(features, band, displacement, controls, photo)
+            part = self._render_band(features, band, displacement, controls, photo, sheets)
             frames[:, rows] = torch.where(part.still, photo[..., rows, :], part.picture).permute(0, 2, 3, 1)
         return frames.clamp_(0, 1)
 
     def _render_band(
-        self, features: WarpFeatures, band: Box, displacement: Tensor, controls: Tensor, photo: Tensor
+        self,
+        features: WarpFeatures,
+        band: Box,
+        displacement: Tensor,
+        controls: Tensor,
+        photo: Tensor,
+        sheets: tuple[Tensor, Tensor] | None,
     ) -> "Band":
         origin = features.head.box[:2]
         source = base_grid(band, photo.device) + displacement
         lids = [self._move_eye(eye, band, source, controls) for eye in features.eyes]
         mouth_window, shape = self._move_mouth(features, band, source, controls)
-        picture = sample(photo, source, origin)
+        rows = slice(band[1] - origin[1], band[3] - origin[1])
+        if sheets is None:
+            picture = sample(photo, source, origin)
+        else:
+            picture = composed(sheets[0], sheets[1], rows, source, origin)
         still = (source == base_grid(band, photo.device)).all(1, keepdim=True)
         for eye, lid in zip(features.eyes, lids, strict=True):
             if lid is not None:
@@ -127,7 +141,12 @@ class WarpRenderer:
         with one_thread(device):
             displacement = stretched(head_displacement(head, motion, device), head.box, slice(0, y1 - y0))
             given = mask[y0:y1, x0:x1].to(device)[None, None].contiguous()
-            moved = sample(given, base_grid(head.box, device) + displacement, (x0, y0))
+            source = base_grid(head.box, device) + displacement
+            if head.layers is None:
+                moved = sample(given, source, (x0, y0))
+            else:
+                person, plate = head.layers.split(given)
+                moved = composed(person, plate, slice(0, y1 - y0), source, (x0, y0))
             return torch.where((displacement == 0).all(1, keepdim=True), given, moved)[:, 0].clamp_(0, 1)
 
     def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> "Closing | None":
@@ -193,6 +212,12 @@ def one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def cut(image: Tensor, box: Box) -> Tensor:
+    """[1,3,h,w] a rectangle of a picture [H,W,3]."""
+    x0, y0, x1, y1 = box
+    return image[y0:y1, x0:x1].permute(2, 0, 1)[None].contiguous()
+
+
 def base_grid(box: Box, device: torch.device) -> Tensor:
     """[1,2,h,w] pixel centres of a rectangle."""
     x = torch.arange(box[0], box[2], device=device, dtype=torch.float32) + 0.5
@@ -204,6 +229,12 @@ def window_of(inner: Box, outer: Box) -> tuple[slice, slice]:
     """Rows and columns of rectangle `inner` within rectangle `outer`."""
     rows = slice(max(inner[1], outer[1]) - outer[1], max(min(inner[3], outer[3]) - outer[1], 0))
     return rows, slice(max(inner[0], outer[0]) - outer[0], max(min(inner[2], outer[2]) - outer[0], 0))
+
+
+def composed(person: Tensor, plate: Tensor, rows: slice, source: Tensor, origin: tuple[int, int]) -> Tensor:
+    """[n,C,h,w] the person's layer [1,C+1,H,W] bent to places `source` [n,2,h,w], over some rows of the plate."""
+    bent = sample(person, source, origin)
+    return bent[:, :-1] + (1 - bent[:, -1:]) * plate[..., rows, :]
 
 
 def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
