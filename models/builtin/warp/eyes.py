@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .curves import Frame, look_up, smoothstep, table_of
-from .lids import BAND, Lid, band_height, make_lid
+from .curves import REACH, TABLE, Frame, look_up, smoothstep, table_of
+from .lids import BAND, Lid, band_height, colours_at, make_lid
 
 EYES = {
     "eyeBlinkRight": ([33, 246, 161, 160, 159, 158, 157, 173, 133],
@@ -20,6 +20,8 @@ EYES = {
     [362, 382, 381, 380, 374, 373, 390, 249, 263],
                      [276, 283, 282, 295, 285]),
 }  # fmt: skip
+CHEEKS = {"eyeBlinkRight": [118, 101, 50], "eyeBlinkLeft": [347, 330, 280]}
+LEAST_BELOW, LARGEST_BELOW = 0.09, 0.5  # eye widths: less is a shadow, more is no eye
 GAZE = (0.13, 0.055)  # of the eye's width, at gaze 1
 LEAST_OPEN = (0.06, 0.12)  # mean opening in eye widths: an eye below the first is shut already
 SIDE, ABOVE, BELOW = 0.75, 0.2, 0.25  # eye widths around the opening that a lid can cover
@@ -40,18 +42,40 @@ class Eye:
     box: tuple[int, int, int, int]
 
 
-def make_eye(name: str, points: np.ndarray, image: Tensor) -> Eye:
-    """Tables of one eye for landmarks [478,3] in a picture [H,W,3]."""
+def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) -> Eye:
+    """Tables of one eye for landmarks [478,3] in a picture [H,W,3]; a drawn one gets a lid of flat colour."""
     upper, lower, brow = EYES[name]
     frame = Frame.between(points[upper[0]], points[upper[-1]])
     curves = torch.stack([table_of(frame.points(points[rows])) for rows in (upper, lower, brow)])
     curves[1] = torch.maximum(curves[0], curves[1])
+    curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek_colour(name, points, image))
     box = eye_box(frame, curves, (image.shape[0], image.shape[1]))
     u = torch.linspace(-0.4, 0.4, 17)
     opening = look_up(curves[1:2] - curves[:1], u).mean()
     weight = smoothstep((opening - LEAST_OPEN[0]) / (LEAST_OPEN[1] - LEAST_OPEN[0]))
     tables = torch.cat([curves[:2], band_height(curves)[None]])
-    return Eye(name, frame, tables, make_lid(frame, curves, image, box), float(weight), box)
+    return Eye(name, frame, tables, make_lid(frame, curves, image, box, drawn), float(weight), box)
+
+
+def cheek_colour(name: str, points: np.ndarray, image: Tensor) -> Tensor:
+    """[3] median colour of the skin under an eye."""
+    places = points[CHEEKS[name], :2].astype(int).clip(0, [image.shape[1] - 1, image.shape[0] - 1])
+    return image[places[:, 1], places[:, 0]].median(0).values
+
+
+def below_landmarks(frame: Frame, curves: Tensor, image: Tensor, skin: Tensor) -> Tensor:
+    """[TABLE] how far the eye goes on under its lower landmarks: drawn eyes are larger than the mesh knows."""
+    u = torch.linspace(-0.2, 0.2, 9)
+    upper, lower = look_up(curves[:2], u)
+    steps = torch.arange(0.0, LARGEST_BELOW, 0.02)[:, None]
+    inside = colours_at(frame, image, u, (upper + lower) / 2)
+    beyond = torch.stack([colours_at(frame, image, u, row) for row in lower + steps])
+    unlike = (beyond - skin).abs().amax(-1) > 0.5 * (inside - skin).abs().amax(-1).median().clamp(min=0.4)
+    length = 0.02 * float(unlike.int().cumprod(0).sum(0).float().median())
+    if length < LEAST_BELOW or length > LARGEST_BELOW - 0.03:
+        return torch.zeros(TABLE)
+    across = torch.linspace(-REACH, REACH, TABLE)
+    return length * (1 - (2 * across) ** 2).clamp(min=0) ** 0.5
 
 
 def eye_box(frame: Frame, curves: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:

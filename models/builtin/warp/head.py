@@ -103,6 +103,12 @@ def turn_limits(head: Head) -> Tensor:
     return fold_free(displacement, ((x1 - x0 - 1) / (GRID - 1), (y1 - y0 - 1) / (GRID - 1)))
 
 
+def turns_in_words(head: Head) -> str:
+    """How far the head turns, for artists."""
+    pitch, yaw, roll = head.limits.tolist()
+    return f"the head turns up to {yaw:.0f} degrees, nods {pitch:.0f}, tilts {roll:.0f}"
+
+
 def border_weight(gx: np.ndarray, gy: np.ndarray, size: tuple[int, int], soft: float) -> np.ndarray:
     """0 at the picture's edges, so that nothing from outside is ever needed."""
     inside = np.minimum.reduce([gx - 0.5, gy - 0.5, size[1] - 0.5 - gx, size[0] - 0.5 - gy])

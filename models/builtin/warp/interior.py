@@ -13,6 +13,7 @@ from torch import Tensor
 from ...face_motion import CONTROLS
 from .curves import look_up, smoothstep
 from .mouth import Mouth, MouthShape
+from .style import ink_of
 from .teeth import (
     LUMINANCE,
     OwnTeeth,
@@ -28,6 +29,8 @@ from .teeth import (
 MARGIN = 0.06  # of the mouth's width, around the opening: wider than any soft edge of what is painted
 LIGHT_COLOUR = 0.25  # how much of the skin's hue enamel takes on
 WHITE = torch.tensor([1.0, 0.965, 0.90])  # enamel in white light
+PAPER = torch.tensor([0.90, 0.88, 0.84])  # drawn teeth are no darker
+LINE = 0.035  # width in mouth widths of a drawn mouth's lines
 FULL_COLOUR = 0.08  # mean chroma of a picture above which its mouth has all its colour
 EYE_OPENINGS = ([33, 160, 158, 133, 153, 144], [362, 385, 387, 263, 373, 380])
 
@@ -41,9 +44,10 @@ class Interior:
     upper: Row
     lower: Row
     own: OwnTeeth
+    ink: Tensor | None = None  # [3] colour of the lines around a drawn mouth, whose inside is flat
 
 
-def make_interior(mouth: Mouth, image: Tensor, points: np.ndarray) -> Interior:
+def make_interior(mouth: Mouth, image: Tensor, points: np.ndarray, drawn: bool = False) -> Interior:
     """Colours from the photo's lips, skin and eyes, in a picture [H,W,3] with landmarks [478,3]."""
     u = torch.linspace(-0.25, 0.25, 11)
     _, lower, _, outer_lower = look_up(mouth.curves, u)
@@ -52,6 +56,8 @@ def make_interior(mouth: Mouth, image: Tensor, points: np.ndarray) -> Interior:
     colour = colourfulness(image, points)
     own = own_teeth(mouth, image, lip, skin)
     enamel = graded(enamel_colour(skin, image, points), colour)
+    if drawn:
+        return flat_interior(mouth, lip, torch.maximum(enamel, PAPER), ink_of(image, points), colour)
     upper, lower_row = drawn_upper(mouth, enamel), drawn_lower(mouth, 0.86 * enamel)
     if own.upper > 0:
         upper = with_own(upper, mouth, image, own)
@@ -62,6 +68,16 @@ def make_interior(mouth: Mouth, image: Tensor, points: np.ndarray) -> Interior:
         graded(lip * torch.tensor([0.80, 0.58, 0.58]), colour),
         upper, lower_row, own,
     )  # fmt: skip
+
+
+def flat_interior(mouth: Mouth, lip: Tensor, enamel: Tensor, ink: Tensor, amount: float) -> Interior:
+    """A drawn mouth: a dark fill of the lips' hue, one pale band for the teeth, lines in the drawing's ink; with an
+    `amount` 0..1 of colour."""
+    hue = lip / lip.max().clamp(min=0.05)
+    cavity, tongue = 0.42 * hue * torch.tensor([1.0, 0.5, 0.5]), 0.8 * hue * torch.tensor([1.0, 0.62, 0.62])
+    upper = drawn_upper(mouth, graded(enamel, amount), flat=True)
+    nothing = Row(torch.cat([upper.picture[:, :3], torch.zeros_like(upper.picture[:, 3:])], 1), upper.span)
+    return Interior(graded(cavity, amount), graded(tongue, amount), upper, nothing, OwnTeeth(), ink)
 
 
 def pick(mouth: Mouth, image: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -146,7 +162,7 @@ def painted(interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor
     colour = torch.lerp(colour, row * under(shape, 0.05), cover * lower_share(interior, jaw)[:, None])
     row, cover = seen(interior.upper, shape.u, shape.v + 0.045 * pucker - 0.015 * tuck)
     colour = torch.lerp(colour, row, cover)
-    shadow = 0.10 if interior.own.upper > 0 else 0.18
+    shadow = 0.0 if interior.ink is not None else 0.10 if interior.own.upper > 0 else 0.18
     colour = colour * (1 - shadow * (1 - smoothstep((shape.v - shape.upper) / 0.05)))[:, None]
     inside = edge(shape.v - shape.upper) * edge(shape.lower - shape.v)
     inside = (
@@ -156,7 +172,17 @@ def painted(interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor
         * shape.activity
     )
     picture = torch.lerp(picture, colour, inside[:, None])
+    if interior.ink is not None:
+        line = inked(shape, pixel) * shape.activity * smoothstep(gap / (0.5 * LINE))
+        picture = torch.lerp(picture, interior.ink.to(picture.device).reshape(3, 1, 1), line[:, None])
     return lip_line(picture, shape, pixel, close, mouth)
+
+
+def inked(shape: MouthShape, pixel: float) -> Tensor:
+    """Cover [n,h,w] of a line along both lips' inner edges."""
+    width = max(LINE / 2, 0.7 * pixel)
+    nearest = torch.minimum((shape.v - shape.upper).abs(), (shape.lower - shape.v).abs())
+    return smoothstep((width - nearest) / (0.8 * pixel) + 0.5) * smoothstep((0.5 - shape.u.abs()) / 0.02)
 
 
 def edge(distance: Tensor) -> Tensor:
@@ -169,6 +195,8 @@ def edge(distance: Tensor) -> Tensor:
 
 def cavity(interior: Interior, shape: MouthShape, gap: Tensor, jaw: Tensor) -> Tensor:
     """[n,3,h,w] the dark of the mouth and the tongue, which is lit in front and has a furrow in its middle."""
+    if interior.ink is not None:
+        return flat_cavity(interior, shape, jaw)
     depth = ((shape.v - shape.upper) / gap).clamp(0, 1)
     cheek = smoothstep((shape.u.abs() - 0.2) / 0.28)
     dark = interior.cavity.to(gap.device).reshape(3, 1, 1) * (0.5 + 0.8 * depth + 0.5 * cheek)[:, None]
@@ -179,6 +207,14 @@ def cavity(interior: Interior, shape: MouthShape, gap: Tensor, jaw: Tensor) -> T
     light = (0.32 + 0.50 * smoothstep((depth - 0.30) / 0.65)) * furrow
     tongue = interior.tongue.to(gap.device).reshape(3, 1, 1) * light[:, None]
     return torch.lerp(dark, tongue, (body * smoothstep(jaw / 0.35) * 0.92)[:, None])
+
+
+def flat_cavity(interior: Interior, shape: MouthShape, jaw: Tensor) -> Tensor:
+    """[n,3,h,w] a drawn mouth's two fills: the dark, and a tongue with a rounded top."""
+    top = shape.lower - (0.04 + 0.24 * jaw) * (1 - (shape.u / 0.3).square()).clamp(min=0) ** 0.5
+    tongue = edge(shape.v - top) * smoothstep(jaw / 0.3)
+    dark, fill = (colour.to(top.device).reshape(3, 1, 1) for colour in (interior.cavity, interior.tongue))
+    return torch.lerp(dark.expand(len(top), 3, *top.shape[1:]), fill, tongue[:, None])
 
 
 def under(shape: MouthShape, reach: float) -> Tensor:

@@ -34,16 +34,24 @@ class Lid:
     ink: Tensor
 
 
-def make_lid(frame: Frame, curves: Tensor, image: Tensor, box: tuple[int, int, int, int]) -> Lid:
-    """Tables for curves [3,TABLE] of upper lid, lower lid and the brow's lower edge in a picture [H,W,3]."""
+def make_lid(
+    frame: Frame, curves: Tensor, image: Tensor, box: tuple[int, int, int, int], flat: bool = False
+) -> Lid:
+    """Tables for curves [3,TABLE] of upper lid, lower lid and the brow's lower edge in a picture [H,W,3]; a flat lid
+    has one colour."""
     band = band_height(curves)
     above, below = skin_above(frame, curves, image, band), skin_below(frame, curves, image)
     above = above * (DARKEST * light(below) / light(above)).clamp(min=1)
+    if flat:
+        below = below.median(1, keepdim=True).values.expand(3, TABLE)
+        above = below
     x, y = torch.meshgrid(
         torch.arange(box[0], box[2]) + 0.5, torch.arange(box[1], box[3]) + 0.5, indexing="xy"
     )
     u, v = frame.to_local(x, y)
-    skin = skin_at(u, v, curves, above, below, band) + grain(frame, curves, image, u, v)
+    skin = skin_at(u, v, curves, above, below, band)
+    if not flat:
+        skin = skin + grain(frame, curves, image, u, v)
     return Lid(skin.clamp(0, 1)[None], lashes(frame, curves, image, above, below, band)[None])
 
 

@@ -13,10 +13,11 @@ from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...media.pixels import Box, laid_on
 from ...portrait import FaceLandmarks478, Portrait
 from .eyes import EYES, Eye, gaze_map, make_eye
-from .head import Head, face_size, head_displacement, make_head, stretched
+from .head import Head, face_size, head_displacement, make_head, stretched, turns_in_words
 from .interior import Interior, make_interior, paint_interior
 from .lids import paint_lid
 from .mouth import Mouth, make_mouth, mouth_map
+from .style import STYLES, is_drawn
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
 BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
@@ -24,6 +25,7 @@ BAND_PIXELS = 200_000  # at once on a CPU
 LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 16
 # a warp starts from the photo's lips, whose own position it does not know
+DRAWN_NOTE = "taken for a drawing (style in Load Portrait Renderer)"
 FROM_THE_PHOTO = {"lips": "relative"}
 
 
@@ -45,6 +47,12 @@ class WarpRenderer:
     id = "built-in warp"
     draws_at_once = True  # by no network: an editor may ask for a frame while a prompt runs
 
+    def __init__(self, style: str = STYLES[0]):
+        """style: how lids and the mouth's inside are drawn, one of STYLES; auto looks at the picture."""
+        if style not in STYLES:
+            raise ValueError(f"style is {style!r}; it is one of {', '.join(STYLES)}.")
+        self.style = style
+
     def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
         """Tables of a picture [H,W,3]; ValueError if the face is too small to be moved."""
         points = face.points.astype(np.float64)
@@ -56,15 +64,17 @@ class WarpRenderer:
             )
         size = (image.shape[0], image.shape[1])
         mouth = make_mouth(points, size)
+        drawn = is_drawn(image, points) if self.style == "auto" else self.style == "drawn"
         head = make_head(points, size, None if person_mask is None else person_mask.numpy())
         features = WarpFeatures(
             head,
             mouth,
-            tuple(make_eye(name, points, image) for name in EYES),
-            make_interior(mouth, image, points),
+            tuple(make_eye(name, points, image, drawn) for name in EYES),
+            make_interior(mouth, image, points, drawn),
             None if head.layers is None else head.layers.split(cut(image, head.box)),
         )
-        return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO)
+        notes = (turns_in_words(head), *([DRAWN_NOTE] if drawn else []))
+        return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO, notes)
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
         """See PortraitRenderer."""

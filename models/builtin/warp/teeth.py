@@ -65,13 +65,21 @@ def tooth_at(distance: Tensor, edges: tuple[float, ...]) -> tuple[Tensor, Tensor
     return across, 1 - 0.20 * torch.exp(-((nearest / GAP) ** 2))
 
 
-def drawn_upper(mouth: Mouth, enamel: Tensor) -> Row:
-    """The upper row: incisors that hang a little under the lips' line, rounded at their corners, dim at the sides."""
+def drawn_upper(mouth: Mouth, enamel: Tensor, flat: bool = False) -> Row:
+    """The upper row: incisors that hang a little under the lips' line, rounded at their corners, dim at the sides.
+
+    flat: one pale band, as drawings have it.
+    """
     span = (float(mouth.curves[0].min()) - 0.22, float(mouth.curves[1].max()) + 0.2)
     u, v = grid(span)
     distance, facing = arch(mouth, u)
     across, light = tooth_at(distance, UPPER_EDGES)
     edge = lip_line(mouth, u) + HANG - RISE * (1 - facing) * 2 - 0.020 * across.abs() ** 3
+    if flat:
+        smooth = lip_line(mouth, u) + HANG - RISE * (1 - facing) * 2
+        return Row(
+            assembled(enamel, torch.ones_like(u), smoothstep((smooth - v) / 0.012 + 0.5), facing), span
+        )
     above = ((edge - v) / 0.2).clamp(0, 1)
     shade = (0.66 + 0.34 * facing**0.8) * (1 - 0.08 * across**4) * (0.95 + 0.05 * smoothstep(above / 0.15))
     gaps = torch.lerp(torch.ones_like(light), light, 0.5 + 0.5 * smoothstep(1 - above / 0.7))
