@@ -201,7 +201,7 @@ def cavity(interior: Interior, shape: MouthShape, gap: Tensor, jaw: Tensor) -> T
     cheek = smoothstep((shape.u.abs() - 0.2) / 0.28)
     dark = interior.cavity.to(gap.device).reshape(3, 1, 1) * (0.5 + 0.8 * depth + 0.5 * cheek)[:, None]
     width = 0.38 - 0.04 * jaw
-    top = shape.lower - (0.10 + 0.27 * jaw) * (1 - (shape.u / width).square()).clamp(min=0) ** 0.6
+    top = shape.lower - (0.10 + 0.27 * jaw) * (1 - (shape.u / width).square()).clamp(min=0).sqrt()
     body = smoothstep((shape.v - top) / 0.12) * smoothstep((width - shape.u.abs()) / 0.12)
     furrow = 1 - 0.14 * torch.exp(-((shape.u / 0.035) ** 2)) * smoothstep((shape.v - top) / 0.1)
     light = (0.32 + 0.50 * smoothstep((depth - 0.30) / 0.65)) * furrow
@@ -211,7 +211,7 @@ def cavity(interior: Interior, shape: MouthShape, gap: Tensor, jaw: Tensor) -> T
 
 def flat_cavity(interior: Interior, shape: MouthShape, jaw: Tensor) -> Tensor:
     """[n,3,h,w] a drawn mouth's two fills: the dark, and a tongue with a rounded top."""
-    top = shape.lower - (0.04 + 0.24 * jaw) * (1 - (shape.u / 0.3).square()).clamp(min=0) ** 0.5
+    top = shape.lower - (0.04 + 0.24 * jaw) * (1 - (shape.u / 0.3).square()).clamp(min=0).sqrt()
     tongue = edge(shape.v - top) * smoothstep(jaw / 0.3)
     dark, fill = (colour.to(top.device).reshape(3, 1, 1) for colour in (interior.cavity, interior.tongue))
     return torch.lerp(dark.expand(len(top), 3, *top.shape[1:]), fill, tongue[:, None])

@@ -24,6 +24,7 @@ MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
 DROP = 0.13  # of the face's height: how far the jaw takes the lower lip down at 1
 RIM = 0.02  # mouth widths of an open lip's dark rim that are left out when it closes
+COARSE = 8  # pixels between the places at which the mouth's part of a frame is looked for
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
 
@@ -107,12 +108,27 @@ def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Ten
     curves = look_up(mouth.curves.to(u.device), u)
     shape, knots = moved_curves(mouth, u, v_out, curves, value)
     v = vertical(mouth, v_out, shape, knots)
-    active = (
-        (u_out.abs() < mouth.reach + CHEEK) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
-    )
+    active = is_active(mouth, u_out, v_out)
     source_x, source_y = mouth.frame.to_pixels(torch.where(active, u, u_out), torch.where(active, v, v_out))
     still = (shape.activity == 0) | ~active
     return torch.where(still, x, source_x), torch.where(still, y, source_y), shape
+
+
+def is_active(mouth: Mouth, u: Tensor, v: Tensor) -> Tensor:
+    """Whether the mouth's controls can move anything at (u, v)."""
+    return (u.abs() < mouth.reach + CHEEK) & (v > mouth.nose) & (v < mouth.chin + mouth.drop + CHIN_REACH)
+
+
+def active_part(mouth: Mouth, source: Tensor) -> tuple[slice, slice]:
+    """Rows and columns of the photo pixels [n,2,h,w] that the mouth can move in any frame, found coarsely."""
+    u, v = mouth.frame.to_local(source[:, 0, ::COARSE, ::COARSE], source[:, 1, ::COARSE, ::COARSE])
+    near = is_active(mouth, u, v).any(0)
+    found = [torch.nonzero(near.any(dim)).flatten().tolist() for dim in (1, 0)]
+    rows, columns = (
+        slice(max(0, (span[0] - 1) * COARSE), (span[-1] + 1) * COARSE + 1) if span else slice(0, 0)
+        for span in found
+    )
+    return rows, columns
 
 
 def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> Tensor:
@@ -135,6 +151,12 @@ def relaxing(value: dict[str, Tensor]) -> Tensor:
     return (0.9 * value["jawOpen"] + 0.9 * value["mouthPucker"] + 0.5 * value["mouthClose"]).clamp(max=1)
 
 
+def bow(u: Tensor) -> Tensor:
+    """1 in the middle of the mouth, 0 at its corners, a little rounder than a parabola."""
+    parabola = (1 - (2 * u).square()).clamp_(min=0)
+    return torch.lerp(parabola, parabola.sqrt(), 0.4)
+
+
 def moved_curves(
     mouth: Mouth, u: Tensor, v: Tensor, curves: Tensor, value: dict[str, Tensor]
 ) -> tuple[MouthShape, dict[str, tuple[Tensor, Tensor]]]:
@@ -143,7 +165,7 @@ def moved_curves(
     # lips that meet stay together, whatever the jaw does behind them
     jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))
     upper, lower, outer_upper, outer_lower = curves
-    arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.8
+    arch = bow(u)
     side = smoothstep(u.abs() / 0.5) * smoothstep(
         (mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45)
     )

@@ -16,7 +16,7 @@ from .eyes import EYES, Eye, gaze_map, make_eye
 from .head import Head, face_size, head_displacement, make_head, stretched, turns_in_words
 from .interior import Interior, make_interior, paint_interior
 from .lids import paint_lid
-from .mouth import Mouth, make_mouth, mouth_map
+from .mouth import Mouth, active_part, make_mouth, mouth_map
 from .style import STYLES, is_drawn
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
@@ -129,7 +129,8 @@ class WarpRenderer:
             picture = sample(photo, source, origin)
         else:
             picture = composed(sheets[0], sheets[1], rows, source, origin)
-        still = (source == base_grid(band, photo.device)).all(1, keepdim=True)
+        same = source == base_grid(band, photo.device)
+        still = (same[:, 0] & same[:, 1])[:, None]
         for eye, lid in zip(features.eyes, lids, strict=True):
             if lid is not None:
                 rows, columns = lid.window
@@ -178,6 +179,10 @@ class WarpRenderer:
         mouth = [CONTROLS.index(name) for name in CONTROLS if name.startswith(("jaw", "mouth", "teeth"))]
         part = source[:, :, window[0], window[1]]
         if not part.numel() or not controls[:, mouth].any():
+            return window, None
+        window = within(window, active_part(features.mouth, part))
+        part = source[:, :, window[0], window[1]]
+        if not part.numel():
             return window, None
         x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
         part.copy_(torch.stack([x, y], 1))
@@ -244,15 +249,24 @@ def window_of(inner: Box, outer: Box) -> tuple[slice, slice]:
 def composed(person: Tensor, plate: Tensor, rows: slice, source: Tensor, origin: tuple[int, int]) -> Tensor:
     """[n,C,h,w] the person's layer [1,C+1,H,W] bent to places `source` [n,2,h,w], over some rows of the plate."""
     bent = sample(person, source, origin)
-    return bent[:, :-1] + (1 - bent[:, -1:]) * plate[..., rows, :]
+    return bent[:, :-1].addcmul_(1 - bent[:, -1:], plate[..., rows, :])
+
+
+def within(outer: tuple[slice, slice], inner: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Rows and columns `inner` of the part `outer` of a picture, in the picture."""
+    rows, columns = (
+        slice(whole.start + part.start, min(whole.start + part.stop, whole.stop))
+        for whole, part in zip(outer, inner, strict=True)
+    )
+    return rows, columns
 
 
 def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
     """[n,C,h,w] colours of `photo` [1,C,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
-    size = photo.shape[-2:]
-    grid = torch.stack(
-        [2 * (source[:, 0] - origin[0]) / size[1] - 1, 2 * (source[:, 1] - origin[1]) / size[0] - 1], -1
-    )
+    height, width = photo.shape[-2:]
+    scale = torch.tensor([2 / width, 2 / height], device=photo.device)
+    start = torch.tensor([-2 * origin[0] / width - 1, -2 * origin[1] / height - 1], device=photo.device)
+    grid = torch.addcmul(start, source.movedim(1, -1), scale)
     return F.grid_sample(
         photo.expand(len(source), *photo.shape[1:]), grid, padding_mode="border", align_corners=False
     )
