@@ -25,6 +25,7 @@ class Portrait:
     image [H,W,3] float32 in 0..1 on the CPU, the whole picture. motion: the photo's own motion. features: the
     renderer's.
     policy: how a motion with absolute values meets this portrait, group by group; see `resolve`.
+    notes: what an artist should know of it, each half a sentence.
     """
 
     image: Tensor
@@ -33,6 +34,7 @@ class Portrait:
     renderer: str
     features: Any
     policy: Mapping[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, given: Any, image: Tensor, face: FaceLandmarks478, renderer: str) -> "Portrait":

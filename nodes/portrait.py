@@ -98,32 +98,32 @@ class PreparePortrait(Node):
         check_same_size(picture, face_landmarks)
         points = select_face(face_landmarks, face_index, face_box)
         mask = None if person_mask is None else white_on_face(single_mask(person_mask, picture), points)
-        picture, points, mask = fitted(picture, points, mask, max_size)
+        picture, points, mask, size = fitted(picture, points, mask, max_size)
         if mask is None:
             mask = load_person_segmenter().mask(picture)
         face = FaceLandmarks478(points)
         portrait = Portrait.of(renderer.prepare(picture, face, mask), picture, face, renderer.id)
+        tell("; ".join([size, *portrait.notes]))
         return io.NodeOutput(PreparedPortrait(renderer, portrait, mask))
 
 
 def fitted(
     picture: Tensor, points: np.ndarray, mask: Tensor | None, max_size: int
-) -> tuple[Tensor, np.ndarray, Tensor | None]:
-    """Picture [H,W,3], landmarks [478,3] and mask [H,W] with a longest edge of at most max_size pixels (0: any), said
-    under the node; a smaller picture has even sides, as films want them."""
+) -> tuple[Tensor, np.ndarray, Tensor | None, str]:
+    """Picture [H,W,3], landmarks [478,3] and mask [H,W] with a longest edge of at most max_size pixels (0: any), and
+    that in words; a smaller picture has even sides, as films want them."""
     height, width = picture.shape[:2]
     size = f"{width}x{height}"
     if not 0 < max_size < max(height, width):
-        tell(f"drawn at {size}")
-        return picture, points, mask
+        return picture, points, mask, f"drawn at {size}"
     rows, columns = (max(2, 2 * int(max_size * side / max(height, width) / 2)) for side in (height, width))
-    tell(f"{size} drawn at {columns}x{rows} (max_size {max_size})")
     scale = np.array([columns / width, rows / height, max(rows, columns) / max(height, width)], points.dtype)
     smaller = resize_antialiased(picture, columns, rows)
     return (
         smaller,
         points * scale,
         None if mask is None else resize_antialiased(mask[..., None], columns, rows)[..., 0],
+        f"{size} drawn at {columns}x{rows} (max_size {max_size})",
     )
 
 

@@ -6,6 +6,7 @@ faces of a frame in the detector's order (surest first).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,11 +113,14 @@ def boxes_per_frame(box: Any, count: int) -> list[Box | None]:
 def check_seen(face: Face) -> None:
     """ValueError if the mesh hardly sees this face: its points lie beside the eyes and lips. A drawn box is
     the artist's word."""
-    if face.get("presence", LEAST_PRESENCE) < LEAST_PRESENCE and not face.get("from_box"):
+    presence = face.get("presence", LEAST_PRESENCE)
+    if presence < LEAST_PRESENCE and not face.get("from_box"):
+        score = 1 / (1 + math.exp(-max(presence, -60.0)))
         raise ValueError(
-            "the face in face_landmarks is turned too far aside (more than about 70 degrees), upside down or "
-            "covered, so eyes and lips cannot be placed. Turn the picture upright, or take one more from the "
-            "front; Face Landmarks from Box with a low min_presence uses it anyway."
+            f"no human-like face was found in face_landmarks (score {score:.2f}): it is an animal's or a robot's, or "
+            "turned too far aside (more than about 70 degrees), upside down or covered, so eyes and lips cannot be "
+            "placed. Turn the picture upright, or take one more from the front; Face Landmarks from Box with a low "
+            "min_presence uses it anyway."
         )
 
 

@@ -31,6 +31,11 @@ OPTIONS = (
 )  # fmt: skip
 
 
+STYLE = Choice(
+    id="style", choices=("auto", "photo", "drawn"),
+    tooltip="How lids and the mouth's inside are drawn. photo: skin, teeth, tongue. drawn: flat colours and "
+    "lines in the drawing's ink. auto: tells by the face's flat parts and sharp lines.",
+)  # fmt: skip
 EXTRACTOR = Socket(
     id="keypoint_extractor", io_type="KEYPOINT_EXTRACTOR",
     tooltip="From Load Keypoint Extractor: what reads the picture's keypoints, in the place of motion_file.",
@@ -40,7 +45,7 @@ EXTRACTOR = Socket(
 def _builtin(options: Mapping[str, Any]) -> PortraitRenderer:
     from ...models.builtin.warp import WarpRenderer
 
-    return WarpRenderer()
+    return WarpRenderer(options["style"])
 
 
 def _liveportrait(variant: str) -> Callable[[Mapping[str, Any]], PortraitRenderer]:
@@ -132,7 +137,7 @@ def liveportrait_options(variant: str) -> tuple[Option, ...]:
 
 OWN = (
     Entry("built-in warp", "Bends the photo itself, on any machine, with nothing to download.", _builtin,
-        licence="Apache-2.0"),
+        (STYLE,), licence="Apache-2.0"),
     Entry(
         "LivePortrait", "Draws the face anew, with wrinkles and teeth; needs its files and, for a film, a "
         "GPU.", _liveportrait(""),

@@ -90,7 +90,7 @@ def test_prompts_of_then_make_a_film(server, prompt):
 @pytest.mark.parametrize(("renderer", "engine", "reason"), [
     ({"precision": "bf16"}, {}, "precision is set, but built-in warp does not read it"),
     ({"renderer.framing": "KDTalker"}, {},
-    "framing is set, but built-in warp does not read it: it has no options"),
+    "framing is set, but built-in warp does not read it: it reads style"),
     ({"renderer": "LivePortrait", "renderer.precison": "bf16"}, {},
     "precison is set, but LivePortrait does not read it: it reads"),
     ({"renderer": "gone"}, {}, "renderer is 'gone', which is not in its menu; choose one of: built-in warp, "

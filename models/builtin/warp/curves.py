@@ -13,7 +13,7 @@ REACH = 1.25  # tables cover -REACH..REACH of their unit
 def smoothstep(x: Tensor) -> Tensor:
     """0 below 0, 1 above 1, smooth between."""
     x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)
+    return (3 - 2 * x).mul_(x).mul_(x)
 
 
 @dataclass(frozen=True)
@@ -65,5 +65,7 @@ def look_up(tables: Tensor, u: Tensor) -> Tensor:
     """Values of [K,TABLE] tables at u [...] -> [K,...], linear between entries."""
     place = ((u + REACH) * ((TABLE - 1) / (2 * REACH))).clamp(0, TABLE - 1.001)
     low = place.long()
-    part = place - low
-    return torch.lerp(tables[:, low], tables[:, low + 1], part)
+    part, flat = place - low, low.flatten()
+    shape = (len(tables), *u.shape)
+    left, right = (side.index_select(1, flat).reshape(shape) for side in (tables, tables[:, 1:]))
+    return torch.lerp(left, right, part)

@@ -1,4 +1,4 @@
-"""Eyes as inverse maps: the upper lid slides down over the eyeball, the iris moves within the opening.
+"""Eyes: where each opens, how it looks around, and the tables its lid is painted from.
 
 Frame per eye: origin between its corners, unit = eye width, v down.
 """
@@ -9,80 +9,94 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .curves import Frame, look_up, smoothstep, table_of
+from .curves import REACH, TABLE, Frame, look_up, smoothstep, table_of
+from .lids import BAND, Lid, band_height, colours_at, make_lid
 
 EYES = {
     "eyeBlinkRight": ([33, 246, 161, 160, 159, 158, 157, 173, 133],
     [33, 7, 163, 144, 145, 153, 154, 155, 133],
-                      [70, 63, 105, 66, 107]),
+                      [46, 53, 52, 65, 55]),
     "eyeBlinkLeft": ([362, 398, 384, 385, 386, 387, 388, 466, 263],
     [362, 382, 381, 380, 374, 373, 390, 249, 263],
-                     [300, 293, 334, 296, 336]),
+                     [276, 283, 282, 295, 285]),
 }  # fmt: skip
-LASHES = 0.075  # height of the band that moves with the lid's edge
-OVERLAP = 0.03  # how far a shut lid lies over the lower one
+CHEEKS = {"eyeBlinkRight": [118, 101, 50], "eyeBlinkLeft": [347, 330, 280]}
+LEAST_BELOW, LARGEST_BELOW = 0.09, 0.5  # eye widths: less is a shadow, more is no eye
 GAZE = (0.13, 0.055)  # of the eye's width, at gaze 1
-LID_TINT = 0.4  # how much of a stretched lid is plain skin colour
+LEAST_OPEN = (0.06, 0.12)  # mean opening in eye widths: an eye below the first is shut already
+SIDE, ABOVE, BELOW = 0.75, 0.2, 0.25  # eye widths around the opening that a lid can cover
 
 
 @dataclass(frozen=True)
 class Eye:
-    """Tables of one eye: curves [3,TABLE] upper lid, lower lid, brow; tone [3] colour of the skin beside it."""
+    """Tables of one eye. weight 0..1: how much of a blink it can show.
+
+    curves [3,TABLE]: upper lid, lower lid, height of the lashes.
+    """
 
     name: str
     frame: Frame
     curves: Tensor
-    tone: Tensor
+    lid: Lid
+    weight: float
     box: tuple[int, int, int, int]
 
 
-def make_eye(name: str, points: np.ndarray, image: Tensor) -> Eye:
-    """Tables of one eye for landmarks [478,3] in a picture [H,W,3]."""
+def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) -> Eye:
+    """Tables of one eye for landmarks [478,3] in a picture [H,W,3]; a drawn one gets a lid of flat colour."""
     upper, lower, brow = EYES[name]
     frame = Frame.between(points[upper[0]], points[upper[-1]])
     curves = torch.stack([table_of(frame.points(points[rows])) for rows in (upper, lower, brow)])
-    curves[2] = curves[2].min()
-    reach_up = float(-curves[2].min()) + 0.35
-    half = int(np.ceil(frame.unit * max(1.1, reach_up)))
-    height, width = image.shape[:2]
-    x, y = frame.origin
-    box = (
-        max(0, int(x) - half),
-        max(0, int(y) - half),
-        min(width, int(x) + half + 1),
-        min(height, int(y) + half + 1),
-    )
-    return Eye(name, frame, curves, skin_tone(frame, curves, image), box)
+    curves[1] = torch.maximum(curves[0], curves[1])
+    curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek_colour(name, points, image))
+    box = eye_box(frame, curves, (image.shape[0], image.shape[1]))
+    u = torch.linspace(-0.4, 0.4, 17)
+    opening = look_up(curves[1:2] - curves[:1], u).mean()
+    weight = smoothstep((opening - LEAST_OPEN[0]) / (LEAST_OPEN[1] - LEAST_OPEN[0]))
+    tables = torch.cat([curves[:2], band_height(curves)[None]])
+    return Eye(name, frame, tables, make_lid(frame, curves, image, box, drawn), float(weight), box)
 
 
-def skin_tone(frame: Frame, curves: Tensor, image: Tensor) -> Tensor:
-    """[3] median colour of the skin between lid and brow."""
-    u = torch.linspace(-0.3, 0.3, 13)
-    lid, _, brow = look_up(curves, u)
-    x, y = frame.to_pixels(u, lid + 0.45 * (brow - lid))
-    rows = y.long().clamp(0, image.shape[0] - 1)
-    columns = x.long().clamp(0, image.shape[1] - 1)
-    return image[rows, columns].median(0).values
+def cheek_colour(name: str, points: np.ndarray, image: Tensor) -> Tensor:
+    """[3] median colour of the skin under an eye."""
+    places = points[CHEEKS[name], :2].astype(int).clip(0, [image.shape[1] - 1, image.shape[0] - 1])
+    return image[places[:, 1], places[:, 0]].median(0).values
 
 
-def eye_map(eye: Eye, x: Tensor, y: Tensor, blink: Tensor, gaze: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Source pixels (x, y) of places [n,h,w] in the photo's frame, and how much of lid skin to tint there.
+def below_landmarks(frame: Frame, curves: Tensor, image: Tensor, skin: Tensor) -> Tensor:
+    """[TABLE] how far the eye goes on under its lower landmarks: drawn eyes are larger than the mesh knows."""
+    u = torch.linspace(-0.2, 0.2, 9)
+    upper, lower = look_up(curves[:2], u)
+    steps = torch.arange(0.0, LARGEST_BELOW, 0.02)[:, None]
+    inside = colours_at(frame, image, u, (upper + lower) / 2)
+    beyond = torch.stack([colours_at(frame, image, u, row) for row in lower + steps])
+    unlike = (beyond - skin).abs().amax(-1) > 0.5 * (inside - skin).abs().amax(-1).median().clamp(min=0.4)
+    length = 0.02 * float(unlike.int().cumprod(0).sum(0).float().median())
+    if length < LEAST_BELOW or length > LARGEST_BELOW - 0.03:
+        return torch.zeros(TABLE)
+    across = torch.linspace(-REACH, REACH, TABLE)
+    return length * (1 - (2 * across) ** 2).clamp(min=0) ** 0.5
 
-    `blink` [n,1,1] in 0..1; `gaze` [n,2,1,1], picture right and up positive.
-    """
+
+def eye_box(frame: Frame, curves: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 in whole pixels around all that a blink or a look can change."""
+    top, bottom = float(curves[0].min()) - BAND - ABOVE, float(curves[1].max()) + BELOW
+    u, v = torch.tensor([-SIDE, SIDE, -SIDE, SIDE]), torch.tensor([top, top, bottom, bottom])
+    x, y = frame.to_pixels(u, v)
+    low = np.floor([float(x.min()), float(y.min())]).astype(int).clip(0, [size[1], size[0]])
+    high = np.ceil([float(x.max()), float(y.max())]).astype(int).clip(0, [size[1], size[0]])
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def gaze_map(eye: Eye, x: Tensor, y: Tensor, gaze: Tensor) -> tuple[Tensor, Tensor]:
+    """Source pixels (x, y) of places [n,h,w] in the photo's frame; `gaze` [n,2,1,1], picture right and up positive."""
     u, v = eye.frame.to_local(x, y)
-    upper, lower, brow = look_up(eye.curves.to(u.device), u)
-    blink = blink * smoothstep((0.62 - u.abs()) / 0.14)
-    lid = upper + blink * (lower + OVERLAP - upper)
-    top = torch.minimum(brow + 0.16, upper - 0.14)
-    edge = lid - LASHES
-    stretched = top + (v - top) * (upper - LASHES - top) / (edge - top).clamp(min=1e-3)
-    source_v = torch.where(v < edge, stretched, v - (lid - upper))
-    source_v = torch.where((v > lid) | (v < top), v, source_v)
-    opening = smoothstep((v - lid) / 0.06) * smoothstep((lower - v) / 0.06) * (1 - (2 * u) ** 2).clamp(min=0)
-    source_u = u - GAZE[0] * gaze[:, 0] * opening
-    source_v = source_v + GAZE[1] * gaze[:, 1] * opening
-    moved = (blink > 0) | (opening * gaze.abs().amax(1) > 0)
-    tint = LID_TINT * smoothstep((v - (upper - LASHES)) / 0.1) * smoothstep((edge - v) / 0.05) * (blink > 0)
-    source_x, source_y = eye.frame.to_pixels(source_u, source_v)
-    return torch.where(moved, source_x, x), torch.where(moved, source_y, y), tint
+    upper, lower = look_up(eye.curves[:2].to(u.device), u)
+    opening = (
+        smoothstep((v - upper) / 0.06) * smoothstep((lower - v) / 0.06) * (1 - (2 * u) ** 2).clamp(min=0)
+    )
+    source_x, source_y = eye.frame.to_pixels(
+        u - GAZE[0] * gaze[:, 0] * opening, v + GAZE[1] * gaze[:, 1] * opening
+    )
+    moved = opening * gaze.abs().amax(1) > 0
+    return torch.where(moved, source_x, x), torch.where(moved, source_y, y)

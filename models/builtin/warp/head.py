@@ -4,17 +4,19 @@ The field is made on a coarse grid over the head's rectangle and stretched to it
 in pixels, exactly zero where nothing moves.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
-from scipy.ndimage import gaussian_filter, grey_dilation
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ...face_motion import CONTROLS, ResolvedMotion, rotation_matrix
 from .curves import Frame, smoothstep
+from .layers import Layers, make_layers
+from .limits import fold_free, limited
 
 GRID = 96
 ITERATIONS = 4
@@ -25,8 +27,11 @@ OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
 BROWS = ([70, 63, 105, 66, 107, 46, 53, 52, 65, 55], [300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
 UPPER_LIDS = ([246, 161, 160, 159, 158, 157, 173], [466, 388, 387, 386, 385, 384, 398])
 BROW_TRAVEL = 0.075  # of the distance between the eyes, at browInnerUp 1
-MASK_GROW, MASK_SOFT = 0.05, 0.06  # of the face's width: how far beyond the person the motion reaches
-BORDER_SOFT = 0.12
+BORDERS = (
+    0.12,
+    0.25,
+    0.45,
+)  # of the face's width: along the picture's edges nothing moves; the one that turns furthest
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Head:
     pivot: tuple[float, float, float]
     key_unit: float  # pixels per LivePortrait keypoint unit
     brow_unit: float  # pixels of brow travel at 1
+    limits: Tensor  # [3] degrees of pitch, yaw and roll that it can turn without folds
+    layers: Layers | None  # the person over the background; None: one piece of rubber
 
 
 def face_size(points: np.ndarray) -> tuple[float, float]:
@@ -60,36 +67,52 @@ def make_head(points: np.ndarray, size: tuple[int, int], person: np.ndarray | No
     y = np.linspace(low[1] + 0.5, high[1] - 0.5, GRID)
     gx, gy = np.meshgrid(x, y)
     distance = np.hypot((gx - centre[0]) / radii[0], (gy - centre[1]) / radii[1])
-    weight = smoothstep(torch.from_numpy((1.75 - distance) / 0.85)).numpy()
-    weight = weight * border_weight(gx, gy, size, BORDER_SOFT * face_w)
-    if person is not None:
-        weight = weight * person_weight(person, gx, gy, face_w)
+    weight = smoothstep(torch.from_numpy((1.75 - distance) / 0.9)).numpy()
+    box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
     eyes = float(np.linalg.norm(points[33, :2] - points[263, :2]))
     chin, back = points[152, 1], points[OVAL, 2].max()
-    return Head(
-        (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
-        torch.from_numpy(weight).float(),
-        torch.from_numpy(depth_map(points, gx, gy, face_w)).float(),
-        torch.from_numpy(brow_weight(points, gx, gy)).float(),
-        (float(points[OVAL, 0].mean()), float(chin - 0.1 * face_h), float(back + 0.15 * face_w)),
-        0.5 * CROP_FACTOR * max(face_w, face_h),
-        BROW_TRAVEL * eyes,
-    )
+    layers = None if person is None else make_layers(person, points[OVAL, :2], box, face_w)
+    made = [
+        Head(
+            box,
+            torch.from_numpy(weight * border_weight(gx, gy, size, soft * face_w)).float(),
+            torch.from_numpy(depth_map(points, gx, gy, face_w)).float(),
+            torch.from_numpy(brow_weight(points, gx, gy)).float(),
+            (float(points[OVAL, 0].mean()), float(chin - 0.1 * face_h), float(back + 0.15 * face_w)),
+            0.5 * CROP_FACTOR * max(face_w, face_h),
+            BROW_TRAVEL * eyes,
+            torch.full((3,), 90.0),
+            layers,
+        )
+        for soft in BORDERS
+    ]
+    limits = [turn_limits(head) for head in made]
+    best = max(range(len(made)), key=lambda number: float(limits[number].log().sum()))
+    return replace(made[best], limits=limits[best])
+
+
+def turn_limits(head: Head) -> Tensor:
+    """[3] degrees of pitch, yaw and roll that the head can turn without folds."""
+    x0, y0, x1, y1 = head.box
+
+    def displacement(poses: Tensor) -> Tensor:
+        change = rotation_matrix(poses).mT - torch.eye(3)
+        nothing = torch.zeros(len(poses), 2)
+        return displaced(head, change[:, :2], nothing, nothing[:, 0])
+
+    return fold_free(displacement, ((x1 - x0 - 1) / (GRID - 1), (y1 - y0 - 1) / (GRID - 1)))
+
+
+def turns_in_words(head: Head) -> str:
+    """How far the head turns, for artists."""
+    pitch, yaw, roll = head.limits.tolist()
+    return f"the head turns up to {yaw:.0f} degrees, nods {pitch:.0f}, tilts {roll:.0f}"
 
 
 def border_weight(gx: np.ndarray, gy: np.ndarray, size: tuple[int, int], soft: float) -> np.ndarray:
     """0 at the picture's edges, so that nothing from outside is ever needed."""
     inside = np.minimum.reduce([gx - 0.5, gy - 0.5, size[1] - 0.5 - gx, size[0] - 0.5 - gy])
     return smoothstep(torch.from_numpy(inside / max(soft, 1.0))).numpy()
-
-
-def person_weight(person: np.ndarray, gx: np.ndarray, gy: np.ndarray, face_w: float) -> np.ndarray:
-    """1 on the person and a little around, 0 on the background."""
-    rows = np.clip(gy.astype(int), 0, person.shape[0] - 1)
-    columns = np.clip(gx.astype(int), 0, person.shape[1] - 1)
-    cell = max(gx[0, 1] - gx[0, 0], gy[1, 0] - gy[0, 0])
-    grow = int(2 * np.ceil((MASK_GROW + MASK_SOFT) * face_w / cell) + 1)
-    return gaussian_filter(grey_dilation(person[rows, columns], grow), MASK_SOFT * face_w / cell)
 
 
 def depth_map(points: np.ndarray, gx: np.ndarray, gy: np.ndarray, face_w: float) -> np.ndarray:
@@ -134,15 +157,21 @@ def stretched(coarse: Tensor, box: tuple[int, int, int, int], rows: slice) -> Te
 
 def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) -> Tensor:
     """Displacement [n,2,GRID,GRID] in pixels over the head's box: output pixel + displacement = source pixel."""
+    pose = limited(motion.pose_delta, head.limits.to(motion.pose_delta.device))
+    change = rotation_matrix(pose).mT * motion.scale_ratio[:, None, None] - torch.eye(3)
+    shift = motion.translation_delta[:, :2] * head.key_unit
+    brow = motion.controls[:, CONTROLS.index("browInnerUp")].clamp(-1.5, 1.5) * head.brow_unit
+    return displaced(head, change[:, :2].to(device), shift.to(device), brow.to(device))
+
+
+def displaced(head: Head, change: Tensor, shift: Tensor, brow: Tensor) -> Tensor:
+    """The same for a linear change [n,2,3], a shift [n,2] and brows that rise by `brow` [n], both in pixels."""
     x0, y0, x1, y1 = head.box
+    device = change.device
     xs = torch.linspace(x0 + 0.5, x1 - 0.5, GRID, device=device)
     ys = torch.linspace(y0 + 0.5, y1 - 0.5, GRID, device=device)
-    place = torch.stack(torch.meshgrid(xs, ys, indexing="xy")).expand(len(motion), 2, GRID, GRID)
+    place = torch.stack(torch.meshgrid(xs, ys, indexing="xy")).expand(len(change), 2, GRID, GRID)
     fields = torch.stack([head.weight, head.depth, head.brow]).to(device)
-    change = rotation_matrix(motion.pose_delta).mT * motion.scale_ratio[:, None, None] - torch.eye(3)
-    change = change[:, :2].to(device)
-    shift = (motion.translation_delta[:, :2] * head.key_unit).to(device)
-    brow = (motion.controls[:, CONTROLS.index("browInnerUp")].clamp(-1.5, 1.5) * head.brow_unit).to(device)
     source = place
     for _ in range(ITERATIONS):
         source = place - forward_field(head, fields, source, change, shift, brow)

@@ -22,6 +22,9 @@ UPPER_OUTER = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291]
 LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
 MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower", "teethShow", "mouthSmile")
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
+DROP = 0.13  # of the face's height: how far the jaw takes the lower lip down at 1
+RIM = 0.02  # mouth widths of an open lip's dark rim that are left out when it closes
+COARSE = 8  # pixels between the places at which the mouth's part of a frame is looked for
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
 
@@ -36,6 +39,8 @@ class Mouth:
     reach: float  # u beyond which nothing moves
     smile: float  # how far the lips' middle hangs below the corners
     gap: float  # height of the photo's own opening, in mouth widths
+    middle: float  # u of the face's middle line at the lips: off 0 in a face that is turned
+    drop: float  # how far the jaw takes the lower lip down at 1, in mouth widths
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels: where output pixels may need this map
 
 
@@ -49,7 +54,7 @@ class MouthShape:
     photo_lower: Tensor
     upper: Tensor
     lower: Tensor
-    arch: Tensor
+    drop: Tensor
     activity: Tensor
 
     def part(self, rows: slice, columns: slice) -> "MouthShape":
@@ -78,8 +83,15 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
     return Mouth(
         frame, curves, nose, chin, reach, float(middle[0] + 0.4 * (middle[1] - middle[0])),
-        float((middle[1] - middle[0]).clamp(min=0)), (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
+        float((middle[1] - middle[0]).clamp(min=0)), midline(frame, points),
+        float(np.clip(DROP * face_size(points)[1] / frame.unit, 0.28, 0.55)),
+        (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
     )  # fmt: skip
+
+
+def midline(frame: Frame, points: np.ndarray) -> float:
+    """u of the middle of the lips, within what a mouth that is still seen can show."""
+    return float(np.clip(frame.points(points[[0, 13, 14, 17]])[:, 0].mean(), -0.3, 0.3))
 
 
 def mouth_values(controls: Tensor) -> dict[str, Tensor]:
@@ -96,20 +108,35 @@ def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Ten
     curves = look_up(mouth.curves.to(u.device), u)
     shape, knots = moved_curves(mouth, u, v_out, curves, value)
     v = vertical(mouth, v_out, shape, knots)
-    active = (
-        (u_out.abs() < mouth.reach + CHEEK) & (v_out > mouth.nose) & (v_out < mouth.chin + CHIN_REACH + 1)
-    )
+    active = is_active(mouth, u_out, v_out)
     source_x, source_y = mouth.frame.to_pixels(torch.where(active, u, u_out), torch.where(active, v, v_out))
     still = (shape.activity == 0) | ~active
     return torch.where(still, x, source_x), torch.where(still, y, source_y), shape
+
+
+def is_active(mouth: Mouth, u: Tensor, v: Tensor) -> Tensor:
+    """Whether the mouth's controls can move anything at (u, v)."""
+    return (u.abs() < mouth.reach + CHEEK) & (v > mouth.nose) & (v < mouth.chin + mouth.drop + CHIN_REACH)
+
+
+def active_part(mouth: Mouth, source: Tensor) -> tuple[slice, slice]:
+    """Rows and columns of the photo pixels [n,2,h,w] that the mouth can move in any frame, found coarsely."""
+    u, v = mouth.frame.to_local(source[:, 0, ::COARSE, ::COARSE], source[:, 1, ::COARSE, ::COARSE])
+    near = is_active(mouth, u, v).any(0)
+    found = [torch.nonzero(near.any(dim)).flatten().tolist() for dim in (1, 0)]
+    rows, columns = (
+        slice(max(0, (span[0] - 1) * COARSE), (span[-1] + 1) * COARSE + 1) if span else slice(0, 0)
+        for span in found
+    )
+    return rows, columns
 
 
 def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> Tensor:
     """Photo u of output u: a narrower mouth for rounding and opening, a wider one for spreading and smiling."""
     jaw, pucker = value["jawOpen"], value["mouthPucker"]
     width = (
-        1 - 0.23 * pucker * (1 - 0.25 * jaw) + 0.09 * value["mouthStretch"] * (1 - 0.4 * pucker) - 0.12 * jaw
-        + 0.07 * value["mouthSmile"]
+        1 - 0.23 * pucker * (1 - 0.25 * jaw) + 0.09 * value["mouthStretch"] * (1 - 0.4 * pucker) - 0.15 * jaw
+        + 0.07 * value["mouthSmile"] - 0.45 * min(max(mouth.smile, 0.0), 0.25) * relaxing(value)
     )  # fmt: skip
     inner = 0.5 * width
     across = 1 - smoothstep((u.abs() - inner) / (mouth.reach - inner))
@@ -117,6 +144,17 @@ def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> 
     fade = 0.75 * (mouth.chin - low) + 0.38 * jaw
     down = smoothstep((v - mouth.nose) / max(-0.8 * mouth.nose, 0.1)) * smoothstep((low + fade - v) / fade)
     return u + (1 / width - 1) * u * across * down
+
+
+def relaxing(value: dict[str, Tensor]) -> Tensor:
+    """How much of the photo's own smile is given up, 0..1."""
+    return (0.9 * value["jawOpen"] + 0.9 * value["mouthPucker"] + 0.5 * value["mouthClose"]).clamp(max=1)
+
+
+def bow(u: Tensor) -> Tensor:
+    """1 in the middle of the mouth, 0 at its corners, a little rounder than a parabola."""
+    parabola = (1 - (2 * u).square()).clamp_(min=0)
+    return torch.lerp(parabola, parabola.sqrt(), 0.4)
 
 
 def moved_curves(
@@ -127,7 +165,7 @@ def moved_curves(
     # lips that meet stay together, whatever the jaw does behind them
     jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))
     upper, lower, outer_upper, outer_lower = curves
-    arch = (1 - (2 * u) ** 2).clamp(min=0) ** 0.72
+    arch = bow(u)
     side = smoothstep(u.abs() / 0.5) * smoothstep(
         (mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45)
     )
@@ -136,17 +174,14 @@ def moved_curves(
     wanted = (1.5 * jaw + 0.08 * stretch + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
     speaking = ((jaw + close + pucker + stretch + tuck + teeth) * 3).clamp(max=1)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
-    drop = 0.46 * jaw * (1 - 0.1 * pucker)
-    relax = (0.6 * jaw + 0.8 * pucker + 0.3 * close).clamp(max=1)
+    drop = mouth.drop * jaw * (1 - 0.1 * pucker)
+    relax = relaxing(value)
     # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
-    corner = side * (0.42 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
-    middle = -0.20 * mouth.smile * relax * arch + 0.03 * smile * arch
-    moved_upper = (
-        line
-        - (line - upper) * keep
-        - (0.045 * jaw + 0.012 * teeth * (1 - close)) * arch
-        - 0.02 * pucker * jaw * arch
-    )
+    corner = side * (0.55 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
+    middle = -0.25 * mouth.smile * relax * arch + 0.03 * smile * arch
+    rise = 0.06 * jaw * (1 - min(mouth.gap / 0.15, 1.0)) + 0.012 * teeth * (1 - close) + 0.02 * pucker * jaw
+    parted = torch.lerp(keep, 1 - close.clamp(max=1), 0.6)  # the upper lip hardly follows the jaw
+    moved_upper = line - (line - upper) * parted - rise * arch
     moved_lower = line + (lower - line) * keep + drop * arch + 0.012 * teeth * (1 - close) * arch
     moved_upper = moved_upper - 0.03 * tuck * arch + corner + middle
     moved_lower = moved_lower - 0.045 * tuck * arch + corner + middle
@@ -162,7 +197,11 @@ def moved_curves(
     chin_width = smoothstep((mouth.reach + 0.1 - u.abs()) / 0.7)
     chin = torch.full_like(u, mouth.chin)
     moved_chin = chin + 0.72 * drop * chin_width
-    shape = MouthShape(u, v, upper, lower, moved_upper, moved_lower, arch, activity.expand_as(u))
+    # an opening's rim is dark and blurred: where the lips come together, they are taken from further inside
+    rim = RIM * (1 - keep) * ((lower - upper) / 0.04).clamp(0, 1)
+    upper = upper - torch.minimum(rim, 0.3 * (upper - outer_upper).clamp(min=0))
+    lower = lower + torch.minimum(rim, 0.3 * (outer_lower - lower).clamp(min=0))
+    shape = MouthShape(u, v, upper, lower, moved_upper, moved_lower, drop.expand_as(u), activity.expand_as(u))
     return shape, {"outer_upper": (outer_upper, moved_outer_upper),
         "outer_lower": (outer_lower, moved_outer_lower),
                    "chin": (chin, moved_chin)}  # fmt: skip
@@ -184,9 +223,11 @@ def vertical(mouth: Mouth, v: Tensor, shape: MouthShape, knots: dict[str, tuple[
     below = v + torch.lerp(outer_lower - moved_outer_lower, chin - moved_chin, to_chin)
     beyond = v + (chin - moved_chin) * (1 - smoothstep((v - moved_chin) / CHIN_REACH))
     inside = between(v, shape.upper, shape.lower, shape.photo_upper, shape.photo_lower)
-    result = torch.where(v < moved_outer_upper, above, upper_lip)
-    result = torch.where(v > shape.upper, inside, result)
-    result = torch.where(v > shape.lower, lower_lip, result)
+    # lips reach a pixel into the opening, so that what lies over their edge has lip to blend with
+    pixel = torch.minimum(torch.full_like(v, 1 / mouth.frame.unit), 0.5 * (shape.lower - shape.upper))
+    result = torch.where(v < moved_outer_upper, above, torch.minimum(upper_lip, shape.photo_upper))
+    result = torch.where(v > shape.upper + pixel, inside, result)
+    result = torch.where(v > shape.lower - pixel, torch.maximum(lower_lip, shape.photo_lower), result)
     result = torch.where(v > moved_outer_lower, below, result)
     return torch.where(v > moved_chin, beyond, result)
 

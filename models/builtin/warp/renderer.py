@@ -12,10 +12,12 @@ from torch import Tensor
 from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...media.pixels import Box, laid_on
 from ...portrait import FaceLandmarks478, Portrait
-from .eyes import EYES, Eye, eye_map, make_eye
-from .head import Head, face_size, head_displacement, make_head, stretched
+from .eyes import EYES, Eye, gaze_map, make_eye
+from .head import Head, face_size, head_displacement, make_head, stretched, turns_in_words
 from .interior import Interior, make_interior, paint_interior
-from .mouth import Mouth, make_mouth, mouth_map
+from .lids import paint_lid
+from .mouth import Mouth, active_part, make_mouth, mouth_map
+from .style import STYLES, is_drawn
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
 BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
@@ -23,6 +25,7 @@ BAND_PIXELS = 200_000  # at once on a CPU
 LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 16
 # a warp starts from the photo's lips, whose own position it does not know
+DRAWN_NOTE = "taken for a drawing (style in Load Portrait Renderer)"
 FROM_THE_PHOTO = {"lips": "relative"}
 
 
@@ -34,6 +37,7 @@ class WarpFeatures:
     mouth: Mouth
     eyes: tuple[Eye, ...]
     interior: Interior
+    sheets: tuple[Tensor, Tensor] | None  # see Layers.split
 
 
 class WarpRenderer:
@@ -42,6 +46,12 @@ class WarpRenderer:
 
     id = "built-in warp"
     draws_at_once = True  # by no network: an editor may ask for a frame while a prompt runs
+
+    def __init__(self, style: str = STYLES[0]):
+        """style: how lids and the mouth's inside are drawn, one of STYLES; auto looks at the picture."""
+        if style not in STYLES:
+            raise ValueError(f"style is {style!r}; it is one of {', '.join(STYLES)}.")
+        self.style = style
 
     def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
         """Tables of a picture [H,W,3]; ValueError if the face is too small to be moved."""
@@ -54,13 +64,17 @@ class WarpRenderer:
             )
         size = (image.shape[0], image.shape[1])
         mouth = make_mouth(points, size)
+        drawn = is_drawn(image, points) if self.style == "auto" else self.style == "drawn"
+        head = make_head(points, size, None if person_mask is None else person_mask.numpy())
         features = WarpFeatures(
-            make_head(points, size, None if person_mask is None else person_mask.numpy()),
+            head,
             mouth,
-            tuple(make_eye(name, points, image) for name in EYES),
-            make_interior(mouth, image),
+            tuple(make_eye(name, points, image, drawn) for name in EYES),
+            make_interior(mouth, image, points, drawn),
+            None if head.layers is None else head.layers.split(cut(image, head.box)),
         )
-        return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO)
+        notes = (turns_in_words(head), *([DRAWN_NOTE] if drawn else []))
+        return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO, notes)
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
         """See PortraitRenderer."""
@@ -85,34 +99,46 @@ class WarpRenderer:
         """In bands of rows: what is at work stays in the cache, and large buffers are not made anew for each frame."""
         features: WarpFeatures = portrait.features
         x0, y0, x1, y1 = features.head.box
-        photo = portrait.image[y0:y1, x0:x1].to(device).permute(2, 0, 1)[None].contiguous()
+        photo = cut(portrait.image[y0:y1, x0:x1].to(device), (0, 0, x1 - x0, y1 - y0))
         controls = motion.controls.to(device)
         coarse = head_displacement(features.head, motion, device)
+        sheets = features.sheets and (features.sheets[0].to(device), features.sheets[1].to(device))
         frames = torch.empty((len(motion), y1 - y0, x1 - x0, 3), device=device)
         for rows in bands(y1 - y0, x1 - x0, device):
             band = (x0, y0 + rows.start, x1, y0 + rows.stop)
             displacement = stretched(coarse, features.head.box, rows)
-            part = self._render_band(features, band, displacement, controls, photo)
+            part = self._render_band(features, band, displacement, controls, photo, sheets)
             frames[:, rows] = torch.where(part.still, photo[..., rows, :], part.picture).permute(0, 2, 3, 1)
         return frames.clamp_(0, 1)
 
     def _render_band(
-        self, features: WarpFeatures, band: Box, displacement: Tensor, controls: Tensor, photo: Tensor
+        self,
+        features: WarpFeatures,
+        band: Box,
+        displacement: Tensor,
+        controls: Tensor,
+        photo: Tensor,
+        sheets: tuple[Tensor, Tensor] | None,
     ) -> "Band":
         origin = features.head.box[:2]
         source = base_grid(band, photo.device) + displacement
-        tints = [(eye, self._move_eye(eye, band, source, controls)) for eye in features.eyes]
+        lids = [self._move_eye(eye, band, source, controls) for eye in features.eyes]
         mouth_window, shape = self._move_mouth(features, band, source, controls)
-        picture = sample(photo, source, origin)
-        for eye, tint in tints:
-            if tint is not None:
-                rows, columns = window_of(eye.box, band)
-                part = picture[..., rows, columns]
-                part.copy_(torch.lerp(part, eye.tone.to(photo.device).reshape(1, 3, 1, 1), tint[:, None]))
+        rows = slice(band[1] - origin[1], band[3] - origin[1])
+        if sheets is None:
+            picture = sample(photo, source, origin)
+        else:
+            picture = composed(sheets[0], sheets[1], rows, source, origin)
+        same = source == base_grid(band, photo.device)
+        still = (same[:, 0] & same[:, 1])[:, None]
+        for eye, lid in zip(features.eyes, lids, strict=True):
+            if lid is not None:
+                rows, columns = lid.window
+                paint_lid(eye, picture[..., rows, columns], lid.x, lid.y, lid.blink)
+                still[..., rows, columns] &= (lid.blink == 0)[:, None]
         if shape is not None:
             part = picture[..., mouth_window[0], mouth_window[1]]
-            paint_interior(features.interior, features.mouth, shape, part, controls, photo, origin)
-        still = (source == base_grid(band, photo.device)).all(1, keepdim=True)
+            paint_interior(features.interior, features.mouth, shape, part, controls)
         if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
         return Band(picture, still)
@@ -126,19 +152,27 @@ class WarpRenderer:
         with one_thread(device):
             displacement = stretched(head_displacement(head, motion, device), head.box, slice(0, y1 - y0))
             given = mask[y0:y1, x0:x1].to(device)[None, None].contiguous()
-            moved = sample(given, base_grid(head.box, device) + displacement, (x0, y0))
+            source = base_grid(head.box, device) + displacement
+            if head.layers is None:
+                moved = sample(given, source, (x0, y0))
+            else:
+                person, plate = head.layers.split(given)
+                moved = composed(person, plate, slice(0, y1 - y0), source, (x0, y0))
             return torch.where((displacement == 0).all(1, keepdim=True), given, moved)[:, 0].clamp_(0, 1)
 
-    def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> Tensor | None:
-        blink = controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
+    def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> "Closing | None":
+        """Turn the iris in `source`, in place; where and how far the lid is to be painted, if it closes."""
+        blink = eye.weight * controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
         gaze = torch.stack([controls[:, CONTROLS.index(name)].clamp(-1, 1) for name in ("gazeX", "gazeY")], 1)
-        rows, columns = window_of(eye.box, band)
-        part = source[:, :, rows, columns]
-        if not part.numel() or not (blink.any() or gaze.any()):
+        window = window_of(eye.box, band)
+        part = source[:, :, window[0], window[1]]
+        if not part.numel():
             return None
-        x, y, tint = eye_map(eye, part[:, 0], part[:, 1], blink, gaze[..., None, None])
-        part.copy_(torch.stack([x, y], 1))
-        return tint
+        before = part.clone()
+        lid = Closing(window, before[:, 0], before[:, 1], blink) if blink.any() else None
+        if gaze.any():
+            part.copy_(torch.stack(gaze_map(eye, part[:, 0], part[:, 1], gaze[..., None, None]), 1))
+        return lid
 
     def _move_mouth(self, features: WarpFeatures, band: Box, source: Tensor, controls: Tensor):
         window = window_of(features.mouth.box, band)
@@ -146,9 +180,23 @@ class WarpRenderer:
         part = source[:, :, window[0], window[1]]
         if not part.numel() or not controls[:, mouth].any():
             return window, None
+        window = within(window, active_part(features.mouth, part))
+        part = source[:, :, window[0], window[1]]
+        if not part.numel():
+            return window, None
         x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
         part.copy_(torch.stack([x, y], 1))
         return window, shape
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A lid to be painted: rows and columns of the band, photo pixels x, y [n,h,w] there, and how far, [n,1,1]."""
+
+    window: tuple[slice, slice]
+    x: Tensor
+    y: Tensor
+    blink: Tensor
 
 
 @dataclass(frozen=True)
@@ -179,6 +227,12 @@ def one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def cut(image: Tensor, box: Box) -> Tensor:
+    """[1,3,h,w] a rectangle of a picture [H,W,3]."""
+    x0, y0, x1, y1 = box
+    return image[y0:y1, x0:x1].permute(2, 0, 1)[None].contiguous()
+
+
 def base_grid(box: Box, device: torch.device) -> Tensor:
     """[1,2,h,w] pixel centres of a rectangle."""
     x = torch.arange(box[0], box[2], device=device, dtype=torch.float32) + 0.5
@@ -192,12 +246,27 @@ def window_of(inner: Box, outer: Box) -> tuple[slice, slice]:
     return rows, slice(max(inner[0], outer[0]) - outer[0], max(min(inner[2], outer[2]) - outer[0], 0))
 
 
+def composed(person: Tensor, plate: Tensor, rows: slice, source: Tensor, origin: tuple[int, int]) -> Tensor:
+    """[n,C,h,w] the person's layer [1,C+1,H,W] bent to places `source` [n,2,h,w], over some rows of the plate."""
+    bent = sample(person, source, origin)
+    return bent[:, :-1].addcmul_(1 - bent[:, -1:], plate[..., rows, :])
+
+
+def within(outer: tuple[slice, slice], inner: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Rows and columns `inner` of the part `outer` of a picture, in the picture."""
+    rows, columns = (
+        slice(whole.start + part.start, min(whole.start + part.stop, whole.stop))
+        for whole, part in zip(outer, inner, strict=True)
+    )
+    return rows, columns
+
+
 def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
     """[n,C,h,w] colours of `photo` [1,C,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
-    size = photo.shape[-2:]
-    grid = torch.stack(
-        [2 * (source[:, 0] - origin[0]) / size[1] - 1, 2 * (source[:, 1] - origin[1]) / size[0] - 1], -1
-    )
+    height, width = photo.shape[-2:]
+    scale = torch.tensor([2 / width, 2 / height], device=photo.device)
+    start = torch.tensor([-2 * origin[0] / width - 1, -2 * origin[1] / height - 1], device=photo.device)
+    grid = torch.addcmul(start, source.movedim(1, -1), scale)
     return F.grid_sample(
         photo.expand(len(source), *photo.shape[1:]), grid, padding_mode="border", align_corners=False
     )
