@@ -46,7 +46,7 @@ class ACTalkerConditioning(NodeWithFiles):
                 sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same picture."
                 ),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the first."),
+                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the largest."),
                 sockets.ACTalkerAudio.Input("actalker_audio", optional=True, tooltip="From ACTalker Audio."),
                 sockets.ACTalkerMotion.Input("actalker_motion", optional=True,
                 tooltip="From ACTalker Motion from Video."),

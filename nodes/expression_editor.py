@@ -77,7 +77,7 @@ class ExpressionEditor(Node):
                     tooltip="Copies the expression of another photo: connect Detect Face Landmarks (MediaPipe) "
                     "of it. What landmarks show is copied, as a change from this portrait's own face: opening, "
                     "width and corners of the mouth, each eye's lid, brows, gaze to the sides, turn of the head. Not: "
-                    "teeth, cheeks, wrinkles, gaze up or down. Of several faces the surest is taken.",
+                    "teeth, cheeks, wrinkles, gaze up or down. Of several faces the largest is taken.",
                 ),
                 io.Float.Input(
                     "copy_amount", default=1.0, min=0.0, max=1.5, step=0.05, optional=True,
@@ -161,7 +161,7 @@ def chosen_rate(fps: float, face_motion: FaceMotion | None) -> Fraction:
 
 
 def copied_face(landmarks: Mapping[str, Any]) -> Any:
-    """The surest face [478,3] of the photo to copy from; ValueError that names copy_from."""
+    """The largest face [478,3] of the photo to copy from; ValueError that names copy_from."""
     try:
         return select_face(landmarks)
     except ValueError as error:

@@ -149,7 +149,7 @@ class FaceRegionMasks(Node):
                 ),
                 io.Int.Input(
                     "face_index", default=0, min=0, max=15,
-                    tooltip="Which face, if there are several: 0 is the first that the detector lists. It is "
+                    tooltip="Which face, if there are several: 0 is the largest. It is "
                     "followed from frame to frame by its place and size.",
                 ),
                 io.Float.Input(

@@ -58,7 +58,7 @@ class FantasyTalkingIdentity(NodeWithFiles):
                 sockets.FaceLandmarks.Input(
                     "face_landmarks", tooltip="From Detect Face Landmarks (MediaPipe) for the same picture."
                 ),
-                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the first."),
+                io.Int.Input("face_index", default=0, min=0, max=63, tooltip="Which face, 0 is the largest."),
                 io.Float.Input(
                     "strength",
                     default=SCALE,

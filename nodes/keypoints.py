@@ -53,7 +53,7 @@ class PortraitKeypoints(Node):
                 ),
                 io.Int.Input(
                     "face_index", default=0, min=0, max=63,
-                    tooltip="Which face, if there are several: 0 is the first that the detector lists.",
+                    tooltip="Which face, if there are several: 0 is the largest.",
                 ),
                 sockets.BoundingBox.Input(
                     "face_box", extra_dict={"forceInput": True}, optional=True,

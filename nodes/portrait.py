@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.contracts import PortraitRenderer
-from ..models.face.landmarks import select_face
+from ..models.face.landmarks import others_found, select_face
 from ..models.face.weights import load_person_segmenter
 from ..models.media.pixels import resize_antialiased
 from ..models.portrait import FaceLandmarks478, Portrait
@@ -31,6 +31,8 @@ class PreparedPortrait:
 
 
 class PreparePortrait(Node):
+    line = staticmethod(tell)
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -54,7 +56,7 @@ class PreparePortrait(Node):
                     default=0,
                     min=0,
                     max=63,
-                    tooltip="Which face, if there are several: 0 is the first that the detector lists.",
+                    tooltip="Which face, if there are several: 0 is the largest.",
                 ),
                 # a socket only: the page's own widget would always hold some box
                 sockets.BoundingBox.Input(
@@ -97,13 +99,14 @@ class PreparePortrait(Node):
         picture = single_picture(image)
         check_same_size(picture, face_landmarks)
         points = select_face(face_landmarks, face_index, face_box)
+        others = others_found(face_landmarks["frames"][0], points)
         mask = None if person_mask is None else white_on_face(single_mask(person_mask, picture), points)
         picture, points, mask, size = fitted(picture, points, mask, max_size)
         if mask is None:
             mask = load_person_segmenter().mask(picture)
         face = FaceLandmarks478(points)
         portrait = Portrait.of(renderer.prepare(picture, face, mask), picture, face, renderer.id)
-        tell("; ".join([size, *portrait.notes]))
+        tell("; ".join(filter(None, [size, others, *portrait.notes])))
         return io.NodeOutput(PreparedPortrait(renderer, portrait, mask))
 
 

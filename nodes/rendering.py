@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.face.weights import load_person_segmenter
-from ..models.face_motion import FaceMotion
+from ..models.face_motion import CONTROLS, FaceMotion
 from ..models.media.pixels import laid_on, rounded_bytes
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
@@ -19,10 +19,11 @@ from . import sockets
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .portrait import CATEGORY, PreparedPortrait, single_mask
-from .progress import Estimate, FrameProgress, ticker
+from .progress import Estimate, FrameProgress, tell, ticker
 
 MASK = "Render Portrait Mask"
 SOUND_LENGTHS = ("fit the motion", "must be equal")
+MOVES = 0.02  # of the jaw's range: less is a mouth that does not move
 
 
 class RenderPortrait(Node):
@@ -69,6 +70,8 @@ class RenderPortrait(Node):
 
 
 class RenderPortraitVideo(Node):
+    line = staticmethod(tell)
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -255,7 +258,7 @@ def soundtrack(audio: dict | None, motion: FaceMotion, length: str) -> tuple[Ten
     if audio is None:
         return None, 0, []
     waveform, rate = audio["waveform"][0], audio["sample_rate"]
-    notes = loudness_notes(waveform)
+    notes = loudness_notes(waveform) + mouth_notes(motion)
     seconds, film = waveform.shape[-1] / rate, float(len(motion) / motion.fps)
     if abs(frame_count(seconds, motion.fps) - len(motion)) <= 1:
         return waveform, rate, notes
@@ -282,6 +285,12 @@ def loudness_notes(waveform: Tensor) -> list[str]:
     return [
         f"audio is louder than full scale (its peak is {peak:.3g}), so the film's sound is cut to 1; lower its volume"
     ]
+
+
+def mouth_notes(motion: FaceMotion) -> list[str]:
+    """What to say of a film with sound whose mouth stays as it is."""
+    low, high = motion.controls[:, CONTROLS.index("jawOpen")].aminmax()
+    return ["no speech was heard, so the mouth rests"] if high - low < MOVES else []
 
 
 NODES = [RenderPortrait, RenderPortraitVideo, RenderPortraitMask]

@@ -17,7 +17,7 @@ from .audio import CATEGORY, single_speech
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .portrait import PreparedPortrait
-from .progress import Estimate
+from .progress import Estimate, tell
 from .rendering import FilmDrawing, loudness_notes
 
 STREAM, LIVE = "Stream Talking Portrait", "Generate Face Motion (live)"
@@ -56,6 +56,8 @@ def own_rate(engine: StreamingEngine) -> Fraction:
 
 
 class StreamTalkingPortrait(Node):
+    line = staticmethod(tell)
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

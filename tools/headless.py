@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import mimetypes
 import os
 import shutil
 import sys
@@ -65,8 +66,21 @@ def collect(written: list[Path], out: Path) -> list[Path]:
     return [Path(shutil.copy(path, out / path.name)) for path in written]
 
 
+def check_order(files: dict[str, Path]) -> None:
+    """Say it where picture and voice changed places."""
+    picture, voice = files.get("LoadImage"), files.get("LoadAudio")
+    if picture and voice and is_picture(voice) and not is_picture(picture):
+        raise SystemExit(f"the picture comes first: {voice} {picture}")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called as pictures are."""
+    return (mimetypes.guess_type(path.name)[0] or "").startswith("image/")
+
+
 def run_workflow(workflow: Path, out: Path, files: dict[str, Path]) -> list[Path]:
     """Run one workflow file in a fresh server and copy what it saved to `out`; returns the copies."""
+    check_order(files)
     for path in (workflow, *files.values()):
         if not path.is_file():
             raise SystemExit(f"no such file: {path}")

@@ -1,7 +1,7 @@
 """Choosing one face of FACE_LANDMARKS, by number or by box, and reading its points.
 
 FACE_LANDMARKS is core's object: {"frames": [[face, ...], ...], "image_size": (H, W), "connection_sets": {...}}, the
-faces of a frame in the detector's order (surest first).
+faces of a frame in the detector's order. Here they are numbered by size: 0 is the largest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Box = Mapping[str, float]
 def select_face(face_landmarks: Mapping[str, Any], index: int = 0, box: Any = None) -> np.ndarray:
     """Landmarks [478,3] float32 of one face of one picture: x, y and depth z in pixels of it, nearer is smaller.
 
-    index counts in the detector's order (0 = surest); a box chooses instead of it. ValueError where there is no such
+    index counts by size (0 = largest); a box chooses instead of it. ValueError where there is no such
     face, where it is not seen well or upside down, and where the landmarks are those of a film.
     """
     frames = face_landmarks["frames"]
@@ -51,15 +51,36 @@ def select_face(face_landmarks: Mapping[str, Any], index: int = 0, box: Any = No
 
 
 def chosen_face(faces: Sequence[Face], index: int, box: Box | None) -> Face | None:
-    """The face with that number, or with a box the one that shares most of it; None where there is none."""
+    """The face with that number by size, or with a box the one that shares most of it; None where there is none."""
     if box is None:
-        return faces[index] if index < len(faces) else None
+        return by_size(faces)[index] if index < len(faces) else None
     if index != 0:
         raise ValueError(
             f"face_index is {index}, but face_box chooses the face already. Set face_index to 0, or take face_box out."
         )
     inside = [face for face in faces if lies_in(face["bbox_xyxy"], box)]
     return max(inside, key=lambda face: shared_area(face["bbox_xyxy"], box), default=None)
+
+
+def by_size(faces: Sequence[Face]) -> list[Face]:
+    """The faces of a picture, the largest first."""
+    return sorted(faces, key=lambda face: area(face["bbox_xyxy"]), reverse=True)
+
+
+def area(corners: Sequence[float]) -> float:
+    """Pixels in a bounding box (x0, y0, x1, y1)."""
+    return float((corners[2] - corners[0]) * (corners[3] - corners[1]))
+
+
+def others_found(faces: Sequence[Face], points: np.ndarray) -> str:
+    """In words, where a picture shows several faces: which of them has these landmarks [478,3]; empty for one face."""
+    if len(faces) < 2:
+        return ""
+    middle = points[:, :2].mean(0)
+    boxes = [face["bbox_xyxy"] for face in by_size(faces)]
+    away = [np.hypot((b[0] + b[2]) / 2 - middle[0], (b[1] + b[3]) / 2 - middle[1]) for b in boxes]
+    number = int(np.argmin(away))
+    return f"{len(faces)} faces found: number {number} ({place(boxes[number])}) moves, face_index chooses another"
 
 
 def lies_in(corners: Sequence[float], box: Box) -> bool:
@@ -152,7 +173,7 @@ def landmarks_in_pixels(face: Face) -> np.ndarray:
 
 def why_not_chosen(faces: Sequence[Face], index: int, box: Box | None) -> str:
     """Why the wanted face is not there, with all that are."""
-    places = "; ".join(f"{number}: {place(face['bbox_xyxy'])}" for number, face in enumerate(faces))
+    places = "; ".join(f"{number}: {place(face['bbox_xyxy'])}" for number, face in enumerate(by_size(faces)))
     known = f"Faces found, in pixels: {places}."
     if box:
         corner = f"x {box['x']:.0f}, y {box['y']:.0f}, {box['width']:.0f}x{box['height']:.0f}"

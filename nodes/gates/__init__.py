@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import comfy.model_management
 from comfy_api.latest import io
 
 from .dynamic import DYNAMIC, folded, gate_dynamic
@@ -26,9 +27,11 @@ class Node(io.ComfyNode):
     """Base of all nodes: `execute` sees checked inputs only, and its errors start with the node's name.
 
     older: names that prompts had for inputs of a menu's choice, such as {"precision": "renderer.precision"}.
+    line: shows a sentence under the running node, for nodes that have such a line: it then ends with why they failed.
     """
 
     older: dict[str, str] = {}
+    line: Callable[[str], None] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -47,7 +50,7 @@ def gated(execute: Callable[..., io.NodeOutput]) -> Callable[..., io.NodeOutput]
     def run(cls: type[Node], *values: Any, **inputs: Any) -> io.NodeOutput:
         schema = cls.define_schema()
         told = names or [entry.id for entry in schema.inputs]
-        with named(schema.display_name):
+        with last_words(cls.line), named(schema.display_name):
             given = dict(zip(told, values, strict=False)) | inputs
             return execute(cls, **checked_inputs(schema, given, cls.older))
 
@@ -84,6 +87,17 @@ def checked_input(entry: Any, value: Any) -> Any:
     if entry.io_type == DYNAMIC:
         return gate_dynamic(entry, value, checked_input)
     return SOCKET_GATES[entry.io_type](entry, value)
+
+
+@contextmanager
+def last_words(line: Callable[[str], None] | None) -> Iterator[None]:
+    """Show under a node why it failed, or that it was stopped, in the place of what an earlier run left there."""
+    try:
+        yield
+    except (ValueError, comfy.model_management.InterruptProcessingException) as error:
+        if line:
+            line(str(error) if isinstance(error, ValueError) else "stopped")
+        raise
 
 
 @contextmanager

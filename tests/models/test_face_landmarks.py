@@ -7,6 +7,7 @@ from talking_portrait.models.face.landmarks import (
     boxes_per_frame,
     check_upright,
     frame_numbers,
+    others_found,
     roll,
     select_face,
 )
@@ -25,6 +26,14 @@ def test_index_and_box_choose_the_face():
     assert chosen_x(make_landmarks(PAIR)) == 150 and chosen_x(make_landmarks(PAIR), index=1) == 40
     for shape in (BOX, [BOX], [[BOX]]):
         assert chosen_x(make_landmarks(PAIR), box=shape) == 40
+
+
+def test_the_largest_face_is_number_0_whatever_the_detector_thinks():
+    crowd = [make_face(60, radius=12), make_face(200, radius=30), make_face(130, radius=20)]
+    assert [chosen_x(make_landmarks(crowd), index=number) for number in range(3)] == [200, 130, 60]
+    told = others_found(crowd, select_face(make_landmarks(crowd), index=1))
+    assert told.startswith("3 faces found: number 1 (x 110 to 150") and "face_index" in told
+    assert others_found(crowd[:1], select_face(make_landmarks(crowd[:1]))) == ""
 
 
 def test_selected_face_has_depth_in_pixels():

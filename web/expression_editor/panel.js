@@ -2,7 +2,7 @@
 
 import { Frames } from "./frames.js";
 import { lastPicture, sliders } from "./server.js";
-import { GROUPS, Slider } from "./sliders.js";
+import { GROUPS, Slider, inWords } from "./sliders.js";
 import { Presets } from "./presets.js";
 import { Stage } from "./stage.js";
 import { make } from "./style.js";
@@ -194,8 +194,7 @@ export class Panel {
     const copied = Object.entries(this.run?.copied ?? {});
     this.copy.hidden = !this.inputs.connected("copy_from");
     if (this.copy.hidden) return;
-    const words = copied.map(([name, value]) => `${name} ${value}`).join(" · ");
-    const told = make("p", "", { textContent: words || "Run, and what the photo's face differs by is told here." });
+    const told = make("p", "", { textContent: inWords(this.run?.copied ?? {}) || "Run, and what the photo's face differs by is told here." });
     const amount = new Slider("Amount", { low: 0, high: 1.5, step: 0.05, meaning: "How much of it lies under the sliders" }, (value, event) => {
       this.inputs.set("copy_amount", value);
       this.draw(event.timeStamp);

@@ -1,6 +1,7 @@
 // Ready expressions, each as a small picture of this very portrait.
 
 import { frame } from "./server.js";
+import { inWords } from "./sliders.js";
 import { make } from "./style.js";
 
 const SIDE = 112; // pixels of a picture: twice what is shown
@@ -21,8 +22,7 @@ export class Presets {
     for (const [name, values] of Object.entries({ "as it is": {}, ...presets })) {
       const picture = make("canvas", "", { width: SIDE, height: SIDE });
       const label = make("span", "", { textContent: name });
-      const told = Object.entries(values).map(([slider, value]) => `${slider} ${value}`).join(", ");
-      const tile = make("button", "tp-preset", { title: told || "All sliders to 0", onclick: () => this.choose(values) }, picture, label);
+      const tile = make("button", "tp-preset", { title: inWords(values) || "All sliders to 0", onclick: () => this.choose(values) }, picture, label);
       this.tiles.push({ tile, picture, values });
       this.element.append(tile);
     }

@@ -8,6 +8,13 @@ export const GROUPS = {
   Head: { pitch: "Nod down", yaw: "Turn left", roll: "Tilt" },
 };
 
+const LABELS = Object.assign({}, ...Object.values(GROUPS));
+
+// Values by name, such as { aaa: 12, smile: 0.5 }, in the sliders' own words.
+export function inWords(values) {
+  return Object.entries(values).map(([name, value]) => `${LABELS[name] ?? name} ${value}`).join(" · ");
+}
+
 export class Slider {
   // moved(value, event): while the artist drags; `input` tells where it lies
   constructor(label, { low, high, step, meaning }, moved) {
