@@ -202,8 +202,9 @@ def dependency_groups() -> str:
 
 
 def environment_variables(comfyui: Path) -> dict[str, str]:
-    """Environment in which Python can import this pack and ComfyUI."""
-    path = os.pathsep.join([str(ROOT / "tools" / "on_path"), str(comfyui)])
+    """Environment in which Python can import this pack and ComfyUI, then what PYTHONPATH names already."""
+    given = os.environ.get("PYTHONPATH", "")
+    path = os.pathsep.join([str(ROOT / "tools" / "on_path"), str(comfyui), *([given] if given else [])])
     return {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
 
 

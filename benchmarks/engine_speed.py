@@ -39,6 +39,7 @@ from talking_portrait.models.takin.network import build_takin
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools import random_joyvasa, random_weights
 from talking_portrait.training.data.talking_faces import people
+from talking_portrait.training.speech_net.shipped import shipped_networks
 
 ROOT = Path(__file__).resolve().parent.parent
 TURNS = 3
@@ -61,7 +62,7 @@ def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
 
 def engines() -> dict:
     """One of each, ready."""
-    hear = shipped("speech", build_speech_net)
+    hear, networks = shipped("speech", build_speech_net), shipped_networks()
     takin = shipped("takin.motion", build_takin)
     motion = FILES["motion"]
     extractor = motion.build({}, {}, device="cpu")
@@ -76,7 +77,7 @@ def engines() -> dict:
     )
     cpu, name = torch.device("cpu"), builtin_encoder_name(weight_path(WEIGHTS["speech"]))
     return {
-        "built-in": BuiltinMotionEngine(lambda: hear),
+        "built-in": BuiltinMotionEngine(lambda: networks),
         "KDTalker": KDTalkerEngine(
             lambda: denoiser,
             lambda: encoder,

@@ -12,7 +12,6 @@ BLAZEFACE = (
 )
 FACE_GEOMETRY = ("comfy_extras.mediapipe.face_geometry", "transformation_matrix_from_detection")
 WAV2VEC2 = ("comfy.audio_encoders.audio_encoders", "load_audio_encoder_from_sd")
-WHISPER = ("comfy.audio_encoders.whisper", "AudioEncoder", "WhisperFeatureExtractor")
 
 
 def core_part(module: str, *names: str) -> ModuleType:

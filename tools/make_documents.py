@@ -19,10 +19,9 @@ RESULTS, DOCS = PACK / "benchmarks" / "results", PACK / "docs"
 MAKERS = {  # results whose script has another name
     "actalker_mask_drop": "training/actalker/train_tiny.py",
     "fantasytalking_extras": "training/fantasytalking/train_extras.py",
-    "speech_net": "training/speech_net/evaluate.py",
-    "speech_net_without_slt": "training/speech_net/evaluate.py",
     "takin": "training/takin/evaluate.py",
     "takin_stage1": "training/liveportrait/stage1_proof.py",
+    "viseme_heads": "training/speech_net/hear.py",
     "verify_clips": "training/speech_net/verify_clips.py",
 }
 LONGEST_LIST = 6  # numbers of a curve that a table shows

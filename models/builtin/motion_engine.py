@@ -1,13 +1,11 @@
 """The built-in engine: the speech network moves the mouth, rules move the rest. Nothing to download."""
 
-from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
 
 import numpy as np
 import torch
 from scipy.ndimage import maximum_filter1d
-from torch import nn
 
 from ..engine import MotionSettings, Speech
 from ..face_motion import CONTROLS, FaceMotion
@@ -16,32 +14,30 @@ from ..face_motion.procedural import REST_CLOSURE
 from ..face_motion.speed import JAW_SPEED, LIP_SPEED, lowered, per_frame, raised
 from ..portrait import Portrait
 from ..progress import Progress
-from ..speech.features import normalise, speech_features, voiced_mean
-from ..speech.presence import speech_presence
 from ..speech.silence import DOUBT, silence_gate, within
-from ..speech.speech_net import VISEMES, hear
+from ..speech.viseme_hearing import Networks, hear_recording
+from ..speech.visemes import SILENCE, VISEMES, articulation
 from .rest_of_face import rest_of_face
 from .styles import STYLES
 
 CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
 # range of the network's own closure that is shown: less of it is a vowel next to a p
 PARTIAL_CLOSURE = (0.4, 0.9)
-SURE_OF_TUCK = 0.45
+SURE_OF_TUCK = 0.35
 FIRM = 0.9  # closure from which the lips are seen to touch
 BLINKING = 1  # the random stream of a seed from which blinks are drawn; see rest_of_face.py for the others
 
 
 class BuiltinMotionEngine:
-    """Motion from speech without any download; `network` gives the speech network, ready to run on `device`."""
+    """Motion from speech without any download; `networks` gives Whisper's encoder and the viseme heads, ready to
+    run on `device`."""
 
     id = "built-in"
     native_fps: Fraction | None = None
     reads = frozenset(field.name for field in fields(MotionSettings))
 
-    def __init__(
-        self, network: Callable[[], nn.Module], device: torch.device | None = None, style: str = "natural"
-    ):
-        self.network, self.device, self.style = network, device or torch.device("cpu"), style
+    def __init__(self, networks: Networks, device: torch.device | None = None, style: str = "natural"):
+        self.networks, self.device, self.style = networks, device or torch.device("cpu"), style
 
     def generate(
         self, speech: Speech, fps: Fraction, seed: int, settings: MotionSettings, progress: Progress,
@@ -49,13 +45,12 @@ class BuiltinMotionEngine:
     ) -> FaceMotion:  # fmt: skip
         """See MotionEngine. All values are changes from the photo, whoever is on it."""
         frames = speech.checked(fps)
-        mel, loudness = speech_features(
-            speech.waveform.numpy(), speech.sample_rate, lambda d, n: progress(d, 2 * n)
+        visemes, loudness = hear_recording(
+            self.networks(), speech.waveform.numpy(), speech.sample_rate, self.device, progress
         )
-        spoken = within(speech_presence(mel), *DOUBT)
+        spoken = within(1 - visemes[:, SILENCE], *DOUBT)
         gate, level = silence_gate(loudness, settings.silence_threshold, spoken)
-        visemes, moves = self._heard(mel, spoken, lambda d, n: progress(n + d, 2 * n))
-        mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
+        mouth = mouth_controls(visemes, articulation(visemes), gate, level, settings.mouth_amount)
         controls = mouth_frames(mouth, frames, fps, settings.lip_lead / 1000)
         limit_speed(controls, fps)
         blinks = blink_times(
@@ -83,14 +78,6 @@ class BuiltinMotionEngine:
                 "blinks": blinks.round(3).tolist(),
             },
         )
-
-    def _heard(
-        self, mel: np.ndarray, spoken: np.ndarray, progress: Progress
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Visemes [T,14] and articulation [T,6] of log-mel [T,40], heard against the sound of what is spoken
-        [T] alone."""
-        voice = mel[spoken > 0.5] if (spoken > 0.5).any() else mel
-        return hear(self.network(), normalise(mel, voiced_mean(voice)), self.device, progress, spoken)
 
 
 def limit_speed(controls: np.ndarray, fps: Fraction) -> None:

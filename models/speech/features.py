@@ -40,15 +40,26 @@ def log_mel_block(wave: np.ndarray, first: int, count: int) -> tuple[np.ndarray,
     Returns log-mel [count,BANDS] (natural log of power) and loudness [count] in dB of full scale, without any
     offset of the wave (a constant is silence).
     """
+    frames, before = framed(wave, first, count)
+    power = (
+        np.abs(np.fft.rfft((frames - PRE_EMPHASIS * before) * np.hanning(WINDOW).astype(np.float32), FFT))
+        ** 2
+    )
+    return np.log(power.astype(np.float32) @ mel_filters().T + 1e-7), loudness_of(frames)
+
+
+def framed(wave: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """[count,WINDOW] the samples of each frame, and the same one sample earlier."""
     start = first * HOP + HOP // 2 - WINDOW // 2
     padded = np.pad(wave, (max(0, -start) + 1, WINDOW + HOP * count))
     begin = start + max(0, -start)
     index = begin + HOP * np.arange(count)[:, None] + np.arange(WINDOW)
-    frames = padded[index + 1]
-    loudness = 10 * np.log10(frames.var(1) + 1e-10)
-    emphasised = frames - PRE_EMPHASIS * padded[index]
-    power = np.abs(np.fft.rfft(emphasised * np.hanning(WINDOW).astype(np.float32), FFT)) ** 2
-    return np.log(power.astype(np.float32) @ mel_filters().T + 1e-7), loudness.astype(np.float32)
+    return padded[index + 1], padded[index]
+
+
+def loudness_of(frames: np.ndarray) -> np.ndarray:
+    """Loudness [n] in dB of full scale of frames [n,WINDOW]."""
+    return (10 * np.log10(frames.var(1) + 1e-10)).astype(np.float32)
 
 
 def resampled_blocks(waveform: np.ndarray, sample_rate: int) -> Iterator[tuple[np.ndarray, int, int]]:

@@ -1,20 +1,15 @@
 """The small network that hears which way a mouth moves: log-mel -> visemes and articulation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from .features import BANDS
-from .vocal_tract import fitting_warps, warp_bands
+from .visemes import ARTICULATION, VISEMES
 
-VISEMES = ("sil", "PP", "FF", "TH", "DD", "SS", "KK", "CH", "RR", "AA", "EH", "II", "OH", "OU")
-ARTICULATION = ("jaw", "close", "round", "wide", "tuck", "teeth")
 KERNEL = 5
 DILATIONS = (1, 2, 4, 8, 16, 1)
-BLOCK, CONTEXT = 3000, 128  # frames at once; frames of context, more than the network's reach of 66
 
 
 class SpeechNet(nn.Module):
@@ -52,30 +47,3 @@ def build_speech_net(
     if entry is None or entry.ndim != 3 or entry.shape[1] != BANDS:
         raise ValueError("the file is not a speech network of this pack (no fitting enter.weight).")
     return SpeechNet(entry.shape[0], device=device, dtype=dtype, operations=operations)
-
-
-def hear(
-    network: nn.Module, mel: np.ndarray, device: torch.device,
-    progress: Callable[[int, int], None] = lambda done, total: None, spoken: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Run the network over normalised log-mel [T,40] in blocks: viseme probabilities [T,14], articulation [T,6].
-
-    The speaker is heard under the band shifts that fit best (see vocal_tract), and what they say is averaged.
-    spoken [T]: 0 where nobody speaks; without it all counts as speech.
-    """
-    warps = fitting_warps(network, mel, np.ones(len(mel)) if spoken is None else spoken, len(VISEMES), device)
-    visemes, articulation = [], []
-    for start in range(0, len(mel), BLOCK):
-        left = max(0, start - CONTEXT)
-        block = mel[left : start + BLOCK + CONTEXT]
-        heard = np.stack([warp_bands(block, *warp).T for warp in warps])
-        raw = (
-            network(torch.from_numpy(heard).to(device))[..., start - left : start - left + BLOCK]
-            .float()
-            .cpu()
-        )
-        logits, moves = raw.split([len(VISEMES), len(ARTICULATION)], 1)
-        visemes.append(logits.softmax(1).mean(0).T.numpy())
-        articulation.append(moves.sigmoid().mean(0).T.numpy())
-        progress(min(start + BLOCK, len(mel)), len(mel))
-    return np.concatenate(visemes), np.concatenate(articulation)

@@ -7,14 +7,17 @@ from typing import Any
 import comfy.ops
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ..core_parts import WHISPER, core_part
 from ..progress import Progress
 from .encoders import Encoder
 from .sound import mono
+from .whisper_encoder import WhisperEncoder
+from .whisper_mel import MELS, scaled
+from .whisper_mel import log_mel as log_mel_of
 
 PIECE = 480_000  # samples that Whisper takes at once, 30 s
-MELS, WIDTH, HEADS, LAYERS, POSITIONS = 80, 384, 6, 4, 1500
+WIDTH, LAYERS = 384, 4
 SAMPLES_PER_VIDEO_FRAME = 640  # of a 25 fps video; two rows of hidden states
 WINDOW, HOP, BEFORE = 10, 4, 4  # in rows
 
@@ -24,14 +27,12 @@ class WhisperTiny(nn.Module):
 
     def __init__(self, device=None, dtype=None, operations=comfy.ops.disable_weight_init):
         super().__init__()
-        self.encoder = core_part(*WHISPER).AudioEncoder(
-            MELS, POSITIONS, WIDTH, HEADS, LAYERS, dtype=dtype, device=device, operations=operations
-        )
+        self.encoder = WhisperEncoder(MELS, WIDTH, LAYERS, device=device, dtype=dtype, operations=operations)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Log-mel [n,80,3000] -> [n,1500,5,384]: what enters the first layer, what leaves each but the last,
         and the last one's result after the final norm."""
-        return torch.stack(self.encoder(mel)[1], dim=2)
+        return torch.stack(self.encoder(mel), dim=2)
 
 
 def build_whisper(state: Any, metadata: Any, device=None, dtype=None, operations: Any = None) -> WhisperTiny:
@@ -52,9 +53,9 @@ def whisper_state(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def log_mel(wave: Tensor) -> Tensor:
     """Mono sound [T] at 16 kHz -> [k,80,3000], one for each 30 s begun; the last is filled up with silence."""
-    extract = core_part(*WHISPER).WhisperFeatureExtractor(n_mels=MELS, device=wave.device)
     # One at a time: the dynamic range is cut below the loudest moment of each piece.
-    return torch.cat([extract(piece[None, None]) for piece in wave.float().split(PIECE)])
+    pieces = (F.pad(piece, (0, PIECE - len(piece))) for piece in wave.float().split(PIECE))
+    return torch.stack([scaled(log_mel_of(piece)) for piece in pieces])
 
 
 def hidden_states(encoder: WhisperTiny, wave: Tensor) -> Tensor:

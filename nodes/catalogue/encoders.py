@@ -8,7 +8,6 @@ import torch
 
 from ...models.contracts import SPEECH_ENCODERS, Entry, SpeechEncoder, register_speech_encoder
 from ...models.core_parts import WAV2VEC2 as CORE_WAV2VEC2
-from ...models.core_parts import WHISPER as CORE_WHISPER
 from ...models.core_parts import core_part
 from ...models.options import File
 from ...models.speech.encoding import check_kind
@@ -93,7 +92,6 @@ def whisper_model(path: Path, node: str) -> LoadedModel:
     """Whisper-tiny's encoder, of its published file."""
     from ...models.speech.whisper import build_whisper, whisper_state
 
-    core_part(*CORE_WHISPER)  # first, so that nobody blames the file
     return load_shared(
         "actalker whisper", path, torch.float32, build_whisper, node, whisper_state, exact=True
     )

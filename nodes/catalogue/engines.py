@@ -12,7 +12,7 @@ from ...models.contracts import ENGINES, Entry, MotionEngine, register_engine
 from ...models.options import Choice, File, Number, Socket, Switch, Whole
 from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS
 from .encoders import fitting, joyvasa_model, wav2lip_model
-from .loading import load_shared
+from .loading import LoadedModel, load_shared, ready_together
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
 from .renderers import EXTRACTOR, liveportrait_model
@@ -23,10 +23,23 @@ from .weight_files import find_weight, menu_file
 
 def _builtin(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.builtin.motion_engine import BuiltinMotionEngine
-    from ...models.speech.speech_net import build_speech_net
+    from ...models.speech.viseme_heads import build_heads
+    from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
 
-    model = load_shared("speech", find_weight("speech", NODE), torch.float32, build_speech_net, NODE)
-    return BuiltinMotionEngine(model.ready, model.device, options["style"])
+    encoder = load_shared(
+        "whisper tiny.en", find_weight("whisper_tiny_en", NODE), torch.float32, build_encoder, NODE, encoder_state,
+        exact=True,
+    )  # fmt: skip
+    heads = load_shared(
+        "viseme heads", find_weight("viseme_heads", NODE), torch.float32, build_heads, NODE, exact=True
+    )
+    return BuiltinMotionEngine(lambda: ready_pair(encoder, heads), encoder.device, options["style"])
+
+
+def ready_pair(first: LoadedModel, second: LoadedModel) -> tuple[Any, Any]:
+    """Two networks, both loaded."""
+    one, other = ready_together([first, second])
+    return one, other
 
 
 def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
@@ -111,7 +124,7 @@ OWN = (
                 tooltip="How much the head moves: natural, calm like a newsreader, or lively.",
             ),
         ),
-        files=("speech", "presence"), licence="Apache-2.0",
+        files=("whisper_tiny_en", "viseme_heads"), licence="Apache-2.0; Whisper's encoder MIT",
     ),
     Entry(
         "KDTalker", "Diffusion for the whole face and head; needs its files (non-commercial) and a portrait.",

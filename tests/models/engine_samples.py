@@ -28,6 +28,7 @@ from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
 from talking_portrait.tools.random_state import random_state
 from talking_portrait.tools.random_weights import statistics
+from talking_portrait.training.speech_net.shipped import shipped_networks
 from torch import nn
 
 STATISTICS = MotionStatistics({name: torch.from_numpy(value) for name, value in statistics().items()})
@@ -59,6 +60,9 @@ def speech_network() -> nn.Module:
     network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
     network.load_state_dict(state)
     return network.eval()
+
+
+hearing_networks = cache(shipped_networks)
 
 
 @cache
@@ -100,7 +104,7 @@ def engine_pack() -> ModuleType:
 
 
 def builtin() -> BuiltinMotionEngine:
-    return BuiltinMotionEngine(speech_network)
+    return BuiltinMotionEngine(hearing_networks)
 
 
 def takin() -> TakinEngine:

@@ -15,6 +15,7 @@ from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.network import build_takin
+from talking_portrait.training.speech_net.shipped import shipped_networks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEARING = ROOT / "models/builtin/weights/speech.safetensors"
@@ -24,7 +25,7 @@ JAW, CLOSE = CONTROLS.index("jawOpen"), CONTROLS.index("mouthClose")
 
 
 def shipped_hearing() -> torch.nn.Module:
-    """The speech network in fp32."""
+    """The speech network that Takin-ADA hears with, in fp32."""
     state = {key: value.float() for key, value in load_file(HEARING).items()}
     network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
     network.load_state_dict(state)
@@ -33,8 +34,8 @@ def shipped_hearing() -> torch.nn.Module:
 
 def shipped_builtin() -> BuiltinMotionEngine:
     """The built-in engine."""
-    network = shipped_hearing()
-    return BuiltinMotionEngine(lambda: network)
+    networks = shipped_networks()
+    return BuiltinMotionEngine(lambda: networks)
 
 
 def shipped_takin(**options) -> TakinEngine:

@@ -8,7 +8,6 @@ from pathlib import Path
 import librosa
 import pytest
 import torch
-from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
@@ -18,8 +17,8 @@ from talking_portrait.models.face_motion.emotion import ROWS, with_emotion
 from talking_portrait.models.face_motion.emotion_presets import load_preset, load_presets
 from talking_portrait.models.face_motion.exemplar import exemplar_emotion
 from talking_portrait.models.face_motion.time import slice_motion
-from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.nodes.emotion import mixture
+from talking_portrait.training.speech_net.shipped import shipped_networks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRESETS = load_presets()
@@ -33,13 +32,9 @@ JAW, CLOSE, SMILE, BROW = (
 def spoken():
     """The shipped speech as the built-in engine moves it."""
     with torch.inference_mode():
-        state = {
-            k: v.float() for k, v in load_file(ROOT / "models/builtin/weights/speech.safetensors").items()
-        }
-        network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
-        network.load_state_dict(state)
+        networks = shipped_networks()
         wave = librosa.load(ROOT / "samples" / "talking_portrait_speech.wav", sr=16000)[0]
-        engine = BuiltinMotionEngine(lambda: network.eval())
+        engine = BuiltinMotionEngine(lambda: networks)
         return engine.generate(
             Speech(torch.from_numpy(wave)[None], 16000), Fraction(25), 1, MotionSettings(), lambda a, b: None
         )

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from talking_portrait.models.speech.features import speech_features
-from talking_portrait.models.speech.speech_net import ARTICULATION, VISEMES
-from talking_portrait.training.speech_net.labels import CMU, TARGETS, label_tracks, segments, visemes_of
+from talking_portrait.models.speech.visemes import ARTICULATION, TARGETS, VISEMES
+from talking_portrait.training.speech_net.labels import CMU, label_tracks, segments, visemes_of
 
 JAW, CLOSE, ROUND = (ARTICULATION.index(name) for name in ("jaw", "close", "round"))
 

@@ -16,7 +16,7 @@ from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.blinks import CLOCK, blink_times, blink_track
 from talking_portrait.models.face_motion.procedural import head_and_brows, noise
 from talking_portrait.models.speech.sound import frame_count
-from talking_portrait.models.speech.speech_net import VISEMES
+from talking_portrait.models.speech.visemes import VISEMES
 
 JAW, CLOSE, TUCK, TEETH = (
     CONTROLS.index(n) for n in ("jawOpen", "mouthClose", "mouthRollLower", "teethShow")

@@ -9,12 +9,12 @@ import folder_paths
 import pytest
 import torch
 from talking_portrait.models import core_parts
-from talking_portrait.models.core_parts import BLAZEFACE, FACE_GEOMETRY, WAV2VEC2, WHISPER, core_part
+from talking_portrait.models.core_parts import BLAZEFACE, FACE_GEOMETRY, WAV2VEC2, core_part
 from talking_portrait.nodes.face import FaceFromBox, LoadFaceDetector
 from talking_portrait.nodes.speech import EncodeSpeech, LoadSpeechEncoder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PARTS = (BLAZEFACE, FACE_GEOMETRY, WAV2VEC2, WHISPER)
+PARTS = (BLAZEFACE, FACE_GEOMETRY, WAV2VEC2)
 WITHOUT = """
 import asyncio, sys
 import comfy.cli_args
@@ -65,9 +65,8 @@ def test_what_is_made_of_cores_classes_is_left_out_alone_and_the_log_says_so():
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """Files of Whisper-tiny's and wav2vec2's names; nobody gets as far as reading them."""
-    for name in ("whisper-tiny.safetensors", "wav2vec2-base-960h.safetensors"):
-        (tmp_path / name).touch()
+    """A file of wav2vec2's name; nobody gets as far as reading it."""
+    (tmp_path / "wav2vec2-base-960h.safetensors").touch()
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "audio_encoders", ([str(tmp_path)], set()))
     folder_paths.filename_list_cache.clear()
     yield
@@ -84,7 +83,6 @@ def hidden(monkeypatch):
 
 @pytest.mark.parametrize("run, said", [
     (lambda: LoadFaceDetector.execute(), r"^Load Face Detector \(built-in\): .*mediapipe.face_landmarker"),
-    (lambda: LoadSpeechEncoder.execute("Whisper-tiny"), "^Load Speech Encoder: .*audio_encoders.whisper"),
     (lambda: LoadSpeechEncoder.execute("wav2vec2-base-960h"), "^Load Speech Encoder: .*audio_encoders.audio_en"),
 ])  # fmt: skip
 def test_only_what_needs_one_says_so_and_what_to_do(files, hidden, run, said):
@@ -128,7 +126,7 @@ def test_a_module_that_is_there_but_broken_keeps_its_own_error(monkeypatch):
 
     monkeypatch.setattr(core_parts, "import_module", broken)
     with pytest.raises(ImportError, match="libcudart"):
-        core_part(*WHISPER)
+        core_part(*WAV2VEC2)
 
 
 def test_no_private_module_is_imported_as_the_pack_loads():

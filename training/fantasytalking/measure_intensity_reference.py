@@ -18,7 +18,6 @@ import librosa
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
@@ -28,8 +27,8 @@ from ...models.face.weights import load_face_detector
 from ...models.face_motion import FaceMotion, resolve
 from ...models.face_motion.intensity import scale_intensity
 from ...models.fantasytalking.motion_measure import face_intensity
-from ...models.speech.speech_net import build_speech_net
 from ..data.talking_faces import Person, WarpRenderer, people
+from ..speech_net.shipped import shipped_networks
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "samples" / "talking_portrait_astronaut.png"
@@ -71,10 +70,8 @@ def drawn(who: Person, motion: FaceMotion) -> list[np.ndarray]:
 
 def films() -> dict[str, list[float]]:
     """By factor of the expression, of each person."""
-    state = load_file(ROOT / "models" / "builtin" / "weights" / "speech.safetensors")
-    network = build_speech_net(state, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
-    network.load_state_dict(state)
-    engine = BuiltinMotionEngine(lambda: network.float())
+    networks = shipped_networks()
+    engine = BuiltinMotionEngine(lambda: networks)
     wave = torch.from_numpy(librosa.load(ROOT / "samples" / "talking_portrait_speech.wav", sr=16000)[0])
     result: dict[str, list[float]] = {f"expression x {factor:g}": [] for factor in FACTORS}
     for number, who in enumerate(people(PEOPLE)):

@@ -78,7 +78,7 @@ def save(folder: Path, split: str, voice: str, number: int, clip: Clip, espeak: 
     np.savez(path, wave=clip[0], phones=clip[1], ends=clip[2], espeak=espeak)
 
 
-def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:
+def flite_corpus(folder: Path, words: list[str], random: np.random.Generator, train: int = TRAIN) -> None:
     """Training and test clips of flite, test clips of espeak-ng and festival."""
     cut = len(words) * 4 // 5
     tests = sentences(TEST, words[cut:], random)
@@ -92,7 +92,7 @@ def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) ->
     jobs = [
         ("train", voice, i, t)
         for voice in VOICES
-        for i, t in enumerate(sentences(TRAIN, words[:cut], random))
+        for i, t in enumerate(sentences(train, words[:cut], random))
     ]
     jobs += [("test", voice, i, text) for voice in VOICES for i, text in enumerate(tests)]
     with ThreadPoolExecutor(2) as pool:
@@ -120,10 +120,12 @@ def flite_corpus(folder: Path, words: list[str], random: np.random.Generator) ->
             )
 
 
-def many_voices_corpus(folder: Path, words: list[str], random: np.random.Generator) -> None:
+def many_voices_corpus(
+    folder: Path, words: list[str], random: np.random.Generator, speakers: int = SPEAKERS
+) -> None:
     """Training clips of espeak-ng: accents, throats, pitches and speeds drawn at random for every speaker."""
     espeak = Espeak()
-    for speaker in range(SPEAKERS):
+    for speaker in range(speakers):
         voice = f"{ACCENTS[speaker % len(ACCENTS)]}+{random.choice(THROATS)}"
         speed, pitch = int(random.integers(125, 225)), int(random.integers(25, 75))
         for number, text in enumerate(sentences(SAID, words[: len(words) * 4 // 5], random)):
@@ -143,11 +145,18 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--many", action="store_true", help="many voices of espeak-ng instead")
+    parser.add_argument(
+        "--train", type=int, default=TRAIN, help="sentences of each voice of flite to train on"
+    )
+    parser.add_argument("--speakers", type=int, default=SPEAKERS, help="speakers of espeak-ng")
     arguments = parser.parse_args()
     random, words = np.random.default_rng(SEED), word_list()
     random.shuffle(words)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    (many_voices_corpus if arguments.many else flite_corpus)(arguments.folder, words, random)
+    if arguments.many:
+        many_voices_corpus(arguments.folder, words, random, arguments.speakers)
+    else:
+        flite_corpus(arguments.folder, words, random, arguments.train)
     print(f"{len(list(arguments.folder.glob('*.npz')))} clips in {arguments.folder}")
 
 

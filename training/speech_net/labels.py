@@ -9,28 +9,9 @@ import re
 import numpy as np
 
 from ...models.speech.features import FRAME_RATE
-from ...models.speech.speech_net import VISEMES
+from ...models.speech.visemes import TARGETS, VISEMES
 
 DECAY_SECONDS = 0.055
-
-# viseme -> (strength, jaw, close, round, wide, tuck, teeth); our own table, after the usual phonetic
-# descriptions.
-TARGETS: dict[str, tuple[float, ...]] = {
-    "sil": (0.7, 0.00, 0.35, 0.00, 0.00, 0.00, 0.00),
-    "PP": (3.0, 0.00, 1.00, 0.00, 0.00, 0.00, 0.00),
-    "FF": (2.2, 0.08, 0.00, 0.00, 0.10, 1.00, 0.60),
-    "TH": (1.1, 0.20, 0.00, 0.00, 0.15, 0.10, 0.50),
-    "DD": (0.8, 0.20, 0.00, 0.00, 0.25, 0.00, 0.50),
-    "SS": (1.3, 0.08, 0.00, 0.00, 0.45, 0.00, 0.90),
-    "KK": (0.6, 0.25, 0.00, 0.00, 0.20, 0.00, 0.20),
-    "CH": (1.4, 0.12, 0.00, 0.60, 0.00, 0.00, 0.70),
-    "RR": (0.9, 0.20, 0.00, 0.40, 0.00, 0.00, 0.30),
-    "AA": (1.2, 0.85, 0.00, 0.00, 0.20, 0.00, 0.20),
-    "EH": (1.0, 0.50, 0.00, 0.00, 0.50, 0.00, 0.30),
-    "II": (1.0, 0.22, 0.00, 0.00, 0.80, 0.00, 0.50),
-    "OH": (1.2, 0.60, 0.00, 0.70, 0.00, 0.00, 0.00),
-    "OU": (1.4, 0.25, 0.00, 1.00, 0.00, 0.00, 0.00),
-}
 
 CMU: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("pau", "h#", "brth", "ssil"), ("sil",)),

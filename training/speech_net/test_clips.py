@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ...models.speech.features import FRAME_RATE, RATE
-from ...models.speech.speech_net import VISEMES
-from .evaluate import video_rate
+from ...models.speech.visemes import VISEMES
 from .labels import label_tracks, segments
+from .measures import video_rate
 
 CLIPS = {"rms": (0, 7, 14, 21, 28), "espeak-en-us": (3,), "espeak-en-us-f2": (10,), "espeak-en-f3": (17,),
          "festival-ked-diphone": (5, 12)}  # fmt: skip

@@ -19,7 +19,8 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ...models.speech.features import FRAME_RATE, normalise
-from ...models.speech.speech_net import ARTICULATION, VISEMES, SpeechNet
+from ...models.speech.speech_net import SpeechNet
+from ...models.speech.visemes import ARTICULATION, VISEMES
 from .averaged import train_averaged
 from .hearings import hearing
 

@@ -33,8 +33,8 @@ from ...models.face.weights import load_face_detector, load_person_segmenter
 from ...models.face_motion import CONTROLS, FaceMotion, resolve
 from ...models.media.video_stream import VideoStreamWriter
 from ...models.portrait import FaceLandmarks478, Portrait
-from .evaluate import load
 from .labels import segments
+from .shipped import shipped_networks
 from .synthesisers import read_wav
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,8 +125,8 @@ def verify(
     portrait: Portrait, speech: Speech, events: list[float], seed: int, folder: Path
 ) -> dict[str, Any]:
     """All measures of one clip."""
-    network, _ = load(ROOT / "models" / "builtin" / "weights" / "speech.safetensors")
-    engine = BuiltinMotionEngine(lambda: network)
+    networks = shipped_networks()
+    engine = BuiltinMotionEngine(lambda: networks)
     motion = engine.generate(speech, FPS, seed, MotionSettings(blink_rate=24.0), lambda done, total: None)
     frames = film(portrait, motion, folder / "clip.mp4")
     found = load_face_detector().detect_batch(list(frames), 1, 0.3, "short")

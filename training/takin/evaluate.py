@@ -36,7 +36,7 @@ from ...models.takin.live import Hear, LiveTakin
 from ...models.takin.network import TakinNet, build_takin
 from ...models.takin.sampling import Guidance
 from ...models.weights.published import WEIGHTS, weight_path
-from ..speech_net.evaluate import load as load_speech_net
+from ..speech_net.shipped import load_speech_net
 from .films import Film, make_films
 from .measures import at_middles, auc, best_lag, control, correlation, count_blinks, step_sizes
 

@@ -22,8 +22,8 @@ from ...models.speech.builtin_layers import builtin_encoder_name, builtin_layers
 from ...models.speech.features import log_mel_block, normalise
 from ...models.speech.speech_net import SpeechNet
 from ...models.weights.published import WEIGHTS, weight_path
-from ..speech_net.evaluate import load
 from ..speech_net.hearings import spoken, through_air
+from ..speech_net.shipped import load_speech_net
 from .rules import frames_of, rule_motion
 
 REVOICED = 0.5  # share of the clips that are spoken by another throat
@@ -72,7 +72,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     weights = weight_path(WEIGHTS["speech"])
-    network, _ = load(weights)
+    network, _ = load_speech_net(weights)
     part, parts = (int(number) for number in arguments.part.split("/"))
     groups = []
     voices = arguments.voices or sorted(

@@ -17,7 +17,7 @@ from ...models.face_motion import CONTROLS, controls_to_expression
 from ...models.face_motion.blinks import blink_times, blink_track
 from ...models.face_motion.procedural import head_and_brows, noise
 from ...models.speech.features import HOP, log_mel_block
-from ...models.speech.speech_net import VISEMES
+from ...models.speech.visemes import VISEMES
 from ...models.takin.config import ANGLES, EXPRESSION, FPS, MOTION, SCALE, TRANSLATION
 from ..speech_net.labels import label_tracks
 
