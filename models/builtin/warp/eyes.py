@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .curves import REACH, TABLE, Frame, look_up, smoothstep, table_of
+from .head import photo_yaw
 from .lids import BAND, Lid, band_height, colours_at, make_lid
 
 EYES = {
@@ -22,6 +23,8 @@ EYES = {
 }  # fmt: skip
 CHEEKS = {"eyeBlinkRight": [118, 101, 50], "eyeBlinkLeft": [347, 330, 280]}
 LEAST_BELOW, LARGEST_BELOW = 0.09, 0.5  # eye widths: less is a shadow, more is no eye
+FAR_YAW = (38.0, 42.0)  # degrees of the photo's yaw from which, and at which, the far eye shows no blink
+LARGE = 0.445  # mean height of both eyes in eye widths: people's are lower
 GAZE = (0.13, 0.055)  # of the eye's width, at gaze 1
 LEAST_OPEN = (0.06, 0.12)  # mean opening in eye widths: an eye below the first is shut already
 SIDE, ABOVE, BELOW = 0.75, 0.2, 0.25  # eye widths around the opening that a lid can cover
@@ -48,13 +51,30 @@ def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) 
     frame = Frame.between(points[upper[0]], points[upper[-1]])
     curves = torch.stack([table_of(frame.points(points[rows])) for rows in (upper, lower, brow)])
     curves[1] = torch.maximum(curves[0], curves[1])
-    curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek_colour(name, points, image))
+    if drawn or are_large(points):
+        curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek_colour(name, points, image))
     box = eye_box(frame, curves, (image.shape[0], image.shape[1]))
     u = torch.linspace(-0.4, 0.4, 17)
     opening = look_up(curves[1:2] - curves[:1], u).mean()
     weight = smoothstep((opening - LEAST_OPEN[0]) / (LEAST_OPEN[1] - LEAST_OPEN[0]))
+    weight = weight * far_eye_weight(name, photo_yaw(points))
     tables = torch.cat([curves[:2], band_height(curves)[None]])
     return Eye(name, frame, tables, make_lid(frame, curves, image, box, drawn), float(weight), box)
+
+
+def are_large(points: np.ndarray) -> bool:
+    """Whether the eyes are higher than people's, as those of drawn and modelled figures are."""
+    heights = []
+    for upper, lower, _ in EYES.values():
+        frame = Frame.between(points[upper[0]], points[upper[-1]])
+        heights.append(float(np.diff(frame.points(points[[upper[4], lower[4]]])[:, 1])[0]))
+    return float(np.mean(heights)) > LARGE
+
+
+def far_eye_weight(name: str, yaw: float) -> Tensor:
+    """How much of a blink an eye can show in a face turned by `yaw` degrees: one at the silhouette shows none."""
+    aside = yaw if name == "eyeBlinkLeft" else -yaw
+    return 1 - smoothstep(torch.tensor((aside - FAR_YAW[0]) / (FAR_YAW[1] - FAR_YAW[0])))
 
 
 def cheek_colour(name: str, points: np.ndarray, image: Tensor) -> Tensor:

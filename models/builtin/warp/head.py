@@ -55,6 +55,12 @@ def face_size(points: np.ndarray) -> tuple[float, float]:
     return float(span[0]), float(span[1])
 
 
+def photo_yaw(points: np.ndarray) -> float:
+    """Degrees by which the face of landmarks [478,3] is turned aside; positive: the picture's right is the far side."""
+    across, back = points[454, [0, 1]] - points[234, [0, 1]], points[454, 2] - points[234, 2]
+    return float(np.degrees(np.arctan2(back, max(float(np.linalg.norm(across)), 1e-3))))
+
+
 def make_head(points: np.ndarray, size: tuple[int, int], person: np.ndarray | None) -> Head:
     """Tables for landmarks [478,3] in a picture of (height, width); `person` is an optional mask [H,W]."""
     height, width = size

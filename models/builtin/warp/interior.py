@@ -165,17 +165,18 @@ def painted(interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor
     shadow = 0.0 if interior.ink is not None else 0.10 if interior.own.upper > 0 else 0.18
     colour = colour * (1 - shadow * (1 - smoothstep((shape.v - shape.upper) / 0.05)))[:, None]
     inside = edge(shape.v - shape.upper) * edge(shape.lower - shape.v)
-    inside = (
-        inside
-        * smoothstep((gap / pixel - 0.8) / 2.0)
-        * smoothstep((0.5 - shape.u.abs()) / 0.05)
-        * shape.activity
-    )
+    inside = inside * smoothstep((gap / pixel - 0.8) / 2.0) * between_corners(mouth, shape.u) * shape.activity
     picture = torch.lerp(picture, colour, inside[:, None])
     if interior.ink is not None:
         line = inked(shape, pixel) * shape.activity * smoothstep(gap / (0.5 * LINE))
         picture = torch.lerp(picture, interior.ink.to(picture.device).reshape(3, 1, 1), line[:, None])
     return lip_line(picture, shape, pixel, close, mouth)
+
+
+def between_corners(mouth: Mouth, u: Tensor) -> Tensor:
+    """1 between the corners of the mouth, 0 at them and at the end of what opens on a side that is turned away."""
+    side, reach = mouth.far
+    return smoothstep((torch.minimum(0.49 - u.abs(), reach - 0.01 - side * u)) / 0.06)
 
 
 def inked(shape: MouthShape, pixel: float) -> Tensor:
@@ -234,4 +235,4 @@ def lip_line(picture: Tensor, shape: MouthShape, pixel: float, close: Tensor, mo
     gap = shape.lower - shape.upper
     meet = smoothstep(1 - gap / 0.05) * smoothstep((0.49 - shape.u.abs()) / 0.05) * smoothstep(close / 0.5)
     distance = (shape.v - (shape.upper + shape.lower) / 2) / max(0.012, 1.0 * pixel)
-    return picture * (1 - 0.40 * meet * torch.exp(-distance * distance))[:, None]
+    return picture * (1 - 0.30 * meet * torch.exp(-distance * distance))[:, None]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...face_motion import CONTROLS
 from .curves import Frame, look_up, smoothstep, table_of
-from .head import face_size
+from .head import face_size, photo_yaw
 
 UPPER_INNER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
 LOWER_INNER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
@@ -23,7 +23,8 @@ LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
 MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower", "teethShow", "mouthSmile")
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
 DROP = 0.13  # of the face's height: how far the jaw takes the lower lip down at 1
-RIM = 0.02  # mouth widths of an open lip's dark rim that are left out when it closes
+FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
+RIM = 0.035  # mouth widths of an open lip's dark rim that are left out when it closes
 COARSE = 8  # pixels between the places at which the mouth's part of a frame is looked for
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
@@ -40,6 +41,9 @@ class Mouth:
     smile: float  # how far the lips' middle hangs below the corners
     gap: float  # height of the photo's own opening, in mouth widths
     middle: float  # u of the face's middle line at the lips: off 0 in a face that is turned
+    far: tuple[
+        float, float
+    ]  # sign of u of the side that is turned away, and the u at which lips stay shut there
     drop: float  # how far the jaw takes the lower lip down at 1, in mouth widths
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels: where output pixels may need this map
 
@@ -83,7 +87,7 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
     return Mouth(
         frame, curves, nose, chin, reach, float(middle[0] + 0.4 * (middle[1] - middle[0])),
-        float((middle[1] - middle[0]).clamp(min=0)), midline(frame, points),
+        float((middle[1] - middle[0]).clamp(min=0)), midline(frame, points), far_side(photo_yaw(points)),
         float(np.clip(DROP * face_size(points)[1] / frame.unit, 0.28, 0.55)),
         (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
     )  # fmt: skip
@@ -92,6 +96,12 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
 def midline(frame: Frame, points: np.ndarray) -> float:
     """u of the middle of the lips, within what a mouth that is still seen can show."""
     return float(np.clip(frame.points(points[[0, 13, 14, 17]])[:, 0].mean(), -0.3, 0.3))
+
+
+def far_side(yaw: float) -> tuple[float, float]:
+    """Sign and reach of u on the far side of a mouth turned by `yaw` degrees: its end lies at the silhouette."""
+    part = float(np.clip((abs(yaw) - FAR_YAW[0]) / (FAR_YAW[1] - FAR_YAW[0]), 0, 1))
+    return float(np.sign(yaw) or 1), 0.5 - 0.28 * part
 
 
 def mouth_values(controls: Tensor) -> dict[str, Tensor]:
@@ -151,8 +161,11 @@ def relaxing(value: dict[str, Tensor]) -> Tensor:
     return (0.9 * value["jawOpen"] + 0.9 * value["mouthPucker"] + 0.5 * value["mouthClose"]).clamp(max=1)
 
 
-def bow(u: Tensor) -> Tensor:
+def bow(mouth: Mouth, u: Tensor) -> Tensor:
     """1 in the middle of the mouth, 0 at its corners, a little rounder than a parabola."""
+    side, reach = mouth.far
+    if reach < 0.5:
+        u = torch.where(u * side > 0, u * (0.5 / reach), u)
     parabola = (1 - (2 * u).square()).clamp_(min=0)
     return torch.lerp(parabola, parabola.sqrt(), 0.4)
 
@@ -165,7 +178,7 @@ def moved_curves(
     # lips that meet stay together, whatever the jaw does behind them
     jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))
     upper, lower, outer_upper, outer_lower = curves
-    arch = bow(u)
+    arch = bow(mouth, u)
     side = smoothstep(u.abs() / 0.5) * smoothstep(
         (mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45)
     )
@@ -199,8 +212,8 @@ def moved_curves(
     moved_chin = chin + 0.72 * drop * chin_width
     # an opening's rim is dark and blurred: where the lips come together, they are taken from further inside
     rim = RIM * (1 - keep) * ((lower - upper) / 0.04).clamp(0, 1)
-    upper = upper - torch.minimum(rim, 0.3 * (upper - outer_upper).clamp(min=0))
-    lower = lower + torch.minimum(rim, 0.3 * (outer_lower - lower).clamp(min=0))
+    upper = upper - torch.minimum(rim, 0.4 * (upper - outer_upper).clamp(min=0))
+    lower = lower + torch.minimum(rim, 0.4 * (outer_lower - lower).clamp(min=0))
     shape = MouthShape(u, v, upper, lower, moved_upper, moved_lower, drop.expand_as(u), activity.expand_as(u))
     return shape, {"outer_upper": (outer_upper, moved_outer_upper),
         "outer_lower": (outer_lower, moved_outer_lower),

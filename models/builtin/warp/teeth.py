@@ -55,14 +55,15 @@ def arch(mouth: Mouth, u: Tensor) -> tuple[Tensor, Tensor]:
     return ARCH * torch.asin(across), (1 - across * across).sqrt()
 
 
-def tooth_at(distance: Tensor, edges: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+def tooth_at(distance: Tensor, edges: tuple[float, ...], pixel: float) -> tuple[Tensor, Tensor]:
     """Place across its tooth, -1..1, and light left by the gaps between teeth, at distances along the arch."""
     bounds = torch.tensor(edges)
     index = torch.bucketize(distance.contiguous(), bounds, right=True).clamp(1, len(edges) - 1)
     low, high = bounds[index - 1], bounds[index]
     across = (2 * (distance - low) / (high - low) - 1).clamp(-1, 1)
     nearest = torch.minimum((distance - low).abs(), (high - distance).abs())
-    return across, 1 - 0.20 * torch.exp(-((nearest / GAP) ** 2))
+    width = max(GAP, 0.7 * pixel)
+    return across, 1 - 0.20 * GAP / width * torch.exp(-((nearest / width) ** 2))
 
 
 def drawn_upper(mouth: Mouth, enamel: Tensor, flat: bool = False) -> Row:
@@ -73,17 +74,18 @@ def drawn_upper(mouth: Mouth, enamel: Tensor, flat: bool = False) -> Row:
     span = (float(mouth.curves[0].min()) - 0.22, float(mouth.curves[1].max()) + 0.2)
     u, v = grid(span)
     distance, facing = arch(mouth, u)
-    across, light = tooth_at(distance, UPPER_EDGES)
+    across, light = tooth_at(distance, UPPER_EDGES, 1 / mouth.frame.unit)
     edge = lip_line(mouth, u) + HANG - RISE * (1 - facing) * 2 - 0.020 * across.abs() ** 3
     if flat:
         smooth = lip_line(mouth, u) + HANG - RISE * (1 - facing) * 2
         return Row(
-            assembled(enamel, torch.ones_like(u), smoothstep((smooth - v) / 0.012 + 0.5), facing), span
+            assembled(enamel, torch.ones_like(u), smoothstep((smooth - v) / softness(mouth) + 0.5), facing),
+            span,
         )
     above = ((edge - v) / 0.2).clamp(0, 1)
     shade = (0.66 + 0.34 * facing**0.8) * (1 - 0.08 * across**4) * (0.95 + 0.05 * smoothstep(above / 0.15))
     gaps = torch.lerp(torch.ones_like(light), light, 0.5 + 0.5 * smoothstep(1 - above / 0.7))
-    return Row(assembled(enamel, shade * gaps, smoothstep((edge - v) / 0.012 + 0.5), facing), span)
+    return Row(assembled(enamel, shade * gaps, smoothstep((edge - v) / softness(mouth) + 0.5), facing), span)
 
 
 def drawn_lower(mouth: Mouth, enamel: Tensor) -> Row:
@@ -91,10 +93,15 @@ def drawn_lower(mouth: Mouth, enamel: Tensor) -> Row:
     span = (float(mouth.curves[0].min()) - 0.12, float(mouth.curves[1].max()) + 0.3)
     u, v = grid(span)
     distance, facing = arch(mouth, u)
-    across, light = tooth_at(distance, LOWER_EDGES)
+    across, light = tooth_at(distance, LOWER_EDGES, 1 / mouth.frame.unit)
     edge = lip_line(mouth, u) + 0.012 + 0.05 * (1 - facing) + 0.012 * across.abs() ** 3
     shade = (0.55 + 0.40 * facing) * (1 - 0.08 * across**4) * light
-    return Row(assembled(enamel, shade, smoothstep((v - edge) / 0.014 + 0.5), facing), span)
+    return Row(assembled(enamel, shade, smoothstep((v - edge) / softness(mouth) + 0.5), facing), span)
+
+
+def softness(mouth: Mouth) -> float:
+    """Mouth widths over which a row's edge fades: a pixel and a half at least."""
+    return max(0.012, 1.5 / mouth.frame.unit)
 
 
 def lip_line(mouth: Mouth, u: Tensor) -> Tensor:
