@@ -69,7 +69,7 @@ def main() -> None:
     head = cpu_ms(lambda start: head_displacement(features.head, part(start), CPU))
     sampling = cpu_ms(lambda start: sample(crop, grid.expand(BATCH, -1, -1, -1), box[:2]))
     source = [grid.expand(BATCH, -1, -1, -1).clone() for _ in range(FRAMES)]
-    mouth = cpu_ms(lambda start: renderer._move_mouth(features, source[start], part(start).controls))
+    mouth = cpu_ms(lambda start: renderer._move_mouth(features, box, source[start], part(start).controls))
     eyes = cpu_ms(
         lambda start: [
             renderer._move_eye(eye, box, source[start], part(start).controls) for eye in features.eyes

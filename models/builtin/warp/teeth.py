@@ -23,7 +23,7 @@ RISE = 0.035  # how much higher it lies at the sides
 GAP = 0.008  # width of the dark between two teeth
 LEAST_GAP, LEAST_PIXELS = 0.05, 6  # mouth widths and pixels: a smaller opening shows no teeth of its own
 LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
-TAKEN = (0.22, 0.14)  # of the photo's opening: how far from either lip own teeth are looked for
+TAKEN = (0.36, 0.14)  # of the photo's opening: how far from either lip own teeth are looked for
 
 
 @dataclass(frozen=True)
