@@ -18,7 +18,8 @@ TOPS = "tools|training|docs|samples|web|models|nodes|workflows|tests|benchmarks"
 PLACES = re.compile(rf"\b(?:{TOPS})/[\w./-]*\w|\b(?:run\.py|NOTICE|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md)\b")
 MODULES = re.compile(r"\btalking_portrait\.((?:tools|training)(?:\.\w+)+)")
 LEFT_OUT = ("tests/", "benchmarks/")  # what proves a claim lies in the repository alone
-LIMIT = 15_000_000  # bytes
+# bytes: 12 MB without what hears for the built-in engine, which may take 9
+LIMIT = 21_000_000
 
 
 def comfy(folder: Path, *command: str) -> str:
