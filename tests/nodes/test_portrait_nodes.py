@@ -129,14 +129,16 @@ def test_durations_in_words(seconds, words):
 def test_damaged_speech_weights_are_named(tmp_path, monkeypatch, spoil):
     from safetensors.torch import save_file
 
-    good = published_weights.weight_path(published_weights.WEIGHTS["speech"]).read_bytes()
-    path = tmp_path / "speech.safetensors"
+    weight_path, heads = published_weights.weight_path, published_weights.WEIGHTS["viseme_heads"]
+    good, path = weight_path(heads).read_bytes(), tmp_path / heads.file
     if spoil == "truncated":
         path.write_bytes(good[: len(good) // 2])
     elif spoil == "other":
         save_file({"enter.weight": torch.zeros(4, 40, 5)}, path)
-    monkeypatch.setattr(registry, "weight_path", lambda weight: path)
-    with pytest.raises(ValueError, match="speech.safetensors"):
+    monkeypatch.setattr(
+        registry, "weight_path", lambda weight: path if weight is heads else weight_path(weight)
+    )
+    with pytest.raises(ValueError, match="viseme_heads.safetensors"):
         engines.load_engine("built-in")
 
 
