@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 comfy.cli_args.args.cpu = True
+from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.builtin.styles import STYLE_NAMES
 from talking_portrait.models.builtin.warp.curves import smoothstep
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.nodes.catalogue.engines import load_engine
+from talking_portrait.training.speech_net.shipped import shipped_networks
 
 ROOT = Path(__file__).resolve().parent.parent
 FPS, SEEDS, TIMES, SILENCE = 25, 6, 4, 12
@@ -72,17 +73,20 @@ def figures(motion: FaceMotion, spoken: int) -> dict[str, list[float] | float]:
 
 
 def main() -> None:
+    networks = shipped_networks()
     sound, spoken = speech()
     rows: dict[str, dict] = {"one talking man": ONE_MAN}
     for style in STYLE_NAMES:
-        engine = load_engine("built-in", {"style": style})
+        engine = BuiltinMotionEngine(lambda: networks, style=style)
         made = [
             figures(
                 generate_motion(engine, sound, Fraction(FPS), seed, MotionSettings(), lambda *_: None), spoken
             )
             for seed in range(SEEDS)
         ]
-        rows[style] = {name: np.mean([one[name] for one in made], 0, np.float64).round(3).tolist() for name in made[0]}
+        rows[style] = {
+            name: np.mean([one[name] for one in made], 0, np.float64).round(3).tolist() for name in made[0]
+        }
     print(json.dumps(rows, indent=1))
     (ROOT / "benchmarks" / "results" / "builtin_motion.json").write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -22,7 +22,7 @@ UPPER_OUTER = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291]
 LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
 MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower", "teethShow", "mouthSmile")
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
-DROP = 0.13  # of the face's height: how far the jaw takes the lower lip down at 1
+DROP = 0.17  # of the face's height: how far the jaw takes the lower lip down at 1
 FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
 RIM = 0.035  # mouth widths of an open lip's dark rim that are left out when it closes
 COARSE = 8  # pixels between the places at which the mouth's part of a frame is looked for
@@ -192,9 +192,10 @@ def moved_curves(
     # A smile's corners come down while the lips round, open wide or close; a smile command lifts them.
     corner = side * (0.55 * max(mouth.smile, 0.0) * relax - 0.09 * smile)
     middle = -0.25 * mouth.smile * relax * arch + 0.03 * smile * arch
-    rise = 0.06 * jaw * (1 - min(mouth.gap / 0.15, 1.0)) + 0.012 * teeth * (1 - close) + 0.02 * pucker * jaw
-    parted = torch.lerp(keep, 1 - close.clamp(max=1), 0.6)  # the upper lip hardly follows the jaw
-    moved_upper = line - (line - upper) * parted - rise * arch
+    rise = (
+        (0.06 - 0.02 * min(mouth.gap / 0.15, 1.0)) * jaw + 0.012 * teeth * (1 - close) + 0.02 * pucker * jaw
+    )
+    moved_upper = line - (line - upper) * keep - rise * arch
     moved_lower = line + (lower - line) * keep + drop * arch + 0.012 * teeth * (1 - close) * arch
     moved_upper = moved_upper - 0.03 * tuck * arch + corner + middle
     moved_lower = moved_lower - 0.045 * tuck * arch + corner + middle
