@@ -21,7 +21,7 @@ MEANT = {
     "1": {**LISTED, "engine": "built-in"}, "2": {**LISTED, "engine": "KDTalker"},
     "3": {**LISTED, "engine": "JoyVASA"},
     "4": {**LISTED, "engine": "Takin-ADA"}, "5": {**LISTED, "engine": "KDTalker", "steps": 10},
-    "6": {"renderer": "built-in warp"},
+    "6": {"renderer": "built-in warp", "renderer.style": "auto"},  # which was not there then
     "7": {"renderer": "LivePortrait", "renderer.precision": "auto", "renderer.framing": "LivePortrait"},
     "8": {
         **LISTED, "engine": "Takin-ADA", "steps": 6, "emotion": "fear", "emotion_intensity": 0.7,

@@ -20,9 +20,9 @@ ADD = """() => {
   app.canvas.ds.offset = [0, 0];
   app.canvas.draw(true, true);
 }"""
-VALUES = (
-    """() => Object.fromEntries(app.graph.nodes[0].widgets.map((widget) => [widget.name, widget.value]))"""
-)
+VALUES = """() => Object.fromEntries(  // but for the page's own, such as a preview that it adds when it likes
+  app.graph.nodes[0].widgets.filter((one) => !one.name.startsWith('$$')).map((one) => [one.name, one.value])
+)"""
 DROP = """async ([name, bytes]) => {
   const files = new DataTransfer();
   files.items.add(new File([new Uint8Array(bytes)], name));
