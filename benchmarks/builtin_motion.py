@@ -17,7 +17,7 @@ import torch
 
 comfy.cli_args.args.cpu = True
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
-from talking_portrait.models.builtin.styles import STYLE_NAMES
+from talking_portrait.models.builtin.styles import HEAD_STYLES
 from talking_portrait.models.builtin.warp.curves import smoothstep
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
@@ -76,7 +76,7 @@ def main() -> None:
     networks = shipped_networks()
     sound, spoken = speech()
     rows: dict[str, dict] = {"one talking man": ONE_MAN}
-    for style in STYLE_NAMES:
+    for style in HEAD_STYLES:
         engine = BuiltinMotionEngine(lambda: networks, style=style)
         made = [
             figures(

@@ -16,6 +16,11 @@ from .progress import ticker
 CATEGORY = "talking portrait/audio"
 
 
+def factor(name: str, tooltip: str, **options) -> io.Float.Input:
+    """A slider from 0 to 2 in the middle of which everything stays as it is."""
+    return io.Float.Input(name, default=1.0, min=0.0, max=2.0, step=0.05, tooltip=tooltip, **options)
+
+
 class GenerateFaceMotion(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -65,22 +70,11 @@ class GenerateFaceMotion(Node):
                     control_after_generate=True,
                     tooltip="Same seed, same motion. It changes blinks and head, and with KDTalker the lips a little.",
                 ),
-                io.Float.Input(
+                factor(
                     "mouth_amount",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Factor on lips and jaw: 0 keeps the mouth still, 1 as spoken, 2 twice as far.",
+                    "Factor on lips and jaw: 0 keeps the mouth still, 1 as spoken, 2 twice as far.",
                 ),
-                io.Float.Input(
-                    "head_amount",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    tooltip="Factor on head motion: 0 still, 1 natural (some degrees).",
-                ),
+                factor("head_amount", "Factor on head motion: 0 still, 1 natural (some degrees)."),
                 io.Float.Input(
                     "blink_rate",
                     default=18.0,
@@ -90,15 +84,11 @@ class GenerateFaceMotion(Node):
                     tooltip="Built-in engine and Takin-ADA: blinks per minute, on average; 0 never blinks. "
                     "People blink 15 to 20 times. KDTalker and JoyVASA make their own.",
                 ),
-                io.Float.Input(
+                factor(
                     "brow_amount",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
-                    advanced=True,
-                    tooltip="Built-in engine and Takin-ADA: factor on the brows, which rise on stressed "
+                    "Built-in engine and Takin-ADA: factor on the brows, which rise on stressed "
                     "words: 0 still, 1 natural.",
+                    advanced=True,
                 ),
                 io.Float.Input(
                     "silence_threshold",
@@ -142,26 +132,18 @@ class GenerateFaceMotion(Node):
                     tooltip="Built-in engine and Takin-ADA: 0 blinks with both eyes alike; at 1 the "
                     "subject's right eye stays open, which makes every blink a wink.",
                 ),
-                io.Float.Input(
+                factor(
                     "gaze_amount",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
+                    "Built-in engine: factor on how far the eyes look around; 0 holds them as in the photo.",
                     optional=True,
                     advanced=True,
-                    tooltip="Built-in engine: factor on how far the eyes look around; 0 holds them as in the photo.",
                 ),
-                io.Float.Input(
+                factor(
                     "life_amount",
-                    default=1.0,
-                    min=0.0,
-                    max=2.0,
-                    step=0.05,
+                    "Built-in engine: factor on breath, swallowing and lips that are not quite still, also "
+                    "where nobody speaks; 0 for none.",
                     optional=True,
                     advanced=True,
-                    tooltip="Built-in engine: factor on breath, swallowing and lips that are not quite still, also "
-                    "where nobody speaks; 0 for none.",
                 ),
             ],
             outputs=[sockets.FaceMotion.Output(tooltip="For Render Portrait and the motion editors.")],

@@ -13,7 +13,7 @@ from ..models.face_motion.plot import plot_motion
 from ..models.face_motion.storage import FORMATS, save_any
 from ..models.face_motion.time import retime
 from . import sockets
-from .audio import single_clip
+from .audio import factor, single_clip
 from .gates import Node
 from .paths import new_file
 
@@ -25,11 +25,6 @@ REGIONS = {
     "rest of face": ("rest",),
     "head": ("pose", "translation", "scale"),
 }
-
-
-def factor(name: str, tooltip: str, **options) -> io.Float.Input:
-    """A slider from 0 to 2 in the middle of which everything stays as it is."""
-    return io.Float.Input(name, default=1.0, min=0.0, max=2.0, step=0.05, tooltip=tooltip, **options)
 
 
 def angle(name: str, tooltip: str) -> io.Float.Input:

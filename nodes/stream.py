@@ -13,7 +13,7 @@ from ..models.generation import given_motion
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.takin.engine import joined
 from . import sockets
-from .audio import CATEGORY, single_speech
+from .audio import CATEGORY, factor, single_speech
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .portrait import PreparedPortrait
@@ -30,10 +30,8 @@ def settings_inputs() -> list:
             "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, control_after_generate=True,
             tooltip="Same seed, same motion. It changes blinks and head, not the lips.",
         ),
-        io.Float.Input("mouth_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on lips and "
-        "jaw: 1 as spoken."),
-        io.Float.Input("head_amount", default=1.0, min=0.0, max=2.0, step=0.05, tooltip="Factor on head "
-        "motion: 1 natural."),
+        factor("mouth_amount", "Factor on lips and jaw: 1 as spoken."),
+        factor("head_amount", "Factor on head motion: 1 natural."),
         io.Float.Input("blink_rate", default=18.0, min=0.0, max=60.0, step=1.0, tooltip="Blinks per minute; "
         "0 never blinks."),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from ..speech.silence import DOUBT, silence_gate, within
 from ..speech.viseme_hearing import Networks, hear_recording
 from ..speech.visemes import SILENCE, VISEMES, articulation
 from .rest_of_face import rest_of_face
-from .styles import STYLES
+from .styles import HEAD_STYLES
 
 CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
 # range of the network's own closure that is shown: less of it is a vowel next to a p
@@ -56,7 +56,7 @@ class BuiltinMotionEngine:
         blinks = blink_times(
             float(speech.seconds), settings.blink_rate, 1 - gate, np.random.default_rng([seed, BLINKING])
         )
-        rest = rest_of_face(level, gate, blinks, STYLES[self.style], settings, seed)
+        rest = rest_of_face(level, gate, blinks, HEAD_STYLES[self.style], settings, seed)
         for name, track in rest.controls.items():
             controls[:, CONTROLS.index(name)] += at_frames(track[:, None], frames, fps)[:, 0]
         shut = blink_track(blinks, (np.arange(frames) + 0.5) / float(fps))

@@ -34,7 +34,7 @@ def rest_of_face(
     breath = life * ramp * idle.breath(ticks, streams[IDLE])
     swallow = life * idle.swallows(1 - gate, streams[IDLE])
     beat = beats(level * gate)
-    pose = head_pose(level, gate, style, streams[HEAD])
+    pose = head_pose(beat, gate, style, streams[HEAD])
     pose[:, 0] += idle.BREATH_PITCH * breath + idle.SWALLOW_PITCH * swallow
     shift = np.stack([noise(ticks, hertz, streams[HEAD]) for hertz in (0.2, 0.25)], 1) * (0.008, 0.005)
     shift[:, 1] += 0.008 * beat + idle.BREATH_RISE * breath

@@ -12,10 +12,7 @@ from .viseme_hearing import Networks, mel_probabilities
 from .visemes import VISEMES
 from .whisper_mel import HOP, RATE, WINDOW, log_mel_frames, scaled
 
-BLOCK, AHEAD = (
-    FRAME_RATE // 5,
-    FRAME_RATE // 5,
-)  # frames that are told at once; that must have come behind them
+BLOCK = AHEAD = FRAME_RATE // 5  # frames that are told at once; that must have come behind them
 BEFORE = 5 * FRAME_RATE  # frames before a block within which it is heard
 EDGE = WINDOW // 2  # samples around a frame's centre that it needs
 

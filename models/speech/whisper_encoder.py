@@ -1,4 +1,7 @@
-"""Whisper's encoder of any size (Radford et al. 2022, section 2.2), with the keys of the published files."""
+"""Whisper's encoder of any size (Radford et al. 2022, section 2.2), with the keys of the published files.
+
+ComfyUI's own takes 30 s and nothing shorter: comfy/audio_encoders/whisper.py cuts the positions along the channels.
+"""
 
 from typing import Any
 

@@ -9,21 +9,15 @@ from torch.nn import functional as F
 
 RATE, HOP, WINDOW, MELS = 16000, 160, 400, 80
 RANGE = 8.0  # powers of ten below the loudest moment at which the floor lies
-LINEAR_HZ, LINEAR_STEP, LOG_STEP = 1000.0, 200 / 3, np.log(6.4) / 27  # of Slaney's mel scale
 
 
 @cache
 def mel_filters() -> Tensor:
     """[80,201] triangles on Slaney's mel scale from 0 to 8 kHz, each of unit area."""
-    knee = LINEAR_HZ / LINEAR_STEP
-    top = knee + np.log(RATE / 2 / LINEAR_HZ) / LOG_STEP
-    places = np.linspace(0, top, MELS + 2)
-    hertz = np.where(places < knee, places * LINEAR_STEP, LINEAR_HZ * np.exp((places - knee) * LOG_STEP))
-    bins = np.linspace(0, RATE / 2, WINDOW // 2 + 1)
-    rise = (bins - hertz[:-2, None]) / np.diff(hertz)[:-1, None]
-    fall = (hertz[2:, None] - bins) / np.diff(hertz)[1:, None]
-    triangles = np.clip(np.minimum(rise, fall), 0, None) * (2 / (hertz[2:] - hertz[:-2]))[:, None]
-    return torch.from_numpy(triangles.astype(np.float32))
+    from transformers.audio_utils import mel_filter_bank
+
+    bank = mel_filter_bank(WINDOW // 2 + 1, MELS, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
+    return torch.from_numpy(bank.T.astype(np.float32))
 
 
 def log_mel(wave: Tensor) -> Tensor:

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from ...models.builtin.styles import STYLE_NAMES
+from ...models.builtin.styles import HEAD_STYLES
 from ...models.contracts import ENGINES, Entry, MotionEngine, register_engine
 from ...models.options import Choice, File, Number, Socket, Switch, Whole
 from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS
 from .encoders import fitting, joyvasa_model, wav2lip_model
-from .loading import LoadedModel, load_shared, ready_together
+from .loading import load_shared, ready_together
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
 from .renderers import EXTRACTOR, liveportrait_model
@@ -33,13 +33,12 @@ def _builtin(options: Mapping[str, Any]) -> MotionEngine:
     heads = load_shared(
         "viseme heads", find_weight("viseme_heads", NODE), torch.float32, build_heads, NODE, exact=True
     )
-    return BuiltinMotionEngine(lambda: ready_pair(encoder, heads), encoder.device, options["style"])
 
+    def networks() -> tuple[Any, Any]:
+        one, other = ready_together([encoder, heads])
+        return one, other
 
-def ready_pair(first: LoadedModel, second: LoadedModel) -> tuple[Any, Any]:
-    """Two networks, both loaded."""
-    one, other = ready_together([first, second])
-    return one, other
+    return BuiltinMotionEngine(networks, encoder.device, options["style"])
 
 
 def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
@@ -116,11 +115,11 @@ ENCODER = Socket(
 )  # fmt: skip
 OWN = (
     Entry(
-        "built-in", "A small network for the mouth, rules for eyes, brows and head; works on any machine.",
+        "built-in", "Whisper's encoder hears for the mouth, rules move eyes, brows and head; works on any machine.",
         _builtin,
         options=(
             Choice(
-                id="style", choices=STYLE_NAMES, advanced=False,
+                id="style", choices=tuple(HEAD_STYLES), advanced=False,
                 tooltip="How much the head moves: natural, calm like a newsreader, or lively.",
             ),
         ),

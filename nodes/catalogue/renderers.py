@@ -6,6 +6,7 @@ from typing import Any
 import comfy.model_management
 import torch
 
+from ...models.builtin.styles import PICTURE_STYLES
 from ...models.contracts import RENDERERS, Entry, KeypointExtractor, PortraitRenderer, register_renderer
 from ...models.options import Choice, File, Option, Socket
 from ...models.weights.published import LIVEPORTRAIT_KEYS
@@ -32,7 +33,7 @@ OPTIONS = (
 
 
 STYLE = Choice(
-    id="style", choices=("auto", "photo", "drawn"),
+    id="style", choices=PICTURE_STYLES,
     tooltip="How lids and the mouth's inside are drawn. photo: skin, teeth, tongue. drawn: flat colours and "
     "lines in the drawing's ink. auto: tells by the face's flat parts and sharp lines.",
 )  # fmt: skip

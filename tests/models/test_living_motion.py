@@ -8,11 +8,12 @@ import torch
 from talking_portrait.models.builtin.head import head_pose
 from talking_portrait.models.builtin.motion_engine import limit_speed
 from talking_portrait.models.builtin.rest_of_face import rest_of_face
-from talking_portrait.models.builtin.styles import STYLES
+from talking_portrait.models.builtin.styles import HEAD_STYLES
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.blinks import CLOCK, blink_times
 from talking_portrait.models.face_motion.gaze import DEGREES, WITH_BLINK, fixations, gaze_track
+from talking_portrait.models.face_motion.procedural import beats
 from talking_portrait.models.face_motion.speed import lowered, raised
 
 from .shipped_engines import shipped_builtin
@@ -88,7 +89,7 @@ def test_eyes_stay_on_us_while_the_head_turns():
 def test_a_livelier_head_moves_more_and_follows_the_voice():
     level, gate = talk()
     calm, natural, lively = (
-        head_pose(level, gate, STYLES[name], np.random.default_rng(4))
+        head_pose(beats(level * gate), gate, HEAD_STYLES[name], np.random.default_rng(4))
         for name in ("calm", "natural", "lively")
     )
     assert (calm.std(0) < natural.std(0)).all() and (natural.std(0) < lively.std(0)).all()
@@ -110,5 +111,5 @@ def test_silence_is_alive_and_the_mouth_stays_shut():
 def test_every_amount_goes_to_nothing():
     level, gate = talk()
     none = MotionSettings(head_amount=0, brow_amount=0, gaze_amount=0, life_amount=0)
-    rest = rest_of_face(level, gate, np.zeros(0), STYLES["lively"], none, 0)
+    rest = rest_of_face(level, gate, np.zeros(0), HEAD_STYLES["lively"], none, 0)
     assert not rest.pose.any() and not rest.shift.any() and not any(t.any() for t in rest.controls.values())

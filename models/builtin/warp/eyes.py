@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .colours import colours_at
 from .curves import REACH, TABLE, Frame, look_up, smoothstep, table_of
 from .head import photo_yaw
-from .lids import BAND, Lid, band_height, colours_at, make_lid
+from .lids import BAND, Lid, band_height, make_lid
 
 EYES = {
     "eyeBlinkRight": ([33, 246, 161, 160, 159, 158, 157, 173, 133],

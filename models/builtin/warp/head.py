@@ -27,11 +27,8 @@ OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
 BROWS = ([70, 63, 105, 66, 107, 46, 53, 52, 65, 55], [300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
 UPPER_LIDS = ([246, 161, 160, 159, 158, 157, 173], [466, 388, 387, 386, 385, 384, 398])
 BROW_TRAVEL = 0.075  # of the distance between the eyes, at browInnerUp 1
-BORDERS = (
-    0.12,
-    0.25,
-    0.45,
-)  # of the face's width: along the picture's edges nothing moves; the one that turns furthest
+# of the face's width: along the picture's edges nothing moves; of these borders the one that turns furthest
+BORDERS = (0.12, 0.25, 0.45)
 
 
 @dataclass(frozen=True)
@@ -78,23 +75,21 @@ def make_head(points: np.ndarray, size: tuple[int, int], person: np.ndarray | No
     eyes = float(np.linalg.norm(points[33, :2] - points[263, :2]))
     chin, back = points[152, 1], points[OVAL, 2].max()
     layers = None if person is None else make_layers(person, points[OVAL, :2], box, face_w)
-    made = [
-        Head(
-            box,
-            torch.from_numpy(weight * border_weight(gx, gy, size, soft * face_w)).float(),
-            torch.from_numpy(depth_map(points, gx, gy, face_w)).float(),
-            torch.from_numpy(brow_weight(points, gx, gy)).float(),
-            (float(points[OVAL, 0].mean()), float(chin - 0.1 * face_h), float(back + 0.15 * face_w)),
-            0.5 * CROP_FACTOR * max(face_w, face_h),
-            BROW_TRAVEL * eyes,
-            torch.full((3,), 90.0),
-            layers,
-        )
-        for soft in BORDERS
-    ]
-    limits = [turn_limits(head) for head in made]
-    best = max(range(len(made)), key=lambda number: float(limits[number].log().sum()))
-    return replace(made[best], limits=limits[best])
+    head = Head(
+        box,
+        torch.from_numpy(weight).float(),
+        torch.from_numpy(depth_map(points, gx, gy, face_w)).float(),
+        torch.from_numpy(brow_weight(points, gx, gy)).float(),
+        (float(points[OVAL, 0].mean()), float(chin - 0.1 * face_h), float(back + 0.15 * face_w)),
+        0.5 * CROP_FACTOR * max(face_w, face_h),
+        BROW_TRAVEL * eyes,
+        torch.full((3,), 90.0),
+        layers,
+    )
+    borders = [weight * border_weight(gx, gy, size, soft * face_w) for soft in BORDERS]
+    heads = [replace(head, weight=torch.from_numpy(border).float()) for border in borders]
+    heads = [replace(one, limits=turn_limits(one)) for one in heads]
+    return max(heads, key=lambda one: float(one.limits.log().sum()))
 
 
 def turn_limits(head: Head) -> Tensor:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ...face_motion import CONTROLS
+from .colours import LUMINANCE, colours_at, face_part
 from .curves import look_up, smoothstep
 from .mouth import Mouth, MouthShape
 from .style import ink_of
 from .teeth import (
-    LUMINANCE,
     OwnTeeth,
     Row,
     drawn_lower,
@@ -51,8 +51,8 @@ def make_interior(mouth: Mouth, image: Tensor, points: np.ndarray, drawn: bool =
     """Colours from the photo's lips, skin and eyes, in a picture [H,W,3] with landmarks [478,3]."""
     u = torch.linspace(-0.25, 0.25, 11)
     _, lower, _, outer_lower = look_up(mouth.curves, u)
-    lip = pick(mouth, image, u, lower + 0.5 * (outer_lower - lower)).median(0).values
-    skin = pick(mouth, image, u, torch.full_like(u, 0.6 * mouth.nose)).median(0).values
+    lip = colours_at(mouth.frame, image, u, lower + 0.5 * (outer_lower - lower)).median(0).values
+    skin = colours_at(mouth.frame, image, u, torch.full_like(u, 0.6 * mouth.nose)).median(0).values
     colour = colourfulness(image, points)
     own = own_teeth(mouth, image, lip, skin)
     enamel = graded(enamel_colour(skin, image, points), colour)
@@ -80,17 +80,9 @@ def flat_interior(mouth: Mouth, lip: Tensor, enamel: Tensor, ink: Tensor, amount
     return Interior(graded(cavity, amount), graded(tongue, amount), upper, nothing, OwnTeeth(), ink)
 
 
-def pick(mouth: Mouth, image: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """[K,3] colours of the photo at (u, v)."""
-    x, y = mouth.frame.to_pixels(u, v)
-    return image[y.long().clamp(0, image.shape[0] - 1), x.long().clamp(0, image.shape[1] - 1)]
-
-
 def colourfulness(image: Tensor, points: np.ndarray) -> float:
     """0 for a grey face to 1 for one in full colour."""
-    low = np.floor(points[:, :2].min(0)).astype(int).clip(0)
-    high = np.ceil(points[:, :2].max(0)).astype(int)
-    face = image[low[1] : high[1], low[0] : high[0]]
+    face = face_part(image, points)
     if not face.numel():
         return 1.0
     return min(1.0, float((face.amax(-1) - face.amin(-1)).mean()) / FULL_COLOUR)

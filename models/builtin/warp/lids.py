@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from torch import Tensor
 
+from .colours import LUMINANCE, colours_at, colours_between
 from .curves import REACH, TABLE, Frame, look_up, smoothstep
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ INK = (48, 256)  # rows and columns of the lashes' texture
 INK_BELOW = 0.35  # bands of it below the lid's edge
 DARKEST = 0.74  # of the luminance of the skin under the eye: no lid is darker
 GRAIN = 0.035  # most of the skin's grain, of full scale
-LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,6 @@ def along(colours: Tensor, u: Tensor) -> Tensor:
     return smooth[:, place]
 
 
-def colours_at(frame: Frame, image: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """[K,3] colours of the photo at (u, v)."""
-    x, y = frame.to_pixels(u, v)
-    return image[y.long().clamp(0, image.shape[0] - 1), x.long().clamp(0, image.shape[1] - 1)]
-
-
 def skin_at(u: Tensor, v: Tensor, curves: Tensor, above: Tensor, below: Tensor, band: Tensor) -> Tensor:
     """[3,...] skin at (u, v), from `above` the eye to `below` it, a little lighter where the lid bulges."""
     upper, lower, height = look_up(torch.stack([curves[0], curves[1], band]), u)
@@ -124,18 +118,10 @@ def lashes(frame: Frame, curves: Tensor, image: Tensor, above: Tensor, below: Te
     height = torch.linspace(-1, 1, INK[0])[:, None].expand(INK)
     upper, tall = look_up(torch.stack([curves[0], band]), u)
     v = upper + tall * torch.where(height < 0, height, height * INK_BELOW)
-    photo = sampled(image, *frame.to_pixels(u, v))
+    photo = colours_between(frame, image, u, v)
     skin = skin_at(u, v, curves, above, below, band)
     fade = smoothstep((1 + height) / 0.5)
     return 1 + ((photo / skin.clamp(min=0.02)).clamp(0, 1) - 1) * fade
-
-
-def sampled(image: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """[3,h,w] colours of a picture [H,W,3] at pixels (x, y) [h,w], linear between them."""
-    grid = torch.stack([2 * x / image.shape[1] - 1, 2 * y / image.shape[0] - 1], -1)[None]
-    return F.grid_sample(
-        image.permute(2, 0, 1)[None].contiguous(), grid, padding_mode="border", align_corners=False
-    )[0]
 
 
 def paint_lid(eye: "Eye", picture: Tensor, x: Tensor, y: Tensor, blink: Tensor) -> None:

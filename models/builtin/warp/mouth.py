@@ -41,9 +41,7 @@ class Mouth:
     smile: float  # how far the lips' middle hangs below the corners
     gap: float  # height of the photo's own opening, in mouth widths
     middle: float  # u of the face's middle line at the lips: off 0 in a face that is turned
-    far: tuple[
-        float, float
-    ]  # sign of u of the side that is turned away, and the u at which lips stay shut there
+    far: tuple[float, float]  # sign of u of the side turned away, and the u at which lips stay shut there
     drop: float  # how far the jaw takes the lower lip down at 1, in mouth widths
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels: where output pixels may need this map
 

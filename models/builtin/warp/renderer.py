@@ -12,20 +12,21 @@ from torch import Tensor
 from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
 from ...media.pixels import Box, laid_on
 from ...portrait import FaceLandmarks478, Portrait
+from ..styles import PICTURE_STYLES
 from .eyes import EYES, Eye, gaze_map, make_eye
 from .head import Head, face_size, head_displacement, make_head, stretched, turns_in_words
 from .interior import Interior, make_interior, paint_interior
 from .lids import paint_lid
 from .mouth import Mouth, active_part, make_mouth, mouth_map
-from .style import STYLES, is_drawn
+from .style import is_drawn
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
 BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
 BAND_PIXELS = 200_000  # at once on a CPU
 LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
 LARGEST_BATCH_ELSEWHERE = 16
-# a warp starts from the photo's lips, whose own position it does not know
 DRAWN_NOTE = "taken for a drawing (style in Load Portrait Renderer)"
+# a warp starts from the photo's lips, whose own position it does not know
 FROM_THE_PHOTO = {"lips": "relative"}
 
 
@@ -47,10 +48,10 @@ class WarpRenderer:
     id = "built-in warp"
     draws_at_once = True  # by no network: an editor may ask for a frame while a prompt runs
 
-    def __init__(self, style: str = STYLES[0]):
-        """style: how lids and the mouth's inside are drawn, one of STYLES; auto looks at the picture."""
-        if style not in STYLES:
-            raise ValueError(f"style is {style!r}; it is one of {', '.join(STYLES)}.")
+    def __init__(self, style: str = PICTURE_STYLES[0]):
+        """style: how lids and the mouth's inside are drawn, one of PICTURE_STYLES; auto looks at the picture."""
+        if style not in PICTURE_STYLES:
+            raise ValueError(f"style is {style!r}; it is one of {', '.join(PICTURE_STYLES)}.")
         self.style = style
 
     def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
@@ -139,7 +140,6 @@ class WarpRenderer:
         if shape is not None:
             part = picture[..., mouth_window[0], mouth_window[1]]
             paint_interior(features.interior, features.mouth, shape, part, controls)
-        if shape is not None:
             still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
         return Band(picture, still)
 
@@ -168,8 +168,10 @@ class WarpRenderer:
         part = source[:, :, window[0], window[1]]
         if not part.numel():
             return None
-        before = part.clone()
-        lid = Closing(window, before[:, 0], before[:, 1], blink) if blink.any() else None
+        lid = None
+        if blink.any():
+            x, y = part.clone().unbind(1)
+            lid = Closing(window, x, y, blink)
         if gaze.any():
             part.copy_(torch.stack(gaze_map(eye, part[:, 0], part[:, 1], gaze[..., None, None]), 1))
         return lid

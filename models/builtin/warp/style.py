@@ -5,20 +5,17 @@ import torch
 from torch import Tensor
 
 from ...media.pixels import resize_antialiased
+from .colours import LUMINANCE, face_part
 
-STYLES = ("auto", "photo", "drawn")
 SIZE = (160, 128)  # rows and columns that the face is looked at with
 FLAT, EDGE = 0.006, 0.08  # luminance per pixel: less is flat, more is an edge
-# share of flat plus share of edges: photos reach 0.47, paintings and smooth renders 0.49, inked drawings start at 0.55
+# share of flat plus share of edges: photos reach 0.47, paintings and smooth renders 0.49, inked drawings start at 0.54
 DRAWN = 0.52
-LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
 
 
 def is_drawn(image: Tensor, points: np.ndarray) -> bool:
     """Whether the face with landmarks [478,3] in a picture [H,W,3] is drawn: flat between sharp lines."""
-    low = np.floor(points[:, :2].min(0)).astype(int).clip(0)
-    high = np.ceil(points[:, :2].max(0)).astype(int)
-    face = image[low[1] : high[1], low[0] : high[0]]
+    face = face_part(image, points)
     if min(face.shape[:2]) < 2:
         return False
     light = resize_antialiased(face, SIZE[1], SIZE[0]) @ LUMINANCE
@@ -29,9 +26,7 @@ def is_drawn(image: Tensor, points: np.ndarray) -> bool:
 
 def ink_of(image: Tensor, points: np.ndarray) -> Tensor:
     """[3] colour of a drawing's lines: the median of the darkest twentieth of the face."""
-    low = np.floor(points[:, :2].min(0)).astype(int).clip(0)
-    high = np.ceil(points[:, :2].max(0)).astype(int)
-    face = image[low[1] : high[1], low[0] : high[0]]
+    face = face_part(image, points)
     step = max(1, max(face.shape[:2]) // 512)
     colours = face[::step, ::step].reshape(-1, 3)
     light = colours @ LUMINANCE

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .colours import LUMINANCE, colours_between
 from .curves import look_up, smoothstep
 from .mouth import Mouth
 
@@ -22,7 +23,6 @@ HANG = 0.075  # how far the upper teeth's edge lies under the line where the lip
 RISE = 0.035  # how much higher it lies at the sides
 GAP = 0.008  # width of the dark between two teeth
 LEAST_GAP, LEAST_PIXELS = 0.05, 6  # mouth widths and pixels: a smaller opening shows no teeth of its own
-LUMINANCE = torch.tensor([0.299, 0.587, 0.114])
 TAKEN = (0.36, 0.14)  # of the photo's opening: how far from either lip own teeth are looked for
 
 
@@ -126,7 +126,9 @@ def own_teeth(mouth: Mouth, image: Tensor, lip: Tensor, skin: Tensor) -> OwnTeet
     u = mouth.middle + torch.linspace(-0.16, 0.16, 13)
     share = torch.linspace(0.12, 1 - TAKEN[1], 23)
     upper, lower = look_up(mouth.curves[:2], u)
-    colours = taken(image, mouth, u.expand(len(share), -1), upper + share[:, None] * (lower - upper))
+    colours = colours_between(
+        mouth.frame, image, u.expand(len(share), -1), upper + share[:, None] * (lower - upper)
+    )
     rows = colours.median(2).values
     bright = LUMINANCE @ rows > torch.maximum(0.50 * LUMINANCE @ skin, 0.85 * LUMINANCE @ lip)
     bright &= saturation(rows) < torch.maximum(0.8 * saturation(lip), torch.tensor(0.12))
@@ -153,7 +155,7 @@ def with_own(row: Row, mouth: Mouth, image: Tensor, own: OwnTeeth) -> Row:
     share = (v - upper) / height
     last = min(own.upper, 1 - TAKEN[1])
     place = upper + share.clamp(min(TAKEN[0], 0.6 * last), max(last, 0.02)) * height
-    colour = taken(image, mouth, u, place)
+    colour = colours_between(mouth.frame, image, u, place)
     whole = own.upper < 1 - TAKEN[1] - 0.03 or mouth.gap > 0.2  # their edge is seen: they end there
     end = upper + own.upper * height
     cover = smoothstep((end - v) / 0.03 + 0.5)
@@ -174,16 +176,10 @@ def with_own_lower(row: Row, mouth: Mouth, image: Tensor, own: OwnTeeth) -> Row:
     share = ((v - upper) / height).clamp(own.lower, max(own.lower, 1 - 0.5 * TAKEN[1]))
     start = upper + own.lower * height
     cover = smoothstep((v - start) / 0.03 + 0.5) * smoothstep((height - 0.03) / 0.03)
-    return Row(torch.cat([taken(image, mouth, u, upper + share * height), cover[None]])[None], row.span)
-
-
-def taken(image: Tensor, mouth: Mouth, u: Tensor, v: Tensor) -> Tensor:
-    """[3,...] colours of the photo at (u, v), linear between pixels."""
-    x, y = mouth.frame.to_pixels(u, v)
-    places = torch.stack([2 * x / image.shape[1] - 1, 2 * y / image.shape[0] - 1], -1)[None]
-    return F.grid_sample(
-        image.permute(2, 0, 1)[None].contiguous(), places, padding_mode="border", align_corners=False
-    )[0]
+    return Row(
+        torch.cat([colours_between(mouth.frame, image, u, upper + share * height), cover[None]])[None],
+        row.span,
+    )
 
 
 def seen(row: Row, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
