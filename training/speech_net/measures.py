@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from ...models.builtin.motion_engine import mouth_controls, mouth_frames
+from ...models.builtin.motion_engine import limit_speed, mouth_controls, mouth_frames
 from ...models.engine import MotionSettings
 from ...models.face_motion import CONTROLS
 from ...models.speech.silence import silence_gate
@@ -40,7 +40,9 @@ def shown(heard: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]) -> np.nd
     settings = MotionSettings()
     gate, level = silence_gate(loudness, settings.silence_threshold, spoken)
     mouth = mouth_controls(visemes, moves, gate, level, settings.mouth_amount)
-    return mouth_frames(mouth, len(mouth) // BLOCK, Fraction(FPS), settings.lip_lead / 1000)
+    controls = mouth_frames(mouth, len(mouth) // BLOCK, Fraction(FPS), settings.lip_lead / 1000)
+    limit_speed(controls, Fraction(FPS))
+    return controls
 
 
 def hits(parts: list[Segment], viseme: str, reached: np.ndarray) -> np.ndarray:
