@@ -209,42 +209,18 @@ def environment_variables(comfyui: Path) -> dict[str, str]:
 
 
 def test_arguments(given: list[str]) -> list[str]:
-    """What pytest is told: all tests unless some are named; --quick leaves the slow ones out."""
-    chosen = [part for part in given if part != "--quick"] or [str(ROOT / "tests")]
-    return ["--durations=20", *(["-m", "not slow"] if "--quick" in given else []), *chosen]
+    """What pytest is told: --quick leaves the slow tests out; all of them are shared out by file among processes.
 
-
-def test_groups(given: list[str]) -> list[list[str]]:
-    """Pytest's arguments for each of the groups that run side by side: the whole suite is two, anything else one.
-
-    Tests of the server wait for it, so the others have a core meanwhile.
+    Those of the server come first, for they take longest. A process needs up to 5 GB with its server and its page.
     """
-    if set(given) - {"--quick"}:
-        return [test_arguments(given)]
-    tests, told = ROOT / "tests", test_arguments(given)[:-1]
-    return [[*told, "--ignore", str(tests / "server"), str(tests)], [*told, str(tests / "server")]]
-
-
-def run_together(commands: list[list[str]], environment: dict[str, str]) -> int:
-    """Run commands side by side: the first speaks at once, the others afterwards. Gives the first bad status."""
-    first, *others = commands
-    with tempfile.TemporaryDirectory() as folder:
-        beside = []
-        for number, command in enumerate(others):
-            said = (Path(folder) / str(number)).open("w+", encoding="utf-8", errors="replace")
-            beside.append((subprocess.Popen(command, env=environment, stdout=said, stderr=said), said))
-        try:
-            statuses = [subprocess.run(first, env=environment).returncode]
-            for process, said in beside:
-                statuses.append(process.wait())
-                said.seek(0)
-                print(said.read(), flush=True)
-        finally:
-            for process, said in beside:
-                process.terminate()
-                process.wait()
-                said.close()
-    return next((status for status in statuses if status), 0)
+    told = ["--durations=20", *(["-m", "not slow"] if "--quick" in given else [])]
+    chosen = [part for part in given if part != "--quick"]
+    if chosen:
+        return [*told, *chosen]
+    processes = min(os.cpu_count() or 1, 4)
+    tests = ROOT / "tests"
+    parts = [tests / "server", tests / "models", tests / "nodes", *sorted(tests.glob("test_*.py"))]
+    return [*told, "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *map(str, parts)]
 
 
 def main(arguments: list[str]) -> int:
@@ -266,13 +242,13 @@ def main(arguments: list[str]) -> int:
     # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's nodes.py.
     pytest = [str(venv_program("pytest")), "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
     commands = {
-        "demo": [[python, "-m", "talking_portrait.tools.headless", "demo", *rest]],
-        "workflow": [[python, "-m", "talking_portrait.tools.headless", "workflow", *rest]],
-        "test": [[*pytest, *told] for told in test_groups(rest)],
-        "python": [[python, *rest]],
+        "demo": [python, "-m", "talking_portrait.tools.headless", "demo", *rest],
+        "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
+        "test": [*pytest, *test_arguments(rest)],
+        "python": [python, *rest],
     }
     try:
-        return run_together(commands[verb], environment)
+        return subprocess.run(commands[verb], env=environment).returncode
     except KeyboardInterrupt:
         return 130
 

@@ -1,10 +1,7 @@
 """What every test shares: one real ComfyUI server and one real page, started when first needed."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,24 +17,6 @@ torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).resolve().parent / "data"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def type_check(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Any]:
-    """(pyright at work, the file with what it says) where it is asked for: it runs beside the first tests."""
-    if not any(item.name == "test_all_types_fit" for item in request.session.items):
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("types")
-    settings = {"extends": str(ROOT / "pyproject.toml"), "extraPaths": [os.environ["COMFYUI_PATH"]]}
-    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
-    pyright = str(Path(sys.executable).parent / "pyright")
-    command = [pyright, "--project", str(folder), "--pythonpath", sys.executable]
-    with (folder / "said").open("w") as said:
-        at_work = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
-        yield at_work, folder / "said"
-        at_work.kill()
-        at_work.wait()
 
 
 @pytest.fixture(scope="session")

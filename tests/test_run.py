@@ -1,8 +1,6 @@
 """run.py installs what a ComfyUI needs, and tells pytest what was asked for."""
 
 import importlib.util
-import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,8 +59,6 @@ def test_the_tools_settings_do_not_ask_for_a_new_installation(run, tmp_path, mon
 @pytest.mark.parametrize(
     "given, told",
     [
-        ([], ["--durations=20", str(ROOT / "tests")]),
-        (["--quick"], ["--durations=20", "-m", "not slow", str(ROOT / "tests")]),
         (["tests/nodes", "-x"], ["--durations=20", "tests/nodes", "-x"]),
         (["--quick", "tests/nodes"], ["--durations=20", "-m", "not slow", "tests/nodes"]),
     ],
@@ -72,21 +68,12 @@ def test_pytest_is_told_what_was_asked_for(run, given, told):
 
 
 @pytest.mark.parametrize("given", [[], ["--quick"]])
-def test_the_whole_suite_is_two_groups_that_leave_nothing_out(run, given):
-    others, server = run.test_groups(given)
-    tests, folder = str(ROOT / "tests"), str(ROOT / "tests" / "server")
-    assert others[-3:] == ["--ignore", folder, tests] and server[-1] == folder
-    assert ("-m" in others) == ("-m" in server) == bool(given)
-    assert run.test_groups(["tests/nodes", *given]) == [run.test_arguments(["tests/nodes", *given])]
-
-
-@pytest.mark.parametrize(("statuses", "told"), [((0, 0), 0), ((1, 0), 1), ((0, 3), 3), ((2, 3), 2)])
-def test_groups_run_side_by_side_and_any_failure_counts(run, capfd, statuses, told):
-    commands = [
-        [sys.executable, "-c", f"print('group {n}'); raise SystemExit({s})"] for n, s in enumerate(statuses)
-    ]
-    assert run.run_together(commands, dict(os.environ)) == told
-    assert capfd.readouterr().out.split("\n")[:2] == ["group 0", "group 1"]
+def test_the_whole_suite_leaves_nothing_out(run, given):
+    told = run.test_arguments(given)
+    assert ("not slow" in told) == bool(given) and "loadfile" in told
+    parts = [Path(part) for part in told if part.startswith(str(ROOT))]
+    files = {path for part in parts for path in ([part] if part.is_file() else part.rglob("test_*.py"))}
+    assert files == {*(ROOT / "tests").rglob("test_*.py")}
 
 
 def test_a_copy_without_tests_says_where_they_are(run, tmp_path, monkeypatch):

@@ -48,7 +48,8 @@ class ComfyServer:
 
     Models are looked for in `models`, by default the ComfyUI folder's own models/; input, output and temp
     live in a scratch folder that is removed at the end. `packs` are further custom node folders, name ->
-    path; `folder` is what this pack's is called.
+    path; `folder` is what this pack's is called. The page is the one that ComfyUI's requirements name; where
+    the variable COMFYUI_FRONTEND names a folder with another one's index.html, it is that.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class ComfyServer:
             "--database-url", "sqlite:///:memory:", "--disable-api-nodes", "--disable-auto-launch",
             *([] if accelerator_present() else ["--cpu"]), *(extra or []),
         ]  # fmt: skip
+        if page := os.environ.get("COMFYUI_FRONTEND"):
+            self.command += ["--front-end-root", page]
         self._start()
 
     def _start(self) -> None:
