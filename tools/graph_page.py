@@ -129,8 +129,8 @@ def write_tall_results(output: Path) -> None:
 def settled(page: Any, style: str) -> dict[str, dict[str, Any]]:
     """What `measured` says as soon as it says the same twice, with every node drawn in that style."""
     before: dict[str, dict[str, Any]] = {}
-    for _ in range(60):
-        page.wait_for_timeout(400)
+    for _ in range(120):
+        page.wait_for_timeout(200)
         now = measured(page)
         if now == before and all(node["drawn"] == STYLES[style] for node in now.values()):
             return now
@@ -149,7 +149,7 @@ def choose_style(page: Any, style: str) -> None:
 def show_results(page: Any) -> None:
     """Put 9:16 results on all nodes of the graph that show any, as a run would; see write_tall_results."""
     page.evaluate(SHOW_RESULTS, [TALL_FILM, TALL_PICTURE, SAID])
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(200)
 
 
 def measured(page: Any) -> dict[str, dict[str, Any]]:

@@ -19,9 +19,9 @@ WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 BUILT_IN = [path for path in WORKFLOWS if not neural_stages(path)]
 SPEECH = ROOT / "samples" / "talking_portrait_speech.wav"
 # of the speech: the first workflow says all of it, the live one goes on after 4 s, one mixes it with a saved motion as
-# long; to the others 3 s are enough
-SECONDS = {"talking_portrait": 7.44, "live": 7.44, "save_load_blend": 7.44}
-OTHER_SECONDS = 3.0
+# long; to the others 2 s are enough
+SECONDS = {"talking_portrait": 7.44, "live": 5.0, "save_load_blend": 7.44}
+OTHER_SECONDS = 2.0
 
 
 def the_first_is_quick(paths: list[Path]) -> list:
