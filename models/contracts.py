@@ -118,6 +118,14 @@ class PartRenderer(PortraitRenderer, Protocol):
         ...
 
 
+class FilmRenderer(PartRenderer, Protocol):
+    """A renderer that does once a film what is the same for all of its frames: loading networks, moving data."""
+
+    def film(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Iterator[Tensor]:
+        """That rectangle of all frames in turn, [n,h,w,3] batch by batch, where they were drawn."""
+        ...
+
+
 class MaskMover(PartRenderer, Protocol):
     """A renderer that moves a picture's own pixels, and so can move a mask of the picture along."""
 

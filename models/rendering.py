@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .contracts import MaskMover, PartRenderer, PortraitRenderer, members
+from .contracts import FilmRenderer, MaskMover, PartRenderer, PortraitRenderer, members
 from .face_motion import FaceMotion, resolve
 from .media.pixels import Box, laid_on, rounded_bytes
 from .portrait import Portrait
@@ -28,15 +28,22 @@ def render_parts(
     renderer: PortraitRenderer, portrait: Portrait, motion: FaceMotion, device: torch.device
 ) -> Iterator[Tensor]:
     """Pictures [n,h,w,3] of the drawn part in 0..1, n as the renderer's memory bound allows, of all frames in
-    turn."""
+    turn, where the renderer drew them."""
     left, top, right, bottom = drawn_part(renderer, portrait)
-    draw = renderer.render_part if draws_parts(renderer) else renderer.render  # type: ignore[attr-defined]
     resolved = resolve(motion, portrait.motion, portrait.policy)
+    size, done = (bottom - top, right - left, 3), 0
+    if all(hasattr(renderer, name) for name in members(FilmRenderer)):
+        for pictures in renderer.film(portrait, resolved, device):  # type: ignore[attr-defined]
+            done += len(pictures)
+            yield checked(renderer, pictures, (len(pictures), *size))
+        if done != len(motion):
+            raise ValueError(f"{renderer.id} drew {done} of {len(motion)} frames; the renderer is at fault.")
+        return
+    draw = renderer.render_part if draws_parts(renderer) else renderer.render  # type: ignore[attr-defined]
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
         frames = resolved.slice(start, min(start + batch, len(motion)))
-        shape = (len(frames), bottom - top, right - left, 3)
-        yield checked(renderer, draw(portrait, frames, device), shape)
+        yield checked(renderer, draw(portrait, frames, device), (len(frames), *size))
 
 
 def checked(renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -77,9 +84,17 @@ class Canvas:
     """
 
     def __init__(self, image: Tensor, box: Box):
-        self.picture = rounded_bytes(image).cpu().clone()
+        self._still, self._box = rounded_bytes(image).cpu(), box
+        self.picture = self._still.clone()
         left, top, right, bottom = box
         self._part = self.picture[top:bottom, left:right]
+
+    def with_part(self, part: Tensor) -> Tensor:
+        """A picture of its own with a part [h,w,3] in bytes, while another thread may be at work on this one."""
+        left, top, right, bottom = self._box
+        picture = self._still.clone()
+        picture[top:bottom, left:right] = part.cpu()
+        return picture
 
     def lay(self, part: Tensor) -> Tensor:
         """The whole picture with a part [h,w,3] in bytes; it is the same memory every time."""

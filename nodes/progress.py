@@ -39,14 +39,14 @@ class FrameProgress:
         self.done = 0
         self._last_preview = 0.0
 
-    def advance(self, count: int, picture: Tensor) -> None:
-        """Count finished frames, of which `picture` [H,W,3] is the last; shows it now and then, raises when the
-        artist cancels."""
+    def advance(self, count: int, picture: Callable[[], Tensor]) -> None:
+        """Count finished frames, of which `picture()`, bytes [H,W,3] on the CPU, is the last; asks for it and shows it
+        now and then, raises when the artist cancels."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         self.done += count
         preview = None
         if time.monotonic() - self._last_preview >= PREVIEW_INTERVAL_SECONDS:
-            preview = ("JPEG", Image.fromarray(picture_bytes(picture).numpy()), PREVIEW_SIZE)
+            preview = ("JPEG", Image.fromarray(picture().numpy()), PREVIEW_SIZE)
             self._last_preview = time.monotonic()
         self.bar.update_absolute(self.done, self.bar.total, preview)
 

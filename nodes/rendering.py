@@ -1,6 +1,7 @@
 """A motion on a prepared portrait as images, or straight into a film."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import comfy.model_management
 import psutil
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import CONTROLS, FaceMotion
+from ..models.media.beside import Beside
 from ..models.media.pixels import laid_on, rounded_bytes
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
@@ -19,7 +21,7 @@ from . import sockets
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .portrait import CATEGORY, PreparedPortrait, single_mask
-from .progress import Estimate, FrameProgress, tell, ticker
+from .progress import Estimate, FrameProgress, picture_bytes, tell, ticker
 
 MASK = "Render Portrait Mask"
 SOUND_LENGTHS = ("fit the motion", "must be equal")
@@ -65,7 +67,7 @@ class RenderPortrait(Node):
         )
         for frames in drawn_frames(portrait, face_motion):
             images[progress.done : progress.done + len(frames)] = frames
-            progress.advance(len(frames), frames[-1])
+            progress.advance(len(frames), partial(picture_bytes, frames[-1]))
         return io.NodeOutput(images, float(face_motion.fps))
 
 
@@ -212,11 +214,14 @@ def drawn_frames(prepared: PreparedPortrait, motion: FaceMotion) -> Iterator[Ten
     renderer, portrait = prepared.renderer, prepared.portrait
     box = drawn_part(renderer, portrait)
     for parts in render_parts(renderer, portrait, motion, comfy.model_management.get_torch_device()):
-        yield laid_on(portrait.image, box, parts)
+        yield laid_on(portrait.image, box, parts.to(portrait.image.device))
 
 
 class FilmDrawing:
-    """Draws motions of one portrait into a film of `total` frames, with progress and previews."""
+    """Draws motions of one portrait into a film of `total` frames, with progress and previews.
+
+    A thread fetches what was drawn, lays it on the picture and encodes it, so that drawing waits for neither.
+    """
 
     def __init__(self, prepared: PreparedPortrait, total: int):
         self.renderer, self.portrait = prepared.renderer, prepared.portrait
@@ -226,11 +231,18 @@ class FilmDrawing:
     def frames(self, motion: FaceMotion, writer: VideoStreamWriter) -> Iterator[int]:
         """Draw and write all of a motion; gives how many frames of the film are done, batch by batch."""
         device = comfy.model_management.get_torch_device()
-        for parts in render_parts(self.renderer, self.portrait, motion, device):
-            for part in rounded_bytes(parts).cpu():
+
+        @torch.inference_mode()  # which is a thread's own
+        def encode(parts: Tensor) -> None:
+            for part in parts.cpu():
                 writer.write(self.canvas.lay(part)[None])
-            self.progress.advance(len(parts), self.canvas.picture)
-            yield self.progress.done
+
+        with Beside(encode) as encoding:
+            for parts in render_parts(self.renderer, self.portrait, motion, device):
+                drawn = rounded_bytes(parts)
+                encoding.give(drawn)
+                self.progress.advance(len(drawn), partial(self.canvas.with_part, drawn[-1]))
+                yield self.progress.done
 
 
 def check_frames(motion: FaceMotion) -> None:

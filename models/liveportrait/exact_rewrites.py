@@ -1,4 +1,7 @@
-"""Convolutions in cheaper forms that give the same numbers (up to rounding).
+"""Convolutions in forms that are cheaper on a CPU and give the same numbers (up to rounding).
+
+On other devices the plain convolutions run: whether these forms are faster there was not measured, and through the
+modules themselves ComfyUI casts, patches and streams the weights.
 
 A nearest-upsampled picture holds every value several times, so a 3x3 kernel sees only two different rows at a
 time: its taps are summed first and the convolution runs at the low resolution, once for each phase of the
@@ -33,10 +36,17 @@ def joined(modules: Sequence[Convolution], x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def merged_taps(weight: Tensor, dim: int, groups: tuple[tuple[int, ...], ...]) -> Tensor:
-    """Kernel whose taps along `dim` are the sums of `groups` of taps."""
-    return torch.cat([weight.index_select(dim, torch.tensor(group, device=weight.device)).sum(dim,
-        keepdim=True)
-                      for group in groups], dim)  # fmt: skip
+    """Kernel whose taps along `dim` are the sums of `groups` of neighbouring taps."""
+    sums = (weight.narrow(dim, taps[0], len(taps)).sum(dim, keepdim=True) for taps in groups)
+    return torch.cat([*sums], dim)
+
+
+def convolved_upsampled(module: Convolution, x: Tensor, factor: int) -> Tensor:
+    """A 3x3 or 3x3x3 convolution of x upsampled `factor` times to nearest in height and width."""
+    if x.device.type == "cpu":
+        return conv_of_upsampled(x, *parameters_for(module, x), factor)
+    plane = (float(factor), float(factor))
+    return module(F.interpolate(x, scale_factor=plane if x.ndim == 4 else (1.0, *plane)))
 
 
 def conv_of_upsampled(x: Tensor, weight: Tensor, bias: Tensor, factor: int) -> Tensor:

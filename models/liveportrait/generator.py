@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .exact_rewrites import conv_of_upsampled, joined, parameters_for
+from .exact_rewrites import convolved_upsampled, joined
 
 HIDDEN = 128
 
@@ -29,15 +29,16 @@ class Spade(nn.Module):
     def forward(self, normalised: Tensor, layout: Tensor, factor: int) -> Tensor:
         """normalised [B,C,h,w], layout [B,256,h/factor,w/factor] -> [B,C,h,w]."""
         first = cast(nn.Conv2d, self.mlp_shared[0])
-        shared = (
-            first(layout)
-            if factor == 1
-            else conv_of_upsampled(layout, *parameters_for(first, layout), factor)
-        )
-        shared = F.relu_(shared)
-        weight, bias = joined([self.mlp_gamma, self.mlp_beta], shared)
-        gamma, beta = F.conv2d(shared, weight, bias, padding=1).unsafe_chunk(2, 1)
+        shared = F.relu_(first(layout) if factor == 1 else convolved_upsampled(first, layout, factor))
+        gamma, beta = self.scale_and_shift(shared)
         return torch.addcmul(beta, normalised, gamma.add_(1))
+
+    def scale_and_shift(self, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """Both convolutions of the layout; a CPU does them faster as one."""
+        if shared.device.type != "cpu":
+            return self.mlp_gamma(shared), self.mlp_beta(shared)
+        weight, bias = joined([self.mlp_gamma, self.mlp_beta], shared)
+        return F.conv2d(shared, weight, bias, padding=1).unsafe_chunk(2, 1)
 
 
 class SpadeBlock(nn.Module):

@@ -30,6 +30,10 @@ class PastePlan:
     grid: Tensor
     mask: Tensor
 
+    def to(self, device: torch.device) -> "PastePlan":
+        """The same plan with its tensors elsewhere."""
+        return PastePlan(self.box, self.grid.to(device), self.mask.to(device))
+
 
 def plan_paste(to_picture: np.ndarray, width: int, height: int, keep_edges: bool = True) -> PastePlan:
     """Once per portrait; to_picture [3,3] maps pixels of the crop to those of a width x height picture.
@@ -67,10 +71,8 @@ def edge_fade(corners: np.ndarray, to_picture: np.ndarray, width: int, height: i
 
 
 def pasted_part(faces: Tensor, picture: Tensor, plan: PastePlan) -> Tensor:
-    """Faces [n,3,512,512] over the plan's box of a picture [H,W,3], both in the same range -> [n,h,w,3]."""
+    """Faces [n,3,512,512] over the plan's box of a picture [H,W,3], in the same range on one device -> [n,h,w,3]."""
     left, top, right, bottom = plan.box
-    drawn = F.grid_sample(
-        faces.float(), plan.grid.to(faces.device).expand(len(faces), -1, -1, -1), align_corners=True
-    )
+    drawn = F.grid_sample(faces.float(), plan.grid.expand(len(faces), -1, -1, -1), align_corners=True)
     part = picture[top:bottom, left:right]
-    return torch.lerp(part, drawn.permute(0, 2, 3, 1).to(part), plan.mask.to(part))
+    return torch.lerp(part, drawn.permute(0, 2, 3, 1).to(part.dtype), plan.mask.to(part.dtype))

@@ -1,9 +1,10 @@
 """LivePortrait as a portrait renderer: the picture is encoded once, every frame is warped, drawn and pasted back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import comfy.model_management
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,8 +23,8 @@ from .source import face_frame, openings, picture_tensor
 from .warping import WarpingModule, WarpSource
 
 LEAST_FACE = 32  # pixels of the crop's side: below it 512 drawn pixels would come from almost none
-LARGEST_BATCH = {"cpu": 1}  # two frames leave a CPU's cache and are slower
-LARGEST_BATCH_ELSEWHERE = 8
+LARGEST_BATCH = 32  # on a CPU it is one: two frames leave its cache and are slower
+SHARE = 3  # of a device's memory, that part at most is asked for the frames of a batch
 # activations of one frame
 FRAME_BYTES = {torch.float32: 900_000_000, torch.float16: 500_000_000, torch.bfloat16: 500_000_000}
 
@@ -113,11 +114,10 @@ class LivePortraitRenderer:
         return Portrait(image, face, source.motion, self.id, features)
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
-        """See PortraitRenderer."""
-        largest = LARGEST_BATCH.get(device.type, LARGEST_BATCH_ELSEWHERE)
-        if device.type == "cuda":
-            largest = min(largest, torch.cuda.mem_get_info(device)[0] // FRAME_BYTES[self.networks.dtype])
-        return int(max(1, largest))
+        """See PortraitRenderer: as many as the memory holds that is free now."""
+        if device.type == "cpu":
+            return 1
+        return self._batch(comfy.model_management.get_free_memory(device))
 
     def part(self, portrait: Portrait) -> Box:
         """See PartRenderer."""
@@ -130,17 +130,45 @@ class LivePortraitRenderer:
 
     def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PartRenderer. ValueError when half precision overflows."""
+        return torch.cat([*self.film(portrait, motion, device)])
+
+    def film(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Iterator[Tensor]:
+        """See FilmRenderer. ValueError when half precision overflows.
+
+        The networks are asked for once, and what stays the same is moved once. Whether a batch holds numbers alone is
+        read when the next one is on its way, so that the device never waits.
+        """
         features: LivePortraitFeatures = portrait.features
-        faces = self._draw(features, self._keypoints(features, motion)).float().cpu()
-        if not torch.isfinite(faces).all():
+        keypoints = self._keypoints(features, motion).float()
+        device = self.networks.device
+        asked = 1 if device.type == "cpu" else self._batch(_memory(device) // SHARE)
+        warping, generator = self.networks.drawers(asked * FRAME_BYTES[self.networks.dtype])
+        batch = min(asked, self.frames_per_batch(portrait, device))
+        source = moved(features.warp, device)
+        plan = None if features.plan is None else features.plan.to(device)
+        picture = portrait.image.to(device)
+        drawn_before: Tensor | None = None
+        for start in range(0, len(keypoints), batch):
+            faces = generator(warping(source, keypoints[start : start + batch])).float()
+            numbers = torch.isfinite(faces).all()
+            self._check(drawn_before)
+            drawn_before = numbers
+            yield (
+                faces.permute(0, 2, 3, 1).contiguous() if plan is None else pasted_part(faces, picture, plan)
+            )
+        self._check(drawn_before)
+
+    def _batch(self, memory: int) -> int:
+        return int(min(max(1, memory // FRAME_BYTES[self.networks.dtype]), LARGEST_BATCH))
+
+    def _check(self, numbers: Tensor | None) -> None:
+        """ValueError if a batch was drawn whose values are not all numbers."""
+        if numbers is not None and not numbers:
             raise ValueError(
                 f"{self.id}: the drawn face has values that are not numbers in "
                 f"{str(self.networks.dtype).removeprefix('torch.')}. Choose precision fp32 in Load Portrait "
                 "Renderer; some older GPUs need it."
             )
-        if features.plan is None:
-            return faces.permute(0, 2, 3, 1).contiguous()
-        return pasted_part(faces, portrait.image, features.plan)
 
     def _keypoints(self, features: LivePortraitFeatures, motion: ResolvedMotion) -> Tensor:
         options = features.options
@@ -151,10 +179,10 @@ class LivePortraitRenderer:
         device = self.networks.device
         return driven_keypoints(features.source.to(device), motion.to(device), options, network)
 
-    def _draw(self, features: LivePortraitFeatures, keypoints: Tensor) -> Tensor:
-        warping, generator = self.networks.drawers(len(keypoints) * FRAME_BYTES[self.networks.dtype])
-        device = self.networks.device
-        return generator(warping(moved(features.warp, device), keypoints.to(device, torch.float32)))
+
+def _memory(device: torch.device) -> int:
+    """Bytes that a device has in all."""
+    return comfy.model_management.get_total_memory(device)
 
 
 def moved(source: WarpSource, device: torch.device) -> WarpSource:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ..frozen_batch_norm import FrozenBatchNorm
 from .appearance import CHANNELS, DEPTH
-from .exact_rewrites import SpectralKernel, conv_by_slices, conv_of_upsampled, parameters_for
+from .exact_rewrites import SpectralKernel, conv_by_slices, convolved_upsampled, parameters_for
 
 KEYPOINTS, COMPRESSED = 21, 4
 LEVELS = (110, 64, 128, 256, 512, 1024)  # channels down the hourglass
@@ -103,7 +103,7 @@ class Up(Level):
         if x.shape[-1] < PHASES_FROM:
             x = self.conv(F.interpolate(x, scale_factor=(1, 2, 2)))
         else:
-            x = conv_of_upsampled(x, *parameters_for(self.conv, x), factor=2)
+            x = convolved_upsampled(self.conv, x, 2)
         return F.relu(self.norm(x))
 
 
@@ -177,10 +177,12 @@ class DenseMotion(nn.Module):
 
     def mask_logits(self, features: Tensor) -> Tensor:
         """[B,142,16,64,64] -> [B,22,16,64,64]; on a CPU in float32 the 7x7x7 kernel goes through its spectrum."""
+        if features.device.type != "cpu":
+            return self.mask(features)
         weight, bias = parameters_for(self.mask, features)
         # then every step needs the path back to the weights
         trained = torch.is_grad_enabled() and weight.requires_grad
-        if features.device.type != "cpu" or features.dtype != torch.float32 or trained:
+        if features.dtype != torch.float32 or trained:
             return conv_by_slices(features, weight, bias)
         if self._mask_kernel is None or not self._mask_kernel.is_of(weight, bias):
             self._mask_kernel = PreparedKernel(weight, bias)
