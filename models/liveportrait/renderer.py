@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import comfy.model_management
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,6 +34,10 @@ class Networks(Protocol):
 
     dtype: torch.dtype
     device: torch.device
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes of `device` that are free now, and that it has in all."""
+        ...
 
     def encoders(self) -> tuple[AppearanceExtractor, MotionExtractor]:
         """Appearance extractor and motion extractor (in float32)."""
@@ -117,7 +120,7 @@ class LivePortraitRenderer:
         """See PortraitRenderer: as many as the memory holds that is free now."""
         if device.type == "cpu":
             return 1
-        return self._batch(comfy.model_management.get_free_memory(device))
+        return self._batch(self.networks.memory()[0])
 
     def part(self, portrait: Portrait) -> Box:
         """See PartRenderer."""
@@ -141,7 +144,7 @@ class LivePortraitRenderer:
         features: LivePortraitFeatures = portrait.features
         keypoints = self._keypoints(features, motion).float()
         device = self.networks.device
-        asked = 1 if device.type == "cpu" else self._batch(_memory(device) // SHARE)
+        asked = 1 if device.type == "cpu" else self._batch(self.networks.memory()[1] // SHARE)
         warping, generator = self.networks.drawers(asked * FRAME_BYTES[self.networks.dtype])
         batch = min(asked, self.frames_per_batch(portrait, device))
         source = moved(features.warp, device)
@@ -178,11 +181,6 @@ class LivePortraitRenderer:
         network = self.networks.retargeting() if needed else None
         device = self.networks.device
         return driven_keypoints(features.source.to(device), motion.to(device), options, network)
-
-
-def _memory(device: torch.device) -> int:
-    """Bytes that a device has in all."""
-    return comfy.model_management.get_total_memory(device)
 
 
 def moved(source: WarpSource, device: torch.device) -> WarpSource:

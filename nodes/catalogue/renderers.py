@@ -109,6 +109,11 @@ class LoadedNetworks:
         )
         self._stitching = liveportrait_model("stitching", torch.float32, NODE, chosen=files["stitching"])
 
+    def memory(self) -> tuple[int, int]:
+        """See Networks."""
+        manager = comfy.model_management
+        return int(manager.get_free_memory(self.device)), int(manager.get_total_memory(self.device))
+
     def encoders(self) -> tuple[Any, Any]:
         """See Networks."""
         if isinstance(self._motion, LoadedModel):
