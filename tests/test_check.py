@@ -1,0 +1,124 @@
+"""`run.py check`: it says what is well and what is not, and needs few packages."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from talking_portrait.tools.check import __main__ as check
+from talking_portrait.tools.check.stages import STAGES
+from talking_portrait.tools.random_state import random_state
+
+FEW = {"torch", "numpy", "scipy", "safetensors", "transformers", "einops"}
+MISSING = (
+    "av",
+    "librosa",
+    "diffusers",
+    "psutil",
+    "PIL",
+    "comfy.model_management",
+    "comfy_aimdo",
+    "aiohttp",
+    "skimage",
+)
+
+
+def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["check", "--device", "cpu", "--seconds", "0.01", *arguments])
+    return check.main(), capsys.readouterr().out
+
+
+def test_a_well_machine_is_told_so_with_numbers(monkeypatch, capsys, tmp_path):
+    stages = ("built-in: the ear", "built-in: warp", "Takin-ADA: a denoising step")
+    status, said = run(monkeypatch, capsys, "--models", str(tmp_path), "--stages", *stages)
+    assert status == 0 and "All is well" in said and f"torch {torch.__version__.split('+')[0]}" in said
+    assert "kdtalker/KDTalker.pth: not there" in said
+    for stage in stages:
+        (line,) = (line for line in said.splitlines() if line.startswith(stage))
+        assert "0.0e+00" in line
+
+
+def test_json_holds_the_same(monkeypatch, capsys, tmp_path):
+    status, said = run(monkeypatch, capsys, "--models", str(tmp_path), "--stages", "the ear", "--json")
+    report = json.loads(said[: said.rindex("}") + 1])
+    (row,) = report["stages"]
+    assert status == 0 and report["good"] and report["machine"]["packages"]["torch"]
+    assert row["per_second"] > 0 and row["error"] == 0 and row["weights"] == "shipped" and row["peak_mb"] > 0
+
+
+def test_a_device_that_computes_something_else_is_found(monkeypatch, capsys, tmp_path):
+    """The second call and all later ones give other numbers, as the device's would."""
+    (ear,) = (stage for stage in STAGES if stage.name == "built-in: the ear")
+
+    def make(models, batch):
+        made, calls = ear.make(models, batch), []
+
+        def wrong(networks, given, dtype):
+            calls.append(1)
+            return made.run(networks, given, dtype) * (1.0 if len(calls) == 1 else 1.1)
+
+        return replace(made, run=wrong)
+
+    monkeypatch.setattr(check, "STAGES", (replace(ear, make=make),))
+    status, said = run(monkeypatch, capsys, "--models", str(tmp_path))
+    assert status == 1 and "NOT WELL: the numbers differ from the CPU's by 0.1" in said
+
+
+def test_files_that_are_there_are_read_and_damaged_ones_named(monkeypatch, capsys, tmp_path):
+    from talking_portrait.models.speech.wav2lip import AudioEncoder
+
+    (tmp_path / "kdtalker").mkdir()
+    (tmp_path / "liveportrait").mkdir()
+    with torch.device("meta"):
+        network = AudioEncoder()
+    state = random_state(network, 1)
+    published = {f"module.{key}": value for key, value in state.items()}
+    torch.save({"state_dict": published}, tmp_path / "kdtalker/wav2lip.pth")
+    save_file({"x": torch.zeros(4)}, tmp_path / "liveportrait/warping_module.safetensors")
+    file = tmp_path / "liveportrait/warping_module.safetensors"
+    file.write_bytes(file.read_bytes()[:-8])
+    _, said = run(monkeypatch, capsys, "--models", str(tmp_path), "--stages", "KDTalker: speech")
+    assert "kdtalker/wav2lip.pth: " in said and "MB, can be read" in said
+    (line,) = (line for line in said.splitlines() if line.startswith("KDTalker: speech"))
+    assert "wav2lip.pt" in line
+    (damaged,) = (line for line in said.splitlines() if "warping_module" in line)
+    assert "not there" not in damaged and "can be read" not in damaged
+
+
+def test_a_file_of_something_else_is_said_and_the_others_are_checked(monkeypatch, capsys, tmp_path):
+    (tmp_path / "kdtalker").mkdir()
+    torch.save({"state_dict": {"x": torch.zeros(3)}}, tmp_path / "kdtalker/wav2lip.pth")
+    stages = ("KDTalker: speech", "Takin-ADA")
+    status, said = run(monkeypatch, capsys, "--models", str(tmp_path), "--stages", *stages)
+    assert status == 1 and "NOT WELL: it holds no weights called audio_encoder" in said
+    assert "Takin-ADA: a denoising step" in said
+
+
+@pytest.mark.slow
+def test_it_runs_with_few_packages(tmp_path):
+    """On a bare machine, without a package registry: what it cannot check there it says."""
+    block = (
+        "import sys; sys.modules.update(dict.fromkeys(sys.argv[1].split(','))); sys.argv[1:] = sys.argv[2:]; "
+    )
+    start = "import runpy; runpy.run_module('talking_portrait.tools.check', run_name='__main__')"
+    arguments = [
+        "--models",
+        tmp_path,
+        "--seconds",
+        "0.01",
+        "--stages",
+        "built-in",
+        "Takin",
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", block + start, ",".join(MISSING), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "built-in: warp" in done.stdout and "not checked: it needs" in done.stdout
