@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -137,12 +139,12 @@ def _computed(func: Any, args: tuple, kwargs: dict) -> Any:
     if name in READING and ours:
         _traffic.waits[Traffic.line()] += 1
 
-    def plain(value: Any) -> Any:
+    def inner(value: Any) -> Any:
         if isinstance(value, OnDevice):
             return value.inner
         return CPU if isinstance(value, torch.device) and _is_pretended(value) else value
 
-    given, options = tree_map(plain, (args, kwargs))
+    given, options = tree_map(inner, (args, kwargs))
     if options.get("pin_memory"):
         options = {**options, "pin_memory": False}
     result = func(*given, **options)
@@ -152,7 +154,13 @@ def _computed(func: Any, args: tuple, kwargs: dict) -> Any:
     there = _is_pretended(want) if want is not None else bool(ours)
     if name in READING or not there:
         return result
-    return tree_map(lambda value: OnDevice(value) if type(value) is Tensor else value, result)
+    if given and result is given[0]:  # on the CPU there was nothing to do; up there it is a copy
+        result = result.detach().clone()
+    return tree_map(lambda value: OnDevice(value) if _is_plain(value) else value, result)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and not isinstance(value, OnDevice)
 
 
 class _Operations(TorchDispatchMode):
@@ -209,3 +217,20 @@ def moved(network: nn.Module) -> nn.Module:
 def plain(value: Tensor) -> Tensor:
     """The numbers of a tensor, wherever it lies."""
     return value.inner if isinstance(value, OnDevice) else value
+
+
+def for_comfyui(patch: pytest.MonkeyPatch) -> None:
+    """Until the patch is undone ComfyUI's memory manager computes on the device, and offloads to the CPU."""
+    manager, room = comfy.model_management, 16 << 30
+    for name in ("get_torch_device", "text_encoder_device", "vae_device"):
+        patch.setattr(manager, name, lambda: DEVICE)
+    for name in ("get_free_memory", "get_total_memory"):
+        patch.setattr(
+            manager, name, lambda dev=None, both=False, **named: (room, room) if both or named else room
+        )
+    patch.setattr(manager, "soft_empty_cache", lambda force=False: None)
+    patch.setattr(manager, "cpu_state", manager.CPUState.GPU)
+    patch.setattr(manager, "vram_state", manager.VRAMState.NORMAL_VRAM)
+    for name in ("should_use_fp16", "should_use_bf16", "is_device_cuda", "device_supports_non_blocking",
+                 "supports_fp8_compute", "is_nvidia", "is_amd"):  # fmt: skip
+        patch.setattr(manager, name, lambda *_, **__: False)
