@@ -1,11 +1,11 @@
 """Frames of a motion from any renderer: batch by batch, and only the part of the picture that it changes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from .contracts import MaskMover, PartRenderer, PortraitRenderer, members
+from .contracts import ByteRenderer, MaskMover, PartRenderer, PortraitRenderer, members
 from .face_motion import FaceMotion, resolve
 from .media.pixels import Box, laid_on, rounded_bytes
 from .portrait import Portrait
@@ -29,8 +29,23 @@ def render_parts(
 ) -> Iterator[Tensor]:
     """Pictures [n,h,w,3] of the drawn part in 0..1, n as the renderer's memory bound allows, of all frames in
     turn."""
-    left, top, right, bottom = drawn_part(renderer, portrait)
     draw = renderer.render_part if draws_parts(renderer) else renderer.render  # type: ignore[attr-defined]
+    return _in_batches(renderer, draw, portrait, motion, device)
+
+
+def render_bytes(
+    renderer: PortraitRenderer, portrait: Portrait, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    """The same in bytes."""
+    if all(hasattr(renderer, name) for name in members(ByteRenderer)):
+        return _in_batches(renderer, renderer.render_bytes, portrait, motion, device)  # type: ignore[attr-defined]
+    return map(rounded_bytes, render_parts(renderer, portrait, motion, device))
+
+
+def _in_batches(
+    renderer: PortraitRenderer, draw: Callable, portrait: Portrait, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    left, top, right, bottom = drawn_part(renderer, portrait)
     resolved = resolve(motion, portrait.motion, portrait.policy)
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
@@ -41,7 +56,8 @@ def render_parts(
 
 def checked(renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The pictures; ValueError in the renderer's name if they are none of this shape."""
-    if not isinstance(pictures, Tensor) or tuple(pictures.shape) != shape or not pictures.is_floating_point():
+    right = isinstance(pictures, Tensor) and tuple(pictures.shape) == shape
+    if not right or not (pictures.is_floating_point() or pictures.dtype == torch.uint8):
         found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
         raise ValueError(
             f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault."

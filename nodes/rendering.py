@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import CONTROLS, FaceMotion
-from ..models.media.pixels import laid_on, rounded_bytes
+from ..models.media.pixels import laid_on
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
-from ..models.rendering import Canvas, drawn_part, masks, render_parts
+from ..models.rendering import Canvas, drawn_part, masks, render_bytes, render_parts
 from ..models.speech.sound import frame_count
 from . import sockets
 from .films import TempFilm, lost_films, new_film_path
@@ -226,8 +226,8 @@ class FilmDrawing:
     def frames(self, motion: FaceMotion, writer: VideoStreamWriter) -> Iterator[int]:
         """Draw and write all of a motion; gives how many frames of the film are done, batch by batch."""
         device = comfy.model_management.get_torch_device()
-        for parts in render_parts(self.renderer, self.portrait, motion, device):
-            for part in rounded_bytes(parts).cpu():
+        for parts in render_bytes(self.renderer, self.portrait, motion, device):
+            for part in parts.cpu():
                 writer.write(self.canvas.lay(part)[None])
             self.progress.advance(len(parts), self.canvas.picture)
             yield self.progress.done
