@@ -1,11 +1,11 @@
 """Frames of a motion from any renderer: batch by batch, and only the part of the picture that it changes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from .contracts import FilmRenderer, MaskMover, PartRenderer, PortraitRenderer, members
+from .contracts import ByteRenderer, FilmRenderer, MaskMover, PartRenderer, PortraitRenderer, members
 from .face_motion import FaceMotion, resolve
 from .media.pixels import Box, laid_on, rounded_bytes
 from .portrait import Portrait
@@ -21,7 +21,12 @@ def drawn_part(renderer: PortraitRenderer, portrait: Portrait) -> Box:
 
 def draws_parts(renderer: PortraitRenderer) -> bool:
     """Whether a renderer has what PartRenderer names besides."""
-    return all(hasattr(renderer, name) for name in members(PartRenderer))
+    return keeps(renderer, PartRenderer)
+
+
+def keeps(renderer: PortraitRenderer, contract: type) -> bool:
+    """Whether a renderer has all that a contract names."""
+    return all(hasattr(renderer, name) for name in members(contract))
 
 
 def render_parts(
@@ -29,26 +34,52 @@ def render_parts(
 ) -> Iterator[Tensor]:
     """Pictures [n,h,w,3] of the drawn part in 0..1, n as the renderer's memory bound allows, of all frames in
     turn, where the renderer drew them."""
-    left, top, right, bottom = drawn_part(renderer, portrait)
-    resolved = resolve(motion, portrait.motion, portrait.policy)
-    size, done = (bottom - top, right - left, 3), 0
-    if all(hasattr(renderer, name) for name in members(FilmRenderer)):
-        for pictures in renderer.film(portrait, resolved, device):  # type: ignore[attr-defined]
-            done += len(pictures)
-            yield checked(renderer, pictures, (len(pictures), *size))
-        if done != len(motion):
-            raise ValueError(f"{renderer.id} drew {done} of {len(motion)} frames; the renderer is at fault.")
-        return
+    if keeps(renderer, FilmRenderer):
+        return _film(renderer, portrait, motion, device)  # type: ignore[arg-type]
     draw = renderer.render_part if draws_parts(renderer) else renderer.render  # type: ignore[attr-defined]
+    return _in_batches(renderer, draw, portrait, motion, device)
+
+
+def render_bytes(
+    renderer: PortraitRenderer, portrait: Portrait, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    """The same in bytes."""
+    if keeps(renderer, ByteRenderer):
+        return _in_batches(renderer, renderer.render_bytes, portrait, motion, device)  # type: ignore[attr-defined]
+    return map(rounded_bytes, render_parts(renderer, portrait, motion, device))
+
+
+def _film(
+    renderer: FilmRenderer, portrait: Portrait, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    size, done = _size(renderer, portrait), 0
+    for pictures in renderer.film(portrait, resolve(motion, portrait.motion, portrait.policy), device):
+        done += len(pictures)
+        yield checked(renderer, pictures, (len(pictures), *size))
+    if done != len(motion):
+        raise ValueError(f"{renderer.id} drew {done} of {len(motion)} frames; the renderer is at fault.")
+
+
+def _in_batches(
+    renderer: PortraitRenderer, draw: Callable, portrait: Portrait, motion: FaceMotion, device: torch.device
+) -> Iterator[Tensor]:
+    size, resolved = _size(renderer, portrait), resolve(motion, portrait.motion, portrait.policy)
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
         frames = resolved.slice(start, min(start + batch, len(motion)))
         yield checked(renderer, draw(portrait, frames, device), (len(frames), *size))
 
 
+def _size(renderer: PortraitRenderer, portrait: Portrait) -> tuple[int, int, int]:
+    """Height, width and channels of the drawn part."""
+    left, top, right, bottom = drawn_part(renderer, portrait)
+    return bottom - top, right - left, 3
+
+
 def checked(renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The pictures; ValueError in the renderer's name if they are none of this shape."""
-    if not isinstance(pictures, Tensor) or tuple(pictures.shape) != shape or not pictures.is_floating_point():
+    right = isinstance(pictures, Tensor) and tuple(pictures.shape) == shape
+    if not right or not (pictures.is_floating_point() or pictures.dtype == torch.uint8):
         found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
         raise ValueError(
             f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault."
@@ -61,7 +92,7 @@ def masks(
 ) -> Iterator[Tensor] | None:
     """A mask [H,W] of the portrait's picture in every frame, [n,H,W] batch by batch; None if the renderer draws the
     face anew, so that nothing of the picture moves along."""
-    if not all(hasattr(renderer, name) for name in members(MaskMover)):
+    if not keeps(renderer, MaskMover):
         return None
     return _moved_masks(renderer, portrait, mask, motion, device)  # type: ignore[arg-type]
 

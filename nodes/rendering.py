@@ -12,10 +12,10 @@ from torch import Tensor
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import CONTROLS, FaceMotion
 from ..models.media.beside import Beside
-from ..models.media.pixels import laid_on, rounded_bytes
+from ..models.media.pixels import laid_on
 from ..models.media.video_stream import VideoStreamWriter
 from ..models.portrait import Portrait
-from ..models.rendering import Canvas, drawn_part, masks, render_parts
+from ..models.rendering import Canvas, drawn_part, masks, render_bytes, render_parts
 from ..models.speech.sound import frame_count
 from . import sockets
 from .films import TempFilm, lost_films, new_film_path
@@ -238,8 +238,7 @@ class FilmDrawing:
                 writer.write(self.canvas.lay(part)[None])
 
         with Beside(encode) as encoding:
-            for parts in render_parts(self.renderer, self.portrait, motion, device):
-                drawn = rounded_bytes(parts)
+            for drawn in render_bytes(self.renderer, self.portrait, motion, device):
                 encoding.give(drawn)
                 self.progress.advance(len(drawn), partial(self.canvas.with_part, drawn[-1]))
                 yield self.progress.done

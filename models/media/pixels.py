@@ -80,7 +80,7 @@ def laid_on(image: Tensor, box: Box, parts: Tensor) -> Tensor:
 
 def rounded_bytes(image: Tensor) -> Tensor:
     """Pictures [...,C] in 0..1 -> their first three channels as bytes, rounded to the nearest; on their device."""
-    return (image[..., :3] * 255).round_().clamp_(0, 255).to(torch.uint8)
+    return (image[..., :3] * 255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
 def to_bytes(image: Tensor) -> Tensor:

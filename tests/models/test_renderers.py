@@ -126,7 +126,9 @@ def test_batch_equals_one_by_one_and_a_portrait_is_not_used_up(any_renderer):
     resolved = resolve(face_motion, prepared.motion, prepared.policy)
     whole = any_renderer.render(prepared, resolved, CPU)
     single = torch.cat([any_renderer.render(prepared, resolved.slice(i, i + 1), CPU) for i in range(4)])
-    assert (whole - single).abs().max() < 1e-5 and torch.equal(prepared.image, tensor(PHOTO))
+    change = 255 * (whole - single).abs()
+    assert change.mean() < 0.01 and (change > 2).float().mean() < 5e-4
+    assert torch.equal(prepared.image, tensor(PHOTO))
     assert torch.equal(any_renderer.render(prepared, resolved, CPU), whole)
 
 
@@ -155,7 +157,7 @@ def test_a_mask_moves_with_the_head(renderer):
     red = prepared.image[..., 0]
     (moved,) = masks(renderer, prepared, red, face_motion, CPU)
     shown = render(renderer, prepared, face_motion)[..., 0]
-    assert moved.shape == (2, *red.shape) and (moved - shown).abs().max() < 1e-5
+    assert moved.shape == (2, *red.shape) and 255 * (moved - shown).abs().max() < 0.6
     assert (moved[0] - red).abs().max() > 0.1 and torch.equal(
         moved[:, 500:, :20], red[500:, :20].expand(2, -1, -1)
     )

@@ -16,6 +16,23 @@ def smoothstep(x: Tensor) -> Tensor:
     return (3 - 2 * x).mul_(x).mul_(x)
 
 
+def greater(a: Tensor, b: Tensor | float) -> Tensor:
+    """1 where `a` is larger than `b`, else 0, as floats shaped like `a`: on a CPU many times as fast as torch.where."""
+    return torch.gt(a, b, out=torch.empty_like(a))
+
+
+def slope(field: Tensor) -> Tensor:
+    """Steepness per pixel of a field [...,h,w], at least 2x2, from its neighbours' difference."""
+    down, across = torch.empty_like(field), torch.empty_like(field)
+    torch.sub(field[..., 2:, :], field[..., :-2, :], out=down[..., 1:-1, :]).mul_(0.5)
+    torch.sub(field[..., 2:], field[..., :-2], out=across[..., 1:-1]).mul_(0.5)
+    for end, inner in ((0, 1), (-1, -2)):
+        sign = 1.0 if end == 0 else -1.0
+        down[..., end, :] = sign * (field[..., inner, :] - field[..., end, :])
+        across[..., end] = sign * (field[..., inner] - field[..., end])
+    return down.square_().addcmul_(across, across).sqrt_()
+
+
 @dataclass(frozen=True)
 class Frame:
     """A local frame in the picture: origin (x, y) and unit length in pixels, direction of u; v is a quarter turn on."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .colours import colours_at
-from .curves import REACH, TABLE, Frame, look_up, smoothstep, table_of
+from .curves import REACH, TABLE, Frame, greater, look_up, smoothstep, table_of
 from .head import photo_yaw
 from .lids import BAND, Lid, band_height, make_lid
 
@@ -35,7 +35,8 @@ SIDE, ABOVE, BELOW = 0.75, 0.2, 0.25  # eye widths around the opening that a lid
 class Eye:
     """Tables of one eye. weight 0..1: how much of a blink it can show.
 
-    curves [3,TABLE]: upper lid, lower lid, height of the lashes.
+    curves [3,TABLE]: upper lid, lower lid, height of the lashes. box, opening: x0, y0, x1, y1 in whole pixels around
+    what a lid covers, and around the eyeball.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Eye:
     lid: Lid
     weight: float
     box: tuple[int, int, int, int]
+    opening: tuple[int, int, int, int]
 
 
 def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) -> Eye:
@@ -54,13 +56,15 @@ def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) 
     curves[1] = torch.maximum(curves[0], curves[1])
     if drawn or are_large(points):
         curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek_colour(name, points, image))
-    box = eye_box(frame, curves, (image.shape[0], image.shape[1]))
+    size = (image.shape[0], image.shape[1])
+    box = eye_box(frame, curves, size, (SIDE, BAND + ABOVE, BELOW))
     u = torch.linspace(-0.4, 0.4, 17)
     opening = look_up(curves[1:2] - curves[:1], u).mean()
     weight = smoothstep((opening - LEAST_OPEN[0]) / (LEAST_OPEN[1] - LEAST_OPEN[0]))
     weight = weight * far_eye_weight(name, photo_yaw(points))
     tables = torch.cat([curves[:2], band_height(curves)[None]])
-    return Eye(name, frame, tables, make_lid(frame, curves, image, box, drawn), float(weight), box)
+    return Eye(name, frame, tables, make_lid(frame, curves, image, box, drawn), float(weight), box,
+               eye_box(frame, curves, size, (0.5, 0.0, 0.0)))  # fmt: skip
 
 
 def are_large(points: np.ndarray) -> bool:
@@ -99,10 +103,13 @@ def below_landmarks(frame: Frame, curves: Tensor, image: Tensor, skin: Tensor) -
     return length * (1 - (2 * across) ** 2).clamp(min=0) ** 0.5
 
 
-def eye_box(frame: Frame, curves: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 in whole pixels around all that a blink or a look can change."""
-    top, bottom = float(curves[0].min()) - BAND - ABOVE, float(curves[1].max()) + BELOW
-    u, v = torch.tensor([-SIDE, SIDE, -SIDE, SIDE]), torch.tensor([top, top, bottom, bottom])
+def eye_box(
+    frame: Frame, curves: Tensor, size: tuple[int, int], room: tuple[float, float, float]
+) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 in whole pixels around an eye, with room in eye widths from its middle aside, above and below."""
+    side, over, under = room
+    top, bottom = float(curves[0].min()) - over, float(curves[1].max()) + under
+    u, v = torch.tensor([-side, side, -side, side]), torch.tensor([top, top, bottom, bottom])
     x, y = frame.to_pixels(u, v)
     low = np.floor([float(x.min()), float(y.min())]).astype(int).clip(0, [size[1], size[0]])
     high = np.ceil([float(x.max()), float(y.max())]).astype(int).clip(0, [size[1], size[0]])
@@ -119,5 +126,5 @@ def gaze_map(eye: Eye, x: Tensor, y: Tensor, gaze: Tensor) -> tuple[Tensor, Tens
     source_x, source_y = eye.frame.to_pixels(
         u - GAZE[0] * gaze[:, 0] * opening, v + GAZE[1] * gaze[:, 1] * opening
     )
-    moved = opening * gaze.abs().amax(1) > 0
-    return torch.where(moved, source_x, x), torch.where(moved, source_y, y)
+    moved = greater(opening * gaze.abs().amax(1), 0)
+    return torch.lerp(x, source_x, moved), torch.lerp(y, source_y, moved)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+from scipy.interpolate import NearestNDInterpolator
 from scipy.ndimage import gaussian_filter
+from scipy.spatial import Delaunay
 from torch import Tensor
 
 from ...face_motion import CONTROLS, ResolvedMotion, rotation_matrix
@@ -126,10 +127,34 @@ def depth_map(points: np.ndarray, gx: np.ndarray, gy: np.ndarray, face_w: float)
         ring[:, 2] += back * face_w
         known.append(ring)
     cloud = np.concatenate(known)
-    depth = LinearNDInterpolator(cloud[:, :2], cloud[:, 2])(gx, gy)
+    depth = linear_between(cloud, gx[0], gy[:, 0])
     missing = np.isnan(depth)
-    depth[missing] = NearestNDInterpolator(cloud[:, :2], cloud[:, 2])(gx[missing], gy[missing])
+    if missing.any():
+        depth[missing] = NearestNDInterpolator(cloud[:, :2], cloud[:, 2])(gx[missing], gy[missing])
     return gaussian_filter(depth, 1.5)
+
+
+def linear_between(cloud: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """[len(y),len(x)] heights over ascending x and y of the triangles between points [K,3]; NaN outside.
+
+    scipy's own interpolator asks LAPACK once per triangle, whose threads take seconds on a busy machine.
+    """
+    found = np.full((len(y), len(x)), np.nan)
+    corners = cloud[Delaunay(cloud[:, :2]).simplices]
+    low, high = corners[..., :2].min(1), corners[..., :2].max(1)
+    left, right = np.searchsorted(x, low[:, 0]), np.searchsorted(x, high[:, 0], "right")
+    top, bottom = np.searchsorted(y, low[:, 1]), np.searchsorted(y, high[:, 1], "right")
+    for index in np.flatnonzero((left < right) & (top < bottom)):
+        a, b, c = corners[index]
+        columns, rows = slice(left[index], right[index]), slice(top[index], bottom[index])
+        dx, dy = x[columns] - a[0], (y[rows] - a[1])[:, None]
+        area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1])
+        along_b = (dx * (c[1] - a[1]) - dy * (c[0] - a[0])) / area
+        along_c = (dy * (b[0] - a[0]) - dx * (b[1] - a[1])) / area
+        inside = (along_b >= -1e-9) & (along_c >= -1e-9) & (along_b + along_c <= 1 + 1e-9)
+        height = a[2] + along_b * (b[2] - a[2]) + along_c * (c[2] - a[2])
+        found[rows, columns][inside] = height[inside]
+    return found
 
 
 def brow_weight(points: np.ndarray, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
@@ -147,15 +172,6 @@ def brow_weight(points: np.ndarray, gx: np.ndarray, gy: np.ndarray) -> np.ndarra
     return total
 
 
-def stretched(coarse: Tensor, box: tuple[int, int, int, int], rows: slice) -> Tensor:
-    """Some rows [n,2,rows,w] of a displacement [n,2,GRID,GRID] that spans a box of pixels."""
-    height, width = box[3] - box[1], box[2] - box[0]
-    place = torch.arange(rows.start, rows.stop, device=coarse.device) * ((GRID - 1) / max(height - 1, 1))
-    above = place.long().clamp(max=GRID - 2)
-    lines = torch.lerp(coarse[:, :, above], coarse[:, :, above + 1], (place - above)[:, None])
-    return F.interpolate(lines, (len(place), width), mode="bilinear", align_corners=True)
-
-
 def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) -> Tensor:
     """Displacement [n,2,GRID,GRID] in pixels over the head's box: output pixel + displacement = source pixel."""
     pose = limited(motion.pose_delta, head.limits.to(motion.pose_delta.device))
@@ -165,36 +181,38 @@ def head_displacement(head: Head, motion: ResolvedMotion, device: torch.device) 
     return displaced(head, change[:, :2].to(device), shift.to(device), brow.to(device))
 
 
+def grid_places(box: tuple[int, int, int, int], device: torch.device) -> Tensor:
+    """[1,2,GRID,GRID] pixels of the picture that a coarse field over a box of it lies on."""
+    xs = torch.linspace(box[0] + 0.5, box[2] - 0.5, GRID, device=device)
+    ys = torch.linspace(box[1] + 0.5, box[3] - 0.5, GRID, device=device)
+    return torch.stack(torch.meshgrid(xs, ys, indexing="xy"))[None]
+
+
 def displaced(head: Head, change: Tensor, shift: Tensor, brow: Tensor) -> Tensor:
     """The same for a linear change [n,2,3], a shift [n,2] and brows that rise by `brow` [n], both in pixels."""
     x0, y0, x1, y1 = head.box
-    device = change.device
-    xs = torch.linspace(x0 + 0.5, x1 - 0.5, GRID, device=device)
-    ys = torch.linspace(y0 + 0.5, y1 - 0.5, GRID, device=device)
-    place = torch.stack(torch.meshgrid(xs, ys, indexing="xy")).expand(len(change), 2, GRID, GRID)
-    fields = torch.stack([head.weight, head.depth, head.brow]).to(device)
-    source = place
-    for _ in range(ITERATIONS):
-        source = place - forward_field(head, fields, source, change, shift, brow)
-    return source - place
+    device, count = change.device, len(change)
+    place = grid_places(head.box, device)
+    fields = torch.stack([head.weight, head.depth, head.brow]).to(device).expand(count, 3, GRID, GRID)
+    moved = forward_field(head, fields, place.expand(count, -1, -1, -1), change, shift, brow)
+    for _ in range(ITERATIONS - 1):
+        source = place - moved
+        grid_x = (source[:, 0] - x0 - 0.5) * (2 / max(x1 - x0 - 1, 1)) - 1
+        grid_y = (source[:, 1] - y0 - 0.5) * (2 / max(y1 - y0 - 1, 1)) - 1
+        here = F.grid_sample(
+            fields, torch.stack([grid_x, grid_y], 1).movedim(1, -1), padding_mode="border", align_corners=True
+        )
+        moved = forward_field(head, here, source, change, shift, brow)
+    return -moved
 
 
 def forward_field(
-    head: Head, fields: Tensor, place: Tensor, change: Tensor, shift: Tensor, brow: Tensor
+    head: Head, here: Tensor, place: Tensor, change: Tensor, shift: Tensor, brow: Tensor
 ) -> Tensor:
-    """Where the photo's content at `place` [n,2,G,G] moves to, less `place`."""
-    x0, y0, x1, y1 = head.box
-    grid_x = 2 * (place[:, 0] - x0 - 0.5) / max(x1 - x0 - 1, 1) - 1
-    grid_y = 2 * (place[:, 1] - y0 - 0.5) / max(y1 - y0 - 1, 1) - 1
-    here = F.grid_sample(
-        fields.expand(len(place), 3, GRID, GRID),
-        torch.stack([grid_x, grid_y], -1),
-        padding_mode="border",
-        align_corners=True,
-    )
+    """Where the photo's content at `place` [n,2,G,G] moves to, less `place`; `here` [n,3,G,G]: weight, depth and
+    brows there."""
     weight, depth, brows = here.unbind(1)
     offset = torch.stack([place[:, 0] - head.pivot[0], place[:, 1] - head.pivot[1], depth - head.pivot[2]], 1)
-    moved = torch.einsum("nij,njhw->nihw", change, offset) + shift[..., None, None]
-    moved = moved * weight[:, None]
-    moved[:, 1] = moved[:, 1] - brows * brow[:, None, None]
+    moved = torch.baddbmm(shift[..., None], change, offset.flatten(2)).view(place.shape).mul_(weight[:, None])
+    moved[:, 1].addcmul_(brows, brow[:, None, None], value=-1)
     return moved

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...face_motion import CONTROLS
 from .colours import LUMINANCE, colours_at, face_part
-from .curves import look_up, smoothstep
+from .curves import look_up, slope, smoothstep
 from .mouth import Mouth, MouthShape
 from .style import ink_of
 from .teeth import (
@@ -120,9 +120,11 @@ def paint_interior(
 ) -> Tensor:
     """Put the inside of the mouth into `picture` [n,3,h,w], the warped photo, between the moved lips; in place.
 
-    Only the rectangle around what can be seen between the lips is computed.
+    On a CPU only the rectangle around what can be seen between the lips is computed.
     """
-    window = seen_window(shape)
+    everything = (slice(None), slice(None))
+    # an accelerator would have to wait until the host knows the window
+    window = seen_window(shape) if picture.device.type == "cpu" else everything
     if window is not None:
         part = picture[..., window[0], window[1]]
         part.copy_(painted(interior, mouth, shape.part(*window), part, controls))
@@ -182,8 +184,7 @@ def edge(distance: Tensor) -> Tensor:
     """Cover 0..1 of pixels [n,h,w] whose signed distance to an edge is given in any unit, soft over 1.5 pixels."""
     if min(distance.shape[-2:]) < 2:
         return (distance > 0).to(distance)
-    down, across = torch.gradient(distance, dim=(-2, -1))
-    return smoothstep(distance / (1.5 * (down.square() + across.square()).sqrt().clamp(min=1e-4)) + 0.5)
+    return smoothstep(distance / (1.5 * slope(distance).clamp(min=1e-4)) + 0.5)
 
 
 def cavity(interior: Interior, shape: MouthShape, gap: Tensor, jaw: Tensor) -> Tensor:

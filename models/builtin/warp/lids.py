@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from torch import Tensor
 
 from .colours import LUMINANCE, colours_at, colours_between
-from .curves import REACH, TABLE, Frame, look_up, smoothstep
+from .curves import REACH, TABLE, Frame, greater, look_up, smoothstep
 
 if TYPE_CHECKING:
     from .eyes import Eye
@@ -149,8 +149,8 @@ def on_box(texture: Tensor, x: Tensor, y: Tensor, box: tuple[int, int, int, int]
 
 def on_edge(ink: Tensor, u: Tensor, height: Tensor, blink: Tensor) -> Tensor:
     """[n,3,h,w] of the lashes' texture [1,3,*INK] at u, bands below the lid's edge; flatter on a shut lid."""
-    rows = torch.where(height < 0, height / (1 - 0.45 * blink), height / INK_BELOW)
+    rows = height.clamp(min=0) / INK_BELOW + height.clamp(max=0) / (1 - 0.45 * blink)
     grid = torch.stack([u / REACH, rows], -1)
     expanded = ink.expand(len(u), *ink.shape[1:])
     found = F.grid_sample(expanded, grid, padding_mode="border", align_corners=True)
-    return torch.where((rows < -1)[:, None], torch.ones_like(found), found)
+    return 1 + (found - 1) * greater(rows, -1)[:, None]

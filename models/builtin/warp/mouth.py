@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...face_motion import CONTROLS
-from .curves import Frame, look_up, smoothstep, table_of
+from .curves import Frame, greater, look_up, smoothstep, table_of
 from .head import face_size, photo_yaw
 
 UPPER_INNER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
@@ -25,7 +25,6 @@ CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with 
 DROP = 0.17  # of the face's height: how far the jaw takes the lower lip down at 1
 FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
 RIM = 0.035  # mouth widths of an open lip's dark rim that are left out when it closes
-COARSE = 8  # pixels between the places at which the mouth's part of a frame is looked for
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
 
@@ -116,27 +115,15 @@ def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Ten
     curves = look_up(mouth.curves.to(u.device), u)
     shape, knots = moved_curves(mouth, u, v_out, curves, value)
     v = vertical(mouth, v_out, shape, knots)
-    active = is_active(mouth, u_out, v_out)
-    source_x, source_y = mouth.frame.to_pixels(torch.where(active, u, u_out), torch.where(active, v, v_out))
-    still = (shape.activity == 0) | ~active
-    return torch.where(still, x, source_x), torch.where(still, y, source_y), shape
+    moves = is_active(mouth, u_out, v_out) & (shape.activity > 0)
+    source_x, source_y = mouth.frame.to_pixels(u, v)
+    moves = moves.to(x)
+    return torch.lerp(x, source_x, moves), torch.lerp(y, source_y, moves), shape
 
 
 def is_active(mouth: Mouth, u: Tensor, v: Tensor) -> Tensor:
     """Whether the mouth's controls can move anything at (u, v)."""
     return (u.abs() < mouth.reach + CHEEK) & (v > mouth.nose) & (v < mouth.chin + mouth.drop + CHIN_REACH)
-
-
-def active_part(mouth: Mouth, source: Tensor) -> tuple[slice, slice]:
-    """Rows and columns of the photo pixels [n,2,h,w] that the mouth can move in any frame, found coarsely."""
-    u, v = mouth.frame.to_local(source[:, 0, ::COARSE, ::COARSE], source[:, 1, ::COARSE, ::COARSE])
-    near = is_active(mouth, u, v).any(0)
-    found = [torch.nonzero(near.any(dim)).flatten().tolist() for dim in (1, 0)]
-    rows, columns = (
-        slice(max(0, (span[0] - 1) * COARSE), (span[-1] + 1) * COARSE + 1) if span else slice(0, 0)
-        for span in found
-    )
-    return rows, columns
 
 
 def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> Tensor:
@@ -163,7 +150,7 @@ def bow(mouth: Mouth, u: Tensor) -> Tensor:
     """1 in the middle of the mouth, 0 at its corners, a little rounder than a parabola."""
     side, reach = mouth.far
     if reach < 0.5:
-        u = torch.where(u * side > 0, u * (0.5 / reach), u)
+        u = u * (1 + (0.5 / reach - 1) * greater(u * side, 0))
     parabola = (1 - (2 * u).square()).clamp_(min=0)
     return torch.lerp(parabola, parabola.sqrt(), 0.4)
 
@@ -226,7 +213,7 @@ def vertical(mouth: Mouth, v: Tensor, shape: MouthShape, knots: dict[str, tuple[
         knots["outer_lower"],
     )
     chin, moved_chin = knots["chin"]
-    above = v + (outer_upper - moved_outer_upper) * smoothstep(
+    over = v + (outer_upper - moved_outer_upper) * smoothstep(
         (v - mouth.nose) / (moved_outer_upper - mouth.nose)
     )
     upper_lip = between(v, moved_outer_upper, shape.upper, outer_upper, shape.photo_upper)
@@ -236,12 +223,13 @@ def vertical(mouth: Mouth, v: Tensor, shape: MouthShape, knots: dict[str, tuple[
     beyond = v + (chin - moved_chin) * (1 - smoothstep((v - moved_chin) / CHIN_REACH))
     inside = between(v, shape.upper, shape.lower, shape.photo_upper, shape.photo_lower)
     # lips reach a pixel into the opening, so that what lies over their edge has lip to blend with
-    pixel = torch.minimum(torch.full_like(v, 1 / mouth.frame.unit), 0.5 * (shape.lower - shape.upper))
-    result = torch.where(v < moved_outer_upper, above, torch.minimum(upper_lip, shape.photo_upper))
-    result = torch.where(v > shape.upper + pixel, inside, result)
-    result = torch.where(v > shape.lower - pixel, torch.maximum(lower_lip, shape.photo_lower), result)
-    result = torch.where(v > moved_outer_lower, below, result)
-    return torch.where(v > moved_chin, beyond, result)
+    pixel = (0.5 * (shape.lower - shape.upper)).clamp(max=1 / mouth.frame.unit)
+    result = torch.lerp(torch.minimum(upper_lip, shape.photo_upper), over, greater(moved_outer_upper, v))
+    result = torch.lerp(result, inside, greater(v, shape.upper + pixel))
+    lower_lip = torch.maximum(lower_lip, shape.photo_lower)
+    result = torch.lerp(result, lower_lip, greater(v, shape.lower - pixel))
+    result = torch.lerp(result, below, greater(v, moved_outer_lower))
+    return torch.lerp(result, beyond, greater(v, moved_chin))
 
 
 def between(v: Tensor, low: Tensor, high: Tensor, photo_low: Tensor, photo_high: Tensor) -> Tensor:

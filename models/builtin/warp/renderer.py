@@ -1,33 +1,46 @@
-"""The built-in renderer: one photo, bent anew for every frame, put back into the whole picture without a seam."""
+"""The built-in renderer: one photo, bent anew for every frame, put back into the whole picture without a seam.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+The smooth part of the bending, head, cheeks and jaw, is made on coarse grids and stretched to pixels in strips; eyes
+and lips, which have sharp edges, are drawn over it pixel by pixel.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil, floor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...face_motion import CONTROLS, FaceFrame, ResolvedMotion
-from ...media.pixels import Box, laid_on
+from ...media.pixels import Box, laid_on, rounded_bytes
 from ...portrait import FaceLandmarks478, Portrait
 from ..styles import PICTURE_STYLES
+from .bands import around, each, on_device, one_thread, overlap, spans, together
 from .eyes import EYES, Eye, gaze_map, make_eye
-from .head import Head, face_size, head_displacement, make_head, stretched, turns_in_words
+from .head import GRID, Head, face_size, grid_places, head_displacement, make_head, turns_in_words
 from .interior import Interior, make_interior, paint_interior
 from .lids import paint_lid
-from .mouth import Mouth, active_part, make_mouth, mouth_map
+from .mouth import Mouth, make_mouth, mouth_map
+from .mouth_field import Lattice, MouthField, make_lattice, mouth_field
+from .sampling import composed, put, sample, spread, stretched, to_pixels
+from .strips import Strip, cell_range, cells_shown, strips
 from .style import is_drawn
 
+CARRIED = 0.2  # eye widths that the head may carry an eye while frames are drawn together
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
-BATCH_PIXELS = 4_000_000  # of head rectangle at once; a frame needs about 150 bytes per pixel
-BAND_PIXELS = 200_000  # at once on a CPU
-LARGEST_BATCH = {"cpu": 2}  # larger ones leave a CPU's cache and are slower
+BATCH_PIXELS = {"cpu": 2_000_000}  # of head rectangle at once
+BATCH_PIXELS_ELSEWHERE = 4_000_000  # a frame needs about 150 bytes per pixel
+LARGEST_BATCH = {"cpu": 8}
 LARGEST_BATCH_ELSEWHERE = 16
+# at once on a CPU, so that what is at work stays in its cache: of strips, of lips and eyes
+BAND_PIXELS, DETAIL_PIXELS, LEAST_ROWS = 100_000, 40_000, 8
 DRAWN_NOTE = "taken for a drawing (style in Load Portrait Renderer)"
 # a warp starts from the photo's lips, whose own position it does not know
 FROM_THE_PHOTO = {"lips": "relative"}
+Window = tuple[slice, slice]  # rows and columns of the head's rectangle
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -36,9 +49,61 @@ class WarpFeatures:
 
     head: Head
     mouth: Mouth
-    eyes: tuple[Eye, ...]
+    eyes: tuple[Eye, ...]  # those that are in the picture
     interior: Interior
-    sheets: tuple[Tensor, Tensor] | None  # see Layers.split
+    sheets: tuple[
+        Tensor, Tensor | None
+    ]  # see Layers.split; one layer [1,3,h,w] and None if they are not told apart
+    mattes: Tensor | None  # see cell_range
+    lattice: Lattice | None
+    photo: Tensor  # [h,w,3] bytes of the head's rectangle
+    elsewhere: dict = field(default_factory=dict, compare=False, repr=False)
+
+    def on(self, device: torch.device) -> "WarpFeatures":
+        """The same on a device, where it is kept."""
+        if device.type == "cpu":
+            return self
+        if device not in self.elsewhere:
+            self.elsewhere[device] = on_device(self, device)
+        return self.elsewhere[device]
+
+
+@dataclass(frozen=True)
+class Bending:
+    """A batch of frames on its device: places [n,2,GRID,GRID] that the head's rectangle is taken from, in -1..1 over
+    it, the mouth's part of that, and controls [n,K]."""
+
+    box: Box
+    places: Tensor
+    mouth: MouthField | None
+    controls: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.box[3] - self.box[1], self.box[2] - self.box[0]
+
+    def rows(self, rows: slice) -> Tensor:
+        """Places [n,2,rows,w] for some rows of the rectangle, with the smooth part of the mouth's."""
+        places = stretched(self.places, self.size, rows)
+        if self.mouth is None:
+            return places
+        left, top, right, bottom = self.mouth.lattice.box
+        first, last = max(rows.start, top - self.box[1]), min(rows.stop, bottom - self.box[1])
+        if first < last:
+            part = self.mouth.rows(slice(first - top + self.box[1], last - top + self.box[1]))
+            inner = places[
+                ..., first - rows.start : last - rows.start, left - self.box[0] : right - self.box[0]
+            ]
+            for axis, side in ((0, self.size[1]), (1, self.size[0])):
+                inner[:, axis].add_(part[:, axis], alpha=2 / side)
+        return places
+
+    def pixels(self, window: Window, frames: slice, mouth: bool) -> Tensor:
+        """Pixels of the photo [n,2,h,w] that a window of the rectangle is taken from, with the smooth part of the
+        mouth's or without."""
+        rows, columns = window
+        places = self.rows(rows)[frames] if mouth else stretched(self.places[frames], self.size, rows)
+        return to_pixels(places[..., columns], self.box)
 
 
 class WarpRenderer:
@@ -67,12 +132,19 @@ class WarpRenderer:
         mouth = make_mouth(points, size)
         drawn = is_drawn(image, points) if self.style == "auto" else self.style == "drawn"
         head = make_head(points, size, None if person_mask is None else person_mask.numpy())
+        eyes = (make_eye(name, points, image, drawn) for name in EYES)
+        x0, y0, x1, y1 = head.box
+        part = image[y0:y1, x0:x1]
+        planes = part.permute(2, 0, 1)[None].contiguous()
         features = WarpFeatures(
             head,
             mouth,
-            tuple(make_eye(name, points, image, drawn) for name in EYES),
+            tuple(eye for eye in eyes if eye.box[0] < eye.box[2] and eye.box[1] < eye.box[3]),
             make_interior(mouth, image, points, drawn),
-            None if head.layers is None else head.layers.split(cut(image, head.box)),
+            (planes, None) if head.layers is None else head.layers.split(planes),
+            None if head.layers is None else cell_range(head.layers.matte),
+            make_lattice(mouth, head.box),
+            rounded_bytes(part),
         )
         notes = (turns_in_words(head), *([DRAWN_NOTE] if drawn else []))
         return Portrait(image, face, FaceFrame(), self.id, features, FROM_THE_PHOTO, notes)
@@ -80,8 +152,9 @@ class WarpRenderer:
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
         """See PortraitRenderer."""
         x0, y0, x1, y1 = portrait.features.head.box
-        largest = LARGEST_BATCH.get(device.type, LARGEST_BATCH_ELSEWHERE)
-        return int(max(1, min(largest, BATCH_PIXELS // ((x1 - x0) * (y1 - y0)))))
+        most = LARGEST_BATCH.get(device.type, LARGEST_BATCH_ELSEWHERE)
+        pixels = BATCH_PIXELS.get(device.type, BATCH_PIXELS_ELSEWHERE)
+        return int(max(1, min(most, pixels // ((x1 - x0) * (y1 - y0)))))
 
     def part(self, portrait: Portrait) -> Box:
         """See PartRenderer."""
@@ -93,55 +166,22 @@ class WarpRenderer:
 
     def render_part(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
         """See PartRenderer."""
-        with one_thread(device):
-            return self._render(portrait, motion, device)
+        x0, y0, x1, y1 = self.part(portrait)
+        return self._drawn(portrait, motion, portrait.image[y0:y1, x0:x1].to(device))
 
-    def _render(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
-        """In bands of rows: what is at work stays in the cache, and large buffers are not made anew for each frame."""
-        features: WarpFeatures = portrait.features
-        x0, y0, x1, y1 = features.head.box
-        photo = cut(portrait.image[y0:y1, x0:x1].to(device), (0, 0, x1 - x0, y1 - y0))
-        controls = motion.controls.to(device)
-        coarse = head_displacement(features.head, motion, device)
-        sheets = features.sheets and (features.sheets[0].to(device), features.sheets[1].to(device))
-        frames = torch.empty((len(motion), y1 - y0, x1 - x0, 3), device=device)
-        for rows in bands(y1 - y0, x1 - x0, device):
-            band = (x0, y0 + rows.start, x1, y0 + rows.stop)
-            displacement = stretched(coarse, features.head.box, rows)
-            part = self._render_band(features, band, displacement, controls, photo, sheets)
-            frames[:, rows] = torch.where(part.still, photo[..., rows, :], part.picture).permute(0, 2, 3, 1)
-        return frames.clamp_(0, 1)
+    def render_bytes(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Tensor:
+        """See ByteRenderer."""
+        return self._drawn(portrait, motion, portrait.features.on(device).photo)
 
-    def _render_band(
-        self,
-        features: WarpFeatures,
-        band: Box,
-        displacement: Tensor,
-        controls: Tensor,
-        photo: Tensor,
-        sheets: tuple[Tensor, Tensor] | None,
-    ) -> "Band":
-        origin = features.head.box[:2]
-        source = base_grid(band, photo.device) + displacement
-        lids = [self._move_eye(eye, band, source, controls) for eye in features.eyes]
-        mouth_window, shape = self._move_mouth(features, band, source, controls)
-        rows = slice(band[1] - origin[1], band[3] - origin[1])
-        if sheets is None:
-            picture = sample(photo, source, origin)
-        else:
-            picture = composed(sheets[0], sheets[1], rows, source, origin)
-        same = source == base_grid(band, photo.device)
-        still = (same[:, 0] & same[:, 1])[:, None]
-        for eye, lid in zip(features.eyes, lids, strict=True):
-            if lid is not None:
-                rows, columns = lid.window
-                paint_lid(eye, picture[..., rows, columns], lid.x, lid.y, lid.blink)
-                still[..., rows, columns] &= (lid.blink == 0)[:, None]
-        if shape is not None:
-            part = picture[..., mouth_window[0], mouth_window[1]]
-            paint_interior(features.interior, features.mouth, shape, part, controls)
-            still[..., mouth_window[0], mouth_window[1]] &= (shape.activity == 0)[:, None]
-        return Band(picture, still)
+    def _drawn(self, portrait: Portrait, motion: ResolvedMotion, photo: Tensor) -> Tensor:
+        """Frames [n,h,w,3] like `photo` [h,w,3], the head's rectangle at rest, in its device and kind of number."""
+        frames = photo.expand(len(motion), *photo.shape).clone()
+        with one_thread(photo.device) as threads:
+            drawing = Drawing(portrait.features, motion, frames)
+            # eyes after lips, for the rectangle of a tilted face's lips can reach over an eye
+            for tasks in (drawing.strips(), drawing.lips(), drawing.eyes()):
+                each(tasks, threads)
+        return frames
 
     def move_mask(
         self, portrait: Portrait, mask: Tensor, motion: ResolvedMotion, device: torch.device
@@ -149,126 +189,153 @@ class WarpRenderer:
         """See MaskMover. Exactly the mask where the head does not move."""
         head = portrait.features.head
         x0, y0, x1, y1 = head.box
+        size = (y1 - y0, x1 - x0)
         with one_thread(device):
-            displacement = stretched(head_displacement(head, motion, device), head.box, slice(0, y1 - y0))
+            displacement = head_displacement(head, motion, device)
             given = mask[y0:y1, x0:x1].to(device)[None, None].contiguous()
-            source = base_grid(head.box, device) + displacement
-            if head.layers is None:
-                moved = sample(given, source, (x0, y0))
+            whole = slice(0, size[0])
+            places = stretched(spread(displacement + grid_places(head.box, device), head.box), size, whole)
+            person, plate = (given, None) if head.layers is None else head.layers.split(given)
+            moved = sample(person, places) if plate is None else composed(person, plate, places)
+            still = (stretched(displacement, size, whole) == 0).all(1, keepdim=True)
+            return torch.where(still, given, moved)[:, 0].clamp_(0, 1)
+
+
+class Drawing:
+    """What is to be drawn into frames [n,h,w,3] of one batch, which hold the photo at rest."""
+
+    def __init__(self, features: WarpFeatures, motion: ResolvedMotion, frames: Tensor):
+        self.frames, self.device = frames, frames.device
+        self.known, self.tables = features, features.on(frames.device)
+        self.box, self.controls = features.head.box, motion.controls.to(CPU)
+        self.displacement = head_displacement(features.head, motion, CPU)
+        self.moved = mouth_field(features.mouth, features.lattice, self.displacement, self.controls)
+        places = spread(self.displacement + grid_places(self.box, CPU), self.box)
+        mouth = self.moved if self.moved is None else on_device(self.moved, self.device)
+        self.bending = Bending(self.box, places.to(self.device), mouth, self.controls.to(self.device))
+
+    def window(self, box: Box) -> Window:
+        """Rows and columns of the head's rectangle that a box of the picture has in it."""
+        x0, y0, x1, y1 = self.box
+        rows = slice(max(box[1], y0) - y0, max(min(box[3], y1) - y0, 0))
+        return rows, slice(max(box[0], x0) - x0, max(min(box[2], x1) - x0, 0))
+
+    def strips(self) -> list[Callable[[], None]]:
+        """The smooth part of everything that moves."""
+        size = self.bending.size
+        if self.device.type != "cpu":
+            whole = Strip(slice(0, size[0]), (slice(0, size[1]),), (self.tables.sheets[1] is None,))
+            return [lambda: self._strip(whole)]
+        besides = None if self.moved is None else self.window(self.moved.lattice.box)
+        further = 0.0 if self.moved is None else float(self.moved.displacement.abs().max())
+        cells = cells_shown(self.displacement, size, self.known.mattes, besides, further)
+        tall = max(LEAST_ROWS, BAND_PIXELS // (size[1] * len(self.frames)))
+        return [lambda strip=strip: self._strip(strip) for strip in strips(cells, size, tall)]
+
+    def _strip(self, strip: Strip) -> None:
+        places = self.bending.rows(strip.rows)
+        person, plate = self.tables.sheets
+        for columns, whole in zip(strip.columns, strip.whole, strict=True):
+            here = places[..., columns]
+            if whole or plate is None:
+                picture = sample(person[:, :3], here)
             else:
-                person, plate = head.layers.split(given)
-                moved = composed(person, plate, slice(0, y1 - y0), source, (x0, y0))
-            return torch.where((displacement == 0).all(1, keepdim=True), given, moved)[:, 0].clamp_(0, 1)
+                picture = composed(person, plate[..., strip.rows, columns], here)
+            put(self.frames[:, strip.rows, columns], picture)
 
-    def _move_eye(self, eye: Eye, band: Box, source: Tensor, controls: Tensor) -> "Closing | None":
-        """Turn the iris in `source`, in place; where and how far the lid is to be painted, if it closes."""
-        blink = eye.weight * controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
-        gaze = torch.stack([controls[:, CONTROLS.index(name)].clamp(-1, 1) for name in ("gazeX", "gazeY")], 1)
-        window = window_of(eye.box, band)
-        part = source[:, :, window[0], window[1]]
-        if not part.numel():
-            return None
-        lid = None
-        if blink.any():
-            x, y = part.clone().unbind(1)
-            lid = Closing(window, x, y, blink)
-        if gaze.any():
-            part.copy_(torch.stack(gaze_map(eye, part[:, 0], part[:, 1], gaze[..., None, None]), 1))
-        return lid
+    def lips(self) -> list[Callable[[], None]]:
+        """The lips and what is between them."""
+        if self.moved is None:
+            return []
+        rows, columns = self.window(self.moved.lattice.box)
+        inner, across = self.moved.lips
+        window = (
+            slice(rows.start + inner.start, rows.start + inner.stop),
+            slice(columns.start + across.start, columns.start + across.stop),
+        )
+        return [partial(self._lips, part) for part in self._parts(window, len(self.frames))]
 
-    def _move_mouth(self, features: WarpFeatures, band: Box, source: Tensor, controls: Tensor):
-        window = window_of(features.mouth.box, band)
-        mouth = [CONTROLS.index(name) for name in CONTROLS if name.startswith(("jaw", "mouth", "teeth"))]
-        part = source[:, :, window[0], window[1]]
-        if not part.numel() or not controls[:, mouth].any():
-            return window, None
-        window = within(window, active_part(features.mouth, part))
-        part = source[:, :, window[0], window[1]]
-        if not part.numel():
-            return window, None
-        x, y, shape = mouth_map(features.mouth, part[:, 0], part[:, 1], controls)
-        part.copy_(torch.stack([x, y], 1))
-        return window, shape
+    def eyes(self) -> list[Callable[[], None]]:
+        """Eyes that look aside or shut."""
+        gaze = self.controls[:, [CONTROLS.index("gazeX"), CONTROLS.index("gazeY")]].clamp(-1, 1)
+        eyes = self.known.eyes
+        if not eyes:
+            return []
+        blinks = torch.stack(
+            [eye.weight * self.controls[:, CONTROLS.index(eye.name)].clamp(0, 1) for eye in eyes], 1
+        )
+        shuts = blinks.any(1)
+        tasks = []
+        for shut, moved in ((False, ~shuts & gaze.any(1)), (True, shuts)):
+            for frames in together(torch.nonzero(moved).flatten().tolist(), self._carry(eyes)):
+                look, lids = gaze[frames], blinks[frames] if shut else None
+                boxes = [
+                    self._carried(eye.box if shut else eye.opening, frames)
+                    for eye, blink in zip(eyes, blinks[frames].unbind(1), strict=True)
+                    if blink.any() or look.any()
+                ]
+                if len(boxes) == 2 and overlap(*boxes):
+                    boxes = [around(*boxes)]
+                for box in boxes:
+                    parts = self._parts(self.window(box), frames.stop - frames.start)
+                    tasks += [partial(self._eyes, part, frames, look, lids) for part in parts]
+        return tasks
 
+    def _carry(self, eyes: Sequence[Eye]) -> list[list[int]]:
+        """For each frame where the head takes both eyes, in units of a small part of an eye."""
+        part = CARRIED * min(eye.frame.unit for eye in eyes)
+        places = [self._node(eye.box) for eye in eyes]
+        moved = torch.stack([self.displacement[:, :, row, column] for row, column in places], 1)
+        return (moved / part).round().long().flatten(1).tolist()
 
-@dataclass(frozen=True)
-class Closing:
-    """A lid to be painted: rows and columns of the band, photo pixels x, y [n,h,w] there, and how far, [n,1,1]."""
+    def _node(self, box: Box) -> tuple[int, int]:
+        """Row and column of the coarse field nearest to the middle of a box of the picture."""
+        height, width = self.bending.size
+        across = ((box[0] + box[2]) / 2 - self.box[0]) / width
+        down = ((box[1] + box[3]) / 2 - self.box[1]) / height
+        row, column = (min(max(round(share * (GRID - 1)), 0), GRID - 1) for share in (down, across))
+        return row, column
 
-    window: tuple[slice, slice]
-    x: Tensor
-    y: Tensor
-    blink: Tensor
+    def _carried(self, box: Box, frames: slice) -> Box:
+        """Where the head takes a small box of the photo in some frames, in whole pixels."""
+        row, column = self._node(box)
+        near = self.displacement[frames, :, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
+        low, high = near.amin((0, 2, 3)).tolist(), near.amax((0, 2, 3)).tolist()
+        return (floor(box[0] - high[0]) - 1, floor(box[1] - high[1]) - 1,
+                ceil(box[2] - low[0]) + 1, ceil(box[3] - low[1]) + 1)  # fmt: skip
 
+    def _parts(self, window: Window, frames: int) -> list[Window]:
+        """A window in parts of a few rows on a CPU; none if nothing is in it."""
+        rows, columns = window
+        wide = (columns.stop - columns.start) * frames
+        if rows.start >= rows.stop or wide <= 0:
+            return []
+        tall = max(LEAST_ROWS, DETAIL_PIXELS // wide) if self.device.type == "cpu" else rows.stop - rows.start
+        return [(part, columns) for part in spans(rows, tall)]
 
-@dataclass(frozen=True)
-class Band:
-    """Some rows of the frames: picture [n,3,rows,w], and where nothing moved, [n,1,rows,w]."""
+    def _eyes(self, window: Window, frames: slice, gaze: Tensor, blinks: Tensor | None) -> None:
+        x, y = self.bending.pixels(window, frames, mouth=True).unbind(1)
+        source_x, source_y, gaze = x, y, gaze.to(self.device)
+        for eye in self.tables.eyes:
+            source_x, source_y = gaze_map(eye, source_x, source_y, gaze[..., None, None])
+        picture = self._sampled(torch.stack([source_x, source_y], 1), window)
+        if blinks is not None:
+            for eye, blink in zip(self.tables.eyes, blinks.to(self.device).unbind(1), strict=True):
+                paint_lid(eye, picture, x, y, blink.reshape(-1, 1, 1))
+        put(self.frames[frames, window[0], window[1]], picture)
 
-    picture: Tensor
-    still: Tensor
+    def _lips(self, window: Window) -> None:
+        x, y = self.bending.pixels(window, slice(0, len(self.frames)), mouth=False).unbind(1)
+        x, y, shape = mouth_map(self.tables.mouth, x, y, self.bending.controls)
+        picture = self._sampled(torch.stack([x, y], 1), window)
+        paint_interior(self.tables.interior, self.tables.mouth, shape, picture, self.bending.controls)
+        put(self.frames[:, window[0], window[1]], picture)
 
-
-def bands(height: int, width: int, device: torch.device) -> Iterator[slice]:
-    """Rows of a picture in turn, all at once where that does no harm."""
-    most = max(16, BAND_PIXELS // width) if device.type == "cpu" else height
-    for start in range(0, height, most):
-        yield slice(start, min(start + most, height))
-
-
-@contextmanager
-def one_thread(device: torch.device) -> Iterator[None]:
-    """Hundreds of small operations per frame: on a CPU, threads that wait for each other cost far more than
-    they bring."""
-    threads = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def cut(image: Tensor, box: Box) -> Tensor:
-    """[1,3,h,w] a rectangle of a picture [H,W,3]."""
-    x0, y0, x1, y1 = box
-    return image[y0:y1, x0:x1].permute(2, 0, 1)[None].contiguous()
-
-
-def base_grid(box: Box, device: torch.device) -> Tensor:
-    """[1,2,h,w] pixel centres of a rectangle."""
-    x = torch.arange(box[0], box[2], device=device, dtype=torch.float32) + 0.5
-    y = torch.arange(box[1], box[3], device=device, dtype=torch.float32) + 0.5
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
-
-
-def window_of(inner: Box, outer: Box) -> tuple[slice, slice]:
-    """Rows and columns of rectangle `inner` within rectangle `outer`."""
-    rows = slice(max(inner[1], outer[1]) - outer[1], max(min(inner[3], outer[3]) - outer[1], 0))
-    return rows, slice(max(inner[0], outer[0]) - outer[0], max(min(inner[2], outer[2]) - outer[0], 0))
-
-
-def composed(person: Tensor, plate: Tensor, rows: slice, source: Tensor, origin: tuple[int, int]) -> Tensor:
-    """[n,C,h,w] the person's layer [1,C+1,H,W] bent to places `source` [n,2,h,w], over some rows of the plate."""
-    bent = sample(person, source, origin)
-    return bent[:, :-1].addcmul_(1 - bent[:, -1:], plate[..., rows, :])
-
-
-def within(outer: tuple[slice, slice], inner: tuple[slice, slice]) -> tuple[slice, slice]:
-    """Rows and columns `inner` of the part `outer` of a picture, in the picture."""
-    rows, columns = (
-        slice(whole.start + part.start, min(whole.start + part.stop, whole.stop))
-        for whole, part in zip(outer, inner, strict=True)
-    )
-    return rows, columns
-
-
-def sample(photo: Tensor, source: Tensor, origin: tuple[int, int]) -> Tensor:
-    """[n,C,h,w] colours of `photo` [1,C,h,w], whose first pixel is at `origin`, at places `source` [n,2,h,w]."""
-    height, width = photo.shape[-2:]
-    scale = torch.tensor([2 / width, 2 / height], device=photo.device)
-    start = torch.tensor([-2 * origin[0] / width - 1, -2 * origin[1] / height - 1], device=photo.device)
-    grid = torch.addcmul(start, source.movedim(1, -1), scale)
-    return F.grid_sample(
-        photo.expand(len(source), *photo.shape[1:]), grid, padding_mode="border", align_corners=False
-    )
+    def _sampled(self, source: Tensor, window: Window) -> Tensor:
+        person, plate = self.tables.sheets
+        places = spread(source, self.box)
+        return (
+            sample(person, places)
+            if plate is None
+            else composed(person, plate[..., window[0], window[1]], places)
+        )

@@ -1,0 +1,63 @@
+"""Pictures sampled at the places where a bent one comes from.
+
+Places are [n,2,h,w]: x and y in -1..1 from edge to edge of the rectangle that is bent, as grid_sample counts them.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...media.pixels import Box
+
+
+def base_grid(box: Box, device: torch.device) -> Tensor:
+    """[1,2,h,w] pixel centres of a rectangle."""
+    x = torch.arange(box[0], box[2], device=device, dtype=torch.float32) + 0.5
+    y = torch.arange(box[1], box[3], device=device, dtype=torch.float32) + 0.5
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
+
+
+def spread(pixels: Tensor, box: Box) -> Tensor:
+    """Places of pixels [n,2,h,w] of the picture over a box of it."""
+    x0, y0, x1, y1 = box
+    x, y = pixels[:, 0], pixels[:, 1]
+    return torch.stack([(x - x0) * (2 / (x1 - x0)) - 1, (y - y0) * (2 / (y1 - y0)) - 1], 1)
+
+
+def to_pixels(places: Tensor, box: Box) -> Tensor:
+    """Pixels of the picture at places over a box of it."""
+    x0, y0, x1, y1 = box
+    x, y = places[:, 0], places[:, 1]
+    return torch.stack([(x + 1) * (0.5 * (x1 - x0)) + x0, (y + 1) * (0.5 * (y1 - y0)) + y0], 1)
+
+
+def stretched(coarse: Tensor, size: tuple[int, int], rows: slice) -> Tensor:
+    """Some rows [n,2,rows,w] of a field [n,2,G,K] whose first and last entries lie on the first and last pixels of
+    `size` (height, width)."""
+    count, _, tall, wide = coarse.shape
+    place = torch.arange(rows.start, rows.stop, device=coarse.device) * ((tall - 1) / max(size[0] - 1, 1))
+    over = place.long().clamp(max=tall - 2)
+    lines = torch.lerp(coarse[:, :, over], coarse[:, :, over + 1], (place - over)[:, None])
+    flat = F.interpolate(lines.reshape(count, -1, wide), size[1], mode="linear", align_corners=True)
+    return flat.reshape(count, 2, len(place), size[1])
+
+
+def sample(sheet: Tensor, places: Tensor) -> Tensor:
+    """[n,C,h,w] colours of a sheet [1,C,H,W] at places over it; its border goes on beyond."""
+    expanded = sheet.expand(len(places), *sheet.shape[1:])
+    return F.grid_sample(expanded, places.movedim(1, -1), padding_mode="border", align_corners=False)
+
+
+def composed(person: Tensor, plate: Tensor, places: Tensor) -> Tensor:
+    """[n,C,h,w] the person's layer [1,C+1,H,W], its matte last, at places, over a plate [1,C,h,w]."""
+    bent = sample(person, places)
+    return bent[:, :-1].addcmul_(1 - bent[:, -1:], plate)
+
+
+def put(frames: Tensor, picture: Tensor) -> None:
+    """A picture [n,3,h,w] in 0..1 into frames [n,h,w,3], as floats or as bytes rounded to the nearest."""
+    picture = picture.clamp_(0, 1)
+    if frames.dtype == torch.uint8:
+        picture = picture.mul_(255).add_(0.5).to(torch.uint8)
+    for channel in range(3):  # three times as fast as one copy of permuted bytes
+        frames[..., channel] = picture[:, channel]
