@@ -12,6 +12,7 @@ from comfy_api.latest import ComfyExtension, io
 from ..models.core_parts import moved
 from . import (
     audio,
+    capture,
     dubbing,
     emotion,
     expression_editor,
@@ -46,7 +47,7 @@ class TalkingPortraitExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
             audio, sampler, face, motion, motion_files, emotion, portrait, rendering, liveportrait,
-            expression_editor, *rooms_on_core(), stream, measure, loaders, speech, keypoints, dubbing, older,
+            expression_editor, *rooms_on_core(), stream, measure, loaders, speech, keypoints, capture, dubbing, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

@@ -101,7 +101,13 @@ class Track:
 
 
 def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> list[np.ndarray | None]:
-    """Landmarks [478,2] of one face in every frame, None where it is not there.
+    """Landmarks [478,2] of one face in every frame, None where it is not there; see `followed_face`."""
+    found = followed_face(landmarks, index, box)
+    return [None if face is None else np.asarray(face["landmarks_xy"], dtype=np.float64) for face in found]
+
+
+def followed_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> list[Face | None]:
+    """One face in every frame, None where it is not there.
 
     It is the face number `index` of the first frame that has so many, or the one in a box, and is then
     followed by the rule above. A box for each frame chooses in each of them instead, whoever it is.
@@ -113,7 +119,7 @@ def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> li
         raise ValueError(f"face_landmarks holds no face in any of {len(frames)} frames. {ADVICE}")
     if all(face is None for face in chosen):
         raise ValueError(why_not_chosen(max(frames, key=len), index, first_box(box, len(frames))))
-    return [None if face is None else np.asarray(face["landmarks_xy"], dtype=np.float64) for face in chosen]
+    return chosen
 
 
 def first_box(box: Any, count: int) -> Mapping[str, float] | None:
