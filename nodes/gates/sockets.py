@@ -352,6 +352,7 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "VAE": having("decode"),
     "VIDEO": having("get_components"),
     "FOOTAGE": having("film", "points", "share", "shots"),
+    "FACE_CROPS": having("squares", "size", "frame", "masks"),
     "LIVE_MOTION": having(*members(SpokenMotion)),
     "ACTALKER_AUDIO": having("tokens"),
     "ACTALKER_MOTION": having("tokens"),
