@@ -218,7 +218,7 @@ def _cropped() -> Draft:
         "4": find_faces("3", ["2", 0], (420, 350), most=1),
         "5": NodeDraft("TalkingPortraitCropFaceFromVideo", crop, (800, 80), (320, 0)),
         "6": NodeDraft(
-            "ImageSharpen", {"image": ["5", 0], "sharpen_radius": 2, "sigma": 1.0, "alpha": 1.0}, (1180, 80)
+            "ImageSharpen", {"image": ["5", 0], "sharpen_radius": 1, "sigma": 1.0, "alpha": 0.3}, (1180, 80)
         ),
         "7": NodeDraft(
             "TalkingPortraitPasteFaceIntoVideo",
