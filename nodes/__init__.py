@@ -12,6 +12,9 @@ from comfy_api.latest import ComfyExtension, io
 from ..models.core_parts import moved
 from . import (
     audio,
+    capture,
+    crops,
+    dubbing,
     emotion,
     expression_editor,
     face,
@@ -45,7 +48,8 @@ class TalkingPortraitExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
             audio, sampler, face, motion, motion_files, emotion, portrait, rendering, liveportrait,
-            expression_editor, *rooms_on_core(), stream, measure, loaders, speech, keypoints, older,
+            expression_editor, *rooms_on_core(), stream, measure, loaders, speech, keypoints, capture, dubbing, crops,
+            older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

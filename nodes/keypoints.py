@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from ..models.contracts import KEYPOINT_EXTRACTORS
 from ..models.face.landmarks import select_face
 from ..models.face_motion import GROUPS, FaceMotion
-from ..models.liveportrait.source import own_motion
+from ..models.liveportrait.source import made_by, own_motion
 from ..models.media.pixels import to_bytes
 from . import sockets
 from .catalogue.extractors import load_keypoint_extractor
@@ -75,7 +75,7 @@ class PortraitKeypoints(Node):
         found = own_motion(keypoint_extractor.ready(), to_bytes(picture), points, keypoint_extractor.device)
         motion = FaceMotion.from_expression(
             found.expression[None], found.pose[None], found.translation[None], torch.tensor([found.scale]), STILL_FPS,
-            source={"producer": "LivePortrait", "licence": "MIT"}, absolute=frozenset(GROUPS), reference=found,
+            source=made_by(keypoint_extractor), absolute=frozenset(GROUPS), reference=found,
         )  # fmt: skip
         return io.NodeOutput(motion)
 

@@ -133,7 +133,8 @@ class FaceMotionFromVideo(Node):
             node_id="TalkingPortraitFaceMotionFromVideo",
             display_name=VIDEO,
             category="talking portrait/motion",
-            description="Reads the motion of a face in a driving video with LivePortrait's motion extractor.",
+            description="Reads the motion of a face in a driving video, with LivePortrait's motion extractor or "
+            "another one that is connected.",
             search_aliases=[
                 "driving video", "motion transfer", "reenactment", "face capture", "motion capture", "mocap",
                 "liveportrait",

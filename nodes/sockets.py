@@ -9,6 +9,8 @@ KeypointExtractor = io.Custom("KEYPOINT_EXTRACTOR")
 PortraitRenderer = io.Custom("PORTRAIT_RENDERER")
 LiveMotion = io.Custom("LIVE_MOTION")  # a live voice between two runs
 Portrait = io.Custom("PORTRAIT")  # one face of a picture, prepared by a renderer
+Footage = io.Custom("FOOTAGE")  # a film of one person, learnt: models/footage/footage.py
+FaceCrops = io.Custom("FACE_CROPS")  # where crops of a face lie in a film: models/face/crops.py
 FantasyTalking = io.Custom("FANTASYTALKING")  # its own weights, beside core's Wan MODEL
 ACTalkerAudio, ACTalkerMotion = io.Custom("ACTALKER_AUDIO"), io.Custom("ACTALKER_MOTION")  # tokens by frame
 

@@ -21,7 +21,7 @@ person in the same place, of the same size, after a cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,32 +101,57 @@ class Track:
 
 
 def follow_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> list[np.ndarray | None]:
-    """Landmarks [478,2] of one face in every frame, None where it is not there.
+    """Landmarks [478,2] of one face in every frame, None where it is not there; see `followed_face`."""
+    found = followed_face(landmarks, index, box)
+    return [None if face is None else np.asarray(face["landmarks_xy"], dtype=np.float64) for face in found]
+
+
+def followed_face(landmarks: Mapping[str, Any], index: int, box: Any = None) -> list[Face | None]:
+    """One face in every frame, None where it is not there.
 
     It is the face number `index` of the first frame that has so many, or the one in a box, and is then
     followed by the rule above. A box for each frame chooses in each of them instead, whoever it is.
     ValueError where no frame has the face (so one at least is found), and where a cut leaves open who it is.
     """
     frames = landmarks["frames"]
-    boxes = boxes_per_frame(box, len(frames))
-    if isinstance(box, (list, tuple)) and len(box) > 1:
-        chosen = [
-            None if own is None else chosen_face(faces, index, own)
-            for faces, own in zip(frames, boxes, strict=True)
-        ]
-    else:
-        chosen = followed(frames, index, boxes[0] if boxes else None)
+    chosen = face_in_every_frame(frames, index, box, check_no_cut)
     if not any(frames):
         raise ValueError(f"face_landmarks holds no face in any of {len(frames)} frames. {ADVICE}")
     if all(face is None for face in chosen):
-        raise ValueError(why_not_chosen(max(frames, key=len), index, next(filter(None, boxes), None)))
-    return [None if face is None else np.asarray(face["landmarks_xy"], dtype=np.float64) for face in chosen]
+        raise ValueError(why_not_chosen(max(frames, key=len), index, first_box(box, len(frames))))
+    return chosen
 
 
-def followed(
-    frames: Sequence[Sequence[Face]], index: int, box: Mapping[str, float] | None
+def first_box(box: Any, count: int) -> Mapping[str, float] | None:
+    """The first box of those given for count frames."""
+    return next(filter(None, boxes_per_frame(box, count)), None)
+
+
+def face_in_every_frame(
+    frames: Sequence[Sequence[Face]],
+    index: int,
+    box: Any = None,
+    check: Callable[[Track, Sequence[Track], Sequence[Sequence[Face]]], None] | None = None,
 ) -> list[Face | None]:
-    """The sightings of the chosen face in every frame; ValueError at a cut."""
+    """The chosen face as it is in every frame, None where it is not; `check` looks for cuts in its track."""
+    boxes = boxes_per_frame(box, len(frames))
+    if isinstance(box, (list, tuple)) and len(box) > 1:
+        return [
+            None if own is None else chosen_face(faces, index, own)
+            for faces, own in zip(frames, boxes, strict=True)
+        ]
+    own, others = tracks(frames, index, boxes[0] if boxes else None)
+    if own is None:
+        return [None] * len(frames)
+    if check:
+        check(own, others, frames)
+    return [own.sightings.get(number) for number in range(len(frames))]
+
+
+def tracks(
+    frames: Sequence[Sequence[Face]], index: int, box: Mapping[str, float] | None
+) -> tuple[Track | None, list[Track]]:
+    """The chosen face's track, None if it is in no frame, and everybody else's."""
     everyone: list[Track] = []
     known: list[Track] = []
     own: Track | None = None
@@ -138,10 +163,7 @@ def followed(
         known += newcomers
         if own is None and (face := chosen_face(faces, index, box)) is not None:
             own = next(track for track in seen if track.sightings[number] is face)
-    if own is None:
-        return [None] * len(frames)
-    check_no_cut(own, [track for track in everyone if track is not own], frames)
-    return [own.sightings.get(number) for number in range(len(frames))]
+    return own, [track for track in everyone if track is not own]
 
 
 def tracks_of_faces(known: Sequence[Track], faces: Sequence[Found], number: int) -> list[Track]:

@@ -58,7 +58,7 @@ def region_masks(
     face, mouth = torch.zeros(shape), torch.zeros(shape)
     for number, xy in enumerate(points):
         draw_region(face[number], xy[list(FACE_OVAL)], feather, grow)
-        draw_region(mouth[number], _hull(xy[list(MOUTH_AREA)]), feather, grow)
+        draw_region(mouth[number], hull(xy[list(MOUTH_AREA)]), feather, grow)
     mouth = torch.minimum(mouth, face)
     return RegionMasks(face, mouth, face - mouth, missed)
 
@@ -100,7 +100,7 @@ def distance_inside(shape: np.ndarray) -> np.ndarray:
     return cast(np.ndarray, distance_transform_edt(shape))
 
 
-def _hull(points: np.ndarray) -> np.ndarray:
+def hull(points: np.ndarray) -> np.ndarray:
     """Corners of the convex hull of [P,2] points, in order; the points themselves where they lie on a line."""
     if np.linalg.matrix_rank(points - points.mean(0), tol=1e-3) < 2:
         return points

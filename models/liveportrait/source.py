@@ -15,6 +15,14 @@ EYES_478 = ((159, 145, 33, 133), (386, 374, 362, 263))  # left and right in the 
 LIPS_478 = (13, 14, 61, 291)
 
 
+LIVEPORTRAIT = {"producer": "LivePortrait", "licence": "MIT"}
+
+
+def made_by(extractor: object) -> dict[str, str]:
+    """Who read a motion: LivePortrait's network, unless an extractor says otherwise in `source`."""
+    return dict(getattr(extractor, "source", LIVEPORTRAIT))
+
+
 def face_frame(motion: KeypointMotion, index: int = 0) -> FaceFrame:
     """One picture of a batch as a FaceFrame."""
     expression = motion.expression[index].float().cpu()

@@ -12,7 +12,7 @@ from ..face_motion import GROUPS, FaceMotion, pose_degrees, rotation_matrix
 from ..face_motion.kalman import smooth
 from ..media.pixels import resize, to_bytes
 from .crop import INPUT, SIZE, crop_picture, driving_box
-from .source import face_frame, picture_tensor
+from .source import face_frame, made_by, picture_tensor
 
 # LivePortrait's smoothing; a larger observation variance smooths more
 PROCESS_VARIANCE, OBSERVATION_VARIANCE = 1e-5, 3e-7
@@ -60,7 +60,7 @@ def video_motion(
         torch.stack([frame.expression for frame in found]), torch.stack([frame.pose for frame in found]),
         torch.stack([frame.translation for frame in found]), torch.tensor([frame.scale for frame in found]),
         fps,
-        source={"producer": "LivePortrait", "licence": "MIT"}, valid=valid, absolute=frozenset(GROUPS),
+        source=made_by(extractor), valid=valid, absolute=frozenset(GROUPS),
     )  # fmt: skip
     motion = bridged(motion)
     return replace(motion, reference=motion.frame(int(valid.int().argmax())))

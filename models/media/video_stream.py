@@ -1,6 +1,6 @@
 """Write frames to an mp4 as they are made, with the sound beside them, in memory that does not grow with length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 AUDIO_BLOCK_SECONDS = 1.0
 # at the same crf it takes half the time of x264's default, for a film a little smaller and a decibel further away
 PRESET = "veryfast"
+TICK = Fraction(1, 90_000)  # seconds
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
@@ -27,16 +28,18 @@ class VideoStreamWriter:
     Use as a context manager; leaving it by an error or a cancel removes the hidden file. Frames are [n,H,W,3] in 0..1,
     or bytes; an odd width or height repeats its last column or row, for H.264 4:2:0 holds even sizes only.
     `waveform` is [C,T] at `sample_rate` Hz (None for a silent film); it is cut to -1..1, and where the last frame
-    ends. `crf` is x264's constant quality, 0 (lossless) to 51. OSError, with the film's own path, when the disk
-    does not take it.
+    ends. `crf` is x264's constant quality, 0 (lossless) to 51. `times` [N]: seconds at which the frames are shown, for
+    films without one rate. OSError, with the film's own path, when the disk does not take it.
     """
 
     def __init__(
-        self, path: Path, fps: Fraction, waveform: Tensor | None, sample_rate: int, crf: float = 18.0
-    ):
+        self, path: Path, fps: Fraction, waveform: Tensor | None, sample_rate: int, crf: float = 18.0,
+        times: Sequence[float] | None = None,
+    ):  # fmt: skip
         self.path = Path(path)
         self._whole = atomic_file(self.path)
         self.fps, self.waveform, self.sample_rate, self.crf = fps, waveform, int(sample_rate), crf
+        self.times = times
         self.frames_written = 0
         self._samples_written = 0
         self._container: OutputContainer | None = None
@@ -74,10 +77,16 @@ class VideoStreamWriter:
         container = self._container or self._open(width=frames.shape[2], height=frames.shape[1])
         for picture in frames.numpy():
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = self.frames_written, 1 / self.fps
+            frame.pts, frame.time_base = self._stamp(self.frames_written)
             container.mux(self._video.encode(frame))
             self.frames_written += 1
         self._write_audio(container, self.frames_written / self.fps - Fraction(AUDIO_BLOCK_SECONDS))
+
+    def _stamp(self, number: int) -> tuple[int, Fraction]:
+        """When a frame is shown: ticks, and seconds of a tick."""
+        if self.times is None:
+            return number, 1 / self.fps
+        return round(self.times[number] / TICK), TICK
 
     def _finish(self) -> None:
         """Write what is left of frames and sound."""
@@ -105,6 +114,8 @@ class VideoStreamWriter:
         self._video = container.add_stream(
             "h264", rate=self.fps, options={"crf": str(self.crf), "preset": PRESET}
         )
+        if self.times is not None:
+            self._video.codec_context.time_base = TICK
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
         self._audio = None
         if self.waveform is not None:

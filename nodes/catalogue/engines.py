@@ -15,7 +15,7 @@ from .encoders import fitting, joyvasa_model, wav2lip_model
 from .loading import load_shared, ready_together
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
-from .renderers import EXTRACTOR, liveportrait_model
+from .renderers import EXTRACTOR, liveportrait_model, with_keypoints
 from .sampler import SAMPLER, check_one_count
 from .takin import TAKIN
 from .weight_files import find_weight, menu_file
@@ -56,7 +56,8 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
         hearing = wav2lip_model(file("audio"), NODE).ready
     else:
         hearing = fitting(options["audio_encoder"], "KDTalker", "wav2lip").network
-    extractor = options["keypoint_extractor"] or liveportrait_model(
+    given = options["keypoint_extractor"]
+    extractor = (given and with_keypoints(given, "KDTalker")) or liveportrait_model(
         "motion", torch.float32, NODE, chosen=options["motion_file"]
     )
     denoiser = load_shared(

@@ -1,4 +1,4 @@
-"""The keypoint extractors in one menu. One that needs no download will stand before LivePortrait's."""
+"""The keypoint extractors in one menu: the built-in one, which needs no download, before LivePortrait's."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from ...models.contracts import KEYPOINT_EXTRACTORS, Entry, KeypointExtractor, register_keypoint_extractor
+from ...models.face.weights import load_face_detector
 from ...models.options import File
 from .menu import load_entry, put_first
 from .node_names import LOAD_EXTRACTOR as NODE
@@ -24,7 +25,20 @@ def entry(name: str, about: str, variant: str = "") -> Entry:
     return Entry(name, about, _liveportrait(variant), (menu,), (key,), "MIT")
 
 
+def _landmarks(options: Mapping[str, Any]) -> KeypointExtractor:
+    from ...models.builtin.landmark_extractor import LandmarkExtractor
+
+    return LandmarkExtractor(load_face_detector())
+
+
+LANDMARKS = Entry(
+    "built-in landmarks",
+    "Head and expression by landmarks, with nothing to download; no keypoints, which LivePortrait's renderer and "
+    "KDTalker need.",
+    _landmarks,
+)
 OWN = (
+    LANDMARKS,
     entry("LivePortrait", "Keypoints, head and expression of a picture; needs its file."),
     entry("LivePortrait (animals)", "The same for cats and dogs, from the folder animal/.", "animal"),
 )

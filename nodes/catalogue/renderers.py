@@ -12,6 +12,7 @@ from ...models.options import Choice, File, Option, Socket
 from ...models.weights.published import LIVEPORTRAIT_KEYS
 from .loading import LoadedModel, load_shared, ready_together
 from .menu import load_entry, put_first
+from .node_names import LOAD_EXTRACTOR
 from .node_names import LOAD_RENDERER as NODE
 from .weight_files import menu_file
 
@@ -104,9 +105,9 @@ class LoadedNetworks:
             liveportrait_model(part, dtype, NODE, variant, files[part])
             for part in ("appearance", "warping", "generator")
         )
-        self._motion = extractor or liveportrait_model(
-            "motion", torch.float32, NODE, variant, files["motion"]
-        )
+        self._motion = (
+            extractor and with_keypoints(extractor, "LivePortrait's renderer")
+        ) or liveportrait_model("motion", torch.float32, NODE, variant, files["motion"])
         self._stitching = liveportrait_model("stitching", torch.float32, NODE, chosen=files["stitching"])
 
     def memory(self) -> tuple[int, int]:
@@ -161,3 +162,13 @@ put_first(RENDERERS, OWN, register_renderer)
 def load_renderer(name: str, given: Mapping[str, Any] | None = None) -> PortraitRenderer:
     """The renderer called `name` in the menu, with the defaults of the options that are not given."""
     return load_entry(RENDERERS[name], PortraitRenderer, given or {})
+
+
+def with_keypoints(extractor: KeypointExtractor, who: str) -> KeypointExtractor:
+    """The extractor, if it gives keypoints; ValueError for one that gives head and expression alone."""
+    if getattr(extractor, "gives_keypoints", True):
+        return extractor
+    raise ValueError(
+        f"keypoint_extractor is {getattr(extractor, 'id', 'one')}, which gives no keypoints, and {who} draws by them. "
+        f"Choose LivePortrait in {LOAD_EXTRACTOR}."
+    )

@@ -111,13 +111,13 @@ def gate_image(entry: Any, value: Any) -> Tensor:
 
 
 def gate_mask(entry: Any, value: Any) -> Tensor:
-    """One mask [1,H,W] in 0..1."""
+    """One mask [1,H,W] in 0..1, or a mask for each frame where the input takes them."""
     if value is None or not isinstance(value, Tensor):
         raise needed(entry, value)
     mask = value[None] if value.ndim == 2 else value
     if mask.ndim != 3 or 0 in mask.shape[1:]:
         raise ValueError(f"{entry.id} has shape {shape(value)}; [1, height, width] is needed.")
-    if len(mask) != 1:
+    if len(mask) != 1 and not (len(mask) and getattr(entry, "one_per_frame", False)):
         raise ValueError(f"{entry.id} holds {len(mask)} masks; it takes one, which holds for all frames.")
     numeric(entry, mask, "values")
     low, high = ends(mask)
@@ -351,6 +351,8 @@ SOCKET_GATES: dict[str, Callable[[Any, Any], Any]] = {
     "MODEL": having("model"),
     "VAE": having("decode"),
     "VIDEO": having("get_components"),
+    "FOOTAGE": having("film", "points", "share", "shots"),
+    "FACE_CROPS": having("squares", "size", "frame", "masks"),
     "LIVE_MOTION": having(*members(SpokenMotion)),
     "ACTALKER_AUDIO": having("tokens"),
     "ACTALKER_MOTION": having("tokens"),

@@ -177,7 +177,7 @@ def test_the_artists_document_lists_every_node_and_every_workflow():
 
 
 def test_the_number_of_workflows_is_that_of_the_readme():
-    assert len(list((ROOT / "workflows").glob("*.json"))) == 24 and "twenty-four workflows" in read(
+    assert len(list((ROOT / "workflows").glob("*.json"))) == 28 and "twenty-eight workflows" in read(
         ROOT / "README.md"
     )
 

@@ -99,7 +99,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_its_menu_lists_the_folder_and_names_what_is_missing_before_the_run(folder):
     published = "motion_extractor.safetensors"
-    menu = LoadKeypointExtractor.define_schema().inputs[0].options[0].inputs[0]
+    menu = LoadKeypointExtractor.define_schema().inputs[0].options[1].inputs[0]
     assert menu.options == [] and menu.default == published
     with pytest.raises(
         ValueError, match=f"{published} .* was not found. Get it from https://.*models/liveportrait/"

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from . import actalker, built_in, engines, fantasytalking, liveportrait, motion, swaps
+from . import actalker, built_in, engines, fantasytalking, films, liveportrait, motion, swaps
 from .parts import Draft
 
 DRAFTS: dict[str, Draft] = {
-    **built_in.DRAFTS, **motion.DRAFTS, **swaps.DRAFTS, **engines.DRAFTS, **liveportrait.DRAFTS,
+    **built_in.DRAFTS, **motion.DRAFTS, **swaps.DRAFTS, **engines.DRAFTS, **films.DRAFTS,
+    **liveportrait.DRAFTS,
     **fantasytalking.DRAFTS, **actalker.DRAFTS,
 }  # fmt: skip
 

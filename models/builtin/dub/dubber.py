@@ -1,0 +1,186 @@
+"""Draws a shot's mouth anew: for each pixel its place in the reference picture, through the face's pose and the mouth's
+own map, in one sampling; behind it the frame itself, its jaw moved along.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from ...face.regions import FACE_OVAL, MOUTH_AREA, draw_region, hull
+from ...face_motion import CONTROLS
+from ...footage.footage import JAW, Shot
+from ...footage.looks import INNER_LIPS
+from ...footage.neutral import smoothstep
+from ...media.pixels import Box
+from ..warp.interior import paint_interior
+from ..warp.mouth import make_mouth, mouth_map
+from ..warp.renderer import base_grid, one_thread, sample
+from .fields import affine, corners_around, displacement, with_ones
+from .inside import inside_of_mouth, lips_cover
+
+CHIN_SHARE = 0.72  # of the jaw's drop, as the warp moves the chin
+AROUND, BELOW = 0.1, 0.8  # mouth widths around mouth and jaw, and below the jaw, that a drawing may change
+RING, BELOW_CHIN = 1.12, 0.75  # where nothing moves: faces around the face, and mouth widths below the chin
+COLOUR_REACH = 0.35  # mouth widths over which the frame's light is carried over
+BLOCKS = 24  # of a mouth's width, in which light is compared
+NOSE_FADE = 0.05  # mouth widths above the nose's base over which a moving jaw ends
+STILL = 0.02  # pixels: less is no motion
+OUTLINE = [number for number in range(468) if number not in INNER_LIPS[1:10] + INNER_LIPS[11:]]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A drawn part of a frame. picture [h,w,3] in 0..1 over `box`; changed [h,w] 0..1: how much of each pixel is new.
+    residual: how unlike the frame's skin the texture is, of 255."""
+
+    box: Box
+    picture: Tensor
+    changed: Tensor
+    residual: float
+
+
+class WarpDubber:
+    """Draws the frames of one shot. edge: width of the soft edge in mouth widths; film_teeth: the film's own row of
+    teeth where it shows one."""
+
+    id = "built-in warp"
+
+    def __init__(self, shot: Shot, edge: float, film_teeth: bool):
+        assert shot.reference is not None
+        self.reference = shot.reference
+        picture, points = self.reference.picture, self.reference.points.astype(np.float64)
+        self.points = points
+        self.mouth = make_mouth(points, (picture.shape[0], picture.shape[1]))
+        self.photo = picture.permute(2, 0, 1)[None].contiguous()
+        self.mask = soft_region(points, (picture.shape[0], picture.shape[1]), edge * self.mouth.frame.unit)
+        self.interior = inside_of_mouth(
+            self.mouth, self.reference, shot.inside, shot.teeth if film_teeth else None
+        )
+
+    def draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> Drawn | None:
+        """A frame [H,W,3] whose face is `seen` [478,3], with the lips of controls [12] on the face `calm` [478,3].
+
+        None where nothing of it lies in the frame.
+        """
+        box = changed_box(seen, calm, (frame.shape[0], frame.shape[1]))
+        if box[2] <= box[0] or box[3] <= box[1]:
+            return None
+        with one_thread(frame.device):
+            return self._draw(frame, seen, calm, controls[None], box)
+
+    def _draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor, box: Box) -> Drawn:
+        x0, y0, x1, y1 = box
+        places = base_grid(box, frame.device)
+        here = frame[y0:y1, x0:x1].permute(2, 0, 1)[None].contiguous()
+        below = under_nose(seen, places)
+        shift = self.frame_shift(seen, calm, controls[0], box) * below
+        back = sample_frame(frame, places + shift)
+        source = places + self.texture_shift(calm, box)
+        x, y, shape = mouth_map(self.mouth, source[:, 0], source[:, 1], controls)
+        place = torch.stack([x, y], 1)
+        plain = sample(self.photo, place, (0, 0))
+        mask = sample(self.mask, place, (0, 0)) * below
+        new = paint_interior(self.interior, self.mouth, shape, plain.clone(), controls)
+        u, v = self.mouth.frame.to_local(source[:, 0], source[:, 1])
+        lips = torch.maximum(lips_cover(self.mouth, shape.u, shape.v, shape), lips_cover(self.mouth, u, v))
+        width = float(np.linalg.norm(calm[61, :2] - calm[291, :2]))
+        light = carried_light(back - plain, 4 * mask * (1 - mask) * (1 - lips), width)
+        skin = mask * (1 - lips)
+        unlike = ((back - plain - light) * skin).square().mean() / (skin.mean() + 1e-6)
+        moved = (shift.abs().amax(1, keepdim=True) > STILL).float()
+        drawn = torch.lerp(torch.lerp(here, back, moved), new + light, mask).clamp(0, 1)
+        changed = torch.maximum(mask, moved)[0, 0]
+        return Drawn(box, drawn[0].permute(1, 2, 0), changed, 255 * float(unlike.sqrt()))
+
+    def frame_shift(self, seen: np.ndarray, calm: np.ndarray, controls: Tensor, box: Box) -> Tensor:
+        """[1,2,h,w] from the pixels of a box to those of the frame that belong there once its jaw has moved."""
+        wanted = self.with_jaw(calm, controls)
+        oval, middle = seen[list(FACE_OVAL), :2], seen[list(FACE_OVAL), :2].mean(0)
+        down = seen[152, :2] - seen[168, :2]
+        down = down / max(np.linalg.norm(down), 1e-6)
+        low = np.clip((oval - middle) @ down / max(np.linalg.norm(seen[152, :2] - middle), 1e-6), 0, 1)
+        width = np.linalg.norm(seen[61, :2] - seen[291, :2])
+        ring = middle + RING * (oval - middle) + down * (low * BELOW_CHIN * width)[:, None]
+        still = np.concatenate([ring, corners_around(box)])
+        return displacement(
+            np.concatenate([wanted[OUTLINE], still]), np.concatenate([seen[OUTLINE, :2], still]), box
+        )
+
+    def with_jaw(self, calm: np.ndarray, controls: Tensor) -> np.ndarray:
+        """[478,2] a calm face with its chin where the mouth's map takes it."""
+        mouth = self.mouth
+        jaw, close, pucker = (
+            float(controls[CONTROLS.index(name)].clamp(0, 1.2))
+            for name in ("jawOpen", "mouthClose", "mouthPucker")
+        )
+        jaw = jaw * (1 - float(smoothstep(np.array((close - 0.55) / 0.4))))
+        across = calm[291, :2] - calm[61, :2]
+        width = max(float(np.linalg.norm(across)), 1e-3)
+        across, middle = across / width, (calm[61, :2] + calm[291, :2]) / 2
+        down = np.array([-across[1], across[0]])
+        u, v = (calm[:, :2] - middle) @ across / width, (calm[:, :2] - middle) @ down / width
+        near = smoothstep((mouth.reach + 0.1 - np.abs(u)) / 0.7)
+        share = CHIN_SHARE * near * smoothstep(v / max(0.8 * v[152], 1e-3))
+        return calm[:, :2] + down * (mouth.drop * jaw * (1 - 0.1 * pucker) * width * share)[:, None]
+
+    def texture_shift(self, calm: np.ndarray, box: Box) -> Tensor:
+        """[1,2,h,w] from the pixels of a box to the reference picture's, for a calm face that lies there."""
+        known, own = calm[OUTLINE, :2], self.points[OUTLINE, :2]
+        beyond = affine(known, own)
+        oval = calm[list(FACE_OVAL), :2]
+        far = np.concatenate([oval.mean(0) + 1.5 * (oval - oval.mean(0)), corners_around(box)])
+        return displacement(np.concatenate([known, far]), np.concatenate([own, with_ones(far) @ beyond]), box)
+
+
+def sample_frame(frame: Tensor, places: Tensor) -> Tensor:
+    """[1,3,h,w] colours of a frame [H,W,3] at places [1,2,h,w]; only what they can touch is looked at."""
+    low, high = places.amin((0, 2, 3)).floor().int().tolist(), places.amax((0, 2, 3)).ceil().int().tolist()
+    x0, y0 = (max(edge - 2, 0) for edge in low)
+    part = frame[y0 : max(high[1] + 2, y0 + 1), x0 : max(high[0] + 2, x0 + 1)]
+    return sample(part.permute(2, 0, 1)[None].contiguous(), places, (x0, y0))
+
+
+def under_nose(seen: np.ndarray, places: Tensor) -> Tensor:
+    """[1,1,h,w] 0 above the nose's base of a face [478,3] to 1 below it, at places [1,2,h,w]."""
+    across = seen[291, :2] - seen[61, :2]
+    width = max(float(np.linalg.norm(across)), 1e-3)
+    right, down = across / width
+    x, y = places[:, :1] - float(seen[2, 0]), places[:, 1:] - float(seen[2, 1])
+    return ((y * float(right) - x * float(down)) / width / NOSE_FADE + 1).clamp(0, 1)
+
+
+def soft_region(points: np.ndarray, size: tuple[int, int], feather: float) -> Tensor:
+    """[1,1,H,W] the mouth's region of a face [478,3], soft inwards over `feather` pixels."""
+    mask = torch.zeros(size)
+    draw_region(mask, hull(points[list(MOUTH_AREA), :2]), feather, -feather / 2)
+    return mask[None, None]
+
+
+def changed_box(seen: np.ndarray, calm: np.ndarray, size: tuple[int, int]) -> Box:
+    """What a drawing may change: mouth, chin and throat, in whole pixels."""
+    width = np.linalg.norm(calm[61, :2] - calm[291, :2])
+    down = seen[152, :2] - seen[168, :2]
+    throat = seen[list(JAW), :2] + BELOW * width * down / max(np.linalg.norm(down), 1e-6)
+    rows = [*MOUTH_AREA, *JAW]
+    touched = np.concatenate([seen[rows, :2], calm[rows, :2], throat])
+    low, high = touched.min(0) - AROUND * width, touched.max(0) + AROUND * width
+    limit = [size[1], size[0]]
+    x0, y0 = np.floor(low).astype(int).clip(0, limit)
+    x1, y1 = np.ceil(high).astype(int).clip(0, limit)
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+def carried_light(difference: Tensor, weight: Tensor, width: float) -> Tensor:
+    """[1,3,h,w] what a difference [1,3,h,w] is nearby where it has weight [1,1,h,w], smooth over a part of a mouth
+    `width` pixels wide."""
+    block = max(1, int(width / BLOCKS))
+    heavy = F.avg_pool2d(weight, block, ceil_mode=True, count_include_pad=False)[0, 0].numpy()
+    sums = F.avg_pool2d(difference * weight, block, ceil_mode=True, count_include_pad=False)[0].numpy()
+    reach = COLOUR_REACH * width / block
+    total = gaussian_filter(heavy, reach) + 1e-4
+    light = torch.from_numpy(np.stack([gaussian_filter(plane, reach) / total for plane in sums]))[None]
+    return light if block == 1 else F.interpolate(light, difference.shape[-2:], mode="bilinear")
