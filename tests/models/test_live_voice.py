@@ -1,5 +1,5 @@
-"""The built-in engine on a live voice: the same frames however it is cut, none by what is still to come, and nearly those
-of the whole clip."""
+"""The built-in engine on a live voice: the same frames however it is cut, none by what is still to come, and nearly
+those of the whole clip."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_pieces_give_the_frames_of_the_whole(engine, size):
 def test_what_is_still_to_come_changes_no_frame(engine):
     calm = voice(5.0)
     shout = calm.copy()
-    shout[3 * RATE :] = np.clip(30 * calm[:2 * RATE], -1, 1)
+    shout[3 * RATE :] = np.clip(30 * calm[: 2 * RATE], -1, 1)
     first, second = (told(engine.begin(3, SETTINGS), wave, 1600) for wave in (calm, shout))
     known = int((3.0 - engine.begin(3, SETTINGS).latency) * 25)
     assert known > 40
@@ -109,5 +109,7 @@ def test_memory_does_not_grow_with_the_voice(engine):
     sizes = []
     for _ in range(5):
         live.push(speech(voice(2.0)))
-        sizes.append(sum(len(part) for part in (live.heard, live.loud, live.mouth, live.still, live.visemes.wave)))
+        sizes.append(
+            sum(len(part) for part in (live.heard, live.loud, live.mouth, live.still, live.visemes.wave))
+        )
     assert max(sizes[2:]) <= max(sizes[:2]) * 1.5
