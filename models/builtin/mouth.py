@@ -29,7 +29,10 @@ def limit_speed(controls: np.ndarray, fps: Fraction) -> None:
 def mouth_controls(
     visemes: np.ndarray, moves: np.ndarray, gate: np.ndarray, level: np.ndarray, amount: float
 ) -> np.ndarray:
-    """[T,12] controls of the mouth at CLOCK from what the network heard; everything but the mouth is 0."""
+    """[T,12] controls of the mouth at CLOCK from what the network heard; everything but the mouth is 0.
+
+    Lips that meet, and a lip that tucks, wait for no loudness: p, b and f are nearly silent themselves.
+    """
     controls = np.zeros((len(gate), len(CONTROLS)), np.float32)
     jaw, close, rounded, wide, tuck, teeth = moves.T
     lips_meet = within(visemes[:, VISEMES.index("PP")], *CLOSURE)
@@ -45,6 +48,9 @@ def mouth_controls(
     }
     for name, track in spoken.items():
         controls[:, CONTROLS.index(name)] = np.clip(amount * gate * track, 0, 1)
+    for name, track in (("mouthClose", lips_meet), ("mouthRollLower", tucked * (1 - lips_meet))):
+        index = CONTROLS.index(name)
+        controls[:, index] = np.maximum(controls[:, index], min(amount, 1) * track)
     closed = CONTROLS.index("mouthClose")
     controls[:, closed] = np.maximum(controls[:, closed], min(amount, 1) * REST_CLOSURE * (1 - gate))
     return controls
