@@ -71,7 +71,7 @@ class TakinEngine:
     )
     licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
-    hears = frozenset({"built-in", "hubert"})
+    hears = frozenset({"built-in", "ear", "hubert"})
 
     def __init__(
         self, network: Callable[[], TakinNet], speech_network: Callable[[], Any], encoder: str,
