@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .ipa import LENGTH, PAUSES, STRESS, VISEME_OF_IPA, Segment, viseme_parts
+from .ipa import LENGTH, PAUSES, SHORT_PAUSE, STRESS, VISEME_OF_IPA, Segment, viseme_parts
 
 RATE, FRAME = 16000, 0.01  # Hz, seconds
 LATE = 0.005  # seconds by which its times run ahead of hand labels
@@ -71,7 +71,7 @@ class Aligner:
         for phone, start, end in self._phones(wave, found):
             parts += viseme_parts(next(letters), start, end) if phone in SOUNDS else [("sil", start, end)]
         check(wave, parts)
-        return parts
+        return without_gaps(parts)
 
     def _words(self, wave: np.ndarray, text: str) -> list[Timed]:
         """Where each word of a text is, pauses among them."""
@@ -130,6 +130,25 @@ class Aligner:
             self.decoder.end_utt()
         except RuntimeError as error:
             raise ValueError(str(error)) from None
+
+
+def without_gaps(parts: list[Segment]) -> list[Segment]:
+    """The segments with each pause between two sounds that is too short for one (the aligner needs some to get from word
+    to word) shared out between them."""
+    merged: list[list] = []
+    for name, start, end in parts:
+        if name == "sil" and merged and merged[-1][0] == "sil":
+            merged[-1][2] = end
+        else:
+            merged.append([name, start, end])
+    found: list[list] = []
+    for index, (name, start, end) in enumerate(merged):
+        inside = 0 < index < len(merged) - 1
+        if name == "sil" and inside and end - start < SHORT_PAUSE:
+            found[-1][2] = merged[index + 1][1] = (start + end) / 2
+        else:
+            found.append(merged[index])
+    return [(name, start, end) for name, start, end in found]
 
 
 def shared_out(sounds: list[str], start: float, end: float) -> list[Timed]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
-from .alignment import Aligner
+from .alignment import Aligner, without_gaps
 from .ipa import Segment
 from .kokoro import Phonemes
 from .labels import segments
@@ -108,7 +108,7 @@ def with_times(file: Path, times: Path) -> tuple[np.ndarray, list[Segment], list
     phones = [part for part in phones if part[1] <= end]
     names = ["pau" if not phone else "ax" if phone == "AH0" else phone.lower() for _, _, phone in phones]
     fillers = [(start, stop) for start, stop, word in words if word in FILLED_PAUSES and stop <= end]
-    parts = segments(names, [stop for _, stop, _ in phones], espeak=False)
+    parts = without_gaps(segments(names, [stop for _, stop, _ in phones], espeak=False))
     return read_sound(file)[: int(end * RATE)], parts, fillers
 
 
