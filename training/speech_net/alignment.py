@@ -133,8 +133,8 @@ class Aligner:
 
 
 def without_gaps(parts: list[Segment]) -> list[Segment]:
-    """The segments with each pause between two sounds that is too short for one (the aligner needs some to get from word
-    to word) shared out between them."""
+    """The segments with each pause between two sounds that is too short for one shared out between them: the aligner
+    needs some to get from word to word."""
     merged: list[list] = []
     for name, start, end in parts:
         if name == "sil" and merged and merged[-1][0] == "sil":
