@@ -28,10 +28,11 @@ from talking_portrait.models.speech.viseme_hearing import hear_recording
 from talking_portrait.models.speech.visemes import SILENCE, articulation
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.training.speech_net.ipa import Segment
+from talking_portrait.training.speech_net.labels import segments_of
 from talking_portrait.training.speech_net.measures import AT_REST, FPS, Hears, clip_scores, joined, shown
 from talking_portrait.training.speech_net.recorded_voices import read_sound
 from talking_portrait.training.speech_net.shipped import ready, shipped_networks
-from talking_portrait.training.speech_net.tapes import read_clips, segments_of
+from talking_portrait.training.speech_net.tapes import read_clips
 
 RATE = 16000
 RESULT = Path(__file__).resolve().parent / "results" / "hearing.json"

@@ -4,11 +4,10 @@ neither trained nor tested on.
     python3 run.py python -m talking_portrait.training.speech_net.fit_lips HEADS.safetensors PEOPLE
 
 PEOPLE: clips of split `fit`, each as training/speech_net/fit_silence.py harms them. Prints a line for each threshold of
-models/builtin/mouth.py; chosen are the lowest that leave needless closures, and needless tucks, below 1 %.
+models/builtin/mouth.py; chosen are the lowest that leave needless closures, and needless tucks, below 0.7 %.
 """
 
 import argparse
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from .fit_silence import Told, told_by
 from .measures import FPS, TUCKED, clip_scores, inside, joined, shown
 from .shipped import shipped_networks
 
-CLOSURES, PARTIALS = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35, 0.45), (0.4, 0.5)
+CLOSURES = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35)
 START = 0.57  # of a threshold, at which the lips start to move towards each other
 TUCKS = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35)
 
@@ -56,13 +55,13 @@ def main() -> None:
     torch.set_grad_enabled(False)
     told, odds = told_by(arguments.heads, arguments.people), shipped_networks(arguments.heads)[1].silence_odds
     heard = [heard_of(one, odds) for one in told]
-    for closure, partial in product(CLOSURES, PARTIALS):
-        mouth.CLOSURE, mouth.PARTIAL_CLOSURE = (START * closure, closure), (partial, 0.9)
+    for closure in CLOSURES:
+        mouth.CLOSURE = (START * closure, closure)
         scores = joined(
             clip_scores(lambda wave, one=one: one, np.zeros(0), parts)
             for (*_, parts), one in zip(told, heard, strict=True)
         )
-        print(f"closure {closure} partial {partial}: {scores}", flush=True)
+        print(f"closure {closure}: {scores}", flush=True)
     for tuck in TUCKS:
         mouth.SURE_OF_TUCK = tuck
         scores = joined(

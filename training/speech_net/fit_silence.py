@@ -24,10 +24,11 @@ from ...models.speech.viseme_heads import biased, with_silence
 from ...models.speech.visemes import SILENCE, articulation
 from ...models.speech.whisper_mel import HOP, RATE, log_mel, scaled
 from .ipa import Segment
+from .labels import segments_of
 from .measures import clip_scores, joined
 from .other_sounds import breath, coloured_noise, music, unit
 from .shipped import shipped_networks
-from .tapes import power, read_clips, room, segments_of, telephone
+from .tapes import power, read_clips, room, telephone
 
 SEED = 3
 BELOW = {"breath": 18.0, "noise": 15.0, "music": 12.0}  # dB

@@ -14,6 +14,7 @@ import argparse
 import gzip
 import re
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -65,7 +66,7 @@ def save_clip(
 ) -> None:
     """Keep one clip; `fillers`: start and end of each "um" and "uh" in it."""
     names, starts, ends = zip(*parts, strict=True)
-    known = {} if fillers is None else {"fillers": np.array(fillers).reshape(-1, 2)}
+    known: dict[str, Any] = {} if fillers is None else {"fillers": np.array(fillers).reshape(-1, 2)}
     np.savez(path, wave=wave, visemes=names, starts=np.array(starts), ends=np.array(ends), **known)
 
 

@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve, resample_poly
 from ...models.speech.features import FRAME_RATE, RATE
 from .hearings import SPEEDS, revoice
 from .ipa import Segment
-from .labels import label_tracks, segments
+from .labels import label_tracks, segments_of
 from .other_sounds import breath, coloured_noise, music, other_sound, passed, unit
 
 SECONDS = 10.0
@@ -22,14 +22,6 @@ CHANCES = {
     "codec": 0.3, "clipping": 0.1, "revoiced": 0.12, "sped": 0.6,
 }  # fmt: skip
 QUIETEST = -45.0  # dB of full scale, of a tape's loudest sample
-
-
-def segments_of(clip: dict) -> list[Segment]:
-    """What the mouth does in a clip, whichever tool made it."""
-    if "visemes" in clip:
-        return [(str(name), float(start), float(end)) for name, start, end in
-                zip(clip["visemes"], clip["starts"], clip["ends"], strict=True)]  # fmt: skip
-    return segments(list(map(str, clip["phones"])), list(clip["ends"]), bool(clip["espeak"]))
 
 
 def read_clips(folder: Path, split: str = "train", without: tuple[str, ...] = ()) -> list[dict]:
