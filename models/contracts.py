@@ -24,6 +24,8 @@ from .sampling.schedule import DiffusionSchedule
 if TYPE_CHECKING:
     from .liveportrait.motion_extractor import KeypointMotion
 
+STREAMED_FPS = Fraction(25)
+
 
 class MotionEngine(Protocol):
     """Speech in, face motion out. The same seed gives the same motion.
@@ -60,7 +62,7 @@ class SpokenMotion(Protocol):
     def latency(self) -> float: ...
 
     def push(self, speech: Speech, last: bool = False) -> FaceMotion | Mapping[str, Any] | None:
-        """The next sound -> the frames at the engine's native_fps that are final, None if there are none yet.
+        """The next sound -> the frames at the engine's rate that are final, None if there are none yet.
 
         last: the voice ends here; gives all frames that are left.
         """
@@ -72,12 +74,12 @@ class SpokenMotion(Protocol):
 
 
 class StreamingEngine(MotionEngine, Protocol):
-    """A motion engine of a fixed native_fps that moves before it has heard the end."""
+    """A motion engine that moves before it has heard the end: at its native_fps, or at STREAMED_FPS if that is None."""
 
     def stream(
         self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress
     ) -> Iterator[FaceMotion | Mapping[str, Any]]:
-        """The frames that `generate` gives at native_fps, piece by piece."""
+        """The frames that `generate` gives at that rate, piece by piece."""
         ...
 
     def begin(self, seed: int, settings: MotionSettings) -> SpokenMotion:

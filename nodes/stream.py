@@ -7,11 +7,11 @@ from typing import Any
 import comfy.model_management
 from comfy_api.latest import io
 
-from ..models.contracts import SpokenMotion, StreamingEngine, members
+from ..models.contracts import STREAMED_FPS, SpokenMotion, StreamingEngine, members
 from ..models.engine import MotionSettings
+from ..models.face_motion.time import joined
 from ..models.generation import given_motion
 from ..models.media.video_stream import VideoStreamWriter
-from ..models.takin.engine import joined
 from . import sockets
 from .audio import CATEGORY, factor, single_speech
 from .films import TempFilm, lost_films, new_film_path
@@ -41,16 +41,15 @@ def streaming(engine: Any) -> StreamingEngine:
     """The engine, if it makes motion piece by piece; ValueError otherwise."""
     if not all(hasattr(engine, name) for name in members(StreamingEngine)):
         raise ValueError(
-            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose Takin-ADA in "
-            "Load Motion Engine, or take Generate Face Motion and Render Portrait Video."
+            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose built-in or Takin-ADA "
+            "in Load Motion Engine, or take Generate Face Motion and Render Portrait Video."
         )
     return engine
 
 
 def own_rate(engine: StreamingEngine) -> Fraction:
-    """Frames per second of an engine that streams: by its contract it has one."""
-    assert engine.native_fps is not None
-    return engine.native_fps
+    """Frames per second of an engine that streams: see StreamingEngine."""
+    return STREAMED_FPS if engine.native_fps is None else engine.native_fps
 
 
 class StreamTalkingPortrait(Node):
@@ -67,7 +66,7 @@ class StreamTalkingPortrait(Node):
             search_aliases=["talking head", "live", "real time", "streaming", "long video", "audio to video", "vtuber"],
             inputs=[
                 sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
-                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
+                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: built-in or Takin-ADA."),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the "
                 "film's sound."),
                 *settings_inputs(),
@@ -127,10 +126,10 @@ class GenerateFaceMotionLive(Node):
             display_name=LIVE,
             category=CATEGORY,
             description="One piece of a live voice at a time: gives the frames that are final, and a state "
-            "from which the next run goes on. For Takin-ADA.",
+            "from which the next run goes on. For the built-in engine and Takin-ADA.",
             search_aliases=["real time", "streaming", "chunk", "microphone", "loop", "vtuber"],
             inputs=[
-                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: Takin-ADA."),
+                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: built-in or Takin-ADA."),
                 io.Audio.Input("audio",
                 tooltip="The next piece of the voice; 16 kHz has no seams between pieces."),
                 io.Boolean.Input("last", default=False, tooltip="This piece is the last: give all frames "

@@ -47,6 +47,12 @@ def posture_starts(gate: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def settled(targets: np.ndarray) -> np.ndarray:
     """Targets [T,K] as a head follows them: a spring with damping, from rest."""
+    above, below = spring()
+    return np.asarray(lfilter(above, below, targets, axis=0))
+
+
+def spring() -> tuple[list[float], list[float]]:
+    """Its filter."""
     omega = 2 * np.pi * SPRING_HERTZ / CLOCK
     drag = 2 * SPRING_DAMPING * omega
-    return np.asarray(lfilter([omega**2], [1 + drag + omega**2, -(2 + drag), 1], targets, axis=0))
+    return [omega**2], [1 + drag + omega**2, -(2 + drag), 1.0]

@@ -19,8 +19,20 @@ def noise(count: int, hertz: float, random: np.random.Generator) -> np.ndarray:
     margin = int(4 * sigma)
     white = random.standard_normal(count + 2 * margin)
     smooth = gaussian_filter1d(white, sigma, mode="reflect")[margin : margin + count]
-    deviation = np.sqrt(1 / (2 * np.sqrt(np.pi) * sigma))  # of white noise after this filter
-    return 2 * np.tanh(smooth / deviation / 2)
+    return 2 * np.tanh(smooth / noise_deviation(sigma) / 2)
+
+
+def noise_kernel(hertz: float) -> np.ndarray:
+    """[2n+1] what makes noise of unit deviation without anything above about `hertz` out of white noise."""
+    sigma = CLOCK / (2 * np.pi * hertz)
+    margin = int(4 * sigma)
+    curve = np.exp(-0.5 * np.square(np.arange(-margin, margin + 1) / sigma))
+    return curve / curve.sum() / noise_deviation(sigma)
+
+
+def noise_deviation(sigma: float) -> float:
+    """Of white noise of unit deviation after a Gaussian filter."""
+    return float(np.sqrt(1 / (2 * np.sqrt(np.pi) * sigma)))
 
 
 def started(count: int) -> np.ndarray:

@@ -17,6 +17,15 @@ def slice_motion(motion: FaceMotion, start: int, stop: int) -> FaceMotion:
     return replace(pinned(motion), **{name: getattr(motion, name)[start:stop] for name in TRACKS})
 
 
+def joined(parts: list[FaceMotion]) -> FaceMotion:
+    """Pieces of one motion, end to end, as engines that stream give them."""
+    blinks = [time for part in parts for time in part.source.get("blinks", ())]
+    return replace(
+        parts[0], **{name: torch.cat([getattr(part, name) for part in parts]) for name in TRACKS},
+        source={**parts[0].source, "blinks": blinks},
+    )  # fmt: skip
+
+
 def sample_motion(motion: FaceMotion, positions: Tensor) -> FaceMotion:
     """Frames at fractional positions [M], clamped to the ends; poses by the shortest turn. ValueError if empty."""
     if len(motion) == 0:

@@ -13,6 +13,7 @@ OWN = "talking_portrait"  # where an AUDIO_ENCODER_OUTPUT holds its EncodedSpeec
 NAMES = {  # kinds of encoders as messages name them
     "built-in": "the built-in one",
     "wav2lip": "Wav2Lip",
+    "ear": "Whisper tiny.en",
     "hubert": "HuBERT",
     "joyvasa": "JoyVASA's own",
     "whisper-tiny": "Whisper-tiny",

@@ -41,5 +41,9 @@ def silence_gate(
     loud = loudest(loudness[spoken > 0.5], LOUD_REACH_DB) if (spoken > 0.5).any() else -np.inf
     if loud <= SILENCE_FLOOR_DB:
         return np.zeros(len(loudness), np.float32), np.zeros(len(loudness), np.float32)
-    level = np.clip((loudness - loud) / 30 + 1, 0, 1)
-    return speech_gate(loudness, loud, threshold, spoken), level.astype(np.float32)
+    return speech_gate(loudness, loud, threshold, spoken), relative_level(loudness, loud)
+
+
+def relative_level(loudness: np.ndarray, loud: float) -> np.ndarray:
+    """[T] 0..1 below the loud moments of a voice; both in dB of full scale."""
+    return np.clip((loudness - loud) / 30 + 1, 0, 1).astype(np.float32)

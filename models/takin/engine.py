@@ -12,8 +12,8 @@ from torch import Tensor
 from ..contracts import MotionSampler
 from ..engine import MotionSettings, Speech
 from ..face_motion import FaceMotion
-from ..face_motion.container import TRACKS
 from ..face_motion.mix import credits
+from ..face_motion.time import joined
 from ..portrait import Portrait
 from ..progress import Progress
 from ..sampling.schedule import from_noisiest
@@ -71,7 +71,7 @@ class TakinEngine:
     )
     licence = LICENCE  # of the network, which the motion inherits
     hears_live = True  # whether its speech encoder takes sound as it comes in
-    hears = frozenset({"built-in", "hubert"})
+    hears = frozenset({"built-in", "ear", "hubert"})
 
     def __init__(
         self, network: Callable[[], TakinNet], speech_network: Callable[[], Any], encoder: str,
@@ -178,13 +178,3 @@ def drawing_progress(sampling: Sampling, frames: int, progress: Progress) -> Cal
     steps = max(1, -(-(frames - sampling.overlap) // stride)) * sampling.steps
     done = iter(range(1, steps + 1))
     return lambda: progress(round(100 * next(done, steps) / steps), 100)
-
-
-def joined(parts: list[FaceMotion]) -> FaceMotion:
-    """Pieces of one motion, end to end."""
-    first = parts[0]
-    blinks = [time for part in parts for time in part.source.get("blinks", ())]
-    return replace(
-        first, **{name: torch.cat([getattr(part, name) for part in parts]) for name in TRACKS},
-        source={**first.source, "blinks": blinks},
-    )  # fmt: skip

@@ -18,7 +18,7 @@ from .node_names import LOAD_ENCODER as NODE
 from .shared_models import shared
 from .weight_files import find_weight, menu_file
 
-BUILT_IN, WAV2LIP, HUBERT = "built-in", "Wav2Lip", "HuBERT"
+BUILT_IN, WAV2LIP, HUBERT, EAR = "built-in", "Wav2Lip", "HuBERT", "Whisper tiny.en"
 JOYVASA, WHISPER, WAV2VEC2 = "JoyVASA's HuBERT", "Whisper-tiny", "wav2vec2-base-960h"
 
 
@@ -30,6 +30,30 @@ def _builtin(options: Mapping[str, Any]) -> SpeechEncoder:
     path = find_weight("speech", NODE)
     model = load_shared("speech", path, torch.float32, build_speech_net, NODE)
     return BuiltInEncoder(model.ready, builtin_encoder_name(path), model.device, model.patcher)
+
+
+def ear_model(node: str) -> LoadedModel:
+    """Whisper tiny.en's encoder, which ships with the pack."""
+    from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
+
+    return load_shared(
+        "whisper tiny.en", find_weight("whisper_tiny_en", node), torch.float32, build_encoder, node, encoder_state,
+        exact=True,
+    )  # fmt: skip
+
+
+def ear_encoder(node: str) -> SpeechEncoder:
+    """The same as an encoder."""
+    from ...models.speech.ear import EarEncoder
+    from ...models.speech.encoding import weights_name
+
+    model = ear_model(node)
+    name = weights_name("whisper-tiny-en", find_weight("whisper_tiny_en", node))
+    return EarEncoder(model.ready, name, model.device, model.patcher)
+
+
+def _ear(options: Mapping[str, Any]) -> SpeechEncoder:
+    return ear_encoder(NODE)
 
 
 def wav2lip_model(path: Path, node: str) -> LoadedModel:
@@ -133,6 +157,10 @@ OWN = (
     Entry(
         BUILT_IN, "For Takin-ADA as shipped; nothing to download.", _builtin, files=("speech", "presence"),
         licence="Apache-2.0",
+    ),
+    Entry(
+        EAR, "For a Takin-ADA that was trained on it; the ear of the built-in engine, nothing to download.", _ear,
+        files=("whisper_tiny_en",), licence="MIT",
     ),
     entry(WAV2LIP, "For KDTalker.", _wav2lip, "kdtalker.audio"),
     entry(HUBERT, "For a Takin-ADA that was trained on it; any HuBERT in transformers' layout.", _hubert,

@@ -11,7 +11,7 @@ from ...models.builtin.styles import HEAD_STYLES
 from ...models.contracts import ENGINES, Entry, MotionEngine, register_engine
 from ...models.options import Choice, File, Number, Socket, Switch, Whole
 from ...models.weights.published import JOYVASA_KEYS, KDTALKER_KEYS
-from .encoders import fitting, joyvasa_model, wav2lip_model
+from .encoders import ear_model, fitting, joyvasa_model, wav2lip_model
 from .loading import load_shared, ready_together
 from .menu import load_entry, put_first
 from .node_names import LOAD_ENGINE as NODE
@@ -24,12 +24,8 @@ from .weight_files import find_weight, menu_file
 def _builtin(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.builtin.motion_engine import BuiltinMotionEngine
     from ...models.speech.viseme_heads import build_heads
-    from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
 
-    encoder = load_shared(
-        "whisper tiny.en", find_weight("whisper_tiny_en", NODE), torch.float32, build_encoder, NODE, encoder_state,
-        exact=True,
-    )  # fmt: skip
+    encoder = ear_model(NODE)
     heads = load_shared(
         "viseme heads", find_weight("viseme_heads", NODE), torch.float32, build_heads, NODE, exact=True
     )

@@ -71,6 +71,7 @@ OPTIONS = (
 
 def load(options: Mapping[str, Any]) -> MotionEngine:
     """The engine of a network file and the speech encoder that it was trained on."""
+    from ...models.takin.ear_engine import EarTakinEngine
     from ...models.takin.engine import TakinEngine
     from ...models.takin.hubert_engine import HubertTakinEngine, check_encoder
     from ...models.takin.network import build_takin
@@ -85,7 +86,7 @@ def load(options: Mapping[str, Any]) -> MotionEngine:
     check_encoder(file, network.patcher.model.config.encoder, encoder)
     # asked for together, so that neither pushes the other out while they take turns
     models = [network, encoder]
-    kind = TakinEngine if encoder.kind == "built-in" else HubertTakinEngine
+    kind = {"built-in": TakinEngine, "ear": EarTakinEngine}.get(encoder.kind, HubertTakinEngine)
     engine = kind(
         lambda: ready_together(models)[0],
         lambda: ready_together(models)[1],
@@ -128,7 +129,7 @@ def chosen_encoder(options: Mapping[str, Any]) -> Any:
         raise ValueError(
             f"audio_encoder is connected and speech_encoder is {file}. Take one off, or set the other to {BUILT_IN}."
         )
-    return fitting(connected, "Takin-ADA", "built-in", "hubert")
+    return fitting(connected, "Takin-ADA", "built-in", "ear", "hubert")
 
 
 TAKIN = Entry(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.builtin.head import head_pose
-from talking_portrait.models.builtin.motion_engine import limit_speed
+from talking_portrait.models.builtin.mouth import limit_speed
 from talking_portrait.models.builtin.rest_of_face import rest_of_face
 from talking_portrait.models.builtin.styles import HEAD_STYLES
 from talking_portrait.models.engine import MotionSettings, Speech

@@ -13,13 +13,14 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from talking_portrait.models.contracts import MotionSampler, members
 from talking_portrait.models.engine import MotionSettings, Speech
+from talking_portrait.models.face_motion.time import joined
 from talking_portrait.models.joyvasa.sampling import cosine_betas
 from talking_portrait.models.joyvasa.sampling import schedule as joyvasa_schedule
 from talking_portrait.models.kdtalker.engine import KDTalkerEngine
 from talking_portrait.models.kdtalker.sampling import schedule as kdtalker_schedule
 from talking_portrait.models.sampling import DDIM, DDPM, SCHEDULERS, DiffusersSampler, DiffusionSchedule
 from talking_portrait.models.sampling.schedule import from_noisiest
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions, joined
+from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.sampling import alpha_bars
 from talking_portrait.models.takin.sampling import schedule as takin_schedule

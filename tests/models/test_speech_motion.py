@@ -5,16 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.builtin.motion_engine import (
-    at_frames,
-    mouth_controls,
-    mouth_frames,
-    silence_gate,
-)
+from talking_portrait.models.builtin.mouth import at_frames, mouth_controls, mouth_frames
 from talking_portrait.models.engine import Speech, frame_rate
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.blinks import CLOCK, blink_times, blink_track
 from talking_portrait.models.face_motion.procedural import head_and_brows, noise
+from talking_portrait.models.speech.silence import silence_gate
 from talking_portrait.models.speech.sound import frame_count
 from talking_portrait.models.speech.visemes import VISEMES
 

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
+from talking_portrait.models.face_motion.time import joined
 from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions, joined
+from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.network import build_takin
 from talking_portrait.models.weights.published import WEIGHTS, weight_path

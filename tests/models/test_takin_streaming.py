@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.engine import MotionSettings
+from talking_portrait.models.face_motion.time import joined
 from talking_portrait.models.speech import hubert_layers as hubert
 from talking_portrait.models.speech.hubert_layers import HubertHearing
-from talking_portrait.models.takin.engine import joined
 from talking_portrait.models.takin.hubert_engine import HubertTakinEngine
 from talking_portrait.models.takin.live_motion import LiveMotion
 

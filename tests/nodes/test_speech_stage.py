@@ -12,6 +12,7 @@ from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.joyvasa.hearing import JoyVASAEncoder
 from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
+from talking_portrait.models.speech.ear import EarEncoder
 from talking_portrait.models.speech.encoders import BuiltInEncoder, HubertEncoder, Wav2LipEncoder
 from talking_portrait.models.speech.encoding import encoded_speech, weights_name
 from talking_portrait.models.speech.hubert_layers import build_speech_encoder, hubert_state
@@ -23,6 +24,7 @@ from talking_portrait.nodes.catalogue.weight_files import register_folders
 from talking_portrait.nodes.fantasytalking import FantasyTalkingAudio
 from talking_portrait.nodes.loaders import LoadMotionEngine
 from talking_portrait.nodes.speech import EncodeSpeech, LoadSpeechEncoder
+from talking_portrait.training.speech_net.shipped import shipped_encoder
 
 from ..models.engine_samples import ENGINES, joyvasa_network, somebody, speech_network, wav2lip_encoder
 from ..models.shipped_engines import clips
@@ -59,6 +61,7 @@ def hubert() -> HubertEncoder:
 
 ENCODERS = {
     "built-in": lambda: BuiltInEncoder(speech_network, builtin_encoder_name(weight_path(WEIGHTS["speech"]))),
+    "ear": lambda: EarEncoder(shipped_encoder, "ear-test"),
     "wav2lip": lambda: Wav2LipEncoder(wav2lip_encoder, "wav2lip-test"),
     "joyvasa": lambda: JoyVASAEncoder(joyvasa_network, "joyvasa-test"),
     "hubert": hubert,
@@ -147,7 +150,7 @@ def test_what_does_not_fit_is_refused_by_name():
     for name, fit in (
         ("KDTalker", "Wav2Lip"),
         ("JoyVASA", "JoyVASA's own"),
-        ("Takin-ADA", "the built-in one or HuBERT"),
+        ("Takin-ADA", "the built-in one or Whisper tiny.en or HuBERT"),
     ):
         with pytest.raises(
             ValueError, match=f"audio_encoder_output is Whisper-tiny, but {name} was trained on {fit}"

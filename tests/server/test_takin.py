@@ -130,9 +130,13 @@ def test_a_stream_is_the_same_film_and_is_seen_before_all_was_heard(server, taki
     assert seen and seen[0] < 0.2, "no preview came before a fifth of the film was drawn"
 
 
-def test_an_engine_that_cannot_stream_is_refused(server, takin):
-    with pytest.raises(PromptError, match="motion_engine is built-in, which hears the whole sound"):
-        server.run(stream_prompt(hears_all(takin(0.5))))
+def test_the_built_in_engine_streams_the_film_of_the_whole_clip(server, takin):
+    prompt = hears_all(takin(2.0))
+    (video,) = server.output_files(server.run(stream_prompt(prompt)))
+    streamed = video_facts(video)["frames"].astype(np.float32)
+    whole = film(server, prompt)
+    assert len(streamed) == len(whole) == 50
+    assert np.abs(streamed - whole).mean() < 1.0
 
 
 def test_a_live_voice_goes_on_from_its_state(server, takin):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .ipa import LENGTH, PAUSES, STRESS, VISEME_OF_IPA, Segment, viseme_parts
+from .ipa import LENGTH, PAUSES, SHORT_PAUSE, STRESS, VISEME_OF_IPA, Segment, viseme_parts
 
 RATE, FRAME = 16000, 0.01  # Hz, seconds
 LATE = 0.005  # seconds by which its times run ahead of hand labels
@@ -19,6 +19,7 @@ LEAST_LOUD, MOST_IN_PAUSES = (
     25.0,
     0.15,
 )  # dB below the loud moments; share of louder moments that may lie in pauses
+FEW = 3  # sounds of a word whose times may be shared out evenly
 
 NEAREST: dict[str, str] = {
     **dict(zip("pbmfvθðtdnlszʃʒʧʤkɡgŋhɹjw", "P B M F V TH DH T D N L S Z SH ZH CH JH K G G NG HH R Y W".split(),
@@ -54,7 +55,7 @@ class Aligner:
 
         beams = dict.fromkeys(("beam", "wbeam", "pbeam"), 1e-150)
         self.decoder: Any = pocketsphinx.Decoder(lm=None, dict=None, loglevel="FATAL", **beams)
-        self.known: set[str] = set()
+        self.sounds: dict[str, list[str]] = {}  # of each word it knows
 
     def align(self, wave: np.ndarray, ipa: str) -> list[Segment]:
         """Wave (int16, 16 kHz) and its IPA -> segments from 0 to its end; ValueError where they do not fit."""
@@ -63,14 +64,14 @@ class Aligner:
             raise ValueError("nothing is said")
         names = [self._word(word) for word in words]
         found = self._words(wave, " ".join(names))
-        if [name for name, _, _ in found if name in self.known] != names:
+        if [name for name, _, _ in found if name in self.sounds] != names:
             raise ValueError("some of it was not found")
         letters = iter([letter for word in words for letter in word])
         parts: list[Segment] = []
         for phone, start, end in self._phones(wave, found):
             parts += viseme_parts(next(letters), start, end) if phone in SOUNDS else [("sil", start, end)]
         check(wave, parts)
-        return parts
+        return without_gaps(parts)
 
     def _words(self, wave: np.ndarray, text: str) -> list[Timed]:
         """Where each word of a text is, pauses among them."""
@@ -90,12 +91,15 @@ class Aligner:
 
     def _phones_of(self, wave: np.ndarray, word: str, start: float, end: float) -> list[Timed]:
         """The sounds of one word that lies between two times."""
-        if word not in self.known:
+        if word not in self.sounds:
             return [("SIL", start, end)]
         piece = wave[int(start * RATE) : int(end * RATE)]
-        self._words(piece, word)
-        self._pass(piece, self.decoder.set_alignment)
-        return self._phones_told(start)
+        try:
+            self._words(piece, word)
+            self._pass(piece, self.decoder.set_alignment)
+            return self._phones_told(start)
+        except ValueError:
+            return shared_out(self.sounds[word], start, end)
 
     def _phones_told(self, start: float) -> list[Timed]:
         """What the last pass told, from a time on."""
@@ -112,9 +116,9 @@ class Aligner:
     def _word(self, letters: list[str]) -> str:
         """The name under which the decoder knows a word."""
         name = "w" + "_".join(f"{ord(letter):x}" for letter in letters)
-        if name not in self.known:
-            self.decoder.add_word(name, " ".join(NEAREST[letter] for letter in letters), True)
-            self.known.add(name)
+        if name not in self.sounds:
+            self.sounds[name] = [NEAREST[letter] for letter in letters]
+            self.decoder.add_word(name, " ".join(self.sounds[name]), True)
         return name
 
     def _pass(self, wave: np.ndarray, prepare: Any) -> None:
@@ -126,6 +130,34 @@ class Aligner:
             self.decoder.end_utt()
         except RuntimeError as error:
             raise ValueError(str(error)) from None
+
+
+def without_gaps(parts: list[Segment]) -> list[Segment]:
+    """The segments with each pause between two sounds that is too short for one shared out between them: the aligner
+    needs some to get from word to word."""
+    merged: list[list] = []
+    for name, start, end in parts:
+        if name == "sil" and merged and merged[-1][0] == "sil":
+            merged[-1][2] = end
+        else:
+            merged.append([name, start, end])
+    found: list[list] = []
+    for index, (name, start, end) in enumerate(merged):
+        inside = 0 < index < len(merged) - 1
+        if name == "sil" and inside and end - start < SHORT_PAUSE:
+            found[-1][2] = merged[index + 1][1] = (start + end) / 2
+        else:
+            found.append(merged[index])
+    return [(name, start, end) for name, start, end in found]
+
+
+def shared_out(sounds: list[str], start: float, end: float) -> list[Timed]:
+    """The sounds of a word that is too short for the aligner, one after the other, each as long as the next;
+    ValueError for a longer word."""
+    if len(sounds) > FEW:
+        raise ValueError("a word was not found")
+    edges = np.linspace(start, end, len(sounds) + 1)
+    return [(sound, float(a), float(b)) for sound, a, b in zip(sounds, edges[:-1], edges[1:], strict=True)]
 
 
 def check(wave: np.ndarray, parts: list[Segment]) -> None:

@@ -3,8 +3,8 @@
     python3 run.py python -m talking_portrait.training.speech_net.fit_silence HEADS.safetensors PEOPLE OUT.safetensors
 
 PEOPLE: clips of split `fit` (training/speech_net/people.py, recorded_voices.py), each with a second of silence around
-it, as it is and with breath, noise and music. Chosen are the lowest odds of both heads, which leave most to "um" and
-"uh", at which the jaw is shut in 97 % of the pauses.
+it, as it is, with breath, noise and music, in a room and on the telephone. Chosen are the lowest odds of both heads,
+which leave most to "um" and "uh", at which the jaw is shut in 97 % of the pauses.
 """
 
 import argparse
@@ -24,10 +24,11 @@ from ...models.speech.viseme_heads import biased, with_silence
 from ...models.speech.visemes import SILENCE, articulation
 from ...models.speech.whisper_mel import HOP, RATE, log_mel, scaled
 from .ipa import Segment
+from .labels import segments_of
 from .measures import clip_scores, joined
 from .other_sounds import breath, coloured_noise, music, unit
 from .shipped import shipped_networks
-from .tapes import power, read_clips, segments_of
+from .tapes import power, read_clips, room, telephone
 
 SEED = 3
 BELOW = {"breath": 18.0, "noise": 15.0, "music": 12.0}  # dB
@@ -52,7 +53,10 @@ def variants(clip: dict, random: np.random.Generator) -> list[tuple[np.ndarray, 
         wave + unit(sound(len(wave), random)) * power(wave) * 10 ** (-BELOW[name] / 20)
         for name, sound in sounds.items()
     ]
-    return [(sound.astype(np.float32), parts) for sound in (wave, *harmed)]
+    return [
+        (sound.astype(np.float32), parts)
+        for sound in (wave, *harmed, room(wave, random), telephone(wave, random))
+    ]
 
 
 def score(told: list[Told], odds: tuple[float, float]) -> dict[str, float]:
@@ -70,6 +74,18 @@ def score(told: list[Told], odds: tuple[float, float]) -> dict[str, float]:
     return joined(scores)
 
 
+def told_by(heads: Path, people: Path) -> list[Told]:
+    """What the heads of a file say of every variant of every clip of split `fit`."""
+    random, told = np.random.default_rng(SEED), []
+    encoder, network = shipped_networks(heads)
+    for clip in read_clips(people, "fit"):
+        for wave, parts in variants(clip, random):
+            levels = encoder.levels(scaled(log_mel(torch.from_numpy(wave)))[None])
+            loudness = loudness_of(framed(wave, 0, -(-len(wave) // HOP))[0])
+            told.append((network.all(levels), network.first(levels), loudness, parts))
+    return told
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -78,13 +94,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     arguments = parser.parse_args()
     torch.set_grad_enabled(False)
-    random, told = np.random.default_rng(SEED), []
-    encoder, heads = shipped_networks(arguments.heads)
-    for clip in read_clips(arguments.people, "fit"):
-        for wave, parts in variants(clip, random):
-            levels = encoder.levels(scaled(log_mel(torch.from_numpy(wave)))[None])
-            loudness = loudness_of(framed(wave, 0, -(-len(wave) // HOP))[0])
-            told.append((heads.all(levels), heads.first(levels), loudness, parts))
+    told = told_by(arguments.heads, arguments.people)
     rows = {odds: score(told, odds) for odds in ODDS}
     for odds, row in rows.items():
         print(odds, row, flush=True)

@@ -153,7 +153,12 @@ def main() -> None:
     random = np.random.default_rng(arguments.seed)
     torch.manual_seed(arguments.seed)
     corpora = [read_clips(folder, without=tuple(arguments.without)) for folder in arguments.corpora]
-    tracks = [read_sound(path) for path in sorted(arguments.music.iterdir())] if arguments.music else []
+    done = all((arguments.cache / f"{number:05d}.classes.npy").exists() for number in range(arguments.tapes))
+    tracks = (
+        [read_sound(path) for path in sorted(arguments.music.iterdir())]
+        if arguments.music and not done
+        else []
+    )
     tapes = Tapes(arguments.cache, corpora, tracks, arguments.seed)
     begun = time.monotonic()
     for number in range(arguments.tapes):

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import fftconvolve, resample_poly
 
 from ...models.speech.features import FRAME_RATE, HOP, RATE, log_mel_block
-from .labels import label_tracks, segments
+from .labels import label_tracks, segments_of
 from .other_sounds import filtered, passed
 
 SPEEDS = (76, 84, 92, 100, 108, 118, 130)  # percent
@@ -109,11 +109,13 @@ def spoken(
     wave = resample_poly(clip["wave"].astype(np.float32) / 32768, 100, speed)
     if random.random() < revoiced:
         wave = revoice(wave, random)
-    ends = np.asarray(clip["ends"]) * 100 / speed
     before, after = random.uniform(0, 0.8, 2)
     wave = np.pad(wave, (int(before * RATE), int(after * RATE)))
-    phones, times = ["pau", *clip["phones"], "pau"], [before, *(ends + before), len(wave) / RATE]
-    return wave, segments(phones, times, espeak=bool(clip["espeak"]))
+    parts = [
+        (name, start * 100 / speed + before, end * 100 / speed + before)
+        for name, start, end in segments_of(clip)
+    ]
+    return wave, [("sil", 0.0, before), *parts, ("sil", parts[-1][2], len(wave) / RATE)]
 
 
 def hearing(

@@ -65,6 +65,14 @@ def segments(phones: list[str], ends: list[float], espeak: bool) -> list[tuple[s
     return [segment for segment in found if segment[2] > segment[1]]
 
 
+def segments_of(clip: dict) -> list[tuple[str, float, float]]:
+    """What the mouth does in a clip, whichever tool made it."""
+    if "visemes" in clip:
+        return [(str(name), float(start), float(end)) for name, start, end in
+                zip(clip["visemes"], clip["starts"], clip["ends"], strict=True)]  # fmt: skip
+    return segments(list(map(str, clip["phones"])), list(clip["ends"]), bool(clip["espeak"]))
+
+
 def label_tracks(parts: list[tuple[str, float, float]], frames: int) -> tuple[np.ndarray, np.ndarray]:
     """Viseme class [frames] and articulation [frames,6] at 100 Hz."""
     times = (np.arange(frames) + 0.5) / FRAME_RATE

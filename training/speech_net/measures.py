@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from ...models.builtin.motion_engine import limit_speed, mouth_controls, mouth_frames
+from ...models.builtin.mouth import limit_speed, mouth_controls, mouth_frames
 from ...models.engine import MotionSettings
 from ...models.face_motion import CONTROLS
 from ...models.speech.silence import silence_gate

@@ -14,6 +14,7 @@ import argparse
 import gzip
 import re
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -60,10 +61,13 @@ def aligned(
     return wave, aligner.align(wave, phonemes.of(text, language, spelling))
 
 
-def save_clip(path: Path, wave: np.ndarray, parts: list[Segment]) -> None:
-    """Keep one clip."""
+def save_clip(
+    path: Path, wave: np.ndarray, parts: list[Segment], fillers: list[tuple[float, float]] | None = None
+) -> None:
+    """Keep one clip; `fillers`: start and end of each "um" and "uh" in it."""
     names, starts, ends = zip(*parts, strict=True)
-    np.savez(path, wave=wave, visemes=names, starts=np.array(starts), ends=np.array(ends))
+    known: dict[str, Any] = {} if fillers is None else {"fillers": np.array(fillers).reshape(-1, 2)}
+    np.savez(path, wave=wave, visemes=names, starts=np.array(starts), ends=np.array(ends), **known)
 
 
 def main() -> None:

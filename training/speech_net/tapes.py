@@ -11,24 +11,17 @@ from scipy.signal import fftconvolve, resample_poly
 from ...models.speech.features import FRAME_RATE, RATE
 from .hearings import SPEEDS, revoice
 from .ipa import Segment
-from .labels import label_tracks, segments
+from .labels import label_tracks, segments_of
 from .other_sounds import breath, coloured_noise, music, other_sound, passed, unit
 
 SECONDS = 10.0
-EMPTY, CLEAN = 0.12, 0.15  # shares of the tapes without any speech, and without any harm
+EMPTY, CLEAN = 0.15, 0.15  # shares of the tapes without any speech, and without any harm
+PLAYED = 0.35  # share of the sounds without speech that are recordings of music
 CHANCES = {
-    "breath": 0.35, "equaliser": 0.5, "room": 0.35, "music": 0.35, "other": 0.15, "babble": 0.06, "noise": 0.6,
-    "codec": 0.2, "clipping": 0.1, "revoiced": 0.12, "sped": 0.6,
+    "breath": 0.35, "equaliser": 0.5, "room": 0.45, "music": 0.35, "other": 0.15, "babble": 0.06, "noise": 0.6,
+    "codec": 0.3, "clipping": 0.1, "revoiced": 0.12, "sped": 0.6,
 }  # fmt: skip
 QUIETEST = -45.0  # dB of full scale, of a tape's loudest sample
-
-
-def segments_of(clip: dict) -> list[Segment]:
-    """What the mouth does in a clip, whichever tool made it."""
-    if "visemes" in clip:
-        return [(str(name), float(start), float(end)) for name, start, end in
-                zip(clip["visemes"], clip["starts"], clip["ends"], strict=True)]  # fmt: skip
-    return segments(list(map(str, clip["phones"])), list(clip["ends"]), bool(clip["espeak"]))
 
 
 def read_clips(folder: Path, split: str = "train", without: tuple[str, ...] = ()) -> list[dict]:
@@ -86,8 +79,8 @@ def breathe(tape: np.ndarray, parts: list[Segment], random: np.random.Generator)
 
 
 def room(wave: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Echo that fades by 60 dB within 0.12 to 0.7 s."""
-    fading = random.uniform(0.12, 0.7)
+    """Echo that fades by 60 dB within 0.12 to 0.9 s."""
+    fading = random.uniform(0.12, 0.9)
     count = int(fading * 1.2 * RATE)
     tail = random.standard_normal(count) * 10 ** (-3 * np.arange(count) / RATE / fading)
     if random.random() < 0.5:
@@ -164,8 +157,13 @@ def make_tape(
     """Wave [160000] float32 at 16 kHz, and viseme classes [1000] at 100 Hz."""
     count, empty = int(SECONDS * RATE), random.random() < EMPTY
     tape, parts = (np.zeros(count), []) if empty else laid_out(clips, random)
-    if empty:
-        tape = tape + (other_sound(count, random) if random.random() < 0.8 else 0)
+    if empty and random.random() < 0.8:
+        played = len(tracks) > 0 and random.random() < PLAYED
+        tape = (
+            excerpt(tracks[random.integers(len(tracks))], count, random)
+            if played
+            else other_sound(count, random)
+        )
     if empty or random.random() > CLEAN:
         if random.random() < CHANCES["breath"]:
             breathe(tape, parts or [("sil", 0.0, SECONDS)], random)

@@ -12,11 +12,12 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from ...models.builtin.motion_engine import at_frames, mouth_controls, mouth_frames, silence_gate
+from ...models.builtin.mouth import at_frames, mouth_controls, mouth_frames
 from ...models.face_motion import CONTROLS, controls_to_expression
 from ...models.face_motion.blinks import blink_times, blink_track
 from ...models.face_motion.procedural import head_and_brows, noise
 from ...models.speech.features import HOP, log_mel_block
+from ...models.speech.silence import silence_gate
 from ...models.speech.visemes import VISEMES
 from ...models.takin.config import ANGLES, EXPRESSION, FPS, MOTION, SCALE, TRANSLATION
 from ..speech_net.labels import label_tracks

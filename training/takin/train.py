@@ -257,7 +257,16 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     films = read_films(arguments.data)
     validation = read_films([arguments.validation]) if arguments.validation else None
-    network = TakinNet(replace(TINY, encoder=films.encoder, prediction=arguments.prediction))
+    _, layers, width = films.features[0].shape
+    network = TakinNet(
+        replace(
+            TINY,
+            encoder=films.encoder,
+            encoder_layers=layers,
+            encoder_width=width,
+            prediction=arguments.prediction,
+        )
+    )
     prepare_for_training(network)
     mean, deviation = motion_statistics(films, network.config, np.random.default_rng(arguments.seed))
     network.motion_mean.copy_(mean)

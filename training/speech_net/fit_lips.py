@@ -1,0 +1,75 @@
+"""How sure of a p, b, m or an f, v the lips must be to meet or to tuck: what each threshold would do to people who are
+neither trained nor tested on.
+
+    python3 run.py python -m talking_portrait.training.speech_net.fit_lips HEADS.safetensors PEOPLE
+
+PEOPLE: clips of split `fit`, each as training/speech_net/fit_silence.py harms them. Prints a line for each threshold of
+models/builtin/mouth.py; chosen are the lowest that leave needless closures, and needless tucks, below 0.7 %.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+
+from ...models.builtin import mouth
+from ...models.face_motion import CONTROLS
+from ...models.speech.silence import DOUBT, within
+from ...models.speech.viseme_heads import biased, with_silence
+from ...models.speech.visemes import SILENCE, articulation
+from .fit_silence import Told, told_by
+from .measures import FPS, TUCKED, clip_scores, inside, joined, shown
+from .shipped import shipped_networks
+
+CLOSURES = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35)
+START = 0.57  # of a threshold, at which the lips start to move towards each other
+TUCKS = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35)
+
+
+def heard_of(told: Told, odds: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What measures.shown reads, of what the heads told."""
+    said, first = (biased(logits, odd)[0] for logits, odd in zip(told[:2], odds, strict=True))
+    visemes = with_silence(said, torch.minimum(said[:, SILENCE], first[:, SILENCE])).numpy()[: len(told[2])]
+    return visemes, articulation(visemes), within(1 - visemes[:, SILENCE], *DOUBT), told[2]
+
+
+def needless_tucks(told: list[Told], heard: list) -> float:
+    """Share of frames with a tucked lip further than two frames from any f, v."""
+    found = []
+    for (_, _, _, parts), one in zip(told, heard, strict=True):
+        tucked = shown(one)[:, CONTROLS.index("mouthRollLower")] > TUCKED
+        due = binary_dilation(inside(parts, ("FF",), len(tucked), -1 / FPS), iterations=2)
+        found.append(tucked & np.logical_not(due))
+    return float(np.concatenate(found).mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("heads", type=Path)
+    parser.add_argument("people", type=Path)
+    arguments = parser.parse_args()
+    torch.set_grad_enabled(False)
+    told, odds = told_by(arguments.heads, arguments.people), shipped_networks(arguments.heads)[1].silence_odds
+    heard = [heard_of(one, odds) for one in told]
+    for closure in CLOSURES:
+        mouth.CLOSURE = (START * closure, closure)
+        scores = joined(
+            clip_scores(lambda wave, one=one: one, np.zeros(0), parts)
+            for (*_, parts), one in zip(told, heard, strict=True)
+        )
+        print(f"closure {closure}: {scores}", flush=True)
+    for tuck in TUCKS:
+        mouth.SURE_OF_TUCK = tuck
+        scores = joined(
+            clip_scores(lambda wave, one=one: one, np.zeros(0), parts)
+            for (*_, parts), one in zip(told, heard, strict=True)
+        )
+        print(f"tuck {tuck}: {scores['fv_tucked']}, needless {needless_tucks(told, heard):.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
