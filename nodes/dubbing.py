@@ -1,6 +1,7 @@
 """Dub a film: learn it once, then give its person new lips, as a film or as images."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import comfy.model_management
@@ -15,6 +16,7 @@ from ..models.face_motion import FaceMotion
 from ..models.footage.dubbing import Dubbing
 from ..models.footage.footage import Footage, learn
 from ..models.footage.voice import LONGER, OUTSIDE, Line, line_of
+from ..models.media.beside import Beside
 from ..models.media.film_sound import laid_over
 from ..models.media.pixels import rounded_bytes
 from ..models.media.video_stream import VideoStreamWriter
@@ -22,7 +24,7 @@ from . import sockets
 from .films import TempFilm, lost_films, new_film_path
 from .gates import Node
 from .portrait import check_same_size, single_picture
-from .progress import Estimate, FrameProgress, tell, ticker
+from .progress import Estimate, FrameProgress, picture_bytes, tell, ticker
 from .rendering import loudness_notes, mouth_notes
 from .videos import film_of, frames_expected, sound_of
 
@@ -217,10 +219,12 @@ class DubVideo(Node):
         line, path = dubbing.line, new_film_path()
         estimate, progress = Estimate(len(line), footage.fps, notes), FrameProgress(len(line))
         times = None if line.even else line.seconds.tolist()
-        with VideoStreamWriter(path, footage.fps, waveform, rate, crf, times) as writer:
+        writer = VideoStreamWriter(path, footage.fps, waveform, rate, crf, times)
+        with writer, Beside(writer.write) as encoding:
             for picture, _, _ in dubbing.frames():
-                writer.write(rounded_bytes(picture)[None])
-                progress.advance(1, picture)
+                drawn = rounded_bytes(picture)
+                encoding.give(drawn[None])
+                progress.advance(1, drawn.cpu)
                 if progress.done % TOLD_EVERY == 0:
                     estimate.update(progress.done)
         estimate.finish()
@@ -272,7 +276,7 @@ def all_frames(dubbing: Dubbing) -> tuple[Tensor, Tensor]:
         images[progress.done] = picture
         if changed is not None:
             masks[progress.done, y0:y1, x0:x1] = changed
-        progress.advance(1, picture)
+        progress.advance(1, partial(picture_bytes, picture))
     tell(dubbing.covered() or f"{count} frames drawn")
     return images, masks
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..models.builtin.dub.dubber import changed_box
-from ..models.builtin.warp.renderer import sample
+from ..models.builtin.warp.sampling import sample_pixels
 from ..models.face.head_pose import RIGID, poses_of
 from ..models.face.landmarks import landmarks_in_pixels
 from ..models.face_motion import CONTROLS
@@ -56,9 +56,9 @@ def measure(dubbing: Dubbing, detector: Any, keep: int = 0) -> Measured:
         found.append(face_in(detector, new))
         before.append(face_in(detector, old.pixels))
         grid = mouth_grid(footage, number, calm)
-        windows.append(sample(new.permute(2, 0, 1)[None].contiguous(), grid, (0, 0))[0].mean(0).numpy())
+        windows.append(sample_pixels(new.permute(2, 0, 1)[None].contiguous(), grid)[0].mean(0).numpy())
         old_windows.append(
-            sample(old.pixels.permute(2, 0, 1)[None].contiguous(), grid, (0, 0))[0].mean(0).numpy()
+            sample_pixels(old.pixels.permute(2, 0, 1)[None].contiguous(), grid)[0].mean(0).numpy()
         )
         if number in shown:
             result.pictures += [old.pixels.numpy(), new.clone().numpy()]

@@ -155,3 +155,14 @@ def show_results(page: Any) -> None:
 def measured(page: Any) -> dict[str, dict[str, Any]]:
     """Every node by its id: x, y, width, height without title; `title` is the width that its title needs."""
     return page.evaluate(SIZES)
+
+
+def without_nulls(graph: Any) -> Any:
+    """A graph without what says nothing: where the page writes null some of its versions read a list. Links stay."""
+    if isinstance(graph, dict):
+        return {
+            key: without_nulls(value)
+            for key, value in graph.items()
+            if value is not None or key in ("link", "links")
+        }
+    return [without_nulls(value) for value in graph] if isinstance(graph, list) else graph

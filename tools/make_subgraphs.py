@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .comfy_server import PACK, ComfyServer
-from .graph_page import open_page, write_tall_results
+from .graph_page import open_page, without_nulls, write_tall_results
 from .make_workflows import empty_models, laid_out
 from .workflow_drafts import DRAFTS, Draft
 
@@ -80,7 +80,7 @@ def folded(page: Any, graph: dict[str, Any], wanted: Subgraph) -> dict[str, Any]
     """The graph with one node that holds the draft's own, as the page serialises it."""
     widgets = [list(entry) for entry in wanted.widgets]
     arguments = [graph, wanted.name, wanted.about, "talking portrait", list(wanted.outside), widgets]
-    return page.evaluate(FOLD, arguments)
+    return without_nulls(page.evaluate(FOLD, arguments))
 
 
 def bare(wanted: Subgraph) -> Draft:

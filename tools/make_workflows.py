@@ -25,6 +25,7 @@ from .graph_page import (
     open_page,
     settled,
     show_results,
+    without_nulls,
     write_tall_results,
 )
 from .layout import Rect, arranged
@@ -205,7 +206,7 @@ def main(arguments: list[str]) -> None:
     with ComfyServer(Path(os.environ["COMFYUI_PATH"]), models=models) as server, open_page(server) as page:
         write_tall_results(server.base / "output")
         for draft in chosen.values():
-            graph = laid_out(page, draft)
+            graph = without_nulls(laid_out(page, draft))
             target = WORKFLOWS / f"{draft.name}.json"
             target.write_text(json.dumps(graph, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             if KEEP not in arguments:

@@ -54,6 +54,16 @@ def test_they_are_listed_and_offer_what_they_say(server):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "path", sorted([*SUBGRAPHS.glob("*.json"), *(SUBGRAPHS.parent / "workflows").glob("*.json")])
+)
+def test_no_list_of_a_graph_is_null(path):
+    """Page 1.58 reads the list of floating links wherever that key stands."""
+    graph = json.loads(path.read_text())
+    for part in (graph, *graph.get("definitions", {}).get("subgraphs", [])):
+        assert [key for key, value in part.items() if value is None] == []
+
+
 @pytest.mark.slow
 def test_one_node_makes_a_film(server, page, tmp_path):
     wave = 0.2 * np.sin(np.arange(8000) / 10)

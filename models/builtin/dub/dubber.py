@@ -16,9 +16,10 @@ from ...footage.footage import JAW, Shot
 from ...footage.looks import INNER_LIPS
 from ...footage.neutral import smoothstep
 from ...media.pixels import Box
+from ..warp.bands import one_thread
 from ..warp.interior import paint_interior
 from ..warp.mouth import make_mouth, mouth_map
-from ..warp.renderer import base_grid, one_thread, sample
+from ..warp.sampling import base_grid, sample_pixels
 from .fields import affine, corners_around, displacement, with_ones
 from .inside import inside_of_mouth, lips_cover
 
@@ -82,8 +83,8 @@ class WarpDubber:
         source = places + self.texture_shift(calm, box)
         x, y, shape = mouth_map(self.mouth, source[:, 0], source[:, 1], controls)
         place = torch.stack([x, y], 1)
-        plain = sample(self.photo, place, (0, 0))
-        mask = sample(self.mask, place, (0, 0)) * below
+        plain = sample_pixels(self.photo, place)
+        mask = sample_pixels(self.mask, place) * below
         new = paint_interior(self.interior, self.mouth, shape, plain.clone(), controls)
         u, v = self.mouth.frame.to_local(source[:, 0], source[:, 1])
         lips = torch.maximum(lips_cover(self.mouth, shape.u, shape.v, shape), lips_cover(self.mouth, u, v))
@@ -141,7 +142,7 @@ def sample_frame(frame: Tensor, places: Tensor) -> Tensor:
     low, high = places.amin((0, 2, 3)).floor().int().tolist(), places.amax((0, 2, 3)).ceil().int().tolist()
     x0, y0 = (max(edge - 2, 0) for edge in low)
     part = frame[y0 : max(high[1] + 2, y0 + 1), x0 : max(high[0] + 2, x0 + 1)]
-    return sample(part.permute(2, 0, 1)[None].contiguous(), places, (x0, y0))
+    return sample_pixels(part.permute(2, 0, 1)[None].contiguous(), places, (x0, y0))
 
 
 def under_nose(seen: np.ndarray, places: Tensor) -> Tensor:

@@ -48,6 +48,12 @@ def sample(sheet: Tensor, places: Tensor) -> Tensor:
     return F.grid_sample(expanded, places.movedim(1, -1), padding_mode="border", align_corners=False)
 
 
+def sample_pixels(sheet: Tensor, pixels: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
+    """The same at pixels [n,2,h,w] of a picture in which the sheet's first pixel is at `origin`."""
+    (x, y), (height, width) = origin, sheet.shape[-2:]
+    return sample(sheet, spread(pixels, (x, y, x + width, y + height)))
+
+
 def composed(person: Tensor, plate: Tensor, places: Tensor) -> Tensor:
     """[n,C,h,w] the person's layer [1,C+1,H,W], its matte last, at places, over a plate [1,C,h,w]."""
     bent = sample(person, places)
