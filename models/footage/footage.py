@@ -9,6 +9,7 @@ import numpy as np
 from scipy.signal import savgol_filter
 from torch import Tensor
 
+from ..face.following import first_box
 from ..face.head_pose import poses_of
 from ..face.landmarks import ADVICE, frame_numbers, why_not_chosen
 from ..media.film_reader import Film
@@ -109,7 +110,7 @@ def learn(
     """
     watched = watch(film, detector, index + 1, progress, expected)
     faces, parts = followed_face(watched, index, box)
-    check_found(watched.faces, faces, index)
+    check_found(watched.faces, faces, index, box)
     found = np.array([face is not None for face in faces])
     points = bridged([None if face is None else face["points"] for face in faces], parts)
     presence = np.array([min(face["presence"], PRESENT) if face else -np.inf for face in faces])
@@ -130,13 +131,15 @@ def learn(
 
 
 def check_found(
-    everyone: Sequence[Sequence[Mapping[str, Any]]], faces: Sequence[Mapping | None], index: int
+    everyone: Sequence[Sequence[Mapping[str, Any]]], faces: Sequence[Mapping | None], index: int, box: Any
 ) -> None:
     """ValueError where no frame has the chosen face."""
     if not any(everyone):
         raise ValueError(f"video shows no face in any of {len(faces)} frames. {ADVICE}")
     if all(face is None for face in faces):
-        raise ValueError(f"video: {why_not_chosen(max(everyone, key=len), index, None)}")
+        raise ValueError(
+            f"video: {why_not_chosen(max(everyone, key=len), index, first_box(box, len(faces)))}"
+        )
 
 
 def check_large_enough(why: np.ndarray, points: np.ndarray) -> None:
