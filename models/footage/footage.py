@@ -191,7 +191,9 @@ def between(tracked: list[np.ndarray | None], known: np.ndarray, number: int) ->
 def smoothed(points: np.ndarray) -> np.ndarray:
     """Faces [n,478,3] without the detector's tremor."""
     window = min(SMOOTHED, len(points) - 1 + len(points) % 2)
-    return points if window <= ORDER else savgol_filter(points, window, ORDER, axis=0, mode="interp")
+    if window <= ORDER:
+        return points
+    return np.asarray(savgol_filter(points, window, ORDER, axis=0, mode="interp"))
 
 
 def learnt_shot(
@@ -224,7 +226,8 @@ def with_references(
         )
     sources = {
         frame: Source.around(frame_at(film, stamps[frame]).pixels, points[frame], frame)
-        for frame in {*chosen.values(), *(shot.inside.teeth for shot in known)} - {None}
+        for frame in {*chosen.values(), *(shot.inside.teeth for shot in known)}
+        if frame is not None
     }
     result = []
     for shot in shots:
