@@ -108,7 +108,8 @@ def learn(
 
     ValueError in words where there is no face, too few frames to learn from, or no closed mouth.
     """
-    watched = watch(film, detector, index + 1, progress, expected)
+    wanted = index + 1 if box is None else 2  # who draws a box has others to tell apart
+    watched = watch(film, detector, wanted, progress, expected)
     faces, parts = followed_face(watched, index, box)
     check_found(watched.faces, faces, index, box)
     found = np.array([face is not None for face in faces])
