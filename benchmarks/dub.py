@@ -23,15 +23,18 @@ from PIL import Image
 comfy.cli_args.args.cpu = True
 from comfy_api.latest import InputImpl
 from talking_portrait.models.builtin.dub import WarpDubber
+from talking_portrait.models.builtin.landmark_motion import landmark_motion
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face.weights import load_face_detector
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
 from talking_portrait.models.footage.dubbing import Dubbing
 from talking_portrait.models.footage.footage import Footage, learn
+from talking_portrait.models.footage.looks import opening
 from talking_portrait.models.footage.voice import line_of
 from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.media.film_reader import FilmFile
+from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.tools.dub_measures import figures, measure, mute_figures
 from talking_portrait.training.speech_net.shipped import shipped_networks
 
@@ -84,6 +87,8 @@ def row(
     said = dubbing(spoken(footage, speech))
     end = len(said.line) / float(footage.fps) - 0.1
     result = measure(said, detector, SHOWN if sheets else 0)
+    own = dubbing(landmark_motion(faces_of(footage, detector), footage.fps))
+    again = opening(measure(own, detector).points)
     silent = dubbing(shut(footage))
     mute = measure(silent, detector)
     if sheets:
@@ -92,8 +97,25 @@ def row(
         "learning, ms a frame": round(learning, 1),
         "reference frame": footage.shots[0].reference.frame,  # type: ignore[union-attr]
         "voice": figures(said, result, closures[closures < end]),
+        "dubbed with its own lips, read by landmarks: opening r": own_lips(again, result.before),
         "shut mouth": mute_figures(silent, mute),
     }
+
+
+def faces_of(footage: Footage, detector: Any) -> list[dict | None]:
+    """The face that is found in every frame."""
+    found = []
+    for frame in footage.film.frames():
+        faces = detector.detect_batch([rounded_bytes(frame.pixels).numpy()], 1, 0.3, "short")[0]
+        found.append(faces[0] if faces else None)
+    return found
+
+
+def own_lips(seen: np.ndarray, before: np.ndarray) -> float:
+    """How the opening follows that of the film itself."""
+    old = opening(before)
+    both = ~np.isnan(seen[: len(old)]) & ~np.isnan(old[: len(seen)])
+    return round(float(np.corrcoef(seen[: len(old)][both], old[: len(seen)][both])[0, 1]), 3)
 
 
 def save_sheet(pictures: list[np.ndarray], path: Path) -> None:

@@ -134,12 +134,15 @@ class PasteFaceIntoVideo(Node):
             raise ValueError(
                 f"mask holds {len(masks)} masks, but there are {count} frames; give 1 or {count}."
             )
-        tick, result = ticker(), torch.empty_like(images[..., :3])
-        for number, square in enumerate(face_crops.squares):
-            crop = crops[number, ..., :3].float().cpu()
-            result[number] = paste_face(
-                images[number, ..., :3].cpu(), crop, masks[number % len(masks)], square
+        if len(masks) == 1 and not masks.any():
+            raise ValueError(
+                "mask is black everywhere, so nothing would be pasted. Paint white what is to be seen, or take it out."
             )
+        frames = images[..., :3].expand(-1, -1, -1, 3).cpu()
+        tick, result = ticker(), torch.empty_like(frames)
+        for number, square in enumerate(face_crops.squares):
+            crop = crops[number, ..., :3].float().cpu().expand(-1, -1, 3)
+            result[number] = paste_face(frames[number], crop, masks[number % len(masks)], square)
             tick(number + 1, count)
         return io.NodeOutput(result)
 

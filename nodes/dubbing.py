@@ -130,7 +130,10 @@ def given_reference(reference: Tensor | None, landmarks: dict | None) -> tuple[T
         return None
     picture = single_picture(reference, FOOTAGE)
     check_same_size(picture, landmarks, FOOTAGE)
-    return picture, select_face(landmarks)
+    try:
+        return picture, select_face(landmarks)
+    except ValueError as error:
+        raise ValueError(str(error).replace("face_landmarks", "reference_landmarks")) from None
 
 
 def dubbing_inputs() -> list:
@@ -304,6 +307,10 @@ def fitting_masks(masks: Tensor, footage: Footage, count: int) -> Tensor:
     if len(masks) not in (1, count):
         raise ValueError(
             f"keep_mask holds {len(masks)} masks, but the new film has {count} frames; give 1 or {count}."
+        )
+    if len(masks) == 1 and not masks.any():
+        raise ValueError(
+            "keep_mask is black everywhere, so nothing would be kept. Paint white what is to stay, or take it out."
         )
     return masks.float().cpu()
 

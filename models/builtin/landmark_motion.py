@@ -171,7 +171,9 @@ def pressed(opening: np.ndarray, closed: float) -> np.ndarray:
 def smooth(track: np.ndarray, frames: int) -> np.ndarray:
     """A track [n] or [n,k] through Savitzky and Golay's filter over an odd number of frames."""
     window = min(frames - 1 + frames % 2, len(track) - 1 + len(track) % 2)
-    return track if window <= ORDER else savgol_filter(track, window, ORDER, axis=0, mode="interp")
+    return (
+        track if window <= ORDER else np.asarray(savgol_filter(track, window, ORDER, axis=0, mode="interp"))
+    )
 
 
 def pose_of(points: np.ndarray, calm: np.ndarray, amounts: Amounts) -> np.ndarray:

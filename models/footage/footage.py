@@ -9,6 +9,7 @@ import numpy as np
 from scipy.signal import savgol_filter
 from torch import Tensor
 
+from ..face.following import first_box
 from ..face.head_pose import poses_of
 from ..face.landmarks import ADVICE, frame_numbers, why_not_chosen
 from ..media.film_reader import Film
@@ -107,9 +108,10 @@ def learn(
 
     ValueError in words where there is no face, too few frames to learn from, or no closed mouth.
     """
-    watched = watch(film, detector, index + 1, progress, expected)
+    wanted = index + 1 if box is None else 2  # who draws a box has others to tell apart
+    watched = watch(film, detector, wanted, progress, expected)
     faces, parts = followed_face(watched, index, box)
-    check_found(watched.faces, faces, index)
+    check_found(watched.faces, faces, index, box)
     found = np.array([face is not None for face in faces])
     points = bridged([None if face is None else face["points"] for face in faces], parts)
     presence = np.array([min(face["presence"], PRESENT) if face else -np.inf for face in faces])
@@ -130,13 +132,15 @@ def learn(
 
 
 def check_found(
-    everyone: Sequence[Sequence[Mapping[str, Any]]], faces: Sequence[Mapping | None], index: int
+    everyone: Sequence[Sequence[Mapping[str, Any]]], faces: Sequence[Mapping | None], index: int, box: Any
 ) -> None:
     """ValueError where no frame has the chosen face."""
     if not any(everyone):
         raise ValueError(f"video shows no face in any of {len(faces)} frames. {ADVICE}")
     if all(face is None for face in faces):
-        raise ValueError(f"video: {why_not_chosen(max(everyone, key=len), index, None)}")
+        raise ValueError(
+            f"video: {why_not_chosen(max(everyone, key=len), index, first_box(box, len(faces)))}"
+        )
 
 
 def check_large_enough(why: np.ndarray, points: np.ndarray) -> None:
@@ -188,7 +192,9 @@ def between(tracked: list[np.ndarray | None], known: np.ndarray, number: int) ->
 def smoothed(points: np.ndarray) -> np.ndarray:
     """Faces [n,478,3] without the detector's tremor."""
     window = min(SMOOTHED, len(points) - 1 + len(points) % 2)
-    return points if window <= ORDER else savgol_filter(points, window, ORDER, axis=0, mode="interp")
+    if window <= ORDER:
+        return points
+    return np.asarray(savgol_filter(points, window, ORDER, axis=0, mode="interp"))
 
 
 def learnt_shot(
@@ -221,7 +227,8 @@ def with_references(
         )
     sources = {
         frame: Source.around(frame_at(film, stamps[frame]).pixels, points[frame], frame)
-        for frame in {*chosen.values(), *(shot.inside.teeth for shot in known)} - {None}
+        for frame in {*chosen.values(), *(shot.inside.teeth for shot in known)}
+        if frame is not None
     }
     result = []
     for shot in shots:

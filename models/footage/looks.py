@@ -17,6 +17,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 AROUND = 0.8  # mouth widths to each side in which sharpness is measured
 LEAST_OPEN = 0.05  # eye distances: a smaller opening shows nothing of the mouth's inside
 LEAST_PIXELS = 12
+LOW = 0.06  # of the opening, by which what is bright lies under its middle and is no upper row
 TOOTH, TOOTH_SHARE, TEETH = (
     0.5,
     1 / 3,
@@ -50,13 +51,15 @@ def look_at(pixels: np.ndarray, points: np.ndarray) -> Look:
     sharp = sharpness(pixels, points)
     if opening(points) < LEAST_OPEN:
         return Look(sharp)
-    inside = between_lips(pixels, points)
+    inside, depth = between_lips(pixels, points)
     if len(inside) < LEAST_PIXELS:
         return Look(sharp)
     light = inside @ LUMINANCE
     high, low = np.quantile(light, 0.85), np.quantile(light, 0.1)
     tooth = light >= TOOTH * skin_light(pixels, points)
     shown = tooth.mean() >= TOOTH_SHARE and high >= TEETH * skin_light(pixels, points)
+    # a tongue, and lower teeth alone, are bright too, but lie low
+    shown = shown and np.median(depth[tooth]) < np.median(depth) + LOW
     return Look(
         sharp,
         inside[light >= high].mean(0),
@@ -77,16 +80,20 @@ def sharpness(pixels: np.ndarray, points: np.ndarray) -> float:
     return float(np.sqrt(np.square(np.diff(part, 2, axis=0)).mean()) / (part.std() + 1e-5))
 
 
-def between_lips(pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """[P,3] colours of the pixels inside the inner lips."""
+def between_lips(pixels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[P,3] colours of the pixels inside the inner lips, and [P] how far from the upper lip down to the lower one."""
     outline = points[list(INNER_LIPS), :2]
     low = np.maximum(np.floor(outline.min(0)).astype(int), 0)
     high = np.minimum(np.ceil(outline.max(0)).astype(int) + 1, [pixels.shape[1], pixels.shape[0]])
     if (high <= low).any():
-        return np.empty((0, 3))
+        return np.empty((0, 3)), np.empty(0)
     canvas = Image.new("L", (int(high[0] - low[0]), int(high[1] - low[1])), 0)
     ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in outline - low], fill=1)
-    return pixels[low[1] : high[1], low[0] : high[0]][np.asarray(canvas, bool)]
+    inside = np.asarray(canvas, bool)
+    rows, columns = np.nonzero(inside)
+    down = points[14, :2] - points[13, :2]
+    places = np.stack([columns, rows], 1) + 0.5 + low - points[13, :2]
+    return pixels[low[1] : high[1], low[0] : high[0]][inside], places @ down / max(float(down @ down), 1e-6)
 
 
 def skin_light(pixels: np.ndarray, points: np.ndarray) -> float:

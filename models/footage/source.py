@@ -15,6 +15,7 @@ MARGIN = 0.6  # of the face, kept around it
 SHOWN = 512  # pixels of the square that an artist is shown
 MOST_OPEN, LEAST_LOOKS = 0.2, 3  # of a shot's frames; of them with an inside that is seen
 BRIGHTER, DARKER = 1.05, 0.8
+CHROMA = 0.3  # of teeth: largest less smallest part, of the largest
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,18 @@ def inside_of(looks: Sequence[Look | None], openings: np.ndarray) -> Inside:
     bright = np.array([look.bright for _, look in chosen])
     dark = np.array([look.dark for _, look in chosen])
     enamel = bright[np.argsort(bright @ LUMINANCE, kind="stable")[int(0.8 * len(bright))]]
+    enamel = paler(enamel)
     best, look = max(chosen, key=lambda pair: pair[1].teeth)
     return Inside(
         np.clip(BRIGHTER * enamel, 0, 1), DARKER * np.median(dark, 0), int(best) if look.teeth else None
     )
+
+
+def paler(colour: np.ndarray) -> np.ndarray:
+    """A colour [3] as light as before, with no more chroma than teeth have: where none are seen, lips are lightest."""
+    grey = float(colour @ LUMINANCE)
+    share = CHROMA * max(float(colour.max()), 1e-3) / max(float(np.ptp(colour)), 1e-6)
+    return grey + min(share, 1.0) * (colour - grey)
 
 
 def frame_at(film: Film, stamp: int) -> FilmFrame:

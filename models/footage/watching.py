@@ -41,7 +41,7 @@ def watch(film: Film, detector: Any, wanted: int, progress: Progress, expected: 
     size: tuple[int, int] | None = None
     for frames in groups(film.frames()):
         for frame in frames:
-            size = size or tuple(frame.pixels.shape[:2])
+            size = size or (frame.pixels.shape[0], frame.pixels.shape[1])
             if tuple(frame.pixels.shape[:2]) != size:
                 raise ValueError("video changes its size in the middle; save it again in one size.")
         pictures = [rounded_bytes(frame.pixels).numpy() for frame in frames]

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import torch
 from av.error import InvalidDataError
+from av.filter import Graph
 from torch import Tensor
 
 BYTE_FORMATS = ("yuvj420p", "yuvj422p", "yuvj444p", "rgb24", "rgba", "pal8")  # core reads these as bytes
@@ -138,7 +139,7 @@ def padding(frame: Any) -> tuple[Any, Any, Any]:
     """A graph of filters, with its two ends, that repeats the last columns and rows of such frames up to a
     multiple of 32."""
     width, height = (-(-side // ALIGNED) * ALIGNED for side in (frame.width, frame.height))
-    graph = av.filter.Graph()
+    graph = Graph()
     entry = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format.name,
         time_base=frame.time_base or Fraction(1, 1000),

@@ -12,6 +12,7 @@ from talking_portrait.models.footage.footage import Footage, learn
 from talking_portrait.models.footage.gates import FINE, MISSING, TURNED, UNSURE, faded
 from talking_portrait.models.footage.looks import look_at, opening
 from talking_portrait.models.footage.neutral import find_neutral
+from talking_portrait.models.footage.source import paler
 from talking_portrait.models.footage.voice import line_of
 
 from .film_samples import SIDE, closed, face_dict, film, opened, portrait, talking, told
@@ -162,10 +163,21 @@ def test_bright_teeth_are_seen_and_a_dark_mouth_has_none():
     pixels, wide = picture.astype(float) / 255, opened(points, 0.3)
     assert look_at(pixels, closed(points)).bright is None
     rows = slice(int(wide[13, 1]), int(wide[14, 1]) + 1)
-    pixels[rows] = 0.9
-    assert look_at(pixels, wide).teeth > 0
+    pixels[rows] = 0.1
+    upper, lower = pixels.copy(), pixels.copy()
+    part = round(0.65 * (rows.stop - rows.start))
+    upper[rows.start : rows.start + part], lower[rows.stop - part : rows.stop] = 0.9, 0.9
+    assert look_at(upper, wide).teeth > 0
+    assert look_at(lower, wide).teeth == 0, "a tongue or the lower row"
     pixels[rows] = 0.05
     assert look_at(pixels, wide).teeth == 0 and look_at(pixels, wide).bright is not None
+
+
+def test_lips_that_are_taken_for_teeth_are_paler():
+    red, tooth = np.array([0.55, 0.27, 0.22]), np.array([0.8, 0.75, 0.7])
+    light = np.array([0.299, 0.587, 0.114])
+    assert paler(red) @ light == pytest.approx(red @ light) and np.ptp(paler(red)) < 0.6 * np.ptp(red)
+    assert np.allclose(paler(tooth), tooth)
 
 
 def test_a_voice_that_begins_late_and_ends_early_leaves_the_rest_as_filmed():

@@ -10,11 +10,23 @@ import comfy.sd
 import folder_paths
 import numpy as np
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import InputImpl, Types, io
 from PIL import Image
 from talking_portrait.models.face_motion import FaceMotion
-from talking_portrait.nodes import actalker, face, fantasytalking, loaders, portrait, sampler, speech
+from talking_portrait.models.footage.footage import learn
+from talking_portrait.nodes import (
+    actalker,
+    crops,
+    dubbing,
+    face,
+    fantasytalking,
+    loaders,
+    portrait,
+    sampler,
+    speech,
+)
 
+from ..models import film_samples
 from ..models.engine_samples import Extractor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,6 +44,9 @@ SPECIAL = {  # (node, input) -> value where the default is not enough
     ("TalkingPortraitACTalkerConditioning", "short_side"): 64,
     ("TalkingPortraitGenerateMotionLive", "last"): True,
     ("TalkingPortraitSaveFaceMotion", "filename_prefix"): "motion/fuzz",
+    ("TalkingPortraitDubVideo", "keep_mask"): torch.ones(1, 160, 160),
+    ("TalkingPortraitDubVideoImages", "keep_mask"): torch.ones(1, 160, 160),
+    ("TalkingPortraitKeypointExtractor", "extractor"): "LivePortrait",
 }
 
 
@@ -87,6 +102,8 @@ class Bench:
             return (
                 self.actalker if "ACTalker" in node else self.hearing_wan if "Apply" not in node else self.wan
             )
+        if node == "TalkingPortraitPrepareFootage" and entry.io_type == "VIDEO":
+            return self.video
         if (
             node in ("TalkingPortraitStream", "TalkingPortraitGenerateMotionLive")
             and entry.io_type == "MOTION_ENGINE"
@@ -139,6 +156,21 @@ class Bench:
     @cached_property
     def face_landmarks(self) -> dict[str, Any]:
         return face.FaceFromBox.execute(self.face_detection_model, self.image, BOX, 0.1).result[0]
+
+    @cached_property
+    def video(self) -> Any:
+        parts = Types.VideoComponents(images=self.image.expand(6, -1, -1, -1), frame_rate=Fraction(25))
+        return InputImpl.VideoFromComponents(parts)
+
+    @cached_property
+    def footage(self) -> Any:
+        known = learn(film_samples.film(25), film_samples.told(film_samples.talking(25)))
+        return dubbing.PreparedFootage(**vars(known), video=self.video)
+
+    @cached_property
+    def face_crops(self) -> Any:
+        chosen = (0, 64, 1.5, "mouth", 0.0, 4.0, 0.0, "error")
+        return crops.CropFaceFromVideo.execute(self.image, self.face_landmarks, *chosen).result[2]
 
     @cached_property
     def face_motion(self) -> FaceMotion:

@@ -31,7 +31,7 @@ def test_a_round_trip_changes_nothing_outside_the_mask_and_little_inside():
     touched = (white != images).any(-1)
     assert not changed[~touched].any() and 0.01 < touched.float().mean() < 0.25
     assert (back - images).abs().mean() < 0.003
-    (none,) = PasteFaceIntoVideo.execute(images, crops * 0, places, torch.zeros(1, 128, 128)).result
+    (none,) = PasteFaceIntoVideo.execute(images, crops * 0, places, torch.zeros(8, 128, 128)).result
     assert torch.equal(none, images)
 
 

@@ -40,7 +40,8 @@ COSTLY = {
 # a second and more each; the others, and the server's tests of bad input, are quick
 HEAVY = {
     "ACTalkerConditioning", "ACTalkerAudio", "ACTalkerMotionFromVideo", "FantasyTalkingAudio",
-    "FantasyTalkingIdentity", "Prepare", "Stream", "RenderVideo", "FaceRegionMasks", "FaceFromBox",
+    "FantasyTalkingIdentity", "Prepare", "PrepareFootage", "DubVideo", "DubVideoImages", "Stream", "RenderVideo",
+    "FaceRegionMasks", "FaceFromBox",
 }  # fmt: skip
 SHORT = {name.removeprefix("TalkingPortrait"): node for name, node in NODES.items()}
 TABLE: Counter[str] = Counter()
