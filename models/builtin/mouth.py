@@ -12,10 +12,11 @@ from ..face_motion.speed import JAW_SPEED, LIP_SPEED, lowered, per_frame, raised
 from ..speech.silence import within
 from ..speech.visemes import VISEMES
 
-CLOSURE = (0.2, 0.35)  # probability of p, b, m at which the lips start to meet, and from which they must
+# probability of p, b, m at which the lips start to meet, and from which they must (training/speech_net/fit_lips.py)
+CLOSURE = (0.11, 0.2)
 # range of the network's own closure that is shown: less of it is a vowel next to a p
 PARTIAL_CLOSURE = (0.4, 0.9)
-SURE_OF_TUCK = 0.35
+SURE_OF_TUCK = 0.14  # probability of f, v from which the lip is tucked: as CLOSURE
 FIRM = 0.9  # closure from which the lips are seen to touch
 
 

@@ -23,10 +23,10 @@ def within(track: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def speech_gate(loudness: np.ndarray, loud: float, threshold: float, spoken: np.ndarray) -> np.ndarray:
     """Gate [T] (0 silent, 1 speech) from loudness [T] and its loud moments (dB of full scale), and from
-    `spoken` [T] 0..1."""
+    `spoken` [T] 0..1, which is not bridged: who hears that nobody speaks knows p, t and k."""
     edge = max(loud + threshold, SILENCE_FLOOR_DB)
-    heard = spoken * np.clip((loudness - edge) / GATE_SOFTNESS_DB + 0.5, 0, 1)
-    bridged = grey_closing(heard, BRIDGED, mode="nearest")
+    heard = np.clip((loudness - edge) / GATE_SOFTNESS_DB + 0.5, 0, 1)
+    bridged = spoken * grey_closing(heard, BRIDGED, mode="nearest")
     return gaussian_filter1d(bridged, SMOOTHING).astype(np.float32)
 
 

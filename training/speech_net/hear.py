@@ -1,7 +1,8 @@
 """Train the viseme heads on top of Whisper's encoder (models/speech/viseme_heads.py).
 
     python3 run.py python -m talking_portrait.training.speech_net.hear \\
-        OUT.safetensors CACHE CORPUS [CORPUS ...] [--music FOLDER] [--without rms] [--tapes 600] [--steps 2000]
+        OUT.safetensors CACHE CORPUS [CORPUS ...] [--music FOLDER] [--without rms] [--tapes 600] [--steps 2000] \\
+        [--start HEADS]
 
 CORPUS: folders of training/speech_net/corpus.py, neural_voices.py and recorded_voices.py, drawn from alike often.
 --music: recordings of music without singing. CACHE keeps what the encoder says of each tape (2 MB), so that a run
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -109,10 +110,18 @@ def class_weights(classes: np.ndarray) -> Tensor:
 
 
 def train(
-    levels: list[np.ndarray], classes: np.ndarray, steps: int, random: np.random.Generator
+    levels: list[np.ndarray],
+    classes: np.ndarray,
+    steps: int,
+    random: np.random.Generator,
+    start: Path | None = None,
 ) -> tuple[VisemeHeads, list[float]]:
-    """The heads, and the loss as it fell."""
-    heads, weights, curve = new_heads(levels, classes), class_weights(classes), []
+    """The heads, and the loss as it fell. With a file `start` they go on from its heads, and are the mean of both."""
+    heads = new_heads(levels, classes)
+    if start is not None:
+        heads.load_state_dict({key: value.float() for key, value in load_file(start).items()})
+        heads.silence_odds.data.zero_()
+    weights, curve = class_weights(classes), []
     for head in (heads.all, heads.first):
         drop_channels(head)
     states = len(levels[0])
@@ -133,8 +142,15 @@ def train(
         curve.append(losses[0].item())
         return losses[0] + losses[1]
 
-    train_averaged(heads, loss, steps, RATE)
-    return heads, curve
+    train_averaged(heads, loss, steps, RATE if start is None else RATE / 2)
+    return heads if start is None else mean_of(heads, load_file(start)), curve
+
+
+def mean_of(heads: VisemeHeads, others: dict[str, Tensor]) -> VisemeHeads:
+    """Heads with the mean of their weights and those that they started from (Wortsman et al. 2022), and even odds."""
+    state = {key: (value + others[key].float()) / 2 for key, value in heads.state_dict().items()}
+    heads.load_state_dict(state | {"silence_odds": torch.zeros(2)})
+    return heads
 
 
 def main() -> None:
@@ -148,6 +164,9 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=["rms"], help="voices never to be heard")
     parser.add_argument("--tapes", type=int, default=600)
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument(
+        "--start", type=Path, help="heads to go on from, at half the learning rate; the mean is kept"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     random = np.random.default_rng(arguments.seed)
@@ -165,12 +184,13 @@ def main() -> None:
         tapes.make(number)
         if number % 50 == 0:
             print(f"tape {number}, {time.monotonic() - begun:.0f} s", flush=True)
-    heads, curve = train(*tapes.load(arguments.tapes), arguments.steps, random)
+    heads, curve = train(*tapes.load(arguments.tapes), arguments.steps, random, arguments.start)
     minutes = [round(sum(len(clip["wave"]) for clip in clips) / 16000 / 60, 1) for clips in corpora]
     command = " ".join([
         "python3 run.py python -m talking_portrait.training.speech_net.hear OUT CACHE",
         *(folder.name.upper() for folder in arguments.corpora), *(["--music MOH"] if arguments.music else []),
-        "--without", *arguments.without, f"--tapes {arguments.tapes} --steps {arguments.steps} --seed {arguments.seed}",
+        *(["--start HEADS"] if arguments.start else []), "--without", *arguments.without,
+        f"--tapes {arguments.tapes} --steps {arguments.steps} --seed {arguments.seed}",
     ])  # fmt: skip
     save_file(
         {key: value.half().contiguous() for key, value in heads.state_dict().items()}, arguments.out,
