@@ -23,6 +23,11 @@ OVERLAP = 0.03  # how far a shut lid lies over the lower one
 INK = (48, 256)  # rows and columns of the lashes' texture
 INK_BELOW = 0.35  # bands of it below the lid's edge
 DARKEST = 0.74  # of the luminance of the skin under the eye: no lid is darker
+TONE = 0.92  # of the cheek's light is a lid's
+PULL, FURTHEST = (
+    0.6,
+    (0.5, 1.6),
+)  # how much of the way to that a photo's lid is drawn, and from how far at most
 GRAIN = 0.035  # most of the skin's grain, of full scale
 
 
@@ -35,10 +40,15 @@ class Lid:
 
 
 def make_lid(
-    frame: Frame, curves: Tensor, image: Tensor, box: tuple[int, int, int, int], flat: bool = False
+    frame: Frame,
+    curves: Tensor,
+    image: Tensor,
+    box: tuple[int, int, int, int],
+    cheek: Tensor,
+    flat: bool = False,
 ) -> Lid:
-    """Tables for curves [3,TABLE] of upper lid, lower lid and the brow's lower edge in a picture [H,W,3]; a flat lid
-    has one colour."""
+    """Tables for curves [3,TABLE] of upper lid, lower lid and the brow's lower edge in a picture [H,W,3] with a cheek
+    of colour [3] under the eye; a flat lid has that colour."""
     band = band_height(curves)
     above, below = skin_above(frame, curves, image, band), skin_below(frame, curves, image)
     above = above * (DARKEST * light(below) / light(above)).clamp(min=1)
@@ -50,9 +60,30 @@ def make_lid(
     )
     u, v = frame.to_local(x, y)
     skin = skin_at(u, v, curves, above, below, band)
+    skin = toned(
+        skin,
+        (u.abs() < 0.42) & between_lids(u, v, curves),
+        cheek if flat else TONE * cheek,
+        1.0 if flat else PULL,
+    )
     if not flat:
         skin = skin + grain(frame, curves, image, u, v)
     return Lid(skin.clamp(0, 1)[None], lashes(frame, curves, image, above, below, band)[None])
+
+
+def toned(skin: Tensor, inside: Tensor, cheek: Tensor, pull: float) -> Tensor:
+    """Skin [3,h,w] drawn towards a colour [3], the cheek's, by a share of the way that its mean inside [h,w] is off:
+    around an eye lie shadow, make-up and hair."""
+    if not inside.any():
+        return skin
+    mean = skin[:, inside].mean(1).clamp(min=0.01)
+    return skin * ((cheek / mean).clamp(*FURTHEST) ** pull)[:, None, None]
+
+
+def between_lids(u: Tensor, v: Tensor, curves: Tensor) -> Tensor:
+    """Where (u, v) [h,w] lies in the open eye."""
+    upper, lower = look_up(curves[:2], u)
+    return (v > upper) & (v < lower)
 
 
 def band_height(curves: Tensor) -> Tensor:
