@@ -137,7 +137,7 @@ def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> 
     )  # fmt: skip
     inner = 0.5 * width
     across = 1 - smoothstep((u.abs() - inner) / (mouth.reach - inner))
-    low = float(mouth.curves[3].max())
+    low = mouth.curves[3].max()
     fade = 0.75 * (mouth.chin - low) + 0.38 * jaw
     down = smoothstep((v - mouth.nose) / max(-0.8 * mouth.nose, 0.1)) * smoothstep((low + fade - v) / fade)
     return u + (1 / width - 1) * u * across * down
