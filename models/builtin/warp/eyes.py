@@ -62,10 +62,11 @@ def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) 
     u = torch.linspace(-0.4, 0.4, 17)
     opening = look_up(curves[1:2] - curves[:1], u).mean()
     weight = smoothstep((opening - LEAST_OPEN[0]) / (LEAST_OPEN[1] - LEAST_OPEN[0]))
-    weight = weight * far_eye_weight(name, photo_yaw(points))
+    yaw = photo_yaw(points)
+    weight = weight * far_eye_weight(name, yaw)
     tables = torch.cat([curves[:2], band_height(curves)[None]])
-    return Eye(name, frame, tables, make_lid(frame, curves, image, box, cheek, drawn), float(weight), box,
-               eye_box(frame, curves, size, (0.5, 0.0, 0.0)))  # fmt: skip
+    lid = make_lid(frame, curves, image, box, cheek, yaw, drawn)
+    return Eye(name, frame, tables, lid, float(weight), box, eye_box(frame, curves, size, (0.5, 0.0, 0.0)))
 
 
 def are_large(points: np.ndarray) -> bool:
