@@ -1,13 +1,17 @@
-"""Time of the built-in renderer per frame on one thread, and where it goes.
+"""What a second of the built-in film costs, all in: hearing and motion, drawing, encoding, at three sizes of picture.
 
-    python3 run.py python benchmarks/render_speed.py
+    python3 run.py python benchmarks/render_speed.py [THREADS]
 
-Prints milliseconds of CPU time per 512x512 frame, whole and by stage, and writes benchmarks/results/render_speed.json.
+Prints seconds of CPU time per second of film at 25 fps and writes benchmarks/results/render_speed.json, with the
+machine's load at that time. THREADS (1) are what torch may use. The picture is the sample, enlarged, whose head's
+rectangle fills it: pictures with more background cost less.
 """
 
 import json
+import os
+import sys
+import tempfile
 import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,76 +21,99 @@ import torch
 from PIL import Image
 
 comfy.cli_args.args.cpu = True
+from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.builtin.warp import WarpRenderer
-from talking_portrait.models.builtin.warp.head import head_displacement
-from talking_portrait.models.builtin.warp.renderer import base_grid, sample
+from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.weights import load_face_detector, load_person_segmenter
-from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
+from talking_portrait.models.face_motion import FaceMotion
+from talking_portrait.models.face_motion.time import slice_motion
+from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.models.portrait import FaceLandmarks478
+from talking_portrait.models.rendering import Canvas, drawn_part, render_bytes
+from talking_portrait.training.speech_net.shipped import shipped_networks
+from talking_portrait.training.speech_net.synthesisers import read_wav
 
 ROOT = Path(__file__).resolve().parent.parent
-FRAMES, BATCH = 60, 2
-CPU = torch.device("cpu")
+FPS, CPU = Fraction(25), torch.device("cpu")
+SIZES = {"512x512": 184, "1080x1920": 24, "3000x4000": 8}  # width x height, frames
+FIRST_FRAME = 1
+FACE_MIDDLE = 0.44  # of the sample's width
 
 
-def cpu_ms(work: Callable[[int], object]) -> float:
-    """CPU milliseconds per frame of `work(start)`, which does BATCH frames."""
-    work(0)
-    started = time.process_time()
-    for start in range(0, FRAMES, BATCH):
-        work(start)
-    return 1000 * (time.process_time() - started) / FRAMES
+def picture(width: int, height: int) -> Image.Image:
+    """The sample enlarged until it covers that size, cut around the face."""
+    sample = Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB")
+    scale = max(width / sample.width, height / sample.height)
+    large = sample.resize(
+        (round(sample.width * scale), round(sample.height * scale)), Image.Resampling.LANCZOS
+    )
+    left = min(max(0, int(FACE_MIDDLE * large.width) - width // 2), large.width - width)
+    return large.crop((left, 0, left + width, height))
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
-    photo = np.array(Image.open(ROOT / "samples" / "talking_portrait_astronaut.png").convert("RGB"))
-    image = torch.from_numpy(photo).float() / 255
-    face = load_face_detector().detect_batch([photo], 1, 0.5, "short")[0][0]
-    points = FaceLandmarks478(landmarks_in_pixels(face))
+def spoken() -> tuple[FaceMotion, float]:
+    """The motion of the sample speech, and seconds of CPU time per second of it, nothing kept from before."""
+    waveform = read_wav(ROOT / "samples" / "talking_portrait_speech.wav").astype(np.float32) / 32768
+    speech = Speech(torch.from_numpy(waveform)[None], 16000)
+    networks = shipped_networks()
+    engine = BuiltinMotionEngine(lambda: networks)
+    spent = []
+    for gain in (1.0, 0.99):
+        louder = Speech(gain * speech.waveform, 16000)  # another sound: hearing is kept for the same one
+        started = time.process_time()
+        motion = engine.generate(louder, FPS, 7, MotionSettings(), lambda done, total: None)
+        spent.append(time.process_time() - started)
+    return motion, spent[1] / float(speech.seconds)
+
+
+def film(width: int, height: int, motion: FaceMotion) -> dict[str, float]:
+    """Seconds of CPU time per second of film for drawing and encoding, and of the clock for both."""
+    pixels = np.array(picture(width, height))
+    image = torch.from_numpy(pixels).float() / 255
+    points = landmarks_in_pixels(load_face_detector().detect_batch([pixels], 1, 0.4, "short")[0][0])
     renderer = WarpRenderer()
     started = time.process_time()
-    portrait = renderer.prepare(image, points, load_person_segmenter().mask(image))
-    prepare = 1000 * (time.process_time() - started)
-    generator = torch.Generator().manual_seed(0)
-    motion = FaceMotion.from_controls(
-        0.5 * torch.rand(FRAMES, len(CONTROLS), generator=generator),
-        3 * torch.randn(FRAMES, 3, generator=generator),
-        torch.zeros(FRAMES, 3), torch.ones(FRAMES), Fraction(25), source={},
-    )  # fmt: skip
-    resolved = resolve(motion, portrait.motion)
-    features, box = portrait.features, portrait.features.head.box
-    grid, crop = (
-        base_grid(box, CPU),
-        image[box[1] : box[3], box[0] : box[2]].permute(2, 0, 1)[None].contiguous(),
-    )
-
-    def part(start: int):
-        return resolved.slice(start, start + BATCH)
-
-    head = cpu_ms(lambda start: head_displacement(features.head, part(start), CPU))
-    sampling = cpu_ms(lambda start: sample(crop, grid.expand(BATCH, -1, -1, -1), box[:2]))
-    source = [grid.expand(BATCH, -1, -1, -1).clone() for _ in range(FRAMES)]
-    mouth = cpu_ms(lambda start: renderer._move_mouth(features, box, source[start], part(start).controls))
-    eyes = cpu_ms(
-        lambda start: [
-            renderer._move_eye(eye, box, source[start], part(start).controls) for eye in features.eyes
-        ]
-    )
-    whole = cpu_ms(lambda start: renderer.render(portrait, part(start), CPU))
-    rows = {
-        "frame": whole, "head": head, "mouth map": mouth, "eyes": eyes, "sampling": sampling,
-        "mouth interior and composition": whole - head - mouth - eyes - sampling, "prepare (once)": prepare,
-        "CPU seconds per second of 25 fps film": whole * 25 / 1000,
+    portrait = renderer.prepare(image, FaceLandmarks478(points), load_person_segmenter().mask(image))
+    prepared, drawing = time.process_time() - started, 0.0
+    canvas = Canvas(portrait.image, drawn_part(renderer, portrait))
+    with tempfile.TemporaryDirectory() as folder:
+        whole, clock = time.process_time(), time.monotonic()
+        with VideoStreamWriter(Path(folder) / "film.mp4", FPS, None, 0, crf=16.0) as writer:
+            started = time.thread_time()
+            for parts in render_bytes(renderer, portrait, motion, CPU):
+                drawing += time.thread_time() - started
+                for part in parts:
+                    writer.write(canvas.lay(part)[None])
+                started = time.thread_time()
+        whole, clock = time.process_time() - whole, time.monotonic() - clock
+    seconds = float(len(motion) / FPS)
+    left, top, right, bottom = drawn_part(renderer, portrait)
+    return {
+        "drawing": drawing / seconds, "the rest, encoding": (whole - drawing) / seconds,
+        "both": whole / seconds, "by the clock": clock / seconds, "prepare, once, s": prepared,
+        "share of the picture that is drawn": (right - left) * (bottom - top) / (width * height),
     }  # fmt: skip
-    for name, value in rows.items():
-        print(f"{name:40s} {value:8.2f}")
+
+
+def main(threads: int) -> None:
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    load = os.getloadavg()[0]
+    motion, heard = spoken()
+    rows = {"threads": threads, "load at the start": load, "motion": heard}
+    for size, frames in SIZES.items():
+        width, height = (int(side) for side in size.split("x"))
+        found = film(width, height, slice_motion(motion, FIRST_FRAME, FIRST_FRAME + frames))
+        rows[size] = {**found, "all in, CPU s per s of film": found["both"] + heard}
+    rows["load at the end"] = os.getloadavg()[0]
+    print(json.dumps(rows, indent=1))
     target = ROOT / "benchmarks" / "results" / "render_speed.json"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(rows, indent=1) + "\n")
+    kept = json.loads(target.read_text()) if target.is_file() else {}
+    kept[f"{threads} thread{'s' * (threads > 1)}"] = rows
+    target.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)

@@ -37,7 +37,7 @@ def render_parts(
     if keeps(renderer, FilmRenderer):
         return _film(renderer, portrait, motion, device)  # type: ignore[arg-type]
     draw = renderer.render_part if draws_parts(renderer) else renderer.render  # type: ignore[attr-defined]
-    return _in_batches(renderer, draw, portrait, motion, device)
+    return _in_batches(renderer, draw, portrait, motion, device, whole=False)
 
 
 def render_bytes(
@@ -45,7 +45,8 @@ def render_bytes(
 ) -> Iterator[Tensor]:
     """The same in bytes."""
     if keeps(renderer, ByteRenderer):
-        return _in_batches(renderer, renderer.render_bytes, portrait, motion, device)  # type: ignore[attr-defined]
+        draw = renderer.render_bytes  # type: ignore[attr-defined]
+        return _in_batches(renderer, draw, portrait, motion, device, whole=True)
     return map(rounded_bytes, render_parts(renderer, portrait, motion, device))
 
 
@@ -61,13 +62,14 @@ def _film(
 
 
 def _in_batches(
-    renderer: PortraitRenderer, draw: Callable, portrait: Portrait, motion: FaceMotion, device: torch.device
-) -> Iterator[Tensor]:
+    renderer: PortraitRenderer, draw: Callable, portrait: Portrait, motion: FaceMotion, device: torch.device,
+    whole: bool,
+) -> Iterator[Tensor]:  # fmt: skip
     size, resolved = _size(renderer, portrait), resolve(motion, portrait.motion, portrait.policy)
     batch = renderer.frames_per_batch(portrait, device)
     for start in range(0, len(motion), batch):
         frames = resolved.slice(start, min(start + batch, len(motion)))
-        yield checked(renderer, draw(portrait, frames, device), (len(frames), *size))
+        yield checked(renderer, draw(portrait, frames, device), (len(frames), *size), whole)
 
 
 def _size(renderer: PortraitRenderer, portrait: Portrait) -> tuple[int, int, int]:
@@ -76,13 +78,16 @@ def _size(renderer: PortraitRenderer, portrait: Portrait) -> tuple[int, int, int
     return bottom - top, right - left, 3
 
 
-def checked(renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The pictures; ValueError in the renderer's name if they are none of this shape."""
+def checked(
+    renderer: PortraitRenderer, pictures: Tensor, shape: tuple[int, ...], whole: bool = False
+) -> Tensor:
+    """The pictures; ValueError in the renderer's name if they are none of this shape, as floats or whole numbers."""
     right = isinstance(pictures, Tensor) and tuple(pictures.shape) == shape
-    if not right or not (pictures.is_floating_point() or pictures.dtype == torch.uint8):
+    if not right or not (pictures.dtype == torch.uint8 if whole else pictures.is_floating_point()):
         found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
+        kind = "bytes" if whole else "0..1"
         raise ValueError(
-            f"{renderer.id} drew {found} where {shape} in 0..1 was asked for; the renderer is at fault."
+            f"{renderer.id} drew {found} where {shape} in {kind} was asked for; the renderer is at fault."
         )
     return pictures
 

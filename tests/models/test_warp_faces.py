@@ -107,6 +107,16 @@ def test_a_closed_smile_has_no_black_bar():
     assert lips.amin(0).median() > 0.5 * lips.median()
 
 
+def test_lips_can_be_narrow_and_broad_too():
+    """Wide and Round below 0 did nothing."""
+    prepared = portrait(CARTOON, CARTOON_POINTS)
+    widths = []
+    for controls in ({"mouthStretch": -1.0}, {}, {"mouthPucker": -0.6}):
+        points = landmarks(Image.fromarray((drawn(prepared, **controls) * 255).round().byte().numpy()))
+        widths.append(np.linalg.norm(points[61, :2] - points[291, :2]))
+    assert widths[0] < 0.97 * widths[1] and widths[2] > 1.03 * widths[1]
+
+
 def test_no_head_folds_within_fifteen_degrees_even_one_that_fills_the_picture():
     """Before, the sample folded at 12 degrees of roll, and a tight crop at 4."""
     low = POINTS[:, :2].min(0).astype(int) - 6

@@ -54,17 +54,19 @@ def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) 
     frame = Frame.between(points[upper[0]], points[upper[-1]])
     curves = torch.stack([table_of(frame.points(points[rows])) for rows in (upper, lower, brow)])
     curves[1] = torch.maximum(curves[0], curves[1])
+    cheek = cheek_colour(name, points, image)
     if drawn or are_large(points):
-        curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek_colour(name, points, image))
+        curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek)
     size = (image.shape[0], image.shape[1])
     box = eye_box(frame, curves, size, (SIDE, BAND + ABOVE, BELOW))
     u = torch.linspace(-0.4, 0.4, 17)
     opening = look_up(curves[1:2] - curves[:1], u).mean()
     weight = smoothstep((opening - LEAST_OPEN[0]) / (LEAST_OPEN[1] - LEAST_OPEN[0]))
-    weight = weight * far_eye_weight(name, photo_yaw(points))
+    yaw = photo_yaw(points)
+    weight = weight * far_eye_weight(name, yaw)
     tables = torch.cat([curves[:2], band_height(curves)[None]])
-    return Eye(name, frame, tables, make_lid(frame, curves, image, box, drawn), float(weight), box,
-               eye_box(frame, curves, size, (0.5, 0.0, 0.0)))  # fmt: skip
+    lid = make_lid(frame, curves, image, box, cheek, yaw, drawn)
+    return Eye(name, frame, tables, lid, float(weight), box, eye_box(frame, curves, size, (0.5, 0.0, 0.0)))
 
 
 def are_large(points: np.ndarray) -> bool:

@@ -23,6 +23,9 @@ OVERLAP = 0.03  # how far a shut lid lies over the lower one
 INK = (48, 256)  # rows and columns of the lashes' texture
 INK_BELOW = 0.35  # bands of it below the lid's edge
 DARKEST = 0.74  # of the luminance of the skin under the eye: no lid is darker
+TONES = (0.76, 1.02)  # of the cheek's light, between which a lid is left as it is
+FACTORS = (0.85, 1.3)  # least and most by which it is made lighter
+ASIDE = (20.0, 45.0)  # degrees of yaw over which it ceases to be
 GRAIN = 0.035  # most of the skin's grain, of full scale
 
 
@@ -35,24 +38,42 @@ class Lid:
 
 
 def make_lid(
-    frame: Frame, curves: Tensor, image: Tensor, box: tuple[int, int, int, int], flat: bool = False
-) -> Lid:
-    """Tables for curves [3,TABLE] of upper lid, lower lid and the brow's lower edge in a picture [H,W,3]; a flat lid
-    has one colour."""
+    frame: Frame, curves: Tensor, image: Tensor, box: tuple[int, int, int, int],
+    cheek: Tensor, yaw: float, flat: bool = False,
+) -> Lid:  # fmt: skip
+    """Tables for curves [3,TABLE] of upper lid, lower lid and the brow's lower edge in a picture [H,W,3] with a cheek
+    of colour [3] under the eye of a face turned by `yaw` degrees; a flat lid has the cheek's colour."""
     band = band_height(curves)
     above, below = skin_above(frame, curves, image, band), skin_below(frame, curves, image)
     above = above * (DARKEST * light(below) / light(above)).clamp(min=1)
     if flat:
-        below = below.median(1, keepdim=True).values.expand(3, TABLE)
-        above = below
+        above = below = cheek[:, None].expand(3, TABLE)
     x, y = torch.meshgrid(
         torch.arange(box[0], box[2]) + 0.5, torch.arange(box[1], box[3]) + 0.5, indexing="xy"
     )
     u, v = frame.to_local(x, y)
     skin = skin_at(u, v, curves, above, below, band)
     if not flat:
+        skin = toned(skin, (u.abs() < 0.42) & between_lids(u, v, curves), cheek, yaw)
         skin = skin + grain(frame, curves, image, u, v)
     return Lid(skin.clamp(0, 1)[None], lashes(frame, curves, image, above, below, band)[None])
+
+
+def toned(skin: Tensor, inside: Tensor, cheek: Tensor, yaw: float) -> Tensor:
+    """Skin [3,h,w] made as light inside [h,w] as lids are against a cheek of colour [3]: around an eye lie shadow,
+    make-up and hair. Less so in a face turned by `yaw` degrees, whose cheeks are in another light than its eyes."""
+    if not inside.any():
+        return skin
+    share = float(light(skin[:, inside].mean(1, keepdim=True)) / light(cheek[:, None]))
+    factor = min(max(share, TONES[0]), TONES[1]) / max(share, 0.01)
+    faces = float(1 - smoothstep(torch.tensor((abs(yaw) - ASIDE[0]) / (ASIDE[1] - ASIDE[0]))))
+    return skin * (1 + faces * (min(max(factor, FACTORS[0]), FACTORS[1]) - 1))
+
+
+def between_lids(u: Tensor, v: Tensor, curves: Tensor) -> Tensor:
+    """Where (u, v) [h,w] lies in the open eye."""
+    upper, lower = look_up(curves[:2], u)
+    return (v > upper) & (v < lower)
 
 
 def band_height(curves: Tensor) -> Tensor:

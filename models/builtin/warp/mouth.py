@@ -21,6 +21,8 @@ LOWER_INNER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
 UPPER_OUTER = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291]
 LOWER_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291]
 MOUTH = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretch", "mouthRollLower", "teethShow", "mouthSmile")
+# lips can be drawn down, broad and narrow too
+LEAST = {"mouthSmile": -1.2, "mouthPucker": -0.6, "mouthStretch": -1.0}
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
 DROP = 0.17  # of the face's height: how far the jaw takes the lower lip down at 1
 FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
@@ -104,7 +106,7 @@ def far_side(yaw: float) -> tuple[float, float]:
 def mouth_values(controls: Tensor) -> dict[str, Tensor]:
     """The mouth's controls as [n,1,1] tensors by name, within what the warp can show."""
     values = {name: controls[:, CONTROLS.index(name)].reshape(-1, 1, 1) for name in MOUTH}
-    return {name: v.clamp(-1.2 if name == "mouthSmile" else 0, 1.2) for name, v in values.items()}
+    return {name: v.clamp(LEAST.get(name, 0), 1.2) for name, v in values.items()}
 
 
 def mouth_map(mouth: Mouth, x: Tensor, y: Tensor, controls: Tensor) -> tuple[Tensor, Tensor, MouthShape]:
@@ -135,7 +137,7 @@ def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> 
     )  # fmt: skip
     inner = 0.5 * width
     across = 1 - smoothstep((u.abs() - inner) / (mouth.reach - inner))
-    low = float(mouth.curves[3].max())
+    low = mouth.curves[3].max()
     fade = 0.75 * (mouth.chin - low) + 0.38 * jaw
     down = smoothstep((v - mouth.nose) / max(-0.8 * mouth.nose, 0.1)) * smoothstep((low + fade - v) / fade)
     return u + (1 / width - 1) * u * across * down
@@ -143,7 +145,8 @@ def horizontal(mouth: Mouth, u: Tensor, v: Tensor, value: dict[str, Tensor]) -> 
 
 def relaxing(value: dict[str, Tensor]) -> Tensor:
     """How much of the photo's own smile is given up, 0..1."""
-    return (0.9 * value["jawOpen"] + 0.9 * value["mouthPucker"] + 0.5 * value["mouthClose"]).clamp(max=1)
+    rounded = value["mouthPucker"].clamp(min=0)
+    return (0.9 * value["jawOpen"] + 0.9 * rounded + 0.5 * value["mouthClose"]).clamp(max=1)
 
 
 def bow(mouth: Mouth, u: Tensor) -> Tensor:
@@ -167,10 +170,11 @@ def moved_curves(
     side = smoothstep(u.abs() / 0.5) * smoothstep(
         (mouth.reach + CHEEK - u.abs()) / (mouth.reach + CHEEK - 0.45)
     )
-    activity = ((jaw + close + pucker + stretch + tuck + teeth + smile.abs()) * 3).clamp(max=1)
+    speaking = ((jaw + close + pucker.clamp(min=0) + stretch.clamp(min=0) + tuck + teeth) * 3).clamp(max=1)
+    broad = pucker.clamp(max=0) + stretch.clamp(max=0)
+    activity = (speaking + 3 * (smile.abs() - broad)).clamp(max=1)
     line = upper + 0.4 * (lower - upper)
-    wanted = (1.5 * jaw + 0.08 * stretch + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
-    speaking = ((jaw + close + pucker + stretch + tuck + teeth) * 3).clamp(max=1)
+    wanted = (1.5 * jaw + 0.08 * stretch.clamp(min=0) + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
     drop = mouth.drop * jaw * (1 - 0.1 * pucker)
     relax = relaxing(value)

@@ -61,7 +61,8 @@ def composed(person: Tensor, plate: Tensor, places: Tensor) -> Tensor:
 
 
 def put(frames: Tensor, picture: Tensor) -> None:
-    """A picture [n,3,h,w] in 0..1 into frames [n,h,w,3], as floats or as bytes rounded to the nearest."""
+    """A picture [n,3,h,w] in 0..1 or a little beyond into frames [n,h,w,3], as floats or as bytes rounded to the
+    nearest."""
     picture = picture.clamp_(0, 1)
     if frames.dtype == torch.uint8:
         picture = picture.mul_(255).add_(0.5).to(torch.uint8)
