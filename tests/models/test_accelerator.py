@@ -6,13 +6,15 @@ from fractions import Fraction
 import pytest
 import torch
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
+from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.engine import MotionSettings, Speech
-from talking_portrait.models.face_motion import resolve
+from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
 from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
 from talking_portrait.models.kdtalker.engine import KDTalkerEngine
 from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer
 from talking_portrait.models.media.pixels import rounded_bytes
+from talking_portrait.models.portrait import FaceLandmarks478
 from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
@@ -22,6 +24,7 @@ from ..pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, pla
 from . import engine_samples as samples
 from .shipped_engines import sample
 from .test_liveportrait_renderer import moving, points, smooth_picture
+from .test_renderers import PHOTO, POINTS, tensor
 
 SIZE = (300, 240)
 
@@ -177,3 +180,35 @@ def test_a_step_waits_for_nothing_and_uploads_its_noise_at_most(name):
     (_, few), (_, many) = (spoken(ENGINES[name](DEVICE, on_device, steps), 1.0) for steps in (2, 6))
     assert many.waits == few.waits
     assert many.uploads.total() - few.uploads.total() <= 4, many.uploads.most_common()
+
+
+@pytest.fixture(scope="module")
+def warped():
+    """Films of 2 frames on the CPU and of 2, 4 and 8 on the device, by the built-in warp, and their traffic."""
+    films, traffics = [], []
+    with torch.inference_mode():
+        renderer = WarpRenderer()
+        image = tensor(PHOTO)
+        portrait = renderer.prepare(image, FaceLandmarks478(POINTS))
+        random = torch.Generator().manual_seed(1)
+        controls, still = 0.5 * torch.rand(8, len(CONTROLS), generator=random), torch.zeros(8, 3)
+        motion = FaceMotion.from_controls(controls, still + 4, still, torch.ones(8), Fraction(25), source={})
+        resolved = resolve(motion, portrait.motion, portrait.policy)
+        for device, count in ((CPU, 2), (DEVICE, 2), (DEVICE, 4), (DEVICE, 8)):
+            with accelerator() as traffic:
+                films.append(renderer.render_bytes(portrait, resolved.slice(0, count), device))
+                traffics.append((traffic.uploads.copy(), traffic.waits.copy()))
+    return films, traffics
+
+
+def test_the_warp_draws_the_same_bytes_there(warped):
+    (here, there, *_), _ = warped
+    difference = (here.int() - plain(there).int()).abs()
+    assert isinstance(there, OnDevice) and difference.max() <= 2 and (difference > 1).float().mean() < 1e-4
+
+
+def test_the_warp_sends_up_and_waits_no_more_for_more_frames(warped):
+    """The portrait's tables go up with the first film and stay there."""
+    _, (_, _, (up, waits), (up_of_more, waits_of_more)) = warped
+    assert up_of_more == up and waits_of_more == waits
+    assert up.total() <= 12 and waits.total() == 0, (up, waits)

@@ -265,20 +265,21 @@ class Drawing:
             [eye.weight * self.controls[:, CONTROLS.index(eye.name)].clamp(0, 1) for eye in eyes], 1
         )
         shuts = blinks.any(1)
+        gaze_there, blinks_there = gaze.to(self.device), blinks.to(self.device)
         tasks = []
         for shut, moved in ((False, ~shuts & gaze.any(1)), (True, shuts)):
             for frames in together(torch.nonzero(moved).flatten().tolist(), self._carry(eyes)):
-                look, lids = gaze[frames], blinks[frames] if shut else None
+                lids = blinks_there[frames] if shut else None
                 boxes = [
                     self._carried(eye.box if shut else eye.opening, frames)
                     for eye, blink in zip(eyes, blinks[frames].unbind(1), strict=True)
-                    if blink.any() or look.any()
+                    if blink.any() or gaze[frames].any()
                 ]
                 if len(boxes) == 2 and overlap(*boxes):
                     boxes = [around(*boxes)]
                 for box in boxes:
                     parts = self._parts(self.window(box), frames.stop - frames.start)
-                    tasks += [partial(self._eyes, part, frames, look, lids) for part in parts]
+                    tasks += [partial(self._eyes, part, frames, gaze_there[frames], lids) for part in parts]
         return tasks
 
     def _carry(self, eyes: Sequence[Eye]) -> list[list[int]]:
@@ -315,12 +316,12 @@ class Drawing:
 
     def _eyes(self, window: Window, frames: slice, gaze: Tensor, blinks: Tensor | None) -> None:
         x, y = self.bending.pixels(window, frames, mouth=True).unbind(1)
-        source_x, source_y, gaze = x, y, gaze.to(self.device)
+        source_x, source_y = x, y
         for eye in self.tables.eyes:
             source_x, source_y = gaze_map(eye, source_x, source_y, gaze[..., None, None])
         picture = self._sampled(torch.stack([source_x, source_y], 1), window)
         if blinks is not None:
-            for eye, blink in zip(self.tables.eyes, blinks.to(self.device).unbind(1), strict=True):
+            for eye, blink in zip(self.tables.eyes, blinks.unbind(1), strict=True):
                 paint_lid(eye, picture, x, y, blink.reshape(-1, 1, 1))
         put(self.frames[frames, window[0], window[1]], picture)
 
