@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.builtin.warp.renderer import one_thread
+from ..models.builtin.warp.bands import one_thread
 from ..models.face.close_up import close_up, face_square
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceFrame, FaceMotion
