@@ -147,7 +147,7 @@ def test_parts_on_a_canvas_are_the_whole_frames_byte_for_byte(any_renderer):
 def test_bands_make_no_difference(renderer, monkeypatch):
     prepared, face_motion = portrait(renderer), wild(2)
     whole = render(renderer, prepared, face_motion)
-    monkeypatch.setattr("talking_portrait.models.builtin.warp.renderer.BAND_PIXELS", 20_000)
+    monkeypatch.setattr("talking_portrait.models.builtin.warp.drawing.BAND_PIXELS", 20_000)
     assert (render(renderer, prepared, face_motion) - whole).abs().max() < 1e-3
 
 
