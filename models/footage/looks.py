@@ -17,6 +17,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 AROUND = 0.8  # mouth widths to each side in which sharpness is measured
 LEAST_OPEN = 0.05  # eye distances: a smaller opening shows nothing of the mouth's inside
 LEAST_PIXELS = 12
+TOOTH_PIXELS = 60  # fewer are no picture of teeth, and ragged where they are drawn larger
 LOW = 0.06  # of the opening, by which what is bright lies under its middle and is no upper row
 TOOTH, TOOTH_SHARE, TEETH = (
     0.5,
@@ -57,7 +58,8 @@ def look_at(pixels: np.ndarray, points: np.ndarray) -> Look:
     light = inside @ LUMINANCE
     high, low = np.quantile(light, 0.85), np.quantile(light, 0.1)
     tooth = light >= TOOTH * skin_light(pixels, points)
-    shown = tooth.mean() >= TOOTH_SHARE and high >= TEETH * skin_light(pixels, points)
+    shown = tooth.sum() >= TOOTH_PIXELS and tooth.mean() >= TOOTH_SHARE
+    shown = shown and high >= TEETH * skin_light(pixels, points)
     # a tongue, and lower teeth alone, are bright too, but lie low
     shown = shown and np.median(depth[tooth]) < np.median(depth) + LOW
     return Look(
