@@ -25,7 +25,7 @@ from .shipped import shipped_networks
 
 CLOSURES = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35)
 START = 0.57  # of a threshold, at which the lips start to move towards each other
-TUCKS = (0.12, 0.16, 0.2, 0.25, 0.3, 0.35)
+TUCKS = (0.12, 0.14, 0.16, 0.2, 0.25, 0.3, 0.35)
 
 
 def heard_of(told: Told, odds: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
