@@ -38,7 +38,8 @@ class Spade(nn.Module):
         if shared.device.type != "cpu":
             return self.mlp_gamma(shared), self.mlp_beta(shared)
         weight, bias = joined([self.mlp_gamma, self.mlp_beta], shared)
-        return F.conv2d(shared, weight, bias, padding=1).unsafe_chunk(2, 1)
+        gamma, beta = F.conv2d(shared, weight, bias, padding=1).unsafe_chunk(2, 1)
+        return gamma, beta
 
 
 class SpadeBlock(nn.Module):

@@ -112,7 +112,7 @@ class LoadedNetworks:
 
     def memory(self) -> tuple[int, int]:
         """See Networks."""
-        manager = comfy.model_management
+        manager: Any = comfy.model_management
         return int(manager.get_free_memory(self.device)), int(manager.get_total_memory(self.device))
 
     def encoders(self) -> tuple[Any, Any]:
