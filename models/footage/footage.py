@@ -235,10 +235,8 @@ def with_references(
         if shot.neutral is None:
             result.append(shot)
             continue
-        own = (
-            given
-            or sources[chosen[id(shot)] if chosen[id(shot)] is not None else nearest(shot, known, chosen)]
-        )
+        frame = chosen.get(id(shot))
+        own = given or sources[nearest(shot, known, chosen) if frame is None else frame]
         inside = shot.inside if shot.inside.enamel is not None else nearest_inside(shot, known)
         teeth = None if inside.teeth is None else sources[inside.teeth]
         result.append(Shot(shot.frames, shot.neutral, own, inside, teeth))
