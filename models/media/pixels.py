@@ -84,5 +84,7 @@ def rounded_bytes(image: Tensor) -> Tensor:
 
 
 def to_bytes(image: Tensor) -> Tensor:
-    """Picture [H,W,C] in 0..1 -> its first three channels as bytes, cut off as LivePortrait cuts them."""
-    return (image[..., :3].detach().cpu().float().clamp(0, 1) * 255).to(torch.uint8)
+    """Picture [H,W,C] in 0..1 -> red, green and blue as bytes, cut off as LivePortrait cuts them; C is 1 (grey), 3 or
+    4."""
+    colours = image.expand(*image.shape[:-1], 3) if image.shape[-1] == 1 else image[..., :3]
+    return (colours.detach().cpu().float().clamp(0, 1) * 255).to(torch.uint8)

@@ -26,7 +26,7 @@ from talking_portrait.models.liveportrait.generator import SpadeBlock, fold_spec
 from talking_portrait.models.liveportrait.paste import pasted_part, plan_paste
 from talking_portrait.models.liveportrait.video_motion import bridged, smoothed, video_motion
 from talking_portrait.models.liveportrait.warping import heatmaps, shifted_volumes
-from talking_portrait.models.media.pixels import laid_on
+from talking_portrait.models.media.pixels import laid_on, to_bytes
 from torch import nn
 from torch.nn import functional as F
 
@@ -270,3 +270,8 @@ def test_motion_from_video_frame_by_frame():
     assert len(single) == 1 and torch.allclose(single.pose, motion.pose[:1], atol=1e-3)
     with pytest.raises(ValueError, match="no frame of images has a face"):
         video_motion(FakeExtractor(), frames, [None] * 12, Fraction(30))
+
+
+def test_a_grey_picture_is_three_equal_colours():
+    grey = torch.rand(5, 7, 1)
+    assert torch.equal(to_bytes(grey), to_bytes(grey.expand(5, 7, 3))) and to_bytes(grey).shape == (5, 7, 3)
