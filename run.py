@@ -212,14 +212,14 @@ def environment_variables(comfyui: Path) -> dict[str, str]:
 def test_arguments(given: list[str]) -> list[str]:
     """What pytest is told: --quick leaves the slow tests out; all of them are shared out by file among processes.
 
-    Those of nodes come first, before files of weights are made for the server, which takes longest. A process needs up
-    to 5 GB with its server and its page.
+    Those of nodes come first, before files of weights are made for the server, which takes longest. With its server and
+    its page a process takes up to 7 GB, so there are two at most.
     """
     told = ["--durations=20", *(["-m", "not slow"] if "--quick" in given else [])]
     chosen = [part for part in given if part != "--quick"]
     if chosen:
         return [*told, *chosen]
-    processes = min(os.cpu_count() or 1, 4)
+    processes = min(os.cpu_count() or 1, 2)
     tests = ROOT / "tests"
     parts = [tests / "nodes", tests / "server", tests / "models", *sorted(tests.glob("test_*.py"))]
     return [*told, "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *map(str, parts)]

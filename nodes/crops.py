@@ -91,12 +91,11 @@ class CropFaceFromVideo(Node):
 class PasteFaceIntoVideo(Node):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        masks = io.Mask.Input(
+        masks = sockets.MaskPerFrame(
             "mask", optional=True,
             tooltip="White where the crops are to be seen, in their size: one, or one for each. Empty: the masks of "
             "Crop Face from Video.",
         )  # fmt: skip
-        masks.one_per_frame = True  # type: ignore[attr-defined]
         return io.Schema(
             node_id="TalkingPortraitPasteFaceIntoVideo",
             display_name=PASTE,

@@ -138,12 +138,11 @@ def given_reference(reference: Tensor | None, landmarks: dict | None) -> tuple[T
 
 def dubbing_inputs() -> list:
     """What both nodes ask for."""
-    masks = io.Mask.Input(
+    masks = sockets.MaskPerFrame(
         "keep_mask", optional=True,
         tooltip="White stays as filmed: a hand, a microphone, another person's beard. One mask, or one for each frame "
         "of the new film.",
     )  # fmt: skip
-    masks.one_per_frame = True  # type: ignore[attr-defined]
     return [
         sockets.Footage.Input("footage", tooltip="From Prepare Footage."),
         sockets.FaceMotion.Input(

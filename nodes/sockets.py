@@ -17,3 +17,9 @@ ACTalkerAudio, ACTalkerMotion = io.Custom("ACTALKER_AUDIO"), io.Custom("ACTALKER
 FaceLandmarks, FaceDetectionModel = io.Custom("FACE_LANDMARKS"), io.Custom("FACE_DETECTION_MODEL")
 BoundingBox = io.Custom("BOUNDING_BOX")  # as a socket only: the page's own widget would always hold some box
 PoseKeypoint = io.Custom("POSE_KEYPOINT")
+
+
+class MaskPerFrame(io.Mask.Input):
+    """A MASK input that takes one mask, or one for each frame (gates/sockets.py)."""
+
+    one_per_frame = True

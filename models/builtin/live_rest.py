@@ -7,8 +7,19 @@ from scipy.signal import lfilter
 
 from ..engine import MotionSettings
 from ..face_motion.blinks import CLOCK
-from ..face_motion.gaze import COUNTER, DEGREES, ON_FACE, ON_FACE_SECONDS, SILENT, SPEAKING, Habit, look_away
-from ..face_motion.procedural import RAMP_SECONDS, noise_kernel
+from ..face_motion.gaze import (
+    COUNTER,
+    DEGREES,
+    ON_FACE,
+    ON_FACE_SECONDS,
+    SILENT,
+    SPEAKING,
+    Habit,
+    look_away,
+    saccade_seconds,
+)  # fmt: skip
+from ..face_motion.procedural import noise_kernel, started
+from ..face_motion.smooth import smoothstep
 from . import idle
 from .head import PAUSE_SECONDS, POSTURE_SECONDS, spring
 from .rest_of_face import BROWS, GAZE, HEAD, IDLE, RestOfFace
@@ -108,9 +119,8 @@ class LiveGaze:
         self.before, self.place, self.start = self._now(), place, self.time
 
     def _now(self) -> np.ndarray:
-        seconds = 0.025 + 0.0024 * float(np.linalg.norm(self.place - self.before))
-        share = min(max((self.time - self.start) / seconds, 0.0), 1.0)
-        return self.before + (self.place - self.before) * share * share * (3 - 2 * share)
+        share = smoothstep(np.array((self.time - self.start) / saccade_seconds(self.before, self.place)))
+        return self.before + (self.place - self.before) * share
 
 
 class LiveRest:
@@ -130,7 +140,7 @@ class LiveRest:
     def push(self, level: np.ndarray, gate: np.ndarray) -> RestOfFace:
         """Loudness [n] and how much is speech [n], 0..1, of the next ticks."""
         count, life, amounts = len(level), self.settings.life_amount, self.settings
-        ramp = self._ramp(count)
+        ramp = started(count, self.ticks)
         stress = (level * gate)[:, None]
         beat = (self.fast.push(stress) - self.slow.push(stress))[:, 0]
         breath = life * ramp * self._breath(count)
@@ -155,11 +165,6 @@ class LiveRest:
         }
         self.ticks += count
         return RestOfFace(pose, shift, controls)
-
-    def _ramp(self, count: int) -> np.ndarray:
-        """As procedural.started."""
-        share = np.clip((self.ticks + np.arange(count)) / (RAMP_SECONDS * CLOCK), 0, 1)
-        return share * share * (3 - 2 * share)
 
     def _breath(self, count: int) -> np.ndarray:
         """As idle.breath."""

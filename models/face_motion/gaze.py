@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .blinks import CLOCK
+from .smooth import smoothstep
 
 # degrees at which the controls gazeX and gazeY are 1: an iris of 12 mm radius about its centre, an eye of 30 mm
 DEGREES = np.array([19.0, 8.0])
@@ -84,6 +85,11 @@ def beside_blink(time: float, blinks: np.ndarray) -> float:
     return nearest if abs(nearest - time) <= NEAR_BLINK else time
 
 
+def saccade_seconds(before: np.ndarray, place: np.ndarray) -> float:
+    """How long the eyes take from one place to another, [2] in degrees."""
+    return 0.025 + 0.0024 * float(np.linalg.norm(place - before))
+
+
 def gaze_track(
     speaking: np.ndarray, pose: np.ndarray, blinks: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
@@ -95,8 +101,8 @@ def gaze_track(
     starts = [int(start * CLOCK) for start, _ in looks] + [len(speaking)]
     degrees, before = np.zeros((len(speaking), 2)), np.zeros(2)
     for (_, place), first, last in zip(looks, starts[:-1], starts[1:], strict=True):
-        ticks = max(1, round((0.025 + 0.0024 * np.linalg.norm(place - before)) * CLOCK))
-        share = np.clip(np.arange(1, last - first + 1) / ticks, 0, 1)[:, None]
-        degrees[first:last] = before + (place - before) * share * share * (3 - 2 * share)
+        ticks = max(1, round(saccade_seconds(before, place) * CLOCK))
+        share = smoothstep(np.arange(1, last - first + 1) / ticks)[:, None]
+        degrees[first:last] = before + (place - before) * share
         before = place
     return np.clip((degrees + COUNTER * pose[:, 1::-1]) / DEGREES, -1, 1)

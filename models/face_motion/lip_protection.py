@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .container import FaceMotion
 from .rig import Y
+from .smooth import smoothstep
 
 UPPER_LIP, LOWER_LIP = 17, 19
 ACTIVE_RANGE = 0.008  # keypoint units that the gap must travel nearby to count as speech: jawOpen 0.16
@@ -58,9 +59,3 @@ def lip_state(motion: FaceMotion) -> LipState:
     slow = gaussian_filter1d(speech, EASE_SECONDS * rate, mode="nearest")
     tracks = (slow, speech * (1 - opened), speech * opened, np.clip(gap - low, 0, None))
     return LipState(*(torch.from_numpy(track).float() for track in tracks))
-
-
-def smoothstep(x: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, smooth between."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from .blinks import CLOCK
+from .smooth import smoothstep
 
 RAMP_SECONDS = 0.4  # everything starts from the photo's own pose
 REST_CLOSURE = 0.6  # how firmly the lips rest on each other in silence
@@ -35,10 +36,9 @@ def noise_deviation(sigma: float) -> float:
     return float(np.sqrt(1 / (2 * np.sqrt(np.pi) * sigma)))
 
 
-def started(count: int) -> np.ndarray:
-    """[count] smoothly from 0, the photo's own pose, to 1 within RAMP_SECONDS."""
-    share = np.clip(np.arange(count) / (RAMP_SECONDS * CLOCK), 0, 1)
-    return share * share * (3 - 2 * share)
+def started(count: int, first: int = 0) -> np.ndarray:
+    """[count] ticks from tick `first` on: smoothly from 0, the photo's own pose, to 1 within RAMP_SECONDS."""
+    return smoothstep((first + np.arange(count)) / (RAMP_SECONDS * CLOCK))
 
 
 def beats(level: np.ndarray) -> np.ndarray:

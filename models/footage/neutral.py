@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ..face.head_pose import RIGID, Poses, poses_of
+from ..face_motion.smooth import smoothstep
 from .looks import distance, opening
 
 ROUNDS = 3
@@ -71,12 +72,6 @@ def slow_corners(seen: np.ndarray, open_by: np.ndarray, calm: np.ndarray, fps: f
     flat = flat - open_by[:, None] * slope
     flat = flat - np.median(flat[calm], 0)
     return gaussian_filter1d(flat, EXPRESSION_SECONDS * fps, axis=0, mode="nearest").reshape(-1, 2, 3)
-
-
-def smoothstep(x: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, smooth between."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
 
 
 def mouth_places(face: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:

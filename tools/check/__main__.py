@@ -4,8 +4,8 @@
 
 Tells versions and device, which published weight files are there and whether they can be read, then runs every stage
 on the device and compares its numbers with the CPU's, in every precision that it has in the pack, and takes time and
-memory. Stages without their files run with random numbers of the same size, which is as fast. Exit status 1 if a stage
-fails or its numbers differ. It needs no more than torch, numpy, scipy, safetensors, transformers and einops:
+memory. Stages without their files run with random numbers of the same size. Exit status 1 if a stage fails or its
+numbers differ. It needs no more than torch, numpy, scipy, safetensors, transformers and einops:
 
     PYTHONPATH=tools/on_path:COMFYUI python -m talking_portrait.tools.check
 """

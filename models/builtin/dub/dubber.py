@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ...face.regions import FACE_OVAL, MOUTH_AREA, draw_region, hull
 from ...face_motion import CONTROLS
+from ...face_motion.smooth import smoothstep
 from ...footage.footage import JAW, Shot
 from ...footage.looks import INNER_LIPS
-from ...footage.neutral import smoothstep
 from ...media.pixels import Box
 from ..warp.bands import one_thread
 from ..warp.interior import paint_interior

@@ -63,7 +63,7 @@ def each(tasks: Sequence[Callable[[], None]], threads: int) -> None:
     inference = torch.is_inference_mode_enabled()
 
     def done(task: Callable[[], None]) -> None:
-        with torch.inference_mode(inference), torch.no_grad():
+        with torch.inference_mode(inference):  # which is a thread's own
             task()
 
     for _ in workers(min(threads, MOST_THREADS)).map(done, tasks):
