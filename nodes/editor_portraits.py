@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.builtin.warp.bands import one_thread
 from ..models.face.close_up import close_up, face_square
 from ..models.face.weights import load_person_segmenter
 from ..models.face_motion import FaceFrame, FaceMotion
@@ -21,6 +20,7 @@ from ..models.liveportrait.renderer import LivePortraitFeatures
 from ..models.media.pixels import Box, rounded_bytes
 from ..models.portrait import FaceLandmarks478, Portrait
 from ..models.rendering import drawn_part, render_parts
+from ..models.threads import one_thread
 from .portrait import PreparedPortrait
 
 LONGEST_SIDE = 512  # pixels of a frame for the page

@@ -16,7 +16,7 @@ from ...face_motion.smooth import smoothstep
 from ...footage.footage import JAW, Shot
 from ...footage.looks import INNER_LIPS
 from ...media.pixels import Box
-from ..warp.bands import one_thread
+from ...threads import one_thread
 from ..warp.interior import paint_interior
 from ..warp.mouth import make_mouth, mouth_map
 from ..warp.sampling import base_grid, sample_pixels

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any
@@ -39,19 +38,6 @@ def overlap(one: Box, other: Box) -> bool:
 def around(one: Box, other: Box) -> Box:
     """The smallest box that holds both."""
     return (min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3]))
-
-
-@contextmanager
-def one_thread(device: torch.device) -> Iterator[int]:
-    """Hundreds of small operations per frame: on a CPU, threads that wait for each other within one of them cost far
-    more than they bring. Gives how many threads there are to be used from outside."""
-    threads = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield threads if device.type == "cpu" else 1
-    finally:
-        torch.set_num_threads(threads)
 
 
 def each(tasks: Sequence[Callable[[], None]], threads: int) -> None:

@@ -7,8 +7,9 @@ from torch import Tensor
 from ...face_motion import FaceFrame, ResolvedMotion
 from ...media.pixels import Box, laid_on, rounded_bytes
 from ...portrait import FaceLandmarks478, Portrait
+from ...threads import one_thread
 from ..styles import PICTURE_STYLES
-from .bands import each, one_thread
+from .bands import each
 from .drawing import Drawing, WarpFeatures
 from .eyes import EYES, make_eye
 from .head import face_size, grid_places, head_displacement, make_head, turns_in_words
