@@ -1,5 +1,6 @@
 """Dub a film: learn it once, then give its person new lips, as a film or as images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,10 +12,14 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..models.builtin.dub import WarpDubber
+from ..models.builtin.styles import PICTURE_STYLES
+from ..models.builtin.warp import WarpRenderer
+from ..models.contracts import PortraitRenderer
 from ..models.face.landmarks import select_face
 from ..models.face_motion import FaceMotion
-from ..models.footage.dubbing import Dubbing
-from ..models.footage.footage import Footage, learn
+from ..models.footage.dubbing import Dubber, Dubbing
+from ..models.footage.footage import Footage, Shot, learn
+from ..models.footage.redrawing import RedrawingDubber
 from ..models.footage.voice import LONGER, OUTSIDE, Line, line_of
 from ..models.media.beside import Beside
 from ..models.media.film_sound import laid_over
@@ -173,6 +178,11 @@ def dubbing_inputs() -> list:
             "film's colours.",
         ),
         masks,
+        sockets.PortraitRenderer.Input(
+            "renderer", optional=True,
+            tooltip="Who draws the lips: from Load Portrait Renderer, LivePortrait for one. Empty: the built-in way, "
+            "with nothing downloaded.",
+        ),
     ]  # fmt: skip
 
 
@@ -286,13 +296,30 @@ def all_frames(dubbing: Dubbing) -> tuple[Tensor, Tensor]:
 def new_dubbing(
     footage: PreparedFootage, motion: FaceMotion, start: float, keep_expression: float, outside_voice: str,
     if_voice_longer: str, edge: float, teeth: str, keep_mask: Tensor | None = None,
+    renderer: PortraitRenderer | None = None,
 ) -> Dubbing:  # fmt: skip
-    """A dubbing by the built-in renderer; ValueError where its parts do not fit each other."""
+    """A dubbing; ValueError where its parts do not fit each other."""
     line = line_of(footage, motion, start, outside_voice, if_voice_longer)
     keep = None if keep_mask is None else fitting_masks(keep_mask, footage, len(line))
-    return Dubbing(
-        footage, line, lambda shot: WarpDubber(shot, edge, teeth == TEETH[0]), keep_expression, keep
-    )
+    return Dubbing(footage, line, dubber_of(renderer, edge, teeth), keep_expression, keep)
+
+
+def dubber_of(renderer: PortraitRenderer | None, edge: float, teeth: str) -> Callable[[Shot], Dubber]:
+    """What draws the shots of a film; ValueError for choices that this renderer does not read."""
+    if renderer is None or (isinstance(renderer, WarpRenderer) and renderer.style == PICTURE_STYLES[0]):
+        return lambda shot: WarpDubber(shot, edge, teeth == TEETH[0])
+    if isinstance(renderer, WarpRenderer):
+        raise ValueError(
+            f"renderer has style {renderer.style}, which a film has not: it gives its own colours. Set style to "
+            f"{PICTURE_STYLES[0]} in Load Portrait Renderer, or leave renderer empty."
+        )
+    if teeth != TEETH[0]:
+        raise ValueError(
+            f"teeth is {teeth}, but {renderer.id} draws teeth in its own way. Set teeth to {TEETH[0]}, or leave "
+            "renderer empty."
+        )
+    device = comfy.model_management.get_torch_device()
+    return lambda shot: RedrawingDubber(renderer, shot, edge, device)
 
 
 def fitting_masks(masks: Tensor, footage: Footage, count: int) -> Tensor:

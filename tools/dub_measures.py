@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..models.builtin.dub.dubber import changed_box
 from ..models.builtin.warp.sampling import sample_pixels
 from ..models.face.head_pose import RIGID, poses_of
 from ..models.face.landmarks import landmarks_in_pixels
@@ -15,6 +14,7 @@ from ..models.face_motion import CONTROLS
 from ..models.footage.dubbing import Dubbing
 from ..models.footage.footage import JAW
 from ..models.footage.looks import LIPS, opening
+from ..models.footage.mouth_region import changed_box
 from ..models.media.pixels import rounded_bytes
 
 SEEN_LIPS, GRID = (13, 14, 61, 291), 60

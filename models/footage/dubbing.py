@@ -17,21 +17,15 @@ from .voice import Line
 COVERED, FOR = 2.2, 5  # times the median of how unlike skin and texture are; frames that it must last
 
 
-class DrawnPart(Protocol):
-    """A drawn part of a frame: picture [h,w,3] in 0..1 in a box, and how much of each pixel is new [h,w].
-    residual: how unlike the frame's skin what was drawn is, in any unit."""
+@dataclass(frozen=True)
+class DrawnPart:
+    """A drawn part of a frame. picture [h,w,3] in 0..1 over `box`; changed [h,w] 0..1: how much of each pixel is new.
+    residual: how unlike the frame's skin what was drawn is, in any unit; 0 where nobody can tell."""
 
-    @property
-    def box(self) -> Box: ...
-
-    @property
-    def picture(self) -> Tensor: ...
-
-    @property
-    def changed(self) -> Tensor: ...
-
-    @property
-    def residual(self) -> float: ...
+    box: Box
+    picture: Tensor
+    changed: Tensor
+    residual: float
 
 
 class Dubber(Protocol):

@@ -2,8 +2,6 @@
 own map, in one sampling; behind it the frame itself, its jaw moved along.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,8 +11,10 @@ from torch import Tensor
 from ...face.regions import FACE_OVAL, MOUTH_AREA, draw_region, hull
 from ...face_motion import CONTROLS
 from ...face_motion.smooth import smoothstep
-from ...footage.footage import JAW, Shot
+from ...footage.dubbing import DrawnPart
+from ...footage.footage import Shot
 from ...footage.looks import INNER_LIPS
+from ...footage.mouth_region import changed_box
 from ...media.pixels import Box
 from ...threads import one_thread
 from ..warp.interior import paint_interior
@@ -24,24 +24,12 @@ from .fields import affine, corners_around, displacement, with_ones
 from .inside import inside_of_mouth, lips_cover
 
 CHIN_SHARE = 0.72  # of the jaw's drop, as the warp moves the chin
-AROUND, BELOW = 0.1, 0.8  # mouth widths around mouth and jaw, and below the jaw, that a drawing may change
 RING, BELOW_CHIN = 1.12, 0.75  # where nothing moves: faces around the face, and mouth widths below the chin
 COLOUR_REACH = 0.35  # mouth widths over which the frame's light is carried over
 BLOCKS = 24  # of a mouth's width, in which light is compared
 NOSE_FADE = 0.05  # mouth widths above the nose's base over which a moving jaw ends
 STILL = 0.02  # pixels: less is no motion
 OUTLINE = [number for number in range(468) if number not in INNER_LIPS[1:10] + INNER_LIPS[11:]]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A drawn part of a frame. picture [h,w,3] in 0..1 over `box`; changed [h,w] 0..1: how much of each pixel is new.
-    residual: how unlike the frame's skin the texture is, of 255."""
-
-    box: Box
-    picture: Tensor
-    changed: Tensor
-    residual: float
 
 
 class WarpDubber:
@@ -62,7 +50,7 @@ class WarpDubber:
             self.mouth, self.reference, shot.inside, shot.teeth if film_teeth else None
         )
 
-    def draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> Drawn | None:
+    def draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> DrawnPart | None:
         """A frame [H,W,3] whose face is `seen` [478,3], with the lips of controls [12] on the face `calm` [478,3].
 
         None where nothing of it lies in the frame.
@@ -73,7 +61,9 @@ class WarpDubber:
         with one_thread(frame.device):
             return self._draw(frame, seen, calm, controls[None], box)
 
-    def _draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor, box: Box) -> Drawn:
+    def _draw(
+        self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor, box: Box
+    ) -> DrawnPart:
         x0, y0, x1, y1 = box
         places = base_grid(box, frame.device)
         here = frame[y0:y1, x0:x1].permute(2, 0, 1)[None].contiguous()
@@ -95,7 +85,7 @@ class WarpDubber:
         moved = (shift.abs().amax(1, keepdim=True) > STILL).float()
         drawn = torch.lerp(torch.lerp(here, back, moved), new + light, mask).clamp(0, 1)
         changed = torch.maximum(mask, moved)[0, 0]
-        return Drawn(box, drawn[0].permute(1, 2, 0), changed, 255 * float(unlike.sqrt()))
+        return DrawnPart(box, drawn[0].permute(1, 2, 0), changed, 255 * float(unlike.sqrt()))
 
     def frame_shift(self, seen: np.ndarray, calm: np.ndarray, controls: Tensor, box: Box) -> Tensor:
         """[1,2,h,w] from the pixels of a box to those of the frame that belong there once its jaw has moved."""
@@ -159,20 +149,6 @@ def soft_region(points: np.ndarray, size: tuple[int, int], feather: float) -> Te
     mask = torch.zeros(size)
     draw_region(mask, hull(points[list(MOUTH_AREA), :2]), feather, -feather / 2)
     return mask[None, None]
-
-
-def changed_box(seen: np.ndarray, calm: np.ndarray, size: tuple[int, int]) -> Box:
-    """What a drawing may change: mouth, chin and throat, in whole pixels."""
-    width = np.linalg.norm(calm[61, :2] - calm[291, :2])
-    down = seen[152, :2] - seen[168, :2]
-    throat = seen[list(JAW), :2] + BELOW * width * down / max(np.linalg.norm(down), 1e-6)
-    rows = [*MOUTH_AREA, *JAW]
-    touched = np.concatenate([seen[rows, :2], calm[rows, :2], throat])
-    low, high = touched.min(0) - AROUND * width, touched.max(0) + AROUND * width
-    limit = [size[1], size[0]]
-    x0, y0 = np.floor(low).astype(int).clip(0, limit)
-    x1, y1 = np.ceil(high).astype(int).clip(0, limit)
-    return int(x0), int(y0), int(x1), int(y1)
 
 
 def carried_light(difference: Tensor, weight: Tensor, width: float) -> Tensor:
