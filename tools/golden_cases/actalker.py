@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...models.actalker import geometry
 from ...models.actalker.attention import OPTION, ControlledTransformer, Streams
 from ...models.actalker.checkpoint import inner_key, unet_state
-from ...models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
+from ...models.actalker.face_encoders import HeadExpression, HeadPose
 from ...models.actalker.parallel_control_mamba import ParallelControlMamba
 from ...models.actalker.projectors import (
     AudioProjector,
@@ -24,6 +24,7 @@ from ...models.actalker.projectors import (
 from ...models.actalker.regions import Regions, level_region
 from ...models.actalker.sampling import branch_weights, windows
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
+from ...models.face.arcface import ArcFace
 from ...models.speech.whisper import WhisperTiny
 from . import actalker_pipeline as published
 from .actalker_vae import vae_state
