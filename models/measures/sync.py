@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 
 import numpy as np
@@ -9,13 +10,15 @@ import torch
 from scipy.signal import medfilt
 from torch import Tensor
 
+from ..media.film_sound import Sound, at_rate
+from ..media.pixels import rounded_bytes
 from .mfcc import RATE, mfcc
 from .opencv_resize import resized_as_opencv
 from .syncnet import SEEN, SIDE, SyncNet, heard_windows
 
-FPS = 25
+FPS = Fraction(25)
 VSHIFT = 15  # frames that the sound is moved to both sides
-FRAME_SAMPLES = RATE // FPS
+FRAME_SAMPLES = int(RATE / FPS)
 FEWEST = 1  # windows
 SMOOTHED = 9  # windows of the median of the framewise confidence
 SMALL = 1e-6  # added to every difference, as torch's pairwise distance does
@@ -111,3 +114,15 @@ def seen_windows(
 def square(frame: np.ndarray) -> Tensor:
     """Bytes [H,W,3] -> [224,224,3]."""
     return torch.from_numpy(np.ascontiguousarray(resized_as_opencv(frame, SIDE, SIDE)))
+
+
+def bgr_bytes(pixels: Tensor) -> np.ndarray:
+    """A frame [H,W,3], RGB 0..1 -> BGR bytes."""
+    return rounded_bytes(pixels).cpu().numpy()[..., ::-1]
+
+
+def speech_samples(sound: Sound, start: float = 0.0, end: float | None = None) -> np.ndarray:
+    """A film's sound -> int16 samples at 16 kHz, mono, from second `start` to `end`."""
+    wave = at_rate((sound[0].mean(0, keepdim=True), sound[1]), RATE)[0].numpy()
+    part = wave[round(start * RATE) : None if end is None else round(end * RATE)]
+    return np.clip(np.round(part * 32768), -32768, 32767).astype(np.int16)

@@ -188,6 +188,23 @@ WEIGHTS: dict[str, Weight] = {
         "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1/resolve/main/svd_xt_1_1.safetensors",
         "4780", "Stability AI Community License", "ACTalker (its VAE)",
     ),
+    "measures.syncnet": Weight(
+        "syncnet_v2.model", "measures", "https://github.com/joonson/syncnet_python", "~54.5", "MIT (its repository)",
+        "Evaluate Talking Video, run.py evaluate: LSE-C, LSE-D",
+        note="download_model.sh there tells the link",
+    ),
+    "measures.hopenet": Weight(
+        "hopenet_robust_alpha1.pkl", "measures", "https://github.com/natanielruiz/deep-head-pose", "~95.7",
+        "Apache-2.0 (its repository)", "run.py evaluate: KDTalker's head-motion diversity", note=IN_README,
+    ),
+    "measures.alexnet": Weight(
+        "alexnet-owt-7be5be79.pth", "measures", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "~244",
+        "BSD-3-Clause (torchvision)", "run.py evaluate: LPIPS, with the package lpips",
+    ),
+    "measures.inception": Weight(
+        "pt_inception-2015-12-05-6726825d.pth", "measures", "https://github.com/mseitzer/pytorch-fid/releases", "~95.6",
+        "Apache-2.0 (pytorch-fid)", "run.py evaluate: FID",
+    ),
 }  # fmt: skip
 
 
