@@ -134,7 +134,7 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "identity_dlib": Measure(
         "identity (dlib)", "mean distance of dlib's vectors to the reference's first face", "0 and up; one person "
-        "mostly below 0.6", LOWER, "whoever uses face_recognition; needs the optional group identity",
+        "mostly below 0.6", LOWER, "whoever uses face_recognition; needs the optional group dlib",
     ),
     "lpips": Measure(
         "LPIPS", "distance of AlexNet's features, weighted as people see (lpips 0.1.4), mean over frames",
