@@ -53,7 +53,7 @@ HEADLINES = (
     Headline(
         "ACTalker, table 2 (VFHQ)", "LMD 0.14, PSNR 40.65, SSIM 0.94, LPIPS 0.24",
         "`run.py evaluate FILMS --reference REALS --with lpips --official`",
-        "without --official PSNR is right and lower than the table's; its LMD's unit and SSIM's code are not published",
+        "official repeats the wrap of its bytes; the unit of its LMD and its code of SSIM are not published",
     ),
     Headline(
         "ACTalker, table 2", "pose distance 20.32, expression similarity 0.57, ID similarity 8.64, smooth 99.48",

@@ -39,8 +39,10 @@ def evidence() -> str:
     parts += [
         "## The papers' figures, and what measures them\n\nNone was measured here, for no published weight could be "
         f"loaded: this is how to check them.\n\n{headlines.markdown_table()}\n",
-        "## The measures\n\nOf `python3 run.py evaluate`, *Evaluate Talking Video* and *Compare Videos*. Their "
-        f"arithmetic is that of the published scripts, by golden data.\n\n{descriptions.markdown_table()}\n",
+        "## The measures\n\nOf `python3 run.py evaluate`, *Evaluate Talking Video* and *Compare Videos*. "
+        "Equal to the published scripts on golden data: SyncNet's, Hopenet's and ArcFace's, PSNR, L1, SSIM, CPBD, LMD, "
+        "beat alignment and the Fréchet distance. Never run with their published files: all that need any.\n\n"
+        f"{descriptions.markdown_table()}\n",
     ]
     for path in sorted(RESULTS.glob("*.json")):
         script = MAKERS.get(path.stem, f"benchmarks/{path.stem}.py")

@@ -141,6 +141,8 @@ def test_every_command_starts_what_there_is(path):
             assert spec is not None and spec.origin, command
             source = read(Path(spec.origin))
             assert '__name__ == "__main__"' in source, command
+        if (own := ROOT / "tools" / verb / "__main__.py").is_file():
+            source = read(own)
         for option in re.findall(r"--[a-z][\w-]*", command):
             assert f'"{option}"' in source, f"{option} of {command}"
 
