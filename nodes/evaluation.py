@@ -180,10 +180,10 @@ class CompareVideos(Node):
 
     @classmethod
     def execute(cls, video, reference, face_detection_model, face_index, official=False) -> io.NodeOutput:
-        films = film_of(video), film_of(reference)
-        rate = films[1].fps
+        film, other = film_of(video), film_of(reference)
+        rate = other.fps
         found = compare(
-            *(even_frames(film, rate) for film in films), rate, face_detection_model, ticker(),
+            even_frames(film, rate), even_frames(other, rate), rate, face_detection_model, ticker(),
             frames_expected(reference), official,
         )  # fmt: skip
         values, notes = found.values(face_index)

@@ -109,6 +109,8 @@ def beat_values(faces: list[FaceSeen | None], fps: float, sound: Sound, official
     beats = head_motion.motion_beats(head_motion.smoothed_speed(points)) / fps + (
         0 if official else known[0] / fps
     )
+    if not len(beats):
+        raise ValueError("the head has no beats: it does not move to and fro, so beats cannot be compared.")
     wave = at_rate((sound[0].mean(0, keepdim=True), sound[1]), audio_beats.RATE)[0].numpy()
     heard = audio_beats.audio_beats(wave, official).seconds
     return {"beat_alignment": head_motion.beat_alignment(heard, beats)}
@@ -180,11 +182,11 @@ def compare(
     check_detector(detector)
     found = Comparison(fps, official)
     for pairs in groups(zip_longest(first, second)):
-        sides = (
+        video, reference = (
             [rounded_bytes(one).numpy() for one in side if one is not None]
             for side in zip(*pairs, strict=True)
         )
-        found.take(*sides, detector)
+        found.take(video, reference, detector)
         progress(len(found.films[1]), max(expected, len(found.films[1]) + 1))
     return found
 

@@ -98,7 +98,8 @@ def face_crops(
         place = next(path, None)
         if place is None:
             return
-        yield face_crop(frame, *map(float, place), scale, border)
+        half, x, y = place
+        yield face_crop(frame, float(half), float(x), float(y), scale, border)
 
 
 def face_crop(frame: np.ndarray, half: float, x: float, y: float, scale: float, border: int) -> np.ndarray:

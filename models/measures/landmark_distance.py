@@ -3,9 +3,11 @@ follow), and how smoothly and strongly they move."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+Frame = TypeVar("Frame")
 Points = Sequence[np.ndarray | None]  # [K,2] of every frame, None without a face
 
 # MediaPipe's points that stand for dlib's 20 of the mouth, 48 to 67
@@ -23,7 +25,7 @@ class LandmarkDistance:
     frames: int
 
 
-def same_length(first: Points, second: Points) -> tuple[list[np.ndarray | None], list[np.ndarray | None]]:
+def same_length(first: Sequence[Frame], second: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
     """Both films with as many frames as the shorter has, taken evenly."""
     count = min(len(first), len(second))
     chosen = [np.linspace(0, len(film), count, endpoint=False).astype(int) for film in (first, second)]

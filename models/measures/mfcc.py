@@ -25,7 +25,8 @@ def mfcc(samples: np.ndarray) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, LENGTH)[::STEP]
     power = np.square(np.abs(np.fft.rfft(windows, FFT))) / FFT
     energy, bands = power.sum(1), power @ mel_filters().T
-    cepstra = dct(np.log(above_zero(bands)), type=2, axis=1, norm="ortho")[:, :COEFFICIENTS]
+    whole = np.asarray(dct(np.log(above_zero(bands)), type=2, axis=1, norm="ortho"))
+    cepstra = whole[:, :COEFFICIENTS].copy()
     cepstra *= 1 + LIFTER / 2 * np.sin(np.pi * np.arange(COEFFICIENTS) / LIFTER)
     cepstra[:, 0] = np.log(above_zero(energy))
     return cepstra

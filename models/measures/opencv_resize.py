@@ -13,9 +13,10 @@ def resized_as_opencv(picture: np.ndarray, width: int, height: int) -> np.ndarra
     rows, row_weights = places(picture.shape[0], height, at_ends=True)
     columns, weights = places(picture.shape[1], width)
     levels = picture.astype(np.int32)
-    across = sum(levels[:, columns[side]] * weights[side][None, :, None] for side in (0, 1))
-    down = sum((row_weights[side][:, None, None] * (across[rows[side]] >> 4)) >> 16 for side in (0, 1))
-    return ((down + 2) >> 2).clip(0, 255).astype(np.uint8)
+    left, right = (levels[:, columns[side]] * weights[side][None, :, None] for side in (0, 1))
+    across = (left + right) >> 4
+    upper, lower = ((row_weights[side][:, None, None] * across[rows[side]]) >> 16 for side in (0, 1))
+    return ((upper + lower + 2) >> 2).clip(0, 255).astype(np.uint8)
 
 
 def places(size: int, wanted: int, at_ends: bool = False) -> tuple[np.ndarray, np.ndarray]:

@@ -99,7 +99,7 @@ def seen_windows(
     network: SyncNet, frames: Iterable[np.ndarray], most: int, batch: int = 8
 ) -> Iterator[Tensor]:
     """Embeddings [b,1024] of the windows of a film, at most so many, and one less than its frames would give."""
-    device = network.netfclip[0].weight.device
+    device = next(network.parameters()).device
     coming, held = (square(frame) for frame in frames), []
     while most > 0:
         held += islice(coming, batch + SEEN - len(held))  # one frame beyond the last window

@@ -82,5 +82,5 @@ class SyncNet(nn.Module):
 def heard_windows(network: SyncNet, mfcc: Tensor, windows: int, batch: int = 64) -> Tensor:
     """An mfcc [13,columns] -> [windows,1024], one window every four columns."""
     pieces = mfcc.unfold(1, HEARD, 4)[:, :windows].transpose(0, 1)[:, None]  # [windows,1,13,20]
-    device = network.netfcaud[0].weight.device
+    device = next(network.parameters()).device
     return torch.cat([network.hear(part.to(device)) for part in pieces.split(batch)])

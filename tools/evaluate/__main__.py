@@ -133,8 +133,10 @@ def one_film(
     others = None
     if reference is not None:
         rate = reference.film.fps
-        both = (even_frames(one.film, rate) for one in (film, reference))
-        found = compare(*both, rate, detector, progress, reference.frames, given.official)
+        found = compare(
+            even_frames(film.film, rate), even_frames(reference.film, rate), rate, detector, progress,
+            reference.frames, given.official,
+        )  # fmt: skip
         more, about = found.values(given.face)
         values, notes, others = values | more, notes + about, found.films[1].followed(given.face)
     asked = Asked(
