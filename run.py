@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Set everything up and act: demo, test, workflow, check, python.
+"""Set everything up and act: demo, test, workflow, check, evaluate, python.
 
     python3 run.py demo [PORTRAIT] [SPEECH] [OUT.mp4]   a talking video from a picture and a voice
     python3 run.py test [PYTEST ARGUMENTS]              the whole test suite; with --quick, what takes seconds
     python3 run.py workflow FILE.json OUT               any workflow of ComfyUI, without a browser
     python3 run.py check [--json]                       is this machine well: files, numbers, speed of every stage
+    python3 run.py evaluate FILM... [--reference ...]   measure films: lips and voice, head, sharpness, likeness
     python3 run.py python ARGUMENTS                     Python with this pack and ComfyUI importable
 
 The first call makes .venv beside this file (pinned by constraints.txt) and finds ComfyUI: COMFYUI_PATH if it is set,
@@ -228,7 +229,7 @@ def test_arguments(given: list[str]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Carry out one command line; returns the exit status."""
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if verb not in ("demo", "test", "workflow", "check", "python"):
+    if verb not in ("demo", "test", "workflow", "check", "evaluate", "python"):
         print(__doc__)
         return 0 if verb in ("", "-h", "--help") else 2
     if sys.version_info < (3, 10):  # noqa: UP036 (this script is what an old Python starts)
@@ -248,6 +249,7 @@ def main(arguments: list[str]) -> int:
         "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
         "test": [*pytest, *test_arguments(rest)],
         "check": [python, "-m", "talking_portrait.tools.check", *rest],
+        "evaluate": [python, "-m", "talking_portrait.tools.evaluate", *rest],
         "python": [python, *rest],
     }
     if (

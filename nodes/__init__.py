@@ -16,6 +16,7 @@ from . import (
     crops,
     dubbing,
     emotion,
+    evaluation,
     expression_editor,
     face,
     keypoints,
@@ -48,8 +49,8 @@ class TalkingPortraitExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         rooms = (
             audio, sampler, face, motion, motion_files, emotion, portrait, rendering, liveportrait,
-            expression_editor, *rooms_on_core(), stream, measure, loaders, speech, keypoints, capture, dubbing, crops,
-            older,
+            expression_editor, *rooms_on_core(), stream, measure, evaluation, loaders, speech, keypoints, capture,
+            dubbing, crops, older,
         )  # fmt: skip
         return [node for room in rooms for node in room.NODES]
 

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
+from ..models.actalker.face_encoders import HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
+from ..models.face.arcface import ArcFace
 from .catalogue.file_menu import FileMenu, file_menu
 from .catalogue.loading import LoadedModel, load_shared
 from .catalogue.weight_files import menu_file

@@ -5,10 +5,10 @@ import numpy as np
 import torch
 from comfy_api.latest import io
 
+from ..models.face.aligned import aligned_face
 from ..models.face.following import follow_face
 from ..models.face.landmarks import select_face
 from ..models.fantasytalking.carrier import Identity
-from ..models.fantasytalking.face import aligned_face
 from ..models.fantasytalking.identity import SCALE, build_identity, identity_state
 from ..models.fantasytalking.intensity import NEUTRAL, build_intensity, intensity_state
 from ..models.fantasytalking.motion_measure import BODY, FACE, body_intensity, face_intensity, seen_joints

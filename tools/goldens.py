@@ -29,6 +29,9 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 from talking_portrait.tools.golden_cases import (  # pyright: ignore[reportMissingImports] (it runs as a file too)
     CASES,
     FINISHED_STAGES,
+    MEASURES,
+    Tolerance,
+    results,
     tolerance,
 )
 
@@ -53,7 +56,7 @@ class Line:
 
     def __str__(self) -> str:
         error = "not covered" if self.error is None else f"{self.error:.2e}"
-        return f"{self.file:44} {self.output:34} {error:>12}  {self.tolerance:22} {'pass' if self.passed else 'FAIL'}"
+        return f"{self.file:44} {self.output:44} {error:>12}  {self.tolerance:22} {'pass' if self.passed else 'FAIL'}"
 
 
 class GoldenCase:
@@ -70,6 +73,11 @@ class GoldenCase:
         """The filling rules of the file: the folder's own (kd_fill, jv_fill) or the common ones."""
         wanted = self.data.get("fill", "fill")
         return helper(self.path.parent, "fill" if wanted in ("none", None) else wanted)
+
+    @cached_property
+    def measured(self) -> ModuleType:
+        """What builds the inputs and weights of the measures' files."""
+        return helper(self.path.parent, "metric_inputs")
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
@@ -106,6 +114,8 @@ class GoldenCase:
 
     def wanted(self) -> dict:
         """What must be computed again: the outputs, and the tables that stand beside them."""
+        if self.name in MEASURES:
+            return dict(results(self.data))
         tables = {key: self.data[key] for key in TABLES if key in self.data}
         return {**self.data.get("outputs", {}), **tables}
 
@@ -137,6 +147,8 @@ def judge(case: GoldenCase, output: str, got: Tensor | None) -> Line:
     wanted = case.wanted()[output]
     if got is None:
         return Line(case.path.name, output, None, str(limit), False)
+    if case.name in MEASURES and not isinstance(wanted, (dict, str)):
+        return judged_numbers(case.path.name, output, got, wanted, limit)
     if not (isinstance(wanted, dict) and "values" in wanted):
         error = difference(got, wanted)
         return Line(case.path.name, output, error, str(limit), error <= limit.of(torch.ones(1)).item())
@@ -154,6 +166,18 @@ def judge(case: GoldenCase, output: str, got: Tensor | None) -> Line:
     return Line(
         case.path.name, output, float(error.max()), str(limit), bool((error <= limit.of(values)).all())
     )
+
+
+def judged_numbers(file: str, output: str, got: Any, wanted: Any, limit: Tolerance) -> Line:
+    """A number or a list of numbers against the file's."""
+    found, sought = (torch.as_tensor(np.asarray(value, dtype=np.float64)) for value in (got, wanted))
+    if found.shape != sought.shape:
+        return Line(
+            file, f"{output} {list(found.shape)} for {list(sought.shape)}", float("inf"), str(limit), False
+        )
+    error = (found - sought).abs()
+    within = bool((error <= limit.of(sought)).all()) if error.numel() else True
+    return Line(file, output, float(error.max()) if error.numel() else 0.0, str(limit), within)
 
 
 def difference(got: Any, wanted: Any) -> float:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..models.measures import descriptions
 from ..models.weights.published import markdown_table
+from . import headlines
 
 PACK = Path(__file__).resolve().parent.parent
 RESULTS, DOCS = PACK / "benchmarks" / "results", PACK / "docs"
@@ -33,6 +35,14 @@ def evidence() -> str:
         "# Evidence\n\nEvery figure that was measured, as its script wrote it into `benchmarks/results/`. "
         "Made by `tools/make_documents.py`; do not edit. Measured on two shared CPU cores unless a row says "
         "otherwise.\n"
+    ]
+    parts += [
+        "## The papers' figures, and what measures them\n\nNone was measured here, for no published weight could be "
+        f"loaded: this is how to check them.\n\n{headlines.markdown_table()}\n",
+        "## The measures\n\nOf `python3 run.py evaluate`, *Evaluate Talking Video* and *Compare Videos*. "
+        "Equal to the published scripts on golden data: SyncNet's, Hopenet's and ArcFace's, PSNR, L1, SSIM, CPBD, LMD, "
+        "beat alignment and the Fréchet distance. Never run with their published files: all that need any.\n\n"
+        f"{descriptions.markdown_table()}\n",
     ]
     for path in sorted(RESULTS.glob("*.json")):
         script = MAKERS.get(path.stem, f"benchmarks/{path.stem}.py")

@@ -18,9 +18,10 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from comfy.ldm.models.autoencoder import AutoencodingEngine
 
-from ..models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
+from ..models.actalker.face_encoders import HeadExpression, HeadPose
 from ..models.actalker.projectors import AudioProjector, ExpressionProjector, IdentityProjector, PoseGuider
 from ..models.actalker.unet import ACTalkerUNet, unet_config
+from ..models.face.arcface import ArcFace
 from ..models.speech.whisper import WhisperTiny
 from .random_state import random_state
 

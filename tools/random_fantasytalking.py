@@ -20,7 +20,7 @@ import comfy.ops
 from comfy.ldm.wan.model import WanModel
 from comfy.ldm.wan.vae import WanVAE
 
-from ..models.actalker.face_encoders import ArcFace
+from ..models.face.arcface import ArcFace
 from ..models.fantasytalking.identity import IdentityBranch, published_names
 from ..models.fantasytalking.intensity import PREFIX, MotionIntensity
 from ..models.fantasytalking.network import FantasyTalking

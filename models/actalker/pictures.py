@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ..face.boxes import Box, grown_box, square_box
 from ..media.frame_times import even_positions
-from .geometry import Box, box_picture, grown_box, resized_mask, square_box, square_crop, working_size
+from .geometry import box_picture, resized_mask, square_crop, working_size
 
 FPS = Fraction(25, 2)
 IDENTITY_SIZE, DRIVING_SIZE, HEAD_SIZE = 112, 256, 576

@@ -33,7 +33,7 @@ class Weight:
     @property
     def direct(self) -> bool:
         """Whether `url` is the file itself."""
-        return "/resolve/" in self.url or "/raw/" in self.url
+        return any(part in self.url for part in ("/resolve/", "/raw/", "//download.pytorch.org/models/"))
 
     @property
     def in_pack(self) -> bool:
@@ -187,6 +187,23 @@ WEIGHTS: dict[str, Weight] = {
         "svd_xt_1_1.safetensors", "checkpoints",
         "https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt-1-1/resolve/main/svd_xt_1_1.safetensors",
         "4780", "Stability AI Community License", "ACTalker (its VAE)",
+    ),
+    "measures.syncnet": Weight(
+        "syncnet_v2.model", "measures", "https://github.com/joonson/syncnet_python", "~54.5", "MIT (its repository)",
+        "Evaluate Talking Video, run.py evaluate: LSE-C, LSE-D",
+        note="the link is in its download_model.sh",
+    ),
+    "measures.hopenet": Weight(
+        "hopenet_robust_alpha1.pkl", "measures", "https://github.com/natanielruiz/deep-head-pose", "~95.7",
+        "Apache-2.0 (its repository)", "run.py evaluate: KDTalker's head-motion diversity", note=IN_README,
+    ),
+    "measures.alexnet": Weight(
+        "alexnet-owt-7be5be79.pth", "measures", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "~244",
+        "BSD-3-Clause (torchvision)", "run.py evaluate: LPIPS, with the package lpips",
+    ),
+    "measures.inception": Weight(
+        "pt_inception-2015-12-05-6726825d.pth", "measures", "https://github.com/mseitzer/pytorch-fid/releases", "~95.6",
+        "Apache-2.0 (pytorch-fid)", "run.py evaluate: FID", note="the file is under fid_weights there",
     ),
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The motion engines that come with this pack, and those that others registered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,26 @@ from .takin import TAKIN
 from .weight_files import find_weight, menu_file
 
 
-def _builtin(options: Mapping[str, Any]) -> MotionEngine:
-    from ...models.builtin.motion_engine import BuiltinMotionEngine
+def hearing_networks(node: str) -> tuple[Callable[[], tuple[Any, Any]], torch.device]:
+    """What loads the built-in engine's encoder and viseme heads when it is asked to, and where they compute."""
     from ...models.speech.viseme_heads import build_heads
 
-    encoder = ear_model(NODE)
+    encoder = ear_model(node)
     heads = load_shared(
-        "viseme heads", find_weight("viseme_heads", NODE), torch.float32, build_heads, NODE, exact=True
+        "viseme heads", find_weight("viseme_heads", node), torch.float32, build_heads, node, exact=True
     )
 
     def networks() -> tuple[Any, Any]:
         one, other = ready_together([encoder, heads])
         return one, other
 
-    return BuiltinMotionEngine(networks, encoder.device, options["style"])
+    return networks, encoder.device
+
+
+def _builtin(options: Mapping[str, Any]) -> MotionEngine:
+    from ...models.builtin.motion_engine import BuiltinMotionEngine
+
+    return BuiltinMotionEngine(*hearing_networks(NODE), options["style"])
 
 
 def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:

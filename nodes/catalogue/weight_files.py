@@ -7,7 +7,7 @@ import folder_paths
 from ...models.weights.published import WEIGHTS, published_file, weight_path
 
 # of the models folder, unknown to ComfyUI
-OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin")
+OWN_FOLDERS = ("liveportrait", "kdtalker", "joyvasa", "actalker", "takin", "measures")
 # variant -> folders within the model folder where its files may lie
 PLACES = {"": ("",), "animal": ("animal/", "animals/", "liveportrait_animals/", "base_models_v1.1/")}
 

@@ -14,6 +14,7 @@ from talking_portrait.models.actalker.checkpoint import unet_key, unet_state
 from talking_portrait.models.actalker.parallel_control_mamba import ParallelControlMamba
 from talking_portrait.models.actalker.regions import Regions, level_region
 from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
+from talking_portrait.models.face import boxes
 from talking_portrait.models.speech.whisper import log_mel
 from talking_portrait.tools import goldens
 from talking_portrait.tools.golden_cases import actalker_pipeline as published
@@ -342,10 +343,10 @@ def test_driving_frames_come_at_their_own_times():
 
 
 def test_boxes_stay_in_the_picture():
-    assert geometry.grown_box((0, 0, 100, 100), 90, 80) == (0, 0, 90, 80)
+    assert boxes.grown_box((0, 0, 100, 100), 90, 80) == (0, 0, 90, 80)
     assert geometry.working_size(1000, 500) == (1152, 576)
     for box in ((0, 0, 30, 90), (600, 5, 640, 100), (100, 200, 500, 360)):
-        x1, y1, x2, y2 = geometry.square_box(box, 0.9, 360, 640)
+        x1, y1, x2, y2 = boxes.square_box(box, 0.9, 360, 640)
         assert 0 <= x1 < x2 <= 640 and 0 <= y1 < y2 <= 360 and abs((x2 - x1) - (y2 - y1)) <= 1
         for aspect in ("1:1", "16:9", "9:16"):
             x1, y1, x2, y2 = published.box_of_aspect(box, aspect, 640, 360)

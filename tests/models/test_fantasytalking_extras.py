@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
+from talking_portrait.models.face.aligned import FIVE, TEMPLATE, aligned_face
 from talking_portrait.models.fantasytalking.carrier import Identity
-from talking_portrait.models.fantasytalking.face import FIVE, TEMPLATE, aligned_face
 from talking_portrait.models.fantasytalking.identity import (
     IdentityBranch,
     build_identity,

@@ -29,6 +29,8 @@ from talking_portrait.nodes import (
 from ..models import film_samples
 from ..models.engine_samples import Extractor
 
+# nodes that read a film of a face
+FILMS = {"TalkingPortraitPrepareFootage", "TalkingPortraitEvaluateVideo", "TalkingPortraitCompareVideos"}
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = 256
 BOX = {"x": 85.0, "y": 25.0, "width": 75.0, "height": 95.0}
@@ -102,7 +104,7 @@ class Bench:
             return (
                 self.actalker if "ACTalker" in node else self.hearing_wan if "Apply" not in node else self.wan
             )
-        if node == "TalkingPortraitPrepareFootage" and entry.io_type == "VIDEO":
+        if node in FILMS and entry.io_type == "VIDEO":
             return self.video
         if (
             node in ("TalkingPortraitStream", "TalkingPortraitGenerateMotionLive")

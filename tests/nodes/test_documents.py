@@ -18,7 +18,7 @@ WRITTEN = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(path for path in sorted(DOCS.glob("*.md")) if path.name not in DOCUMENTS),
 ]
-VERBS = {"demo", "test", "workflow", "check", "python"}
+VERBS = {"demo", "test", "workflow", "check", "evaluate", "python"}
 PLACES = (
     "models",
     "nodes",
@@ -32,7 +32,7 @@ PLACES = (
     "web",
 )
 ARTISTS_FOLDERS = re.compile(  # of ComfyUI, for weights; no folders of this repository
-    r"models/(liveportrait|kdtalker|joyvasa|takin|actalker|audio_encoders|model_patches|diffusion_models|checkpoints)/"
+    r"models/(liveportrait|kdtalker|joyvasa|takin|actalker|audio_encoders|measures|model_patches|diffusion_models|checkpoints)/"
 )
 LEFT_OUT = [line for line in (ROOT / ".comfyignore").read_text().split() if not line.startswith(".")]
 CORE = {  # nodes of ComfyUI that the documents send to
@@ -141,6 +141,8 @@ def test_every_command_starts_what_there_is(path):
             assert spec is not None and spec.origin, command
             source = read(Path(spec.origin))
             assert '__name__ == "__main__"' in source, command
+        if (own := ROOT / "tools" / verb / "__main__.py").is_file():
+            source = read(own)
         for option in re.findall(r"--[a-z][\w-]*", command):
             assert f'"{option}"' in source, f"{option} of {command}"
 
@@ -177,7 +179,7 @@ def test_the_artists_document_lists_every_node_and_every_workflow():
 
 
 def test_the_number_of_workflows_is_that_of_the_readme():
-    assert len(list((ROOT / "workflows").glob("*.json"))) == 28 and "twenty-eight workflows" in read(
+    assert len(list((ROOT / "workflows").glob("*.json"))) == 29 and "twenty-nine workflows" in read(
         ROOT / "README.md"
     )
 

@@ -37,7 +37,7 @@ COSTLY = {
 HEAVY = {
     "ACTalkerConditioning", "ACTalkerAudio", "ACTalkerMotionFromVideo", "FantasyTalkingAudio",
     "FantasyTalkingIdentity", "Prepare", "PrepareFootage", "DubVideo", "DubVideoImages", "Stream", "RenderVideo",
-    "FaceRegionMasks", "FaceFromBox",
+    "FaceRegionMasks", "FaceFromBox", "EvaluateVideo", "CompareVideos",
 }  # fmt: skip
 SHORT = {name.removeprefix("TalkingPortrait"): node for name, node in NODES.items()}
 TABLE: Counter[str] = Counter()

@@ -25,7 +25,8 @@ WORDS = {
     "mix motion": "BlendFaceMotion", "pkl": "LoadFaceMotion", "motion template": "SaveFaceMotion",
     "streaming": "Stream", "vtuber": "GenerateMotionLive", "microphone": "GenerateMotionLive",
     "audio encoder": "SpeechEncoder", "infinitetalk": "ApplyFantasyTalking", "multitalk": "ApplyFantasyTalking",
-    "face id": "FantasyTalkingIdentity", "syncnet": "LipSyncCheck", "curves": "PlotFaceMotion",
+    "face id": "FantasyTalkingIdentity", "syncnet": "EvaluateVideo",
+    "LSE-C": "EvaluateVideo", "psnr": "CompareVideos", "curves": "PlotFaceMotion",
 }  # fmt: skip
 
 

@@ -9,10 +9,14 @@ from .fantasytalking import CASES as FANTASYTALKING
 from .joyvasa import CASES as JOYVASA
 from .kdtalker import CASES as KDTALKER
 from .liveportrait import CASES as LIVEPORTRAIT
+from .measures import CASES as MEASURES
+from .measures import results
 
-CASES = {**LIVEPORTRAIT, **KDTALKER, **JOYVASA, **FANTASYTALKING, **ACTALKER}
+__all__ = ["CASES", "FINISHED_STAGES", "MEASURES", "Tolerance", "results", "tolerance"]
+
+CASES = {**LIVEPORTRAIT, **KDTALKER, **JOYVASA, **FANTASYTALKING, **ACTALKER, **MEASURES}
 # folders whose every file must be covered
-FINISHED_STAGES = {"kdtalker", "joyvasa", "fantasytalking", "actalker"}
+FINISHED_STAGES = {"kdtalker", "joyvasa", "fantasytalking", "actalker", "metrics"}
 SAMPLED = (
     "kd_sampler",
     "kd_pipeline",
@@ -42,11 +46,59 @@ class Tolerance:
     def __str__(self) -> str:
         parts = [f"{self.absolute:g}"] if self.absolute else []
         parts += [f"{self.relative:g}*|value|"] if self.relative else []
-        return " + ".join(parts + ([f"{self.of_largest:g}*largest"] if self.of_largest else []))
+        return " + ".join(parts + ([f"{self.of_largest:g}*largest"] if self.of_largest else [])) or "exact"
+
+
+EXACT = Tolerance()
+DIGITS = Tolerance(1e-9, 6e-7)  # a probe has seven digits
+# of the measures, by the last part of an output's name, or by file and that part
+MEASURE_LIMITS = {
+    **dict.fromkeys(
+        ("offset", "argmin", "rows", "box", "first_frame", "frames", "motion_beat_indices"), EXACT
+    ),
+    **dict.fromkeys(
+        ("audio_beat_frames", "audio_beat_frames_librosa_0_11", "velocity_samples", "width_sum"), EXACT
+    ),
+    **dict.fromkeys(
+        ("boxes", "x", "y", "s", "picture", "face_input", "vggface_input"), Tolerance(1e-6, 6e-7)
+    ),
+    **dict.fromkeys(
+        ("ssim_channels_uniform7", "ssim_channels_gaussian", "ssim_gray_uniform7"), Tolerance(1e-6)
+    ),
+    **dict.fromkeys(("fid", "fvd_distance_with_offset"), Tolerance(relative=1e-6)),
+    **dict.fromkeys(("yaw", "pitch", "roll", "overall"), Tolerance(relative=1e-5)),
+    **dict.fromkeys(("min_distance_lse_d", "confidence_lse_c", "framewise_confidence"), Tolerance(2e-3)),
+    **dict.fromkeys(("min_distance", "confidence", "mean_distance_per_offset"), Tolerance(1e-6, 1e-5)),
+    **dict.fromkeys(("distances", "median_mean_distance"), Tolerance(1e-6, 1e-5)),
+    "ssim_gray_uniform11": Tolerance(1e-6),
+    "mfcc": Tolerance(of_largest=1e-6),
+    "faces_bgr": Tolerance(1.0),
+    "faces_mean_per_frame": Tolerance(0.05),
+    "bins": Tolerance(1e-4),
+    "std_of_bins_yaw_pitch_roll": Tolerance(1e-5),
+    "cosine_to_first": Tolerance(1e-5),
+    "smoothed_velocity": DIGITS,
+    "onset_strength": Tolerance(1e-5, 1e-6),
+    "canny_pixels": Tolerance(18),  # as much as it differs between editions of scikit-image
+    "sobel_pixels": EXACT,
+    "iou": Tolerance(1e-8),
+}
+COMPUTED = Tolerance(1e-8, 1e-8)
+NETWORKS = Tolerance(of_largest=1e-5)
+
+
+def measure_tolerance(output: str) -> Tolerance:
+    """The tolerance of one result of a measure."""
+    place, _, name = output.rpartition("/")
+    if (limit := MEASURE_LIMITS.get(name)) is not None:
+        return limit
+    return NETWORKS if place.endswith("outputs") else COMPUTED
 
 
 def tolerance(case: str, output: str) -> Tolerance:
     """The tolerance of one output, as the golden data's notes give it."""
+    if case in MEASURES:
+        return measure_tolerance(output)
     if case in ACTALKER:
         return Tolerance(of_largest=ACTALKER_LIMITS.get(case, 1e-5))
     if output.startswith(("crop", "net_", "pasted")):

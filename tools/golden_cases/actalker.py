@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...models.actalker import geometry
 from ...models.actalker.attention import OPTION, ControlledTransformer, Streams
 from ...models.actalker.checkpoint import inner_key, unet_state
-from ...models.actalker.face_encoders import ArcFace, HeadExpression, HeadPose
+from ...models.actalker.face_encoders import HeadExpression, HeadPose
 from ...models.actalker.parallel_control_mamba import ParallelControlMamba
 from ...models.actalker.projectors import (
     AudioProjector,
@@ -24,6 +24,8 @@ from ...models.actalker.projectors import (
 from ...models.actalker.regions import Regions, level_region
 from ...models.actalker.sampling import branch_weights, windows
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
+from ...models.face.arcface import ArcFace
+from ...models.face.boxes import grown_box, square_box
 from ...models.speech.whisper import WhisperTiny
 from . import actalker_pipeline as published
 from .actalker_vae import vae_state
@@ -248,7 +250,7 @@ def boxes(case: Any) -> dict:
     data = case.data
     return {
         "process_bbox": [
-            {**row, "out": list(geometry.square_box(row["bbox"], row["ratio"], row["h"], row["w"]))}
+            {**row, "out": list(square_box(row["bbox"], row["ratio"], row["h"], row["w"]))}
             for row in data["process_bbox"]
         ],
         "get_bbox_by_aspect": [
@@ -269,7 +271,7 @@ def cropped(row: Mapping[str, Any]) -> dict:
 
 
 def masked(row: Mapping[str, Any]) -> dict:
-    rect = geometry.grown_box(row["bbox_xywh"], row["w"], row["h"], row["area"])
+    rect = grown_box(row["bbox_xywh"], row["w"], row["h"], row["area"])
     rows = published.mouth_rows(rect)
     new_w, new_h = geometry.working_size(row["w"], row["h"], row["image_size"])
     mouth = geometry.box_picture((rect[0], rows[0], rect[2], rows[1]), row["w"], row["h"])

@@ -53,6 +53,20 @@ CROPPED = """## A face for another model, and back
 pixel stays as it was."""
 
 
+MEASURED = """## Measure films
+
+The first film's face moves the portrait; then both are measured.
+
+1. **Evaluate Talking Video** says how the new film's lips fit its voice, how the head moves, how sharp it is. Every value comes
+   with its range and with which way is better.
+2. **Compare Videos** holds it against the film that it was made after: pose, expression, mouths. Of two films of one size it
+   compares the pixels too (PSNR, SSIM).
+
+- With `syncnet` on you also get LSE-C and LSE-D; it needs one file, which the node names.
+- Turn `official` on only to compare numbers with a paper's.
+- From a terminal, for many films: `python3 run.py evaluate FILM`."""
+
+
 def motion_of(engine: str, audio: list, fps: Any, seed: int, place: tuple[int, int]) -> NodeDraft:
     """Generate Face Motion for a film."""
     inputs = {
@@ -139,6 +153,43 @@ def _performed() -> Draft:
         ],
         "14 Be the portrait, driven by a video (no download)",
         "Be the\nportrait",
+    )
+
+
+def _measured() -> Draft:
+    performed = _performed().nodes
+    nodes = {name: node for name, node in performed.items() if name != "35"}
+    nodes["9"].inputs["audio"] = ["31", 1]
+    nodes["40"] = NodeDraft(
+        "TalkingPortraitEvaluateVideo",
+        {
+            "video": ["9", 0], "face_detection_model": ["2", 0], "face_index": 0, "sharpness_every": 5, "syncnet": False,
+            "official": False,
+        },
+        (1560, 80),
+    )  # fmt: skip
+    nodes["41"] = NodeDraft("PreviewAny", {"source": ["40", 0]}, (1900, 80), (420, 420))
+    nodes["42"] = NodeDraft(
+        "TalkingPortraitCompareVideos",
+        {
+            "video": ["9", 0], "reference": ["30", 0], "face_detection_model": ["2", 0], "face_index": 0,
+            "official": False,
+        },
+        (1560, 600),
+    )  # fmt: skip
+    nodes["43"] = NodeDraft("PreviewAny", {"source": ["42", 0]}, (1900, 600), (420, 300))
+    return Draft(
+        nodes,
+        [note("Measure films", MEASURED)],
+        [
+            group("Portrait", "inputs", (20, 20), (340, 440)),
+            group("Face", "face", (400, 20), (340, 440)),
+            group("Performance to motion", "motion", (20, 490), (1120, 560)),
+            group("Motion to video", "render", (1160, 20), (360, 1000)),
+            group("Measure", "proof", (1540, 20), (800, 1000)),
+        ],
+        "17 Measure films (no download)",
+        "Measure\nfilms",
     )
 
 
@@ -248,4 +299,5 @@ DRAFTS = {
     "be_the_portrait": _performed(),
     "two_speakers": _speakers(),
     "crop_and_paste": _cropped(),
+    "measure_films": _measured(),
 }

@@ -1,0 +1,95 @@
+"""Evaluate Talking Video and Compare Videos on the shipped driving film; SyncNet with a file of random numbers."""
+
+import json
+from pathlib import Path
+
+import folder_paths
+import pytest
+import torch
+from comfy_api.latest import InputImpl, Types
+from talking_portrait.models.face.weights import load_face_detector
+from talking_portrait.models.measures.descriptions import MEASURES
+from talking_portrait.models.measures.syncnet import SyncNet
+from talking_portrait.nodes.evaluation import CompareVideos, EvaluateTalkingVideo
+from talking_portrait.tools.random_state import random_state
+
+from ..models.film_samples import film
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "talking_portrait_driving.mp4"
+
+
+@pytest.fixture(autouse=True)
+def no_gradients():
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return load_face_detector()
+
+
+def video(count: int = 12, **changes):
+    """Some frames of the shipped portrait, without sound."""
+    made = film(count)
+    return InputImpl.VideoFromComponents(
+        Types.VideoComponents(images=made.images, frame_rate=made.fps, audio=None, **changes)
+    )
+
+
+def test_a_film_is_told_in_words_and_in_json(detector):
+    first = InputImpl.VideoFromFile(str(SAMPLE), duration=1.6)
+    words, text, lag, correlation = EvaluateTalkingVideo.execute(
+        first, detector, 0, None, 20, False, False
+    ).result
+    values = json.loads(text)
+    assert abs(lag) < 2 and correlation > 0.4 and values["lip_lag"] == lag
+    assert values["face_found"] == 1 and values["pbm_spoken"] > 0
+    assert all(MEASURES[name].name in words for name in values if name != "notes")
+
+
+def test_a_film_without_sound_says_what_is_missing(detector):
+    words, text, lag, correlation = EvaluateTalkingVideo.execute(
+        video(), detector, 0, None, 5, False, False
+    ).result
+    assert (lag, correlation) == (0, 0) and "no sound" in words and "lip_lag" not in json.loads(text)
+
+
+@pytest.mark.slow
+def test_syncnet_s_file_is_asked_for_before_anything_runs_and_then_read(detector, tmp_path, monkeypatch):
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "measures", ([str(tmp_path)], {".model"}))
+    with pytest.raises(ValueError, match=r"syncnet_v2.model .* was not found"):
+        EvaluateTalkingVideo.validate_inputs(syncnet=True)
+    assert EvaluateTalkingVideo.validate_inputs(syncnet=False) is True
+    with torch.device("meta"):
+        network = SyncNet()
+    torch.save(random_state(network, 1), tmp_path / "syncnet_v2.model", _use_new_zipfile_serialization=False)
+    folder_paths.filename_list_cache.clear()
+    assert EvaluateTalkingVideo.validate_inputs(syncnet=True) is True
+    sound = {"waveform": torch.rand(1, 1, 16000 * 2) - 0.5, "sample_rate": 16000}
+    with pytest.raises(ValueError, match="over 24 frames, and video has none"):
+        EvaluateTalkingVideo.execute(video(), detector, 0, sound, 5, True, False)
+    first = InputImpl.VideoFromFile(str(SAMPLE), duration=1.4)
+    values = json.loads(EvaluateTalkingVideo.execute(first, detector, 0, None, 40, True, False).result[1])
+    assert values["lse_d"] > 0 and values["lse_c"] >= 0 and -15 <= values["sync_offset"] <= 15
+
+
+def test_a_film_is_no_distance_from_itself_and_some_from_a_darker_one(detector):
+    same = CompareVideos.execute(video(), video(), detector, 0, False).result
+    assert same[2:] == (100.0, 1.0, 0.0) and json.loads(same[1])["psnr"] == "inf"
+    made = film(12)
+    darker = InputImpl.VideoFromComponents(
+        Types.VideoComponents(images=made.images * 0.8, frame_rate=made.fps, audio=None)
+    )
+    words, _, psnr, ssim, _ = CompareVideos.execute(darker, video(), detector, 0, False).result
+    assert 10 < psnr < 30 and 0.8 < ssim < 1 and "PSNR" in words
+
+
+def test_a_detector_of_another_pack_and_a_film_without_a_face_are_named(detector):
+    with pytest.raises(ValueError, match="Compare Videos: face_detection_model"):
+        CompareVideos.execute(video(), video(), object(), 0, False)
+    blank = InputImpl.VideoFromComponents(
+        Types.VideoComponents(images=torch.zeros(4, 64, 64, 3), frame_rate=film(1).fps, audio=None)
+    )
+    with pytest.raises(ValueError, match="Evaluate Talking Video: .*at most 0 faces"):
+        EvaluateTalkingVideo.execute(blank, detector, 0, None, 5, False, False)

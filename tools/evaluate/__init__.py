@@ -1,0 +1,1 @@
+"""Measure films from a terminal."""
