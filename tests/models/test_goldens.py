@@ -15,7 +15,7 @@ FILES = sorted(FOLDER.rglob("*.golden.json"))
 # of full-size networks, or of many steps; what they are made of has goldens of its own
 SLOW = {
     "kd_pipeline", "kd_pipeline_relative", "kd_sampler", "lp_spade", "lp_warp", "jv_sampler", "jv_pipeline",
-    "pipeline_tiny", "unet_tiny",
+    "pipeline_tiny", "unet_tiny", "kd_training_step",
 }  # fmt: skip
 
 
