@@ -62,7 +62,7 @@ def read_sizes(state: Mapping[str, Tensor], metadata: Mapping[str, str] | None =
         _, condition = shapes["layers.0.0.mlp.1.weight"]
     except (KeyError, ValueError) as error:
         raise ValueError(f"it is not KDTalker's denoiser (no {error})") from None
-    if width % heads or (motion - POSE) % 3:
+    if heads < 1 or width % heads or (motion - POSE) % 3:
         raise ValueError(
             f"its width {width} does not fit {heads} heads, or its {motion} numbers of a frame keypoints"
         )

@@ -44,7 +44,7 @@ def write_statistics(found: MotionStatistics, path: Path) -> None:
 
 def usable_frames(clip: Clip) -> int:
     """Frames of a clip that have both motion and sound, by the published count."""
-    sound = len(clip.tracks[SOUND]) if SOUND in clip.tracks else clip.frames
+    sound = clip.frames if clip.path is not None else len(clip.tracks[SOUND])  # files hold as many of both
     return min(clip.frames - 1, sound - 2)
 
 
