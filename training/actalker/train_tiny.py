@@ -26,7 +26,10 @@ from ...models.actalker.regions import Regions
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 from ...tools.golden_cases.actalker_pipeline import euler_step, scaled_input, timestep
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
-from ..tiny_training import draw_curves, train
+from ..learning.curves import draw_curves
+from ..learning.loop import losses, train
+from ..learning.recipe import tiny
+from ..learning.training import Training
 
 # pixels of a film, its frames, pixels of a latent's patch, latent channels
 SIZE, FRAMES, PATCH, CHANNELS = 48, 1, 4, 4
@@ -234,15 +237,14 @@ def main() -> None:
         }
     }
     for name, mask_drop in (("with mask-drop", True), ("without mask-drop", False)):
-        network, random = tiny_unet(options.seed), np.random.default_rng(options.seed + 1)
+        network = tiny_unet(options.seed)
         torch.manual_seed(options.seed)
-        curve = train(
-            list(network.parameters()), lambda n=network, r=random,
-                m=mask_drop: world.loss(n, r, options.batch, m), options.steps,
-            1.5e-3, name,
+        run = Training(network, tiny(options.steps, 1.5e-3), options.seed + 1)
+        train(
+            run, lambda n=network, r=run, m=mask_drop: world.loss(n, r.random, options.batch, m), name=name
         )  # fmt: skip
         masks = separate() if mask_drop else Regions()
-        result[name] = {"loss": curve, **measured(world, network.requires_grad_(False).eval(), masks)}
+        result[name] = {"loss": losses(run), **measured(world, network.requires_grad_(False).eval(), masks)}
         save_file(network.state_dict(), options.folder / f"{name.replace(' ', '_')}.safetensors")
         print(name, json.dumps(result[name]["both"]), flush=True)
         options.result.write_text(json.dumps(result, indent=1) + "\n")

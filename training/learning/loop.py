@@ -98,3 +98,8 @@ def command(module: str) -> str:
     """The command that runs, without the folders of weight files."""
     words = (Path(word).name if word.endswith(".safetensors") else word for word in sys.argv[1:])
     return f"python3 run.py python -m talking_portrait.training.{module} " + " ".join(words)
+
+
+def losses(training: Training) -> list[float]:
+    """The loss over a run: the mean of every report's steps."""
+    return [entry["loss"] for entry in training.curve]

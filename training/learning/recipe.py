@@ -110,3 +110,8 @@ class Recipe:
         """All of it, as JSON has it."""
         schedule = {type(self.schedule).__name__: vars(self.schedule)}
         return asdict(self) | {"betas": list(self.betas), "schedule": schedule}
+
+
+def tiny(steps: int, rate: float) -> Recipe:
+    """Of the tiny proofs."""
+    return Recipe(steps, rate, Cosine(max(1, steps // 10)))
