@@ -1,10 +1,20 @@
 """FantasyTalking's two stages of training: who hears what, where the loss counts, and that a killed run goes on."""
 
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file
+from talking_portrait.models.fantasytalking.checkpoint import fantasytalking_state
 from talking_portrait.models.fantasytalking.network import FantasyTalking
 from talking_portrait.models.fantasytalking.windows import PADDING, audio_windows
-from talking_portrait.training.fantasytalking import dual_stage
+from talking_portrait.models.media.video_stream import VideoStreamWriter
+from talking_portrait.training.data.clips import read_clips
+from talking_portrait.training.data.film_motion import prepare
+from talking_portrait.training.fantasytalking import dual_stage, prepare_films, train
 from talking_portrait.training.fantasytalking.dual_stage import (
     CLIP,
     FRAME,
@@ -21,6 +31,7 @@ from talking_portrait.training.fantasytalking.train_extras import tiny_wan
 from talking_portrait.training.learning.training import Training
 
 FRAMES, LENGTH, SIDE, HEARD = 3, 18, 4, 8
+PHOTO = Path(__file__).resolve().parents[2] / "samples" / "talking_portrait_astronaut.png"
 STAGES = pytest.mark.parametrize("stage", [CLIP, FRAME])
 
 
@@ -173,3 +184,53 @@ def test_a_killed_run_goes_on_bit_by_bit_and_the_base_stays(wan, tmp_path, stage
     start = adapter(wan).state_dict()
     assert all(not torch.equal(one[key], start[key]) for key in one), "something does not learn"
     assert all(torch.equal(before[key], value) for key, value in wan.state_dict().items())
+
+
+@torch.no_grad()
+def encoders() -> prepare_films.Encoders:
+    """In the place of Wan's own: four frames to a latent one, a pixel of sixteen."""
+
+    def latents(pictures: torch.Tensor) -> torch.Tensor:
+        small = torch.nn.functional.avg_pool2d(pictures.permute(0, 3, 1, 2), 128)
+        frames = torch.cat([small[:1], small[1:].unflatten(0, (-1, 4)).mean(1)])
+        return frames.repeat(1, 6, 1, 1)[:, :16].transpose(0, 1)
+
+    return prepare_films.Encoders(
+        latents, lambda picture: torch.zeros(1, 1280),
+        lambda wave: torch.from_numpy(wave[: 18 * 100].reshape(18, 100)[:, :HEARD]), torch.zeros(2, 32),
+    )  # fmt: skip
+
+
+def test_a_folder_of_films_becomes_a_file_in_the_published_form(tmp_path, monkeypatch):
+    wan = tiny_wan(0).requires_grad_(False)
+    monkeypatch.setattr(prepare_films, "MAX_FRAMES", 9)
+    (tmp_path / "films").mkdir()
+    picture = torch.from_numpy(np.array(Image.open(PHOTO).convert("RGB").resize((256, 256)))).float() / 255
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32))[None]
+    with VideoStreamWriter(tmp_path / "films" / "a.mp4", Fraction(23), noise, 16000) as writer:
+        for _ in range(21):
+            writer.write(picture[None])
+    prepare(
+        tmp_path / "films", tmp_path / "out", lambda film: prepare_films.all_clips(film, encoders()),
+        lambda film: {"encoder": "wav2vec2-test"},
+    )  # fmt: skip
+    clips = read_clips(tmp_path / "out", train.MAKER, train.TENSORS)
+    first = train.given([clips[0]], torch.device("cpu"))
+    assert (
+        len(clips) == 2 and first.latents.shape == (1, 16, 3, 4, 4) and first.beside.shape == (1, 20, 3, 4, 4)
+    )
+    assert first.beside[0, :4, 0].min() == 1 and not first.beside[0, :4, 1:].any() and first.speech.std() > 0
+    lips = first.lips[0]
+    assert lips.max() > 0.05 and lips[:, 0].max() < 0.01, "the mouth is at the top"
+    made = adapter(wan)
+    out = tmp_path / "mine.safetensors"
+    options = {"batch": 2, "seed": 1, "out": out, "rate": 1e-3, "report": 1}
+    told = train.train_stages(wan, made, clips, {CLIP: 2, FRAME: 2}, **options)
+    train.write(made, out, {"seed": 1, "command": "test", **told})
+    assert [len(told[name]["curve"]) for name in (CLIP, FRAME)] == [2, 2]
+    state = fantasytalking_state(load_file(out))
+    assert state.keys() == made.state_dict().keys()
+    assert "forward" not in vars(wan.blocks[0]) and "forward" not in vars(wan.blocks[0].cross_attn)
+    kept = {key: value.clone() for key, value in made.state_dict().items()}
+    train.train_stages(wan, made, clips, {CLIP: 2, FRAME: 2}, **options)  # what is done is not done again
+    assert all(torch.equal(kept[key], value) for key, value in made.state_dict().items())
