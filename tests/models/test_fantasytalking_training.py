@@ -1,5 +1,7 @@
 """FantasyTalking's two stages of training: who hears what, where the loss counts, and that a killed run goes on."""
 
+import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from talking_portrait.models.fantasytalking.windows import PADDING, audio_window
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.training.data.clips import read_clips
 from talking_portrait.training.data.film_motion import prepare
-from talking_portrait.training.fantasytalking import dual_stage, prepare_films, train
+from talking_portrait.training.fantasytalking import dual_stage, prepare_films, train, train_dual_stage
 from talking_portrait.training.fantasytalking.dual_stage import (
     CLIP,
     FRAME,
@@ -125,6 +127,7 @@ def test_a_tenth_of_reference_sound_and_text_is_left_out():
     ):  # fmt: skip
         assert 0.07 < share.float().mean() < 0.13
     assert torch.equal(shown.beside.abs().amax((1, 2, 3, 4)) == 0, shown.clip_vision.abs().amax((1, 2)) == 0)
+    assert all(dropped(films(1))[1] == 1 for _ in range(60)), "a batch of one teaches nothing"
 
 
 def test_the_mask_follows_the_lips_into_the_latent():
@@ -234,3 +237,25 @@ def test_a_folder_of_films_becomes_a_file_in_the_published_form(tmp_path, monkey
     kept = {key: value.clone() for key, value in made.state_dict().items()}
     train.train_stages(wan, made, clips, {CLIP: 2, FRAME: 2}, **options)  # what is done is not done again
     assert all(torch.equal(kept[key], value) for key, value in made.state_dict().items())
+
+
+@pytest.mark.slow
+def test_table_4_is_written_from_its_films_to_its_figures(tmp_path, monkeypatch):
+    for name, value in (("KNOWN", 1), ("NEW", 1), ("FILMS", 4), ("HELD_OUT", 2), ("BATCH", 2)):
+        monkeypatch.setattr(train_dual_stage, name, value)
+    words = [str(tmp_path / "work"), str(tmp_path / "result.json"), "--base-steps", "2", "--steps", "5"]
+    monkeypatch.setattr(sys, "argv", ["train_dual_stage", *words])
+    threads = torch.get_num_threads()
+    train_dual_stage.main()
+    torch.set_num_threads(threads)
+    found = json.loads((tmp_path / "result.json").read_text())["seed 1"]
+    assert found.keys() >= {"clip level", "frame level", "both"}
+    for name in ("clip level", "frame level", "both"):
+        assert found[name].keys() == {"known people", "new people", "loss"}
+        assert found[name]["known people"]["head_motion_over_truth"] > 0
+    films = load_file(tmp_path / "work" / "films.safetensors")
+    mouth, pictures = films["masks"][:, :, None], films["pictures"]
+    moved = (pictures - pictures[:, :1]).abs().mean((1, 2), keepdim=True)
+    jaw = films["jaw"][:, train_dual_stage.SHOWN]
+    assert jaw.std() > 0.05 and (moved * mouth.mean((1, 2), keepdim=True)).sum() > 0
+    assert 0.03 < mouth.mean() < 0.3

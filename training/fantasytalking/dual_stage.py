@@ -81,8 +81,12 @@ def place_weights(lips: Tensor) -> Tensor:
 
 
 def dropped(films: Films) -> tuple[Films, Tensor]:
-    """Films some of which lack their reference or their text, and which of them are heard [B]."""
+    """Films some of which lack their reference or their text, and which of them are heard [B].
+
+    A batch in which nobody is heard would teach nothing, since only what hears is trained; then all are.
+    """
     seen, hears, told = (torch.rand(3, len(films.latents)) >= DROPPED).float().to(films.latents)
+    hears = hears if hears.any() else torch.ones_like(hears)
     return replace(
         films, beside=films.beside * seen[:, None, None, None, None],
         clip_vision=films.clip_vision * seen[:, None, None], text=films.text * told[:, None, None],

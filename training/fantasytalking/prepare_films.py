@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import comfy.cli_args
 import numpy as np
@@ -123,7 +124,9 @@ def all_clips(film: Path, encoders: Encoders) -> dict[str, Tensor]:
 def core_encoders(options: argparse.Namespace) -> Encoders:
     """From the files of Wan2.1; ValueError if wav2vec2 is another."""
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
-    vision = comfy.clip_vision.load(str(options.clip_vision))
+    vision: Any = comfy.clip_vision.load(str(options.clip_vision))
+    if vision is None:
+        raise ValueError(f"{options.clip_vision} is no CLIP vision that ComfyUI knows")
     text = comfy.sd.load_clip([str(options.text_encoder)], clip_type=comfy.sd.CLIPType.WAN)
     state = load_file(options.wav2vec2)
     check_is_960h(state)

@@ -120,7 +120,7 @@ def main() -> None:
         clips.batch(options.batch, 0, options.seed)
         patcher = comfy.sd.load_diffusion_model(str(options.model))
         comfy.model_management.load_models_gpu([patcher], force_full_load=True)
-        wan = patcher.model.diffusion_model.requires_grad_(False)
+        wan: Any = patcher.model.diffusion_model.requires_grad_(False)
         torch.manual_seed(options.seed)
         vectors = clips[0].rows("speech").shape[-1]
         adapter = begun(FantasyTalking(vectors, WIDTH, wan.dim, len(wan.blocks))).to(patcher.load_device)

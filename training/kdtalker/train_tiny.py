@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import comfy.cli_args
 import numpy as np
@@ -149,7 +150,9 @@ def main() -> None:
         "new sentences": spoken(options.folder, "test", 9, 6, VOICES),
         "a new voice": spoken(options.folder, "other", 6, 7, (OTHER_VOICE,)),
     }
-    result = json.loads(options.result.read_text()) if options.result.is_file() else {"networks": {}}
+    result: dict[str, Any] = (
+        json.loads(options.result.read_text()) if options.result.is_file() else {"networks": {}}
+    )
     result["minutes_of_speech"] = round(films.minutes, 1)
     for name in options.variants:
         chosen = {"window": 64, "points": 21, "without": [], **VARIANTS[name]}

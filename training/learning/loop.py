@@ -70,7 +70,7 @@ def tell(
     resume: Path | None, name: str,
 ) -> None:  # fmt: skip
     """Put the means of the last steps into the curve, the terminal and the file of progress."""
-    entry = {"step": training.step}
+    entry: dict[str, float] = {"step": training.step}
     entry |= {key: round(float(np.mean([terms[key] for terms in recent])), 5) for key in recent[0]}
     entry["seconds"] = round(training.seconds)
     if validate is not None and training.step % (VALIDATED * report) == 0:
