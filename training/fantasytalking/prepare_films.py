@@ -146,8 +146,8 @@ def main() -> None:
     )
     parser.add_argument("films", type=Path)
     parser.add_argument("out", type=Path)
-    for name in ("vae", "clip-vision", "text-encoder", "wav2vec2"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
+    for option in ("--vae", "--clip-vision", "--text-encoder", "--wav2vec2"):
+        parser.add_argument(option, type=Path, required=True)
     parser.add_argument("--prompt", default="A person is talking.", help="said of every film")
     options = parser.parse_args()
     try:

@@ -109,8 +109,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("films", type=Path)
     parser.add_argument("--model", type=Path, required=True, help="Wan2.1 image to video, 14B")
-    for name, count in STEPS.items():
-        parser.add_argument(f"--{name}-steps", type=int, default=count)
+    parser.add_argument("--clip-steps", type=int, default=STEPS[CLIP])
+    parser.add_argument("--frame-steps", type=int, default=STEPS[FRAME])
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=1)

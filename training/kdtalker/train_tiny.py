@@ -29,7 +29,6 @@ from ...models.kdtalker.network import KDTalkerDenoiser, Sizes
 from ...models.kdtalker.sampling import sample_motion
 from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.takin.config import ANGLES, EXPRESSION, SCALE, TRANSLATION
-from ...tools.random_state import random_state
 from ..data.clips import Clip, Clips
 from ..learning.loop import train, write_json
 from ..speech_net.synthesisers import flite
@@ -52,12 +51,23 @@ DIFFUSION_STEPS = 10
 
 
 def hearing() -> AudioEncoder:
-    """Wav2Lip's audio encoder with random weights, the same ones every time."""
-    with torch.device("meta"):
-        empty = AudioEncoder()
-    network = AudioEncoder()
-    network.load_state_dict(random_state(empty, 11))
-    return network.eval()
+    """Wav2Lip's audio encoder with random weights, the same ones every time: normal over the root of a filter's
+    size, norms near 1."""
+    network, random = AudioEncoder().eval(), torch.Generator().manual_seed(11)
+    state = network.state_dict()
+    for key, value in state.items():
+        leaf = key.rsplit(".", 1)[-1]
+        if not value.is_floating_point():
+            continue
+        noise = torch.randn(value.shape, generator=random)
+        if leaf == "running_var" or (value.ndim == 1 and leaf == "weight"):
+            value.copy_(1 + 0.1 * noise.abs())
+        elif value.ndim == 1:
+            value.copy_(0.02 * noise)
+        else:
+            value.copy_(noise / value[0].numel() ** 0.5)
+    network.load_state_dict(state)
+    return network
 
 
 def clip_of(
