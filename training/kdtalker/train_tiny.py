@@ -6,7 +6,7 @@ The speech is flite's, with known phone times; motion comes from training/takin/
 and pose of their own; sound is heard by Wav2Lip's audio encoder with random weights, since the published ones are
 not to be had here (a straight line from its features to the jaw has r 0.83 on new sentences). Tested on sentences
 never heard of those voices, and on a voice never heard: r of the jaw with what the rules say, and r with the rules of
-another sentence, which is what chance gives. FOLDER keeps the speech and the networks.
+another sentence, which is what chance gives. FOLDER keeps the speech and the networks; a run that was stopped goes on.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from ...models.kdtalker.sampling import sample_motion
 from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.takin.config import ANGLES, EXPRESSION, SCALE, TRANSLATION
 from ..data.clips import Clip, Clips
-from ..learning.loop import train, write_json
+from ..learning.loop import go_on, train, write_json
 from ..speech_net.synthesisers import flite
 from ..takin.films import joined, unheard_sentences
 from ..takin.measures import best_lag, control, correlation
@@ -171,13 +171,12 @@ def main() -> None:
         sizes = sizes_for(chosen["window"], chosen["points"], chosen["without"], TINY)
         rules = recipe(BATCH, options.steps, WARM_UP, rate_of_one=RATE_OF_ONE)
         training = KDTalkerTraining(films, sizes, found, rules, BATCH, options.seed, torch.device("cpu"))
-        before, started = lips(training, tests["new sentences"]), time.process_time()
-        train(
-            training.run, training.loss, options.folder / f"{name}.resume.safetensors", report=100, name=name
-        )
+        before, resume = lips(training, tests["new sentences"]), options.folder / f"{name}.resume.safetensors"
+        go_on(training.run, resume)
+        train(training.run, training.loss, resume, report=100, name=name)
         result["networks"][name] = {
             "untrained": before, **{kind: lips(training, clips) for kind, clips in tests.items()},
-            "seconds": round(time.process_time() - started), "steps": training.run.step,
+            "steps": training.run.step, "of_steps": options.steps,
             "loss": [entry["loss"] for entry in training.run.curve[::5]],
         }  # fmt: skip
         training.write(options.folder / name.replace(" ", "_"), {"seed": options.seed})
