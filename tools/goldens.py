@@ -29,9 +29,7 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 from talking_portrait.tools.golden_cases import (  # pyright: ignore[reportMissingImports] (it runs as a file too)
     CASES,
     FINISHED_STAGES,
-    MEASURES,
-    Tolerance,
-    results,
+    WANTED,
     tolerance,
 )
 
@@ -114,8 +112,8 @@ class GoldenCase:
 
     def wanted(self) -> dict:
         """What must be computed again: the outputs, and the tables that stand beside them."""
-        if self.name in MEASURES:
-            return dict(results(self.data))
+        if self.name in WANTED:
+            return dict(WANTED[self.name](self.data))
         tables = {key: self.data[key] for key in TABLES if key in self.data}
         return {**self.data.get("outputs", {}), **tables}
 

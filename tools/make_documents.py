@@ -21,6 +21,7 @@ RESULTS, DOCS = PACK / "benchmarks" / "results", PACK / "docs"
 MAKERS = {  # results whose script has another name
     "actalker_mask_drop": "training/actalker/train_tiny.py",
     "fantasytalking_extras": "training/fantasytalking/train_extras.py",
+    "kdtalker_tiny": "training/kdtalker/train_tiny.py",
     "takin": "training/takin/evaluate.py",
     "takin_stage1": "training/liveportrait/stage1_proof.py",
     "viseme_heads": "training/speech_net/hear.py",

@@ -26,3 +26,17 @@ def audio_encoder_state(content: Mapping[str, Any]) -> State:
     if not state:
         raise ValueError("it holds no weights called audio_encoder..., so it is not Wav2Lip")
     return state
+
+
+def learned_points(metadata: Mapping[str, str]) -> tuple[int, ...] | None:
+    """The keypoints that a file of our training moves, by its header; None: all, as in the published file.
+
+    ValueError if they are not keypoints.
+    """
+    told = metadata.get("points", "")
+    if not told:
+        return None
+    numbers = told.split(" ")
+    if not all(number.isdecimal() and int(number) < 21 for number in numbers):
+        raise ValueError(f"its header says that it moves keypoints {told!r}, which are numbers from 0 to 20")
+    return tuple(map(int, numbers))

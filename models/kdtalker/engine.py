@@ -21,16 +21,18 @@ from ..speech.sound import librosa
 from ..speech.wav2lip import encode_speech
 from ..speech.wav2lip_mel import FPS, RATE, SAMPLES_PER_FRAME
 from .crop import dlib_points, face_crop, network_input
-from .motion import MotionStatistics, smoothed
-from .sampling import sample_motion, timesteps, window_of
+from .motion import POSE, MotionStatistics, smoothed
+from .sampling import WINDOW, sample_motion, timesteps, window_of
 
+POINTS = 21  # keypoints of LivePortrait
 ENCODING_SHARE = 0.3  # of the progress bar
 LICENCE = "CC BY-NC 4.0 (KDTalker), non-commercial research (Wav2Lip)"
 
 
 class KDTalkerEngine:
     """Lips, expression and head from speech. The networks are called when they are needed, and compute on
-    `device`; `steps` of DDIM (50 as published), unless a sampler says otherwise."""
+    `device`; `steps` of DDIM (50 as published), unless a sampler says otherwise. window, points: what the denoiser
+    learned at once, and how many keypoints it moves."""
 
     id = "KDTalker"
     native_fps: Fraction | None = Fraction(FPS)
@@ -41,13 +43,16 @@ class KDTalkerEngine:
         self, denoiser: Callable[[], nn.Module], audio_encoder: Callable[[], nn.Module],
         motion_extractor: Callable[[], Callable[[Tensor], KeypointMotion]],
         statistics: MotionStatistics, steps: int = 10, device: torch.device | None = None,
-        sampler: MotionSampler | None = None,
+        sampler: MotionSampler | None = None, window: int = WINDOW, points: int = POINTS,
     ):  # fmt: skip
         librosa()  # say now if it is missing, not after the portrait was prepared
         self.device = device or torch.device("cpu")
         self.denoiser, self.audio_encoder, self.motion_extractor = denoiser, audio_encoder, motion_extractor
         self.statistics, self.sampler = statistics, sampler or DDIM()
-        self.steps, self.window = self.sampler.steps or steps, window_of(self.sampler)
+        self.steps, self.window, self.learnt = (
+            self.sampler.steps or steps, window_of(self.sampler, window), window
+        )  # fmt: skip
+        self.numbers = POSE + 3 * points
         timesteps(self.steps)
 
     def generate(
@@ -94,20 +99,20 @@ class KDTalkerEngine:
         network, device = self.denoiser(), self.device
         random, later = torch.Generator().manual_seed(seed), later_generator(seed)
         reference = motion_vector(found, self.statistics).to(device)
-        canonical = self.statistics.normalise("kp", found.canonical.flatten(1)).to(device)
+        canonical = self.statistics.canonical(found.canonical.flatten(1)).to(device)
         sampled = sample_motion(
             network, speech.to(device), reference, canonical,
             # the published call draws three and uses one
-            lambda _: torch.randn(1, self.window, 70, 3, generator=random)[..., 0],
+            lambda _: torch.randn(1, self.window, self.numbers, 3, generator=random)[..., 0],
             self.steps, lambda done, _: progress(total - windows + done, total),
-            self.sampler, lambda _: torch.randn(1, self.window, 70, generator=later),
+            self.sampler, lambda _: torch.randn(1, self.window, self.numbers, generator=later), self.learnt,
         )  # fmt: skip
         progress(total, total)
         return sampled.float().cpu()
 
 
 def motion_vector(found: KeypointMotion, statistics: MotionStatistics) -> Tensor:
-    """The normalised 70 numbers of a picture's own motion, [1,70]: the reference of the first window."""
+    """The normalised numbers of a picture's own motion, [1,70]: the reference of the first window."""
     return statistics.vector(
         {"scale": found.scale, "yaw": found.yaw, "pitch": found.pitch, "roll": found.roll,
         "t": found.translation,

@@ -12,6 +12,7 @@ from ..weights.safe_files import Damaged, Unreadable, load_npz, numbers
 
 ORDER = (("scale", 1), ("yaw", 1), ("pitch", 1), ("roll", 1), ("t", 3), ("exp", 63))
 STATISTICS = tuple(f"{name}_{kind}" for name, _ in (*ORDER, ("kp", 63)) for kind in ("mean", "std"))
+POSE = 7  # numbers of a frame before its expression
 SMOOTHED = ("pitch", "yaw", "roll", "t", "exp")  # scale is left as it is
 LARGEST = 10_000  # bytes of one array in norm.npz
 PROCESS, OBSERVATION = 0.05, 0.001  # variances of the published smoothing
@@ -19,21 +20,45 @@ PROCESS, OBSERVATION = 0.05, 0.001  # variances of the published smoothing
 
 @dataclass(frozen=True)
 class MotionStatistics:
-    """Mean and standard deviation of every number, [n] float32 each, under the names of norm.npz."""
+    """Mean and standard deviation of every number, [n] float32 each, under the names of norm.npz.
+
+    points: the keypoints that a network moves, of 21; the others stay at their mean. None: all.
+    """
 
     values: Mapping[str, Tensor]
+    points: tuple[int, ...] | None = None
 
     def normalise(self, name: str, value: Tensor) -> Tensor:
         """[B,n] -> [B,n]."""
         return (value - self.values[f"{name}_mean"]) / self.values[f"{name}_std"]
 
+    def moved(self, keypoints: Tensor) -> Tensor:
+        """The network's keypoints [B,3P] of all [B,63]."""
+        if self.points is None:
+            return keypoints
+        return keypoints.unflatten(-1, (-1, 3))[..., list(self.points), :].flatten(-2)
+
+    def all_points(self, keypoints: Tensor) -> Tensor:
+        """All keypoints [B,63] of the network's [B,3P], normalised."""
+        if self.points is None:
+            return keypoints
+        every = keypoints.new_zeros(*keypoints.shape[:-1], len(self.values["exp_mean"]) // 3, 3)
+        every[..., list(self.points), :] = keypoints.unflatten(-1, (-1, 3))
+        return every.flatten(-2)
+
+    def canonical(self, keypoints: Tensor) -> Tensor:
+        """Canonical keypoints [B,63] -> [B,3P], normalised."""
+        return self.moved(self.normalise("kp", keypoints))
+
     def vector(self, motion: Mapping[str, Tensor]) -> Tensor:
-        """Parts [B,n] by name -> [B,70], normalised."""
-        return torch.cat([self.normalise(name, motion[name]) for name, _ in ORDER], -1)
+        """Parts [B,n] by name -> [B,7+3P], normalised."""
+        parts = {name: self.normalise(name, motion[name]) for name, _ in ORDER}
+        return torch.cat([self.moved(part) if name == "exp" else part for name, part in parts.items()], -1)
 
     def parts(self, vector: Tensor) -> dict[str, Tensor]:
-        """[B,70] -> parts [B,n] in degrees and keypoint units."""
-        split = vector.split([size for _, size in ORDER], -1)
+        """[B,7+3P] -> parts [B,n] in degrees and keypoint units."""
+        split = [*vector.split([*(size for _, size in ORDER[:-1]), vector.shape[-1] - POSE], -1)]
+        split[-1] = self.all_points(split[-1])
         return {
             name: value * self.values[f"{name}_std"] + self.values[f"{name}_mean"]
             for (name, _), value in zip(ORDER, split, strict=True)

@@ -31,14 +31,14 @@ def schedule(steps: int) -> DiffusionSchedule:
     return DiffusionSchedule(alpha_bars(), "epsilon", timesteps, steps)
 
 
-def window_of(sampler: MotionSampler) -> int:
+def window_of(sampler: MotionSampler, learnt: int = WINDOW) -> int:
     """Frames of a window; ValueError for a length that the network has not learnt."""
-    frames = sampler.window or WINDOW
-    if not SHORTEST <= frames <= WINDOW:
+    frames = sampler.window or learnt
+    if not min(SHORTEST, learnt) <= frames <= learnt:
         # its attention has never seen two frames further apart
         raise ValueError(
-            f"window is {frames}, but KDTalker takes {SHORTEST} to {WINDOW} frames. Set window of the "
-            f"sampler to 0 for its own {WINDOW}."
+            f"window is {frames}, but KDTalker takes {min(SHORTEST, learnt)} to {learnt} frames. Set window of "
+            f"the sampler to 0 for its own {learnt}."
         )
     return frames
 
@@ -46,16 +46,16 @@ def window_of(sampler: MotionSampler) -> int:
 def sample_motion(
     denoiser, speech: Tensor, reference: Tensor, canonical: Tensor, noise: Noise, steps: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    sampler: MotionSampler | None = None, later: Noise | None = None,
+    sampler: MotionSampler | None = None, later: Noise | None = None, learnt: int = WINDOW,
 ) -> Tensor:  # fmt: skip
     """Normalised motion [n,70] of n speech features [n,512]; each window starts from the last frame of the one before.
 
     The last window is filled up with the clip's first features, as published; clips shorter than a window repeat.
     sampler: None for DDIM, as published. later: noise that samplers of chance add after the first, by number of
-    the window.
+    the window. learnt: frames of the network's own window.
     """
     sampler = sampler or DDIM()
-    frames, window, known = len(speech), window_of(sampler), schedule(steps)
+    frames, window, known = len(speech), window_of(sampler, learnt), schedule(steps)
     windows, ticks = -(-frames // window), sampler.steps or steps
     padded = speech[torch.arange(windows * window) % frames]
     parts: list[Tensor] = []

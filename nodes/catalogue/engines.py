@@ -44,7 +44,7 @@ def _builtin(options: Mapping[str, Any]) -> MotionEngine:
 
 
 def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
-    from ...models.kdtalker.checkpoint import denoiser_state
+    from ...models.kdtalker.checkpoint import denoiser_state, learned_points
     from ...models.kdtalker.engine import KDTalkerEngine
     from ...models.kdtalker.motion import read_statistics
     from ...models.kdtalker.network import build_denoiser
@@ -65,10 +65,11 @@ def _kdtalker(options: Mapping[str, Any]) -> MotionEngine:
     denoiser = load_shared(
         "kdtalker denoiser", file("denoiser"), torch.float32, build_denoiser, NODE, denoiser_state
     )
-    statistics = read_statistics(file("norm"), NODE)
+    statistics = replace(read_statistics(file("norm"), NODE), points=learned_points(denoiser.metadata))
+    sizes = denoiser.patcher.model.sizes
     return KDTalkerEngine(
         denoiser.ready, hearing, extractor.ready, statistics, options["steps"], denoiser.device,
-        sampler=options["sampler"],
+        sampler=options["sampler"], window=sizes.window, points=sizes.points,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ def world():
     patch = pytest.MonkeyPatch()
     for name, value in (("PEOPLE", 1), ("FILMS", 6), ("HELD_OUT", 2)):
         patch.setattr(toy, name, value)
-    yield toy.World(0)
+    yield toy.World(0, frames=2)
     patch.undo()
 
 
@@ -48,3 +48,25 @@ def test_the_loss_has_a_gradient_in_every_part_of_the_mamba_layer(world, monkeyp
     }
     without = {name for name, value in found.items() if value is None or not value.abs().max() > 0}
     assert len(found) == 15 * 18 and not {name for name in without if "id_proj" not in name}
+
+
+@pytest.mark.slow
+def test_frames_see_each_other_and_the_identity_is_heard(world):
+    torch.manual_seed(0)
+    network = toy.tiny_unet(0)
+    for parameter in network.parameters():
+        parameter.data.add_(0.05 * torch.randn_like(parameter))
+    index, sigma = world.train[:1], torch.ones(1)
+    noisy, signals = torch.randn(world.latents[index].shape), world.signals[index]
+
+    def made(given: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return world.denoised(network, given, sigma, index, signals, signals, (True, True), toy.Regions())
+
+    plain, other = made(noisy), noisy.clone()
+    other[:, 1] = 0
+    assert (made(other)[:, 0] - plain[:, 0]).abs().max() > 1e-5, "the first frame does not see the second"
+    identity = world.identity.clone()
+    world.identity[:] = 0
+    assert (made(noisy) - plain).abs().max() > 1e-5, "nobody is told who it is"
+    world.identity.copy_(identity)

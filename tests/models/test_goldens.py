@@ -16,6 +16,7 @@ FILES = sorted(FOLDER.rglob("*.golden.json"))
 SLOW = {
     "kd_pipeline", "kd_pipeline_relative", "kd_sampler", "lp_spade", "lp_warp", "jv_sampler", "jv_pipeline",
     "pipeline_tiny", "unet_tiny", "syncnet_evaluation", "syncnet_networks", "image", "motion_kdtalker",
+    "kd_training_step",
 }  # fmt: skip
 
 

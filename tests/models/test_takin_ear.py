@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.speech.ear import KIND, EarEncoder, ear_layers
@@ -57,7 +58,7 @@ def test_films_are_prepared_trained_on_and_spoken_with(tmp_path, monkeypatch, en
     monkeypatch.setattr(sys, "argv", ["train", str(out), str(films), "--steps", "2"])
     train.main()
     name = prepare.ear_hearing()[1]
-    with train.safe_open(str(out), "pt") as file:
+    with safe_open(str(out), "pt") as file:
         header, state = file.metadata(), {key: file.get_tensor(key).float() for key in file.keys()}
     network = build_takin(state, header, device="cpu", dtype=torch.float32, operations=torch.nn)
     network.load_state_dict(state)

@@ -257,22 +257,20 @@ def folder(tmp_path, encoder) -> Path:
 
 
 def test_motion_is_told_from_the_persons_neutral_face(folder):
+    from talking_portrait.training.takin.batches import feature_sizes, features_at
     from talking_portrait.training.takin.film_batches import draw_film_batch, one_window, read_folder
 
     films = read_folder(folder)
-    assert [len(stretch.motion) for stretch in films.stretches] == [70, 50] * 3 and (
-        films.layers,
-        films.width,
-    ) == (3, 64)
-    neutral = torch.cat([stretch.motion for stretch in films.stretches[:2]])
-    happy = torch.cat([stretch.motion for stretch in films.stretches[2:4]])
+    assert [clip.frames for clip in films] == [70, 50] * 3 and feature_sizes(films) == (3, 64)
+    neutral = torch.cat([clip.rows("motion") for clip in films[:2]])
+    happy = torch.cat([clip.rows("motion") for clip in films[2:4]])
     assert neutral[:, :63].median(0).values.abs().max() < 1e-6 and 0.3 < happy[:, :63].mean() < 0.7, (
         "the mood was taken out"
     )
     assert torch.equal(neutral[:, 63], torch.ones(120)) and neutral[:, 66].abs().max() == 0
-    second = films.stretches[1]
+    second = films[1]
     whole = load_file(folder / "a.safetensors")["features"][140:].float()
-    assert torch.equal(second.features(np.array([3, 4, 4])), whole[[6, 7, 8, 9, 8, 9]])
+    assert torch.equal(features_at(second, np.array([3, 4, 4])), whole[[6, 7, 8, 9, 8, 9]])
     labels = {
         tuple(one_window(films, 25, TINY, np.random.default_rng(seed))["label"][0]) for seed in range(40)
     }
@@ -318,16 +316,16 @@ def test_wrong_labels_are_counted_and_named(where, reason):
 
 
 def test_labels_keep_their_intensity_and_older_names(folder, encoder):
-    from talking_portrait.training.takin.film_batches import read_folder
+    from talking_portrait.training.takin.film_batches import label_of, read_folder, unlabelled
 
     write_film(folder / "d.safetensors", "carl", "fear", encoder.encoder_name, 3, intensity="0.3333")
     films = read_folder(folder)
-    labels = {stretch.path.stem: stretch.label for stretch in films.stretches}
+    labels = {clip.path.stem: label_of(clip.header) for clip in films}
     assert (
         labels["d"][EMOTIONS.index("fearful")] == pytest.approx(1 / 3, abs=1e-3) and labels["d"].sum() < 0.34
     )
     assert labels["b"][EMOTIONS.index("happy")] == 1 and not labels["c"].any()
-    assert (films.unlabelled, films.films) == (1, 4)
+    assert unlabelled(films) == (1, 4)
 
 
 @pytest.mark.parametrize(("spoil", "reason"), [
@@ -337,15 +335,15 @@ def test_labels_keep_their_intensity_and_older_names(folder, encoder):
     ("damaged", "b.safetensors cannot be read"),
     ("empty", "has no prepared films"),
 ])  # fmt: skip
-def test_a_folder_that_cannot_be_used_says_why(folder, spoil, reason):
+def test_a_folder_that_cannot_be_used_says_why(folder, encoder, spoil, reason):
     from talking_portrait.training.takin.film_batches import read_folder
 
     if spoil == "other encoder":
         write_film(folder / "d.safetensors", "eva", "", "other")
     elif spoil == "unknown emotion":
-        write_film(folder / "d.safetensors", "eva", "jolly", "hubert")
+        write_film(folder / "d.safetensors", "eva", "jolly", encoder.encoder_name)
     elif spoil == "wrong intensity":
-        write_film(folder / "d.safetensors", "eva", "sad", "hubert", intensity="7")
+        write_film(folder / "d.safetensors", "eva", "sad", encoder.encoder_name, intensity="7")
     elif spoil == "damaged":
         (folder / "b.safetensors").write_text("404")
     else:
@@ -367,17 +365,17 @@ def small_run(folder: Path, monkeypatch):
 
 def test_a_run_on_films_goes_on_as_if_it_had_not_stopped(folder, monkeypatch, tmp_path):
     films, whole = small_run(folder, monkeypatch)
-    losses = [whole.advance(films) for _ in range(4)]
+    losses = [whole.run.learn(whole.loss()).loss for _ in range(4)]
     films, first = small_run(folder, monkeypatch)
-    early = [first.advance(films) for _ in range(2)]
+    early = [first.run.learn(first.loss()).loss for _ in range(2)]
     state = tmp_path / "state" / "r.safetensors"
     state.parent.mkdir()
-    first.save(state)
+    first.run.save(state)
     films, second = small_run(folder, monkeypatch)
     torch.randn(5)
-    second.resume(state)
-    assert early + [second.advance(films) for _ in range(2)] == losses
-    assert second.validation(films, 2) == whole.validation(films, 2)
+    second.run.resume(state)
+    assert early + [second.run.learn(second.loss()).loss for _ in range(2)] == losses
+    assert second.held_out(whole.draw, 2) == whole.held_out(whole.draw, 2)
 
 
 def test_the_full_size_is_for_hubert_large():
@@ -393,11 +391,9 @@ def test_the_full_size_is_for_hubert_large():
 
 
 def test_a_trained_file_moves_a_face_and_refuses_another_encoder(folder, monkeypatch, tmp_path, encoder):
-    from talking_portrait.training.takin import train_films as takin_train_films
-
-    films, run = small_run(folder, monkeypatch)
-    run.advance(films)
-    takin_train_films.write_network(run, tmp_path / "mine.safetensors", {"seed": 3, "command": ""})
+    _, run = small_run(folder, monkeypatch)
+    run.run.learn(run.loss())
+    run.write(tmp_path / "mine.safetensors", {"seed": 3, "command": ""})
     with safe_open(tmp_path / "mine.safetensors", "pt") as file:
         network = build_takin(load_file(tmp_path / "mine.safetensors"), file.metadata())
     network.load_state_dict(load_file(tmp_path / "mine.safetensors"))

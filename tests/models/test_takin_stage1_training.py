@@ -13,13 +13,13 @@ from talking_portrait.training.data.drawn_faces import CONTROLS, draw, drawn_peo
 from talking_portrait.training.liveportrait.finetune_motion_extractor import (
     FineTuning,
     read_network,
-    write_result,
 )
 from talking_portrait.training.liveportrait.stage1_proof import measured, tiny_extractor
 from talking_portrait.training.takin.stage1_objective import (
     GUIDED,
     KEYPOINTS,
     Pairs,
+    Penalties,
     Weights,
     bend,
     draw_pairs,
@@ -93,8 +93,24 @@ def test_each_loss_falls_when_it_is_trained(data, name, weight):
 
     before = now()
     for _ in range(25):
-        tuning.advance(data)
+        tuning.run.learn(tuning.loss(data))
     assert now() < 0.5 * before
+
+
+def test_the_text_s_penalties_can_be_chosen_in_the_place_of_the_equations_(data):
+    pairs = draw_pairs(data, 4, torch.Generator().manual_seed(1))
+
+    def terms(*kinds: str) -> dict[str, float]:
+        with torch.no_grad():
+            found = stage1_terms(
+                tiny_extractor(1), pairs, bend, torch.Generator().manual_seed(2), Penalties(*kinds)
+            )
+        return {name: value.item() for name, value in found.items()}
+
+    usual, text = terms("huber", "huber"), terms("l1", "wing")
+    assert {name for name in usual if usual[name] != text[name]} == {"canonical", "landmark"}
+    with pytest.raises(ValueError, match="kind is 'l3'"):
+        terms("l3", "wing")
 
 
 def test_equivariant_keypoints_cost_nothing():
@@ -125,25 +141,28 @@ def test_equivariant_keypoints_cost_nothing():
 
 
 def test_a_stopped_run_goes_on_with_the_same_numbers(data, tmp_path):
-    whole = run(data)
-    losses = [whole.advance(data) for _ in range(4)]
+    def steps(tuning: FineTuning, count: int) -> list[dict[str, float]]:
+        return [tuning.run.learn(tuning.loss(data)).terms for _ in range(count)]
+
+    losses = steps(run(data), 4)
     first = run(data)
-    early = [first.advance(data) for _ in range(2)]
-    first.save(tmp_path / "r.safetensors")
+    early = steps(first, 2)
+    first.run.save(tmp_path / "r.safetensors")
     second = run(data)
-    second.resume(tmp_path / "r.safetensors")
-    assert early + [second.advance(data) for _ in range(2)] == losses
-    with pytest.raises(ValueError, match="of a run with other weights"):
-        run(data, canonical=1.0).resume(tmp_path / "r.safetensors")
+    torch.randn(7)
+    second.run.resume(tmp_path / "r.safetensors")
+    assert early + steps(second, 2) == losses
+    with pytest.raises(ValueError, match="of a run with other settings .weights"):
+        run(data, canonical=1.0).run.resume(tmp_path / "r.safetensors")
     (tmp_path / "r.safetensors").write_bytes(b"junk")
     with pytest.raises(ValueError, match="r.safetensors cannot be read"):
-        run(data).resume(tmp_path / "r.safetensors")
+        run(data).run.resume(tmp_path / "r.safetensors")
 
 
 def test_the_result_loads_where_the_published_file_does(data, tmp_path):
     tuning = run(data)
-    tuning.advance(data)
-    write_result(tuning, tmp_path / "m.safetensors", {"seed": "3"})
+    tuning.run.learn(tuning.loss(data))
+    tuning.write(tmp_path / "m.safetensors", {"seed": "3"})
     network = read_network(tmp_path / "m.safetensors", "motion")
     assert (
         FILES["motion"].convert(load_file(tmp_path / "m.safetensors")).keys() == network.state_dict().keys()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.face_motion import CONTROLS, expression_to_controls
 from talking_portrait.models.takin.config import EMOTIONS, EXPRESSION, TINY
-from talking_portrait.models.takin.network import TakinNet, build_takin
+from talking_portrait.models.takin.network import build_takin
 from talking_portrait.training.takin import train as training
+from talking_portrait.training.takin.batches import (
+    FACES,
+    draw_batch,
+    motion_statistics,
+    one_window,
+    read_films,
+)
+from talking_portrait.training.takin.train import TakinTraining, new_network, recipe
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +66,6 @@ def test_rules_open_for_vowels_close_for_b_and_rest_in_silence():
 
 
 def test_a_batch_adds_to_the_face_what_its_label_says(prepared):
-    from talking_portrait.training.takin.batches import FACES, draw_batch, one_window, read_films
-
     films = read_films([prepared])
     labels = []
     for seed in range(60):
@@ -84,80 +91,46 @@ def test_a_batch_adds_to_the_face_what_its_label_says(prepared):
 
 
 def test_films_of_different_encoders_are_refused(prepared, tmp_path):
-    from talking_portrait.training.takin.batches import read_films
-
     other = tmp_path / "other.safetensors"
     save_file(load_file(prepared), other, {"encoder": "hubert-large"})
     with pytest.raises(ValueError, match="different speech encoders: builtin-speech-test, hubert-large"):
         read_films([prepared, other])
 
 
-def started(films, steps: int = 6):
+def started(films, steps: int = 6) -> TakinTraining:
     """A run of a small network, always from the same beginning."""
-    from talking_portrait.training.takin.train import Training, prepare_for_training
-
     torch.manual_seed(3)
     config = replace(TINY, encoder=films.encoder, width=16, heads=2, speech_layers=1, motion_layers=1)
-    network = TakinNet(config)
-    prepare_for_training(network)
-    return Training(network, 3, steps)
+    network = new_network(config, motion_statistics(films, config, np.random.default_rng(0), 4))
+    return TakinTraining(
+        network, partial(draw_batch, films, config), recipe(steps), 3, {"films": films.digest()}
+    )
 
 
 def test_a_run_that_stopped_goes_on_as_if_it_had_not(prepared, tmp_path):
-    from talking_portrait.training.takin.batches import read_films
-
     films = read_films([prepared])
     whole = started(films)
-    losses = [whole.advance(films) for _ in range(6)]
+    losses = [whole.run.learn(whole.loss()).loss for _ in range(6)]
     first = started(films)
-    early = [first.advance(films) for _ in range(3)]
-    first.save(tmp_path / "resume.safetensors")
+    early = [first.run.learn(first.loss()).loss for _ in range(3)]
+    first.run.save(tmp_path / "resume.safetensors")
     torch.randn(17)
     second = started(films)
-    second.resume(tmp_path / "resume.safetensors")
-    assert second.step == 3
-    assert early + [second.advance(films) for _ in range(3)] == losses
-    for key, value in whole.average.items():
-        assert torch.equal(value, second.average[key]), key
+    second.run.resume(tmp_path / "resume.safetensors")
+    assert early + [second.run.learn(second.loss()).loss for _ in range(3)] == losses
+    for key, value in whole.run.result().items():
+        assert torch.equal(value, second.run.result()[key]), key
 
 
 def test_the_loss_falls(prepared, monkeypatch):
-    from talking_portrait.training.takin import train as takin_train
-    from talking_portrait.training.takin.batches import read_films
-    from talking_portrait.training.takin.train import motion_statistics, validation_loss
-
-    monkeypatch.setattr(takin_train, "WARM_UP", 5)
+    monkeypatch.setattr(training, "WARM_UP", 5)
     films = read_films([prepared])
     run = started(films, 40)
-    mean, deviation = motion_statistics(films, run.network.config, np.random.default_rng(0), 4)
-    run.network.motion_mean.copy_(mean)
-    run.network.motion_deviation.copy_(deviation)
-    run.average = {key: value.clone() for key, value in run.network.state_dict().items()}
-    before = validation_loss(run, films)
+    held_out = partial(draw_batch, films, run.network.config)
+    before = run.held_out(held_out)
     for _ in range(40):
-        run.advance(films)
-    assert validation_loss(run, films) < 0.85 * before
-
-
-@pytest.mark.parametrize("spoil", ["truncated", "text", "another run", "other steps"])
-def test_a_damaged_resume_file_is_refused_by_name(prepared, tmp_path, spoil):
-    from talking_portrait.training.takin.batches import read_films
-
-    films, path = read_films([prepared]), tmp_path / "run.resume.safetensors"
-    run = started(films)
-    run.save(path)
-    if spoil == "truncated":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif spoil == "text":
-        path.write_text("404")
-    elif spoil == "another run":
-        save_file({"x": torch.zeros(1)}, path, {"other": "1"})
-    else:
-        run = started(films, 7)
-    with pytest.raises(
-        ValueError, match="run.resume.safetensors .*(cannot be read|other sizes or --steps 6)"
-    ):
-        run.resume(path)
+        run.run.learn(run.loss())
+    assert run.held_out(held_out) < 0.85 * before
 
 
 def command(prepared: Path, out: Path, *options: str) -> list[str]:

@@ -12,7 +12,10 @@ from talking_portrait.training.data.talking_faces import (
     people,
     smooth_noise,
 )
-from talking_portrait.training.tiny_training import draw_curves, train
+from talking_portrait.training.learning.curves import draw_curves
+from talking_portrait.training.learning.loop import losses, train
+from talking_portrait.training.learning.recipe import tiny
+from talking_portrait.training.learning.training import Training
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +48,10 @@ def test_latents_keep_pictures_and_probes_read_them(faces):
 
 
 def test_training_lowers_a_loss_and_draws_it(tmp_path):
-    weight = torch.nn.Parameter(torch.tensor([5.0]))
-    curve = train([weight], lambda: (weight - 1).square().sum() + 0.1, 200, 0.1, "toy")
+    toy = torch.nn.Linear(1, 1, bias=False)
+    run = Training(toy, tiny(200, 0.1), 1)
+    assert train(run, lambda: (toy.weight - 5).square().sum() + 0.1, name="toy")
+    curve = losses(run)
     assert len(curve) == 4 and curve[-1] < 0.2 < curve[0]
     draw_curves({"a": curve, "b": [1.0, 0.5, 0.3, 0.2]}, "toy", tmp_path / "loss.png")
     assert np.asarray(Image.open(tmp_path / "loss.png").convert("L")).std() > 5

@@ -8,15 +8,21 @@ from .actalker import CASES as ACTALKER
 from .fantasytalking import CASES as FANTASYTALKING
 from .joyvasa import CASES as JOYVASA
 from .kdtalker import CASES as KDTALKER
+from .kdtalker_training import CASES as KDTALKER_TRAINING
+from .kdtalker_training import WANTED as TRAINING_WANTED
 from .liveportrait import CASES as LIVEPORTRAIT
 from .measures import CASES as MEASURES
 from .measures import results
 
-__all__ = ["CASES", "FINISHED_STAGES", "MEASURES", "Tolerance", "results", "tolerance"]
+__all__ = ["CASES", "FINISHED_STAGES", "WANTED", "Tolerance", "tolerance"]
 
-CASES = {**LIVEPORTRAIT, **KDTALKER, **JOYVASA, **FANTASYTALKING, **ACTALKER, **MEASURES}
+CASES = {
+    **LIVEPORTRAIT, **KDTALKER, **JOYVASA, **FANTASYTALKING, **ACTALKER, **MEASURES, **KDTALKER_TRAINING,
+}  # fmt: skip
+# case -> what of its file must be computed again, where that is not under `outputs`
+WANTED = {**dict.fromkeys(MEASURES, results), **TRAINING_WANTED}
 # folders whose every file must be covered
-FINISHED_STAGES = {"kdtalker", "joyvasa", "fantasytalking", "actalker", "metrics"}
+FINISHED_STAGES = {"kdtalker", "joyvasa", "fantasytalking", "actalker", "metrics", "training"}
 SAMPLED = (
     "kd_sampler",
     "kd_pipeline",
@@ -95,10 +101,24 @@ def measure_tolerance(output: str) -> Tolerance:
     return NETWORKS if place.endswith("outputs") else COMPUTED
 
 
+# of KDTalker's training, by the last part of an output's name
+TRAINING_LIMITS = {
+    "lr": Tolerance(relative=1e-7), "learning_rate": Tolerance(relative=1e-7),
+    "effective_decay": Tolerance(relative=1e-7),
+    "losses": Tolerance(relative=1e-5), "noise_pred": Tolerance(of_largest=5e-5),
+    "norms": Tolerance(relative=1e-4), "gradient_norms": Tolerance(relative=1e-4),
+    "change": Tolerance(relative=1e-3), "change_total": Tolerance(relative=1e-5),
+    "small_change": Tolerance(relative=0.1), "small_change_total": Tolerance(relative=1e-3),
+}  # fmt: skip
+
+
 def tolerance(case: str, output: str) -> Tolerance:
     """The tolerance of one output, as the golden data's notes give it."""
     if case in MEASURES:
         return measure_tolerance(output)
+    if case in KDTALKER_TRAINING:
+        usual = Tolerance(of_largest=1e-4 if "/gradient/" in output else 1e-5)
+        return TRAINING_LIMITS.get(output.split("/")[-1], usual)
     if case in ACTALKER:
         return Tolerance(of_largest=ACTALKER_LIMITS.get(case, 1e-5))
     if output.startswith(("crop", "net_", "pasted")):

@@ -26,10 +26,14 @@ from ...models.actalker.regions import Regions
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 from ...tools.golden_cases.actalker_pipeline import euler_step, scaled_input, timestep
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
-from ..tiny_training import draw_curves, train
+from ..learning.core import core_in_training
+from ..learning.curves import draw_curves
+from ..learning.loop import losses, train
+from ..learning.recipe import tiny
+from ..learning.training import Training
 
-# pixels of a film, its frames, pixels of a latent's patch, latent channels
-SIZE, FRAMES, PATCH, CHANNELS = 48, 1, 4, 4
+# pixels of a film, pixels of a latent's patch, latent channels
+SIZE, PATCH, CHANNELS = 48, 4, 4
 PEOPLE, FILMS, HELD_OUT = 4, 400, 40  # films of each person, the last of them for the test
 WIDTH, HEAD_DIM, CONTEXT, AUDIO_TOKENS = 32, 16, 48, 4
 SIGMAS = 0.3, 1.4  # mean and deviation of the logarithm of the noise in training
@@ -48,11 +52,11 @@ def region(mouth: bool) -> Tensor:
     return mask if mouth else 1 - mask
 
 
-def drawn(who: Person, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Films [count,FRAMES,3,S,S] of a person and their signals [count,FRAMES,6] in about -1..1."""
+def drawn(who: Person, count: int, random: np.random.Generator, frames: int) -> tuple[Tensor, Tensor]:
+    """Films [count,frames,3,S,S] of a person and their signals [count,frames,6] in about -1..1."""
     films, signals = [], []
     for _ in range(count):
-        curves = smooth_noise(4 * FRAMES, len(SIGNALS), 0.35, random)[::4]
+        curves = smooth_noise(4 * frames, len(SIGNALS), 0.35, random)[::4]
         jaw, pucker, blink = (np.abs(curves[:, :3]) * [0.55, 0.5, 0.6]).clip(0, 1).T
         brow, (yaw, pitch) = 0.6 * curves[:, 3].clip(-1, 1), (8 * curves[:, 4:].clip(-2, 2)).T
         controls = {
@@ -104,11 +108,12 @@ def tiny_unet(seed: int) -> ACTalkerUNet:
 
 
 class World:
-    """Films of people with known signals, and how a network is shown them."""
+    """Films of people with known signals, and how a network is shown them. identity: whether it is told who it is by
+    a token, a fixed random map of the person's first picture in the place of ArcFace."""
 
-    def __init__(self, seed: int):
-        random = np.random.default_rng(seed)
-        found = [drawn(who, FILMS, random) for who in people(PEOPLE, seed)]
+    def __init__(self, seed: int, frames: int = 1, identity: bool = True):
+        random, self.frames = np.random.default_rng(seed), frames
+        found = [drawn(who, FILMS, random, frames) for who in people(PEOPLE, seed)]
         self.films, self.signals = (torch.cat(part) for part in zip(*found, strict=True))
         numbers = torch.arange(len(self.films))
         held = numbers % FILMS >= FILMS - HELD_OUT
@@ -118,28 +123,32 @@ class World:
         self.encoders = Encoders(seed)
         first = numbers // FILMS * FILMS  # the person's first film gives the portrait
         self.portrait = self.latents[first, 0]
+        seen = torch.nn.functional.interpolate(self.films[first, 0], (8, 8), mode="area").flatten(1) - 0.5
+        make = torch.Generator().manual_seed(seed + 1)
+        told = seen @ torch.randn(seen.shape[1], CONTEXT, generator=make)
+        self.identity = (told / told.std() if identity else torch.zeros_like(told))[:, None]
 
     def denoised(
         self, network, noisy: Tensor, sigma: Tensor, index: Tensor, heard: Tensor, seen: Tensor, gates, masks
     ) -> Tensor:
         """v-prediction [B,F,C,h,w] for noisy latents at sigma [B] of the people of films `index`."""
-        count = len(index) * FRAMES
+        count = len(index) * self.frames
         audio, tokens = self.encoders(heard.flatten(0, 1), seen.flatten(0, 1))
-        flat, level = noisy.flatten(0, 1), sigma.repeat_interleave(FRAMES)
+        flat, level = noisy.flatten(0, 1), sigma.repeat_interleave(self.frames)
         given = torch.cat(
             [
                 scaled_input(flat, level[:, None, None, None]),
-                self.portrait[index].repeat_interleave(FRAMES, 0),
+                self.portrait[index].repeat_interleave(self.frames, 0),
             ],
             1,
         )
         out = network(
-            given, timestep(level), context=torch.zeros(count, 1, CONTEXT),
+            given, timestep(level), context=self.identity[index].repeat_interleave(self.frames, 0),
             y=time_id_embedding(32).expand(count, -1),
             audio=audio if gates[0] else None, motion=tokens if gates[1] else None, regions=masks,
-            num_video_frames=FRAMES,
+            num_video_frames=self.frames,
         )  # fmt: skip
-        return out.unflatten(0, (len(index), FRAMES))
+        return out.unflatten(0, (len(index), self.frames))
 
     def loss(self, network: nn.Module, random: np.random.Generator, batch: int, mask_drop: bool) -> Tensor:
         """Squared error of v at random noise, with random gates."""
@@ -169,7 +178,7 @@ class World:
         for now, following in zip(ladder, ladder[1:], strict=False):
             v = self.denoised(network, x, now.expand(len(index)), index, heard, seen, gates, masks)
             x = euler_step(x, v, now, following)
-        return self.linear.decode(x.flatten(0, 1)).unflatten(0, (len(index), FRAMES))
+        return self.linear.decode(x.flatten(0, 1)).unflatten(0, (len(index), self.frames))
 
 
 def separate() -> Regions:
@@ -223,9 +232,13 @@ def main() -> None:
     parser.add_argument("result", type=Path, help="JSON of what was measured")
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument(
+        "--frames", type=int, default=1, help="of each film; from two on the temporal layers act"
+    )
+    parser.add_argument("--without-identity", action="store_true", help="no token that says who it is")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    world = World(options.seed)
+    world = World(options.seed, options.frames, not options.without_identity)
     print(f"{len(world.films)} films of {PEOPLE} people", flush=True)
     options.folder.mkdir(parents=True, exist_ok=True)
     result: dict = {
@@ -234,15 +247,17 @@ def main() -> None:
         }
     }
     for name, mask_drop in (("with mask-drop", True), ("without mask-drop", False)):
-        network, random = tiny_unet(options.seed), np.random.default_rng(options.seed + 1)
+        network = tiny_unet(options.seed)
         torch.manual_seed(options.seed)
-        curve = train(
-            list(network.parameters()), lambda n=network, r=random,
-                m=mask_drop: world.loss(n, r, options.batch, m), options.steps,
-            1.5e-3, name,
-        )  # fmt: skip
+        run = Training(network, tiny(options.steps, 1.5e-3), options.seed + 1)
+        with core_in_training():
+            train(
+                run,
+                lambda n=network, r=run, m=mask_drop: world.loss(n, r.random, options.batch, m),
+                name=name,
+            )
         masks = separate() if mask_drop else Regions()
-        result[name] = {"loss": curve, **measured(world, network.requires_grad_(False).eval(), masks)}
+        result[name] = {"loss": losses(run), **measured(world, network.requires_grad_(False).eval(), masks)}
         save_file(network.state_dict(), options.folder / f"{name.replace(' ', '_')}.safetensors")
         print(name, json.dumps(result[name]["both"]), flush=True)
         options.result.write_text(json.dumps(result, indent=1) + "\n")

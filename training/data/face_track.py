@@ -1,6 +1,6 @@
 """Where a film's face is, frame by frame, and which stretches of it are good to learn from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +56,7 @@ def moved(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.linalg.norm(after.mean(0) - before.mean(0)) / (np.ptp(before[:, 1]) + 1e-6))
 
 
-def stretches(points: list[np.ndarray | None], good: np.ndarray | None = None) -> list[tuple[int, int]]:
+def stretches(points: Sequence[np.ndarray | None], good: np.ndarray | None = None) -> list[tuple[int, int]]:
     """First and last-but-one frames of runs with one face and no cut; too short ones are left out, long ones
     are parted.
 

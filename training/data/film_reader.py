@@ -30,9 +30,9 @@ def stream_of(container: InputContainer, kind: str, path: Path):
     return streams[0]
 
 
-def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """[H,W,3] bytes of every 40 ms: the frame that is shown in their middle. ValueError if the film cannot be
-    decoded."""
+def read_frames(path: Path, fps: int = FPS) -> Iterator[np.ndarray]:
+    """[H,W,3] bytes of every 40 ms (at another `fps`, of every 1/fps s): the frame that is shown in their middle.
+    ValueError if the film cannot be decoded."""
     try:
         with av.open(str(path)) as container:
             stream, number, shown = stream_of(container, "video", path), 0, None
@@ -42,12 +42,12 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
                     continue
                 seconds = float(frame.pts * stream.time_base)
                 start = seconds if shown is None else start
-                while shown is not None and start + (number + 0.5) / FPS < seconds:
+                while shown is not None and start + (number + 0.5) / fps < seconds:
                     yield shown
                     number += 1
                 shown = frame.to_ndarray(format="rgb24")
-                end = seconds + float(1 / (stream.average_rate or FPS))
-            while shown is not None and start + (number + 0.5) / FPS < end:
+                end = seconds + float(1 / (stream.average_rate or fps))
+            while shown is not None and start + (number + 0.5) / fps < end:
                 yield shown
                 number += 1
     except FFmpegError as error:

@@ -30,7 +30,9 @@ from ...models.fantasytalking.identity import VECTOR, IdentityBranch, published_
 from ...models.fantasytalking.intensity import PREFIX, MotionIntensity
 from ...models.fantasytalking.motion_measure import Reference
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
-from ..tiny_training import train
+from ..learning.loop import losses, train
+from ..learning.recipe import tiny
+from ..learning.training import Training
 from .objective import Extras, Films, flow_loss, hearing, sample
 
 SIZE, FRAMES, STRIDE = 48, 5, 4  # pixels; latent frames; video frames from one to the next
@@ -169,29 +171,20 @@ def main() -> None:
     if options.base and options.base.exists():
         wan.load_state_dict(load_file(options.base))
     else:
-        base_curve = train(
-            list(wan.parameters()),
-            lambda: flow_loss(wan, None, batch()),
-            options.base_steps,
-            1e-3,
-            "tiny Wan",
-        )
+        base = Training(wan, tiny(options.base_steps, 1e-3), options.seed)
+        with hearing(wan):
+            train(base, lambda: flow_loss(wan, None, batch()), name="tiny Wan")
+        base_curve = losses(base)
     if options.base:
         save_file(wan.state_dict(), options.base)
     wan.requires_grad_(False)
     extras = Extras(IdentityBranch(LAYERS, DIM, 128, queries=4, layers=2), MotionIntensity(DIM, 128))
     with hearing(wan):
-        weights, parameters = lip_weights(), list(extras.parameters())
-        curve = train(
-            parameters,
-            lambda: flow_loss(wan, extras, batch(), weights=weights),
-            options.steps,
-            2e-3,
-            "extras",
-        )
+        weights, run = lip_weights(), Training(extras, tiny(options.steps, 2e-3), options.seed)
+        train(run, lambda: flow_loss(wan, extras, batch(), weights=weights), name="extras")
         result = measured(wan, extras, linear, films, latents, identity, means, jaws, yaws, train_count)
     chosen = {name: getattr(options, name) for name in ("base_steps", "steps", "batch", "seed")}
-    result |= {"base_loss": base_curve, "extras_loss": curve, "settings": chosen}
+    result |= {"base_loss": base_curve, "extras_loss": losses(run), "settings": chosen}
     state = {
         **published_names(extras.identity),
         **{PREFIX + key: value for key, value in extras.intensity.state_dict().items()},

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ...models.liveportrait.motion_extractor import MotionExtractor, Sizes
 from ..takin.stage1_objective import KEYPOINTS, LANDMARKS, Weights, bend, draw_pairs, part, posed
 from ..takin.stage1_pictures import Pictures, read_pictures
-from .finetune_motion_extractor import FineTuning, train
+from .finetune_motion_extractor import FineTuning
 
 TINY = Sizes((16, 32, 64, 96), (1, 1, 1, 1))
 # factors on their weights
@@ -112,7 +112,7 @@ def main() -> None:
     first = FineTuning(network, replace(Weights(), canonical=0.0, landmark=0.0), options.seed,
         options.first_steps, options.batch,
                        options.rate)  # fmt: skip
-    train(first, data, None, "before")
+    first.train(data, name="before")
     state = {key: value.clone() for key, value in network.state_dict().items()}
     found = {"before": measured(network, data, test, frontal)}
     print("before", found["before"], flush=True)
@@ -121,12 +121,10 @@ def main() -> None:
         weights = replace(
             Weights(), canonical=canonical * options.canonical, landmark=landmark * options.landmark
         )
-        train(
-            FineTuning(network, weights, options.seed + 100, options.steps, options.batch, options.rate / 2),
-            data,
-            None,
-            name,
+        tuning = FineTuning(
+            network, weights, options.seed + 100, options.steps, options.batch, options.rate / 2
         )
+        tuning.train(data, name=name)
         found[name] = measured(network, data, test, frontal)
         print(name, found[name], flush=True)
     chosen = {

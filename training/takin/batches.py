@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from ...models.takin.config import (
@@ -26,6 +25,7 @@ from ...models.takin.config import (
     TakinConfig,
 )
 from ...models.takin.emotion import emotion_faces, exemplar_means
+from ..data.clips import Clip, Clips, read_clips, stacked
 
 LENGTHS = {125: 0.5, 50: 0.25, 25: 0.25}  # frames of a window and how often
 TOKENS = 1100  # frames of a batch, context included
@@ -42,15 +42,8 @@ NO_SPEECH, NO_EMOTION = 0.1, 0.1
 LABEL_ONLY, EXEMPLAR_ONLY = 0.5, 0.2  # the rest is told both
 
 
-@dataclass(frozen=True)
-class Films:
-    """Prepared films: of each, features [2N,L,D] fp16, motion [N,70], lids [N]; the encoder that heard them."""
-
-    features: list[Tensor]
-    motion: list[Tensor]
-    lids: list[Tensor]
-    encoder: str
-    made: dict[str, str]  # file -> command that made it
+MAKER, TRACKS = "training/takin/prepare.py", ("motion", "lids")
+EACH = 2  # rows of features for each frame
 
 
 @dataclass(frozen=True)
@@ -71,23 +64,32 @@ class Batch:
     feel: Tensor  # [B]
 
 
-def read_films(paths: list[Path]) -> Films:
+def read_films(paths: list[Path]) -> Clips:
     """All films of these files; ValueError if they are of different encoders."""
-    features, motion, lids, encoders, made = [], [], [], set(), {}
-    for path in paths:
-        with safe_open(str(path), "pt") as file:
-            header = file.metadata()
-            encoders.add(header["encoder"])
-            made[path.name] = header.get("command", "")
-            frames = file.get_tensor("frames").tolist()
-            features += file.get_tensor("features").split([2 * n for n in frames])
-            motion += file.get_tensor("motion").split(frames)
-            lids += file.get_tensor("lids").split(frames)
-    if len(encoders) != 1:
-        raise ValueError(
-            f"the prepared files are of different speech encoders: {', '.join(sorted(encoders))}; prepare them again."
-        )
-    return Films(features, motion, lids, encoders.pop(), made)
+    return read_clips(paths, MAKER, ("features", *TRACKS), TRACKS)
+
+
+def feature_sizes(clips: Clips) -> tuple[int, int]:
+    """Layers and width of what the encoder says."""
+    _, layers, width = clips[0].rows("features", 0, 1, EACH).shape
+    return layers, width
+
+
+def features_at(clip: Clip, index: np.ndarray) -> Tensor:
+    """[2K,L,D] float32 of K frames in order, by their number in the stretch."""
+    low = int(index.min())
+    piece = clip.rows("features", low, int(index.max()) + 1, EACH)
+    frames = EACH * torch.from_numpy(index - low)
+    return piece[torch.stack([frames, frames + 1], 1).flatten()].float()
+
+
+def stacked_batch(windows: list[dict[str, Any]]) -> Batch:
+    """Windows of one length as a batch."""
+    samples = [{name: torch.as_tensor(value) for name, value in window.items()} for window in windows]
+    tensors = stacked(samples)
+    return Batch(
+        **{name: value if value.dtype == torch.bool else value.float() for name, value in tensors.items()}
+    )
 
 
 def sweep(frames: int, random: np.random.Generator) -> np.ndarray:
@@ -112,13 +114,13 @@ def drawn_emotion(random: np.random.Generator) -> np.ndarray:
     return label * np.float32(random.uniform(0, 1) if random.random() < 0.7 else 1.0)
 
 
-def one_window(films: Films, length: int, config: TakinConfig, random: np.random.Generator) -> dict[str, Any]:
+def one_window(films: Clips, length: int, config: TakinConfig, random: np.random.Generator) -> dict[str, Any]:
     """One window of a random film, as the fields of Batch."""
-    film = int(random.integers(len(films.motion)))
-    total, before = len(films.motion[film]), config.previous
+    film = films[int(random.integers(len(films)))]
+    total, before = film.frames, config.previous
     start = int(random.integers(0, max(1, total - length + 1)))
     index = np.clip(np.arange(start - before, start + length), 0, total - 1)
-    motion = films.motion[film].numpy()[index].copy()
+    motion = film.rows("motion").numpy()[index].copy()
     commanded = random.random() < COMMANDED
     place = random.normal(0, 1, POSE) * BASE_DEVIATION
     rest = np.array([1.0, 0, 0, 0, 0, 0, 0])
@@ -139,11 +141,9 @@ def one_window(films: Films, length: int, config: TakinConfig, random: np.random
         first, last = (0, length) if random.random() < 0.7 else sorted(random.integers(0, length + 1, 2))
         mask[first:last, :POSE] = chosen
     mask[:, POSE] = random.random() < LIDS_COMMANDED
-    lids = films.lids[film].numpy()[index[before:]]
+    lids = film.rows("lids").numpy()[index[before:]]
     known = start >= before and random.random() >= CONTEXT_DROPPED
-    stack = films.features[film][
-        torch.from_numpy(np.stack([2 * index, 2 * index + 1], 1).reshape(-1))
-    ].float()
+    stack = features_at(film, index)
     if start < before or (not known and random.random() < CONTEXT_SILENT):
         stack[: 2 * before] = 0
     seen = motion[int(random.integers(len(motion))), EXPRESSION:]
@@ -165,24 +165,15 @@ def exemplar_of(expression: np.ndarray, frames: int) -> np.ndarray:
 FACES = tuple(part.numpy() for part in emotion_faces())
 
 
-def draw_batch(films: Films, config: TakinConfig, random: np.random.Generator) -> Batch:
+def draw_batch(films: Clips, config: TakinConfig, random: np.random.Generator) -> Batch:
     """A batch of about TOKENS frames, all windows of one length."""
     length = int(random.choice(list(LENGTHS), p=list(LENGTHS.values())))
     size = max(1, TOKENS // (length + config.previous))
-    windows = [one_window(films, length, config, random) for _ in range(size)]
-
-    def joined(name: str) -> Tensor:
-        values = [window[name] for window in windows]
-        if isinstance(values[0], Tensor):
-            return torch.stack(values)
-        stacked = torch.from_numpy(np.stack(values))
-        return stacked if stacked.dtype == torch.bool else stacked.float()
-
-    return Batch(**{name: joined(name) for name in Batch.__dataclass_fields__})
+    return stacked_batch([one_window(films, length, config, random) for _ in range(size)])
 
 
 def motion_statistics(
-    films: Films, config: TakinConfig, random: np.random.Generator, batches: int = 60
+    films: Clips, config: TakinConfig, random: np.random.Generator, batches: int = 60
 ) -> tuple[Tensor, Tensor]:
     """Mean and deviation [70] of the motion that is drawn; deviations are floored, so that what never moves
     is not magnified."""

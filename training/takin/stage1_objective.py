@@ -46,6 +46,18 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Penalties:
+    """How errors of the two added losses are counted: huber as the paper's equations have it; its text names l1 for
+    the canonical keypoints and wing for the landmarks."""
+
+    canonical: str = "huber"
+    landmark: str = "huber"
+
+
+HUBER = Penalties()
+
+
+@dataclass(frozen=True)
 class Pairs:
     """Source and driving pictures of the same people, in -1..1 keypoint units: pictures [B,3,S,S] in 0..1."""
 
@@ -130,8 +142,9 @@ def spread_loss(points: Tensor) -> Tensor:
 
 
 def stage1_terms(
-    network: nn.Module, pairs: Pairs, renderer: Renderer, random: torch.Generator
-) -> dict[str, Tensor]:
+    network: nn.Module, pairs: Pairs, renderer: Renderer, random: torch.Generator,
+    penalties: Penalties = HUBER,
+) -> dict[str, Tensor]:  # fmt: skip
     """All terms of `Weights`, each a number."""
     count = len(pairs.source)
     affine = random_affine(count, random).to(pairs.source)
@@ -149,8 +162,9 @@ def stage1_terms(
         "spread": spread_loss(of_driving),
         "pose": pose.abs().mean(),
         "deformation": expression.abs().mean(),
-        "canonical": canonical_keypoint_loss(source.canonical, driving.canonical),
+        "canonical": canonical_keypoint_loss(source.canonical, driving.canonical, penalties.canonical),
         "landmark": landmark_guided_loss(
-            pairs.source_landmarks, of_source[:, KEYPOINTS], pairs.driving_landmarks, of_driving[:, KEYPOINTS]
+            pairs.source_landmarks, of_source[:, KEYPOINTS], pairs.driving_landmarks, of_driving[:, KEYPOINTS],
+            penalties.landmark,
         ),
     }  # fmt: skip

@@ -1,0 +1,248 @@
+"""Train FantasyTalking's audio in two stages on a tiny Wan, and repeat the paper's Table 4: clip level alone, frame
+level alone, both.
+
+    python3 run.py python -m talking_portrait.training.fantasytalking.train_dual_stage FOLDER RESULT.json [--seed 1]
+
+A tiny Wan2.1 image-to-video model first learns silent films of made-up people and is frozen. Then three adapters
+learn to hear for as many steps each (both: four fifths of them at clip level, as the paper's 80 000 and 20 000).
+The sound's vectors are a fixed random map of the mouth's opening and of how lively the speaker is, with noise; the
+head turns as far as the speaker is lively, which is told by the whole clip alone. Measured on new motion of people of
+the training and new ones: r of the mouth's opening with the sound's, frame by frame; r of how far the head turns with
+how lively the sound is, and how far it turns over the truth. Numbers are of this toy. FOLDER keeps the films and
+the networks; a run that was stopped goes on.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import comfy.cli_args
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+comfy.cli_args.args.cpu = not torch.cuda.is_available()
+
+from ...models.atomic_file import atomic_file
+from ...models.face.regions import MOUTH_AREA, draw_region, hull
+from ...models.face_motion import rotation_matrix
+from ...models.fantasytalking.network import FantasyTalking
+from ..data.talking_faces import WORK, LinearLatents, Person, Probe, film, motion, people, smooth_noise
+from ..learning.loop import go_on, train, write_json
+from ..learning.recipe import Average, Cosine, Recipe
+from ..learning.training import Training
+from .dual_stage import CLIP, FRAME, begun, heard, latent_mask, stage_loss
+from .objective import Films, flow_loss, hearing, sample
+from .train_extras import CHANNELS, PATCH, TEXT, beside, tiny_wan
+
+SIZE, FRAMES = 48, 7  # pixels; latent frames
+VIDEO = 4 * (FRAMES - 1) + 1  # frames of the video
+SHOWN = np.array(
+    [0, *(4 * i - 1 for i in range(1, FRAMES))]
+)  # the video frame in the middle of each latent frame
+EACH = 2  # vectors of sound for each frame of the video
+HEARD, WIDTH = 32, 64  # numbers of a vector and of a token
+KNOWN, NEW, FILMS = 6, 2, 60  # people of the training, new ones, films of each
+HELD_OUT = 10  # films of each person of the training that it never sees
+RATE, BATCH, BASE_SEED = 2e-3, 6, 1
+SHIFT = 3.0  # of the noise levels, as the tiny Wan learned
+CASES = {"clip level": ((CLIP, 1.0),), "frame level": ((FRAME, 1.0),), "both": ((CLIP, 0.8), (FRAME, 0.2))}
+
+
+def mouth_masks(who: Person, pose: np.ndarray) -> Tensor:
+    """The mouth's area in every frame of a film [N,SIZE,SIZE], turned with the head's pose [N,3]."""
+    points = np.asarray(who.portrait.face.points, np.float64)
+    middle = points.mean(0)
+    turns = rotation_matrix(torch.from_numpy(pose)).numpy()
+    masks = torch.zeros(len(pose), WORK, WORK)
+    for mask, turn in zip(masks, turns, strict=True):
+        turned = (points - middle) @ turn + middle
+        draw_region(mask, hull(turned[list(MOUTH_AREA), :2]), 4.0, 0.0)
+    x, y, half = who.square
+    grid = torch.linspace(-half, half, SIZE)
+    place = torch.stack(torch.meshgrid(x + grid, y + grid, indexing="xy"), -1)
+    scaled = ((place + 0.5) / WORK * 2 - 1).expand(len(pose), -1, -1, -1)
+    return torch.nn.functional.grid_sample(masks[:, None], scaled.float(), align_corners=False)[:, 0]
+
+
+def drawn(who: Person, random: np.random.Generator) -> dict[str, Tensor]:
+    """A film: pictures, the lips' masks, what is said [VIDEO] and how lively, and the head's angles of each picture."""
+    lively = float(random.uniform(0, 1))
+    curves = smooth_noise(VIDEO, 2, 0.2, random)
+    jaw = (0.5 * np.abs(curves[:, 0])).clip(0, 1)
+    yaw = (2 + 14 * lively) * (curves[:, 1] - curves[:, 1].mean()) / max(np.ptp(curves[:, 1]), 1e-6)
+    pose = np.stack([np.zeros(VIDEO), yaw, np.zeros(VIDEO)], 1)
+    chosen = pose[SHOWN]
+    pictures = film(who, motion({"jawOpen": jaw[SHOWN]}, chosen), SIZE)
+    return {
+        "pictures": pictures, "masks": mouth_masks(who, chosen), "jaw": torch.from_numpy(jaw).float(),
+        "yaw": torch.from_numpy(yaw[SHOWN].copy()).float(), "lively": torch.tensor(lively),
+    }  # fmt: skip
+
+
+def world(folder: Path) -> dict[str, Tensor]:
+    """All films of all people, kept in the folder: people first, those of the training before the new ones."""
+    path = folder / "films.safetensors"
+    if not path.is_file():
+        random = np.random.default_rng(7)
+        films = [drawn(who, random) for who in people(KNOWN + NEW, 7) for _ in range(FILMS)]
+        with atomic_file(path) as part:
+            save_file(
+                {name: torch.stack([one[name] for one in films]).contiguous() for name in films[0]}, part
+            )
+    return load_file(path)
+
+
+def sound_of(films: dict[str, Tensor], seed: int = 3) -> Tensor:
+    """[n,L,HEARD] a random map of mouth and liveliness, and noise: liveliness is faint in any one vector."""
+    make = torch.Generator().manual_seed(seed)
+    jaw = films["jaw"].repeat_interleave(EACH, 1)
+    lively = 0.3 * (films["lively"][:, None] - 0.5).expand_as(jaw)
+    told = torch.stack([jaw, lively, torch.full_like(jaw, 0.2)], -1)
+    vectors = told @ torch.randn(3, HEARD, generator=make)
+    return vectors + 0.15 * torch.randn(vectors.shape, generator=make)
+
+
+class World:
+    """Films with what is heard, as latents."""
+
+    def __init__(self, folder: Path):
+        self.films = world(folder)
+        pictures, count = self.films["pictures"], len(self.films["jaw"])
+        numbers = torch.arange(count)
+        known, late = numbers < KNOWN * FILMS, numbers % FILMS >= FILMS - HELD_OUT
+        self.train, self.tests = (
+            numbers[known & ~late],
+            {"known people": numbers[known & late], "new people": numbers[~known][::3]},
+        )
+        self.linear = LinearLatents(pictures[self.train].flatten(0, 1), CHANNELS, PATCH)
+        self.latents = (
+            self.linear.encode(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2]).transpose(1, 2)
+        )
+        self.sound, grid = sound_of(self.films), (FRAMES, SIZE // PATCH, SIZE // PATCH)
+        self.lips = torch.stack([latent_mask(mask, grid) for mask in self.films["masks"]])
+
+    def given(self, index: Tensor, seen: Tensor) -> Films:
+        """Films by number; those whose `seen` is 0 lack their first picture."""
+        latents, count = self.latents[index], len(index)
+        return Films(
+            latents, beside(latents, seen), torch.zeros(count, 1, 1280), torch.zeros(count, 1, TEXT),
+            torch.zeros(count, 512), torch.zeros(count, 2), self.sound[index], self.lips[index],
+        )  # fmt: skip
+
+    def batch(self, random: np.random.Generator) -> Films:
+        """Films of the training."""
+        index = self.train[torch.from_numpy(random.integers(0, len(self.train), BATCH))]
+        return self.given(index, torch.ones(BATCH))
+
+    @torch.no_grad()
+    def measured(self, wan: nn.Module, adapter: FantasyTalking, stage: str) -> dict[str, dict[str, float]]:
+        """How mouth and head of made films follow what is heard."""
+        pictures = self.films["pictures"][self.train].flatten(0, 1)
+        half = SIZE // 2
+        jaw = self.films["jaw"][:, SHOWN]
+        mouth = Probe(pictures[..., half:, :], jaw[self.train].flatten(), 30.0)
+        head = Probe(pictures, self.films["yaw"][self.train].flatten(), 30.0)
+        found = {}
+        for name, index in self.tests.items():
+            given = self.given(index, torch.ones(len(index)))
+            noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(7))
+            assert given.speech is not None
+            audio = heard(adapter, given.speech, FRAMES, stage)
+            made = self.linear.decode(
+                sample(wan, None, given, noise, audio=audio).transpose(1, 2).flatten(0, 1)
+            )
+            opened = mouth(made[..., half:, :]).view(-1, FRAMES)
+            turned = head(made).view(-1, FRAMES)
+            true_turn = self.films["yaw"][index].std(1)
+            found[name] = {
+                "lips_r": mean_r(opened[:, 1:], jaw[index, 1:]),
+                "head_follows_liveliness_r": correlation(turned.std(1), self.films["lively"][index]),
+                "head_motion_over_truth": round(float(turned.std(1).mean() / true_turn.mean()), 3),
+            }
+        return found
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson's r of two rows."""
+    return round(float(torch.corrcoef(torch.stack([first, second]))[0, 1]), 3)
+
+
+def mean_r(made: Tensor, truth: Tensor) -> float:
+    """The mean over films of r within each, [n,F] each; films whose mouth stays still say nothing."""
+    moving = truth.std(1) > 0.03
+    return round(
+        float(np.mean([correlation(a, b) for a, b in zip(made[moving], truth[moving], strict=True)])), 3
+    )
+
+
+def base(world_: World, folder: Path, seed: int, steps: int) -> tuple[nn.Module, list]:
+    """The tiny Wan that has learned silent films, frozen."""
+    wan = tiny_wan(seed).requires_grad_(True)
+    rules = Recipe(steps, 1e-3, Cosine(steps // 10), average=Average())
+    run = Training(wan, rules, seed)
+    resume = folder / f"wan_{seed}.resume.safetensors"
+    go_on(run, resume)
+
+    def loss() -> Tensor:
+        films = world_.batch(run.random)
+        seen = torch.from_numpy(run.random.random(BATCH) < 0.8).float()
+        return flow_loss(wan, None, Films(films.latents, beside(films.latents, seen), films.clip_vision, films.text,
+                                          films.identity, films.intensity), SHIFT)  # fmt: skip
+
+    with hearing(wan):
+        train(run, loss, resume, report=100, name=f"tiny Wan {seed}")
+    wan.load_state_dict(run.result())
+    return wan.requires_grad_(False).eval(), [entry["loss"] for entry in run.curve]
+
+
+def adapter_of(
+    world_: World, wan: nn.Module, folder: Path, seed: int, name: str, steps: int
+) -> tuple[FantasyTalking, list]:
+    """An adapter that learned in the stages of a case, one behind the other."""
+    torch.manual_seed(seed)
+    adapter = begun(FantasyTalking(HEARD, WIDTH, wan.dim, len(wan.blocks)))  # type: ignore[arg-type]
+    curve = []
+    for stage, share in CASES[name]:
+        count = round(share * steps)
+        run = Training(
+            adapter, Recipe(count, RATE, Cosine(max(1, count // 10), last=0.02), average=Average(0.99)), seed
+        )
+        resume = folder / f"{name.replace(' ', '_')}_{stage}_{seed}.resume.safetensors"
+        go_on(run, resume)
+        with hearing(wan):
+            train(run, lambda run=run, stage=stage: stage_loss(wan, adapter, world_.batch(run.random), stage, SHIFT),
+                  resume, report=100, name=f"{name}, {stage}")  # fmt: skip
+        adapter.load_state_dict(run.result())
+        curve += [entry["loss"] for entry in run.curve]
+    return adapter.eval(), curve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--base-steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    began, all_films = time.process_time(), World(options.folder)
+    wan, curve = base(all_films, options.folder, BASE_SEED, options.base_steps)
+    result = json.loads(options.result.read_text()) if options.result.is_file() else {}
+    mine: dict = {"base_loss": curve, "base_steps": options.base_steps, "steps": options.steps}
+    for name, stages in CASES.items():
+        adapter, losses = adapter_of(all_films, wan, options.folder, options.seed, name, options.steps)
+        mine[name] = {**all_films.measured(wan, adapter, stages[-1][0]), "loss": losses}
+        print(name, json.dumps(mine[name]), flush=True)
+    mine["cpu_seconds"] = round(time.process_time() - began)
+    write_json(options.result, result | {f"seed {options.seed}": mine})
+
+
+if __name__ == "__main__":
+    main()
