@@ -154,10 +154,11 @@ def undisturbed(manifest: Path, out: Path, workers: int) -> dict:
         min(line["ended"] for line in made if line["worker"] == name) for name in {m["worker"] for m in made}
     )
     rest = [line for line in made if line["ended"] > warm]
+    minutes = (max(line["ended"] for line in made) - warm) / 60
     return {
         "workers": workers, "used": len({line["worker"] for line in made}),
         "seconds_to_the_first_clip": round(min(line["ended"] for line in made) - started, 1),
-        "clips_when_warm": len(rest), "clips_a_minute": round(60 * len(rest) / (max(m["ended"] for m in made) - warm), 2),
+        "clips_when_warm": len(rest), "clips_a_minute": round(len(rest) / minutes, 2),
         "seconds_a_clip": round(float(np.median([line["seconds"] for line in rest])), 2),
     }  # fmt: skip
 

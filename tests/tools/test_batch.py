@@ -113,21 +113,31 @@ class PretendCrew:
     def __init__(self, out: Path, script: dict, count: int = 2):
         self.out, self.script, self.there, self.busy = out, script, list(range(count)), []
         self.made: list[str] = []
+        self.starting: dict[int, int] = {}  # worker -> rounds until it is back
 
-    def workers(self):
-        return list(self.there)
+    def ready(self):
+        return [worker for worker in self.there if worker not in self.starting]
+
+    def hopeless(self):
+        return not self.there
 
     def begin(self, worker, row):
         assert worker not in [other for other, _ in self.busy], "a busy worker was given a row"
+        assert worker not in self.starting, "a worker that is not back was given a row"
         self.busy.append((worker, row))
 
     def finished(self, seconds):
+        self.starting = {worker: left - 1 for worker, left in self.starting.items() if left}
+        if not self.busy:
+            return []
         worker, row = self.busy.pop(0)
         what = self.script.get(row.id, ["done"])
         outcome = what.pop(0) if len(what) > 1 else what[0]
         if isinstance(outcome, Lost):
             if not outcome.back:
                 self.there.remove(worker)
+            else:
+                self.starting[worker] = 3
             return [(worker, row, outcome)]
         digest = read_workflow(row.workflow)[1]
         if outcome != "done":

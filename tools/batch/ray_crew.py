@@ -1,6 +1,7 @@
 """Workers as actors of Ray, which places them, gives each its GPU, and starts those again that died."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ class WorkerActor:
             self.worker.server.stop()
             os._exit(1)
 
+    def ready(self) -> None:
+        """Answers once the server is up."""
+
     def stop(self) -> None:
         """End the server and remove its folder."""
         self.worker.server.stop()
@@ -79,6 +83,7 @@ class RayCrew:
             number: actor.remote(number, os.environ["COMFYUI_PATH"]) for number in range(1, count + 1)
         }
         self.tasks: dict[Any, tuple[int, Row]] = {}
+        self.starting: dict[Any, int] = {}  # workers that died and come back, by the task that waits for them
 
     def __enter__(self) -> "RayCrew":
         return self
@@ -91,9 +96,13 @@ class RayCrew:
             self.ray.kill(actor)  # its server sees it, ends and removes its folder
         self.ray.shutdown()
 
-    def workers(self) -> list[int]:
+    def ready(self) -> list[int]:
         """See Crew."""
-        return list(self.actors)
+        return [number for number in self.actors if number not in self.starting.values()]
+
+    def hopeless(self) -> bool:
+        """See Crew."""
+        return not self.actors
 
     def begin(self, worker: int, row: Row) -> None:
         """See Crew."""
@@ -101,8 +110,15 @@ class RayCrew:
 
     def finished(self, seconds: float) -> list[tuple[int, Row, Made | Lost]]:
         """See Crew."""
-        ready, _ = self.ray.wait(list(self.tasks), timeout=seconds)
-        return [(*self.tasks[task], self._outcome(task)) for task in ready if task in self.tasks]
+        awaited = [*self.tasks, *self.starting]
+        if not awaited:
+            time.sleep(seconds)
+            return []
+        found, _ = self.ray.wait(awaited, num_returns=1, timeout=seconds)
+        for task in found:
+            if task in self.starting:
+                self._is_back(task)
+        return [(*self.tasks[task], self._outcome(task)) for task in found if task in self.tasks]
 
     def _outcome(self, task: Any) -> Made | Lost:
         worker, _ = self.tasks.pop(task)
@@ -110,10 +126,20 @@ class RayCrew:
         try:
             return self.ray.get(task)
         except errors.ActorDiedError as error:  # for good: it could not even be made
-            self.actors.pop(worker)
+            del self.actors[worker]
             return Lost(last_line(error), back=False)
         except errors.RayActorError as error:
+            again = self.actors[worker].ready.options(max_task_retries=-1).remote()
+            self.starting[again] = worker
             return Lost(last_line(error), back=True)
+
+    def _is_back(self, task: Any) -> None:
+        """A worker that died can be given rows again, or is gone for good."""
+        worker = self.starting.pop(task)
+        try:
+            self.ray.get(task)
+        except self.ray.exceptions.RayActorError:
+            del self.actors[worker]
 
 
 def machine_options() -> dict[str, Any]:

@@ -26,8 +26,12 @@ class Lost:
 class Crew(Protocol):
     """Workers that make films. A worker is a number."""
 
-    def workers(self) -> Iterable[int]:
-        """All that have not gone for good."""
+    def ready(self) -> Iterable[int]:
+        """All that can be given a row, or have one; not those that are being started again."""
+        ...
+
+    def hopeless(self) -> bool:
+        """Whether all have gone for good."""
         ...
 
     def begin(self, worker: int, row: Row) -> None:
@@ -70,7 +74,7 @@ def run_rows(
     """
     waiting, attempts, busy = deque(rows), dict.fromkeys((row.id for row in rows), 0), set[int]()
     while (waiting or busy) and not stopped():
-        for worker in crew.workers():
+        for worker in crew.ready():
             if waiting and worker not in busy:
                 row = waiting.popleft()
                 attempts[row.id] += 1
@@ -90,7 +94,7 @@ def run_rows(
             progress.count(failed=bool(outcome.error))
             if outcome.error:
                 progress.say(f"{row.place}: {outcome.error}")
-        if waiting and not busy and not list(crew.workers()):
+        if waiting and not busy and crew.hopeless():
             raise NoWorkers(f"no worker is left; {len(waiting)} rows were not made. Call it again to go on.")
 
 
