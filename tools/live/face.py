@@ -18,7 +18,7 @@ from .clock import SoundClock
 from .report import Report
 
 RATE = 16000
-MOST_WAITING = 1.0  # seconds of sound that may wait to be heard; what is older is skipped
+LEAST_WAITING = 0.25  # seconds of sound that may wait to be heard in any case
 Draw = Callable[[FaceMotion], bytes]  # a motion of one frame -> a picture as it is sent
 
 
@@ -48,6 +48,8 @@ class LiveFace:
         self.clock, self.report, self.fault = SoundClock(RATE), Report(), ""
         self.sounds: queue.SimpleQueue[tuple[np.ndarray, float] | None] = queue.SimpleQueue()
         self.motions: queue.SimpleQueue[tuple[FaceMotion, int] | None] = queue.SimpleQueue()
+        # of sound: what waits longer would leave no time for drawing
+        self.most_waiting = max(LEAST_WAITING, (delay - voice.latency) / 2)
         self.drawing = 0.0  # seconds that a frame took lately
         self.threads = [
             threading.Thread(target=self._guarded, args=(work,), daemon=True)
@@ -96,11 +98,12 @@ class LiveFace:
 
     def _in_time(self, came: list[tuple[np.ndarray, float]]) -> np.ndarray:
         """The sound to hear now: all that came, or the end of it where too much waits. The clock skips with it."""
-        waiting = sum(len(wave) for wave, _ in came)
-        while waiting > MOST_WAITING * RATE and len(came) > 1:
-            waiting -= len(came[0][0])
-            self.report.skipped_seconds += len(came[0][0]) / RATE
-            came = came[1:]
+        waiting = sum(len(wave) for wave, _ in came) / RATE
+        if waiting > self.most_waiting:
+            while waiting > self.most_waiting / 2 and len(came) > 1:
+                waiting -= len(came[0][0]) / RATE
+                self.report.skipped_seconds += len(came[0][0]) / RATE
+                came = came[1:]
         for wave, arrived in came:
             self.clock.heard(len(wave), arrived)
         return np.concatenate([wave for wave, _ in came])
