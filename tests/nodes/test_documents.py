@@ -18,7 +18,7 @@ WRITTEN = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(path for path in sorted(DOCS.glob("*.md")) if path.name not in DOCUMENTS),
 ]
-VERBS = {"demo", "test", "workflow", "check", "python"}
+VERBS = {"demo", "test", "workflow", "batch", "live", "check", "python"}
 PLACES = (
     "models",
     "nodes",
