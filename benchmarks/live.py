@@ -27,7 +27,7 @@ import torch
 from talking_portrait.models.builtin.live_voice import FILM, LIVE, QUICK, LiveVoice
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
-from talking_portrait.models.face_motion.time import joined
+from talking_portrait.models.face_motion.time import joined, slice_motion
 from talking_portrait.models.progress import silent
 from talking_portrait.tools.comfy_server import PACK
 from talking_portrait.tools.graph_page import CHROMIUM, CHROMIUM_FLAGS
@@ -82,6 +82,26 @@ def minute(pace: str, seconds: float) -> dict:
         "cpu_seconds_a_second": round((now.user + now.system - spent.user - spent.system) / seconds, 2),
         **machine(load),
     }  # fmt: skip
+
+
+@torch.inference_mode()
+def cost() -> dict:
+    """CPU seconds that a second of live face takes: hearing by pace, drawing with its JPEG; one thread each."""
+    drawn, engine, found = DrawnPortrait(PICTURE, SIZE), builtin_engine(), {}
+    sound = np.resize(read_sound(SPEECH, RATE), 12 * RATE)
+    motions = []
+    for pace in ("quick", "calm"):
+        voice, spent = engine.begin(0, MotionSettings(), PACES[pace]), time.thread_time()
+        motions = [voice.push(speech(sound[k : k + PIECE])) for k in range(0, len(sound), PIECE)]
+        found[f"hearing, {pace}"] = round((time.thread_time() - spent) / 12, 3)
+    motion = joined([part for part in motions if part is not None])
+    frames = [slice_motion(motion, k, k + 1) for k in range(100)]
+    drawn.jpeg(frames[0])
+    spent = time.thread_time()
+    for frame in frames:
+        drawn.jpeg(frame)
+    found["drawing, 25 frames"] = round((time.thread_time() - spent) / 4, 3)
+    return {**found, "load": round(os.getloadavg()[0], 2)}
 
 
 def waves() -> dict[str, np.ndarray]:
@@ -165,13 +185,13 @@ def in_the_page(seconds: float) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--parts", nargs="+", default=["quick", "calm", "paces", "page"])
+    parser.add_argument("--parts", nargs="+", default=["cost", "paces", "quick", "calm", "page"])
     asked = parser.parse_args()
     torch.set_num_threads(1)
     found = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     for part in asked.parts:
-        if part == "paces":
-            found[part] = paces()
+        if part in ("cost", "paces"):
+            found[part] = cost() if part == "cost" else paces()
         else:
             found[part] = in_the_page(asked.seconds) if part == "page" else minute(part, asked.seconds)
         print(part, json.dumps(found[part]), flush=True)

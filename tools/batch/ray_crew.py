@@ -15,7 +15,7 @@ QUIET = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": 
 
 
 class NoRay(RuntimeError):
-    """Ray is not installed; the message says how to install it."""
+    """Ray is not installed, or did not start; the message says what to do."""
 
 
 class TooFew(ValueError):
@@ -25,7 +25,7 @@ class TooFew(ValueError):
 def ray_module() -> Any:
     """The package ray; NoRay where it is not installed."""
     try:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports] (optional)
     except ImportError as error:
         raise NoRay(
             f"a batch runs on Ray, which cannot be imported ({error}). Install it with: python3 run.py batch --install"
@@ -64,7 +64,12 @@ class RayCrew:
 
     def __init__(self, workers: int, gpus: float | None, address: str | None, out: Path):
         self.ray, self.out = ray_module(), out
-        self.ray.init(address=address or HERE, **(cluster_options() if address else machine_options()))
+        try:
+            self.ray.init(address=address or HERE, **(cluster_options() if address else machine_options()))
+        except Exception as error:  # it has no kind of its own for a machine that is too busy
+            raise NoRay(
+                f"Ray did not start ({last_line(error)}). Call it again; what is done is kept."
+            ) from None
         have = self.ray.cluster_resources()
         self.gpus = float(bool(have.get("GPU"))) if gpus is None else gpus
         count = workers or max(1, int(have.get("GPU", 0) / self.gpus) if self.gpus else 1)
@@ -143,7 +148,8 @@ class RayCrew:
 
 
 def machine_options() -> dict[str, Any]:
-    """How Ray is started on this machine alone: no page, little shared memory."""
+    """How Ray is started on this machine alone: no page, little shared memory, patience with a busy machine."""
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
     return {"include_dashboard": False, "object_store_memory": OBJECTS_BYTES, **QUIET}
 
 

@@ -40,7 +40,7 @@ class LiveFace:
     """
 
     def __init__(
-        self, engine, voice: SpokenMotion, draw: Draw, delay: float, show: Callable[[Frame], None], fps,
+        self, engine, voice: SpokenMotion, draw: Draw, delay: float, show: Callable[[Frame], object], fps,
         now: Callable[[], float] = time.monotonic,
     ):  # fmt: skip
         self.engine, self.voice, self.draw, self.delay, self.show = engine, voice, draw, delay, show

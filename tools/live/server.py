@@ -21,7 +21,7 @@ FRAME, SOUND = 0, 1  # the first byte of what is sent
 PIECE = RATE // 50  # samples of a file that are given at once
 TOLD_SECONDS = 1.0
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
-MakeFace = Callable[[Callable[[Frame], None]], LiveFace]
+MakeFace = Callable[[Callable[[Frame], object]], LiveFace]
 
 
 class LivePage:

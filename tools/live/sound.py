@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
 
 
 def read_sound(path: Path, rate: int) -> np.ndarray:
@@ -17,6 +18,6 @@ def read_sound(path: Path, rate: int) -> np.ndarray:
             for frame in container.decode(audio=0):
                 parts += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
             parts += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise ValueError(f"{path} cannot be read as sound ({error}).") from None
     return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)
