@@ -10,6 +10,7 @@ from .runner import Lost
 from .worker import Made, ServerDied, Worker
 
 HERE = "local"
+START_TRIES = 3
 OBJECTS_BYTES = 128 << 20  # of shared memory: only numbers and sentences travel
 QUIET = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
 
@@ -64,12 +65,7 @@ class RayCrew:
 
     def __init__(self, workers: int, gpus: float | None, address: str | None, out: Path):
         self.ray, self.out = ray_module(), out
-        try:
-            self.ray.init(address=address or HERE, **(cluster_options() if address else machine_options()))
-        except Exception as error:  # it has no kind of its own for a machine that is too busy
-            raise NoRay(
-                f"Ray did not start ({last_line(error)}). Call it again; what is done is kept."
-            ) from None
+        self._start(address)
         have = self.ray.cluster_resources()
         self.gpus = float(bool(have.get("GPU"))) if gpus is None else gpus
         count = workers or max(1, int(have.get("GPU", 0) / self.gpus) if self.gpus else 1)
@@ -89,6 +85,20 @@ class RayCrew:
         }
         self.tasks: dict[Any, tuple[int, Row]] = {}
         self.starting: dict[Any, int] = {}  # workers that died and come back, by the task that waits for them
+
+    def _start(self, address: str | None) -> None:
+        """Start Ray, or join a cluster; NoRay if it did not. It waits 30 s for itself, too little on a busy machine."""
+        options = cluster_options() if address else machine_options()
+        for left in reversed(range(START_TRIES)):
+            try:
+                self.ray.init(address=address or HERE, **options)
+                return
+            except Exception as error:  # it has no kind of its own for that
+                self.ray.shutdown()
+                if not left:
+                    raise NoRay(
+                        f"Ray did not start ({last_line(error)}). Call it again; what is done is kept."
+                    ) from None
 
     def __enter__(self) -> "RayCrew":
         return self
@@ -148,8 +158,7 @@ class RayCrew:
 
 
 def machine_options() -> dict[str, Any]:
-    """How Ray is started on this machine alone: no page, little shared memory, patience with a busy machine."""
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
+    """How Ray is started on this machine alone: no page, little shared memory."""
     return {"include_dashboard": False, "object_store_memory": OBJECTS_BYTES, **QUIET}
 
 
