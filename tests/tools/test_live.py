@@ -71,8 +71,8 @@ def live(draw_seconds: float, delay: float, seconds: float = 1.5) -> tuple[list,
     shown = []
 
     def draw(motion):
-        time.sleep(draw_seconds)
-        return str(round(float(motion.controls[0, 0]))).encode()
+        time.sleep(draw_seconds * len(motion))
+        return [str(round(number)).encode() for number in motion.controls[:, 0].tolist()]
 
     face = LiveFace(Echo(), Echo(), draw, delay, lambda frame: shown.append((frame, time.monotonic())), FPS)
     with face:
@@ -107,7 +107,7 @@ def test_sound_that_cannot_be_heard_in_time_is_skipped_and_the_face_goes_on():
             time.sleep(0.7 if self.samples == 0 else 0.0)
             return super().push(speech, last)
 
-    face = LiveFace(Echo(), Slow(), lambda motion: b"", 0.3, lambda frame: None, FPS)
+    face = LiveFace(Echo(), Slow(), lambda motion: [b""] * len(motion), 0.3, lambda frame: None, FPS)
     with face:
         face.hear(np.zeros(FRAME_SAMPLES, np.float32))
         time.sleep(0.1)
@@ -132,7 +132,7 @@ def test_a_fault_of_a_thread_is_told_to_who_gives_sound():
 
 def page_of(sound=None) -> LivePage:
     def make_face(show):
-        return LiveFace(Echo(), Echo(), lambda motion: b"picture", 0.3, show, FPS)
+        return LiveFace(Echo(), Echo(), lambda motion: [b"picture"] * len(motion), 0.3, show, FPS)
 
     return LivePage(make_face, 0.3, sound)
 

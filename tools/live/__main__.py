@@ -21,7 +21,7 @@ from .server import LivePage
 from .sound import read_sound
 
 PACES = {"quick": QUICK, "calm": LIVE}
-COMPUTING = 0.13  # seconds that hearing and drawing may take besides
+COMPUTING = 0.15  # seconds that hearing and drawing may take besides
 
 
 def arguments_of(given: list[str]) -> argparse.Namespace:
@@ -74,7 +74,7 @@ async def main(given: list[str]) -> int:
 
     def make_face(show) -> LiveFace:
         voice = engine.begin(asked.seed, MotionSettings(), PACES[asked.pace])
-        return LiveFace(engine, voice, drawn.jpeg, asked.delay, show, STREAMED_FPS)
+        return LiveFace(engine, voice, drawn.jpegs, asked.delay, show, STREAMED_FPS)
 
     stop = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):

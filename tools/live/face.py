@@ -19,7 +19,8 @@ from .report import Report
 
 RATE = 16000
 LEAST_WAITING = 0.25  # seconds of sound that may wait to be heard in any case
-Draw = Callable[[FaceMotion], bytes]  # a motion of one frame -> a picture as it is sent
+AT_ONCE = 3  # frames: together they take three fifths of the time that they take one by one
+Draw = Callable[[FaceMotion], list[bytes]]  # a motion -> its pictures as they are sent
 
 
 @dataclass(frozen=True)
@@ -109,23 +110,32 @@ class LiveFace:
         return np.concatenate([wave for wave, _ in came])
 
     def _draw(self) -> None:
-        """Draw the frames that can still be in time, and show each when it is due."""
+        """Draw the frames that can still be in time, and hand each on before it is due."""
         while (given := self.motions.get()) is not None:
             motion, first = given
-            for place in range(len(motion)):
-                self._frame(slice_motion(motion, place, place + 1), first + place)
+            place = 0
+            while place < len(motion):
+                stop = min(place + AT_ONCE, len(motion))
+                if self.now() + self.drawing * (stop - place) > self._due(first + place):
+                    self.report.dropped += 1
+                    self.drawing *= 0.9  # or one slow frame would have all later ones dropped
+                    place += 1
+                    continue
+                self._frames(slice_motion(motion, place, stop), first + place)
+                place = stop
 
-    def _frame(self, motion: FaceMotion, number: int) -> None:
-        spoken = self.clock.spoken(float(number / self.fps))
-        due, started = spoken + self.delay, self.now()
-        if started + self.drawing > due:
-            self.report.dropped += 1
-            self.drawing *= 0.9  # or one slow frame would have all later ones dropped
-            return
-        picture = self.draw(motion)
+    def _due(self, number: int) -> float:
+        return self.clock.spoken(float(number / self.fps)) + self.delay
+
+    def _frames(self, motion: FaceMotion, first: int) -> None:
+        """Draw all of a motion; drop what became late meanwhile."""
+        started = self.now()
+        pictures = self.draw(motion)
         ended = self.now()
-        self.drawing = 0.7 * self.drawing + 0.3 * (ended - started)
-        if ended > due:
-            self.report.dropped += 1
-        else:
-            self.show(Frame(number, spoken, due, picture))
+        self.drawing = 0.7 * self.drawing + 0.3 * (ended - started) / len(motion)
+        for number, picture in enumerate(pictures, first):
+            due = self._due(number)
+            if ended > due:
+                self.report.dropped += 1
+            else:
+                self.show(Frame(number, due - self.delay, due, picture))

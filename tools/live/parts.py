@@ -60,9 +60,12 @@ class DrawnPortrait:
         self.portrait = self.renderer.prepare(image, face, load_person_segmenter().mask(image))
         self.canvas = Canvas(self.portrait.image, drawn_part(self.renderer, self.portrait))
 
-    def jpeg(self, motion: FaceMotion) -> bytes:
-        """The only frame of a motion."""
-        part = next(iter(render_bytes(self.renderer, self.portrait, motion, CPU)))[0]
-        stream = io.BytesIO()
-        Image.fromarray(self.canvas.lay(part).numpy()).save(stream, "JPEG", quality=JPEG_QUALITY)
-        return stream.getvalue()
+    def jpegs(self, motion: FaceMotion) -> list[bytes]:
+        """All frames of a motion."""
+        pictures = []
+        for parts in render_bytes(self.renderer, self.portrait, motion, CPU):
+            for part in parts:
+                stream = io.BytesIO()
+                Image.fromarray(self.canvas.lay(part).numpy()).save(stream, "JPEG", quality=JPEG_QUALITY)
+                pictures.append(stream.getvalue())
+        return pictures
