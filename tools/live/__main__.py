@@ -21,7 +21,7 @@ from .server import LivePage
 from .sound import read_sound
 
 PACES = {"quick": QUICK, "calm": LIVE}
-COMPUTING = 0.15  # seconds that hearing and drawing may take besides
+COMPUTING = {"quick": 0.15, "calm": 0.25}  # seconds that hearing and drawing may take besides
 
 
 def arguments_of(given: list[str]) -> argparse.Namespace:
@@ -31,7 +31,7 @@ def arguments_of(given: list[str]) -> argparse.Namespace:
         "portrait", nargs="?", type=Path, default=PACK / "samples/talking_portrait_astronaut.png"
     )
     parser.add_argument("--sound", type=Path, help="a file in the place of the microphone")
-    parser.add_argument("--pace", choices=PACES, default="quick", help="calm hears better, and 0.16 s later")
+    parser.add_argument("--pace", choices=PACES, default="quick", help="calm hears better, and 0.26 s later")
     parser.add_argument(
         "--delay", type=float, help="seconds from a sound to its frame; later frames are dropped"
     )
@@ -40,7 +40,7 @@ def arguments_of(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="of the page; default: a free one")
     asked = parser.parse_args(given)
     least = PACES[asked.pace].look_ahead
-    asked.delay = least + COMPUTING if asked.delay is None else asked.delay
+    asked.delay = least + COMPUTING[asked.pace] if asked.delay is None else asked.delay
     if not least < asked.delay <= 10:
         parser.error(
             f"--delay is {asked.delay:g}; {asked.pace} needs more than {least:.2f} s, and 10 is the most."
