@@ -136,6 +136,8 @@ def test_every_command_starts_what_there_is(path):
         verb, *rest = command.split()[1:]
         assert verb in VERBS or verb.isupper(), command
         source = read(ROOT / "run.py")
+        if verb in ("batch", "live"):
+            source += read(ROOT / "tools" / verb / "__main__.py")
         if verb == "python" and rest[:1] == ["-m"]:
             spec = importlib.util.find_spec(rest[1])
             assert spec is not None and spec.origin, command
