@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Set everything up and act: demo, test, workflow, check, evaluate, python.
+"""Set everything up and act: demo, test, workflow, batch, live, check, evaluate, python.
 
     python3 run.py demo [PORTRAIT] [SPEECH] [OUT.mp4]   a talking video from a picture and a voice
     python3 run.py test [PYTEST ARGUMENTS]              the whole test suite; with --quick, what takes seconds
     python3 run.py workflow FILE.json OUT               any workflow of ComfyUI, without a browser
+    python3 run.py batch MANIFEST OUT                   a film for every row of a .jsonl or .csv; --install, once
+    python3 run.py live [PORTRAIT]                      a face that speaks along with a microphone, in a page
     python3 run.py check [--json]                       is this machine well: files, numbers, speed of every stage
     python3 run.py evaluate FILM... [--reference ...]   measure films: lips and voice, head, sharpness, likeness
     python3 run.py python ARGUMENTS                     Python with this pack and ComfyUI importable
@@ -183,6 +185,16 @@ def prepare_environment() -> Path:
     return comfyui
 
 
+def install_extra(name: str) -> None:
+    """Install the packages of an optional group of pyproject.toml into the environment."""
+    wanted = f"{ROOT / 'pyproject.toml'}"
+    pins = VENV / "constraints.txt"
+    call(
+        venv_program("uv"), "pip", "install", "--python", venv_program("python"), "-r", wanted, "--extra", name,
+        "-c", pins,
+    )  # fmt: skip
+
+
 def constraints(comfyui: Path) -> str:
     """The pinned versions; with another ComfyUI than theirs, without those that it chooses itself."""
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
@@ -222,14 +234,15 @@ def test_arguments(given: list[str]) -> list[str]:
         return [*told, *chosen]
     processes = min(os.cpu_count() or 1, MOST_PROCESSES)
     tests = ROOT / "tests"
-    parts = [tests / "nodes", tests / "server", tests / "models", *sorted(tests.glob("test_*.py"))]
+    folders = [tests / name for name in ("nodes", "server", "models", "tools")]
+    parts = [*folders, *sorted(tests.glob("test_*.py"))]
     return [*told, "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *map(str, parts)]
 
 
 def main(arguments: list[str]) -> int:
     """Carry out one command line; returns the exit status."""
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if verb not in ("demo", "test", "workflow", "check", "evaluate", "python"):
+    if verb not in ("demo", "test", "workflow", "batch", "live", "check", "evaluate", "python"):
         print(__doc__)
         return 0 if verb in ("", "-h", "--help") else 2
     if sys.version_info < (3, 10):  # noqa: UP036 (this script is what an old Python starts)
@@ -241,6 +254,9 @@ def main(arguments: list[str]) -> int:
             "run.py: this copy has no tests; they are in the repository (README.md says how to clone it)."
         )
     environment = environment_variables(prepare_environment())
+    if verb == "batch" and rest == ["--install"]:
+        install_extra("batch")
+        return 0
     python = str(venv_program("python"))
     # Not `python -m pytest`: that would put this folder on the path, where `nodes` would hide ComfyUI's nodes.py.
     pytest = [str(venv_program("pytest")), "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
@@ -248,6 +264,8 @@ def main(arguments: list[str]) -> int:
         "demo": [python, "-m", "talking_portrait.tools.headless", "demo", *rest],
         "workflow": [python, "-m", "talking_portrait.tools.headless", "workflow", *rest],
         "test": [*pytest, *test_arguments(rest)],
+        "batch": [python, "-m", "talking_portrait.tools.batch", *rest],
+        "live": [python, "-m", "talking_portrait.tools.live", *rest],
         "check": [python, "-m", "talking_portrait.tools.check", *rest],
         "evaluate": [python, "-m", "talking_portrait.tools.evaluate", *rest],
         "python": [python, *rest],
@@ -256,6 +274,10 @@ def main(arguments: list[str]) -> int:
         verb == "test"
     ):  # threads of processes that share the cores wait for each other, up to 25 times as long
         environment.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // MOST_PROCESSES, 1)))
+    if (
+        verb in ("batch", "live") and os.name != "nt"
+    ):  # so that Ctrl-C reaches what ends cleanly, and it alone
+        os.execve(python, commands[verb], environment)
     try:
         return subprocess.run(commands[verb], env=environment).returncode
     except KeyboardInterrupt:

@@ -74,12 +74,19 @@ class SpokenMotion(Protocol):
 
 
 class StreamingEngine(MotionEngine, Protocol):
-    """A motion engine that moves before it has heard the end: at its native_fps, or at STREAMED_FPS if that is None."""
+    """A motion engine that moves before it has heard the end: at its native_fps, or at STREAMED_FPS if that is None.
+
+    look_ahead: seconds behind the start of a frame of `stream` that the frame may depend on; no later sound changes it.
+    """
+
+    @property
+    def look_ahead(self) -> float: ...
 
     def stream(
         self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress
     ) -> Iterator[FaceMotion | Mapping[str, Any]]:
-        """The frames that `generate` gives at that rate, piece by piece."""
+        """The motion of a clip, as many frames as `generate` gives at that rate, piece by piece: the same, or, where
+        `generate` knows the whole clip, nearly the same."""
         ...
 
     def begin(self, seed: int, settings: MotionSettings) -> SpokenMotion:

@@ -41,8 +41,8 @@ def streaming(engine: Any) -> StreamingEngine:
     """The engine, if it makes motion piece by piece; ValueError otherwise."""
     if not all(hasattr(engine, name) for name in members(StreamingEngine)):
         raise ValueError(
-            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose built-in or Takin-ADA "
-            "in Load Motion Engine, or take Generate Face Motion and Render Portrait Video."
+            f"motion_engine is {engine.id}, which hears the whole sound before it moves. Choose built-in, Takin-ADA or "
+            "JoyVASA in Load Motion Engine, or take Generate Face Motion and Render Portrait Video."
         )
     return engine
 
@@ -62,11 +62,13 @@ class StreamTalkingPortrait(Node):
             display_name=STREAM,
             category="talking portrait/portrait",
             description="Motion and picture in one: frames appear while the rest of the speech is still to "
-            "come. For Takin-ADA.",
+            "come. For built-in, Takin-ADA, JoyVASA and any engine that streams.",
             search_aliases=["talking head", "live", "real time", "streaming", "long video", "audio to video", "vtuber"],
             inputs=[
                 sockets.Portrait.Input("portrait", tooltip="From Prepare Portrait."),
-                sockets.MotionEngine.Input("motion_engine", tooltip="From Load Motion Engine: built-in or Takin-ADA."),
+                sockets.MotionEngine.Input(
+                    "motion_engine", tooltip="From Load Motion Engine: built-in, Takin-ADA or JoyVASA."
+                ),
                 io.Audio.Input("audio", tooltip="Speech; any sample rate, mono or stereo. It is also the "
                 "film's sound."),
                 *settings_inputs(),
@@ -98,7 +100,8 @@ class StreamTalkingPortrait(Node):
         frames = speech.checked(fps)
         settings = MotionSettings(mouth_amount=mouth_amount, head_amount=head_amount, blink_rate=blink_rate)
         path = new_film_path()
-        estimate = Estimate(frames, fps, loudness_notes(speech.waveform))
+        heard = f"no frame hears more than {engine.look_ahead:.1f} s ahead"
+        estimate = Estimate(frames, fps, [heard, *loudness_notes(speech.waveform)])
         drawing, parts = FilmDrawing(portrait, frames), []
 
         def interrupted(done: int, total: int) -> None:

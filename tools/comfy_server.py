@@ -226,4 +226,7 @@ def refusal_text(details: dict[str, Any]) -> str:
     lines = []
     for node in (details.get("node_errors") or {}).values():
         lines += [f"{node['class_type']}: {error['message']}: {error['details']}" for error in node["errors"]]
+    whole = details.get("error")
+    if not lines and isinstance(whole, dict) and whole.get("message"):
+        lines = [": ".join(part for part in (whole["message"], whole.get("details")) if part)]
     return "\n".join(lines) or json.dumps(details)

@@ -29,7 +29,9 @@ comfy.cli_args.args.cpu = not torch.cuda.is_available()
 from talking_portrait.tools.golden_cases import (  # pyright: ignore[reportMissingImports] (it runs as a file too)
     CASES,
     FINISHED_STAGES,
+    MEASURES,
     WANTED,
+    Tolerance,
     tolerance,
 )
 

@@ -1,11 +1,12 @@
-"""The built-in engine on a live voice: push sound, get the frames that are final.
+"""The built-in engine on a voice that comes in pieces: push sound, get the frames that are final.
 
-It hears through VisemeStream, whose 0.2 s of look-ahead the gate, the lips' smoothing and the speed limit add to. What
-is usual for the voice is taken from what was heard so far. However the sound is cut, the same frames come: everything
-happens in blocks of 0.2 s.
+It hears through VisemeStream, to whose look-ahead the gate, the lips' smoothing and the speed limit add. What is usual
+for the voice is taken from what was heard so far. However the sound is cut, the same frames come: everything happens in
+blocks.
 """
 
 import copy
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from ..speech.features import BANDS
 from ..speech.running_voice import RunningVoice
 from ..speech.silence import DOUBT, GATE_REACH, SILENCE_FLOOR_DB, relative_level, speech_gate, within
 from ..speech.sound import RATE, frame_count, mono
-from ..speech.viseme_stream import BLOCK, VisemeStream
+from ..speech.viseme_stream import EDGE, Listening, VisemeStream
 from ..speech.visemes import SILENCE, VISEMES, articulation
 from .live_rest import LiveRest
 from .mouth import at_frames, limit_speed, mouth_controls, mouth_frames
@@ -32,18 +33,44 @@ if TYPE_CHECKING:
 
 FPS = 25
 TICKS = CLOCK // FPS  # in a frame
-AROUND = 2  # frames before and behind those that are shown, for closures and the lead of the lips
-EARLIER = 4  # frames that the mouth knows ahead, so as to move at its own speed
+AROUND = 2  # frames before those that are shown, for closures and the lead of the lips
 BLINKING = 1  # the random stream of a seed from which blinks are drawn; see rest_of_face.py for the others
 REST = ("gazeX", "gazeY", "browInnerUp", "mouthSmile")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a frame waits for. hearing: of the visemes. gate: ticks behind a moment that tell whether it is speech.
+    around: frames behind those that are shown, for closures and the lead of the lips. earlier: frames that the mouth
+    knows ahead, so as to move at its own speed."""
+
+    hearing: Listening
+    gate: int
+    around: int
+    earlier: int
+
+    @property
+    def look_ahead(self) -> float:
+        """Seconds from a sound to the frame that shows it, at worst and without computing."""
+        heard = (self.hearing.block + self.hearing.ahead + self.gate) / CLOCK + EDGE / RATE
+        return heard + (self.around + self.earlier + 1) / FPS
+
+
+FILM = Pace(
+    Listening(block=2 * CLOCK, ahead=CLOCK), GATE_REACH, AROUND, 4
+)  # for a sound that is there already
+LIVE = Pace(Listening(), 6, 1, 1)
+QUICK = Pace(Listening(block=12, ahead=12, before=2 * CLOCK), 6, 1, 1)  # hears less well, and sooner
 
 
 class LiveVoice:
     """See SpokenMotion: one voice from its first sound on, however long."""
 
-    def __init__(self, engine: "BuiltinMotionEngine", seed: int, settings: MotionSettings):
+    def __init__(self, engine: "BuiltinMotionEngine", seed: int, settings: MotionSettings, pace: Pace = LIVE):
         self.engine, self.seed, self.settings, self.samples = engine, seed, settings, 0
-        self.features, self.visemes = FeatureStream(), VisemeStream(engine.networks, engine.device)
+        self.pace = pace
+        self.features = FeatureStream()
+        self.visemes = VisemeStream(engine.networks, engine.device, pace.hearing)
         self.voice = RunningVoice()
         # features whose visemes are still to come
         self.mel, self.loudness = np.zeros((0, BANDS), np.float32), np.zeros(0, np.float32)
@@ -61,7 +88,7 @@ class LiveVoice:
     @property
     def latency(self) -> float:
         """Seconds from a sound to the frame that shows it, at worst and without computing."""
-        return self.visemes.look_ahead + (GATE_REACH + TICKS * (AROUND + EARLIER + 1)) / CLOCK
+        return self.pace.look_ahead
 
     def branch(self) -> "LiveVoice":
         """A copy that goes on without changing this one; the engine and its networks are shared."""
@@ -73,26 +100,34 @@ class LiveVoice:
         that are left."""
         wave = mono(speech.waveform, speech.sample_rate)
         self.samples += len(wave)
+        total = max(1, frame_count(Fraction(self.samples, RATE), Fraction(FPS)))
+        return self.listen(wave, total if last else None)
+
+    def listen(self, wave: np.ndarray, total: int | None) -> FaceMotion | None:
+        """The same of mono sound [n] at 16 kHz; `total`: frames of the voice, if this is its end."""
         (mel, loudness), heard = self.features.push(wave), self.visemes.push(wave)
-        if last:
+        if total:
             ending = self.features.finish()
             mel, loudness = np.concatenate([mel, ending[0]]), np.concatenate([loudness, ending[1]])
             heard = np.concatenate([heard, self.visemes.finish()])
         self.mel, self.loudness = np.concatenate([self.mel, mel]), np.concatenate([self.loudness, loudness])
-        blocks = range(0, len(heard), BLOCK)
-        parts = [self._hear(heard[start : start + BLOCK], last and start == blocks[-1]) for start in blocks]
+        size = self.pace.hearing.block
+        blocks = range(0, len(heard), size)
+        parts = [
+            self._hear(heard[start : start + size], total if start == blocks[-1] else None)
+            for start in blocks
+        ]
         parts = [part for part in parts if part is not None]
         return joined(parts) if parts else None
 
-    def _hear(self, heard: np.ndarray, last: bool) -> FaceMotion | None:
-        """The visemes [n,14] of the next block -> the frames that are final by them."""
+    def _hear(self, heard: np.ndarray, total: int | None) -> FaceMotion | None:
+        """The visemes [n,14] of the next block -> the frames that are final by them; `total` of the last one."""
         mel, loudness = self.mel[: len(heard)], self.loudness[: len(heard)]
         self.mel, self.loudness = self.mel[len(heard) :], self.loudness[len(heard) :]
         self.voice.hear(mel, loudness, spoken(heard))
         self.heard, self.loud = np.concatenate([self.heard, heard]), np.concatenate([self.loud, loudness])
         told = self.first + len(self.heard)
-        self._move(told if last else max(told - GATE_REACH, self.made))
-        total = max(1, frame_count(Fraction(self.samples, RATE), Fraction(FPS))) if last else None
+        self._move(told if total else max(told - self.pace.gate, self.made))
         return self._frames(total)
 
     def _move(self, stop: int) -> None:
@@ -118,8 +153,8 @@ class LiveVoice:
 
     def _frames(self, total: int | None) -> FaceMotion | None:
         """The frames that are final; all up to `total`, if the voice has ended."""
-        known = total or self.made // TICKS - AROUND
-        stop = total or known - EARLIER
+        known = total or self.made // TICKS - self.pace.around
+        stop = total or known - self.pace.earlier
         if stop <= self.given:
             return None
         if total:

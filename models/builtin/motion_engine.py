@@ -1,7 +1,7 @@
 """The built-in engine: the speech network moves the mouth, rules move the rest. Nothing to download."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
@@ -11,18 +11,18 @@ import torch
 from ..engine import MotionSettings, Speech
 from ..face_motion import CONTROLS, FaceMotion
 from ..face_motion.blinks import blink_times, blink_track
-from ..face_motion.time import slice_motion
 from ..portrait import Portrait
 from ..progress import Progress, silent
+from ..speech.features import HOP, frame_total, resampled_blocks
 from ..speech.silence import DOUBT, silence_gate, within
 from ..speech.viseme_hearing import Networks, hear_recording
 from ..speech.visemes import SILENCE, articulation
-from .live_voice import BLINKING, FPS, LiveVoice
+from .live_voice import BLINKING, FILM, FPS, LIVE, LiveVoice, Pace
 from .mouth import at_frames, limit_speed, mouth_controls, mouth_frames
 from .rest_of_face import rest_of_face
 from .styles import HEAD_STYLES
 
-PIECE = 50  # frames that are streamed at once
+PIECE = 200  # frames of 10 ms that are heard at once
 
 
 class BuiltinMotionEngine:
@@ -70,19 +70,30 @@ class BuiltinMotionEngine:
             source=self.facts(seed) | {"blinks": blinks.round(3).tolist()},
         )
 
+    @property
+    def look_ahead(self) -> float:
+        """See StreamingEngine."""
+        return FILM.look_ahead
+
     def stream(
         self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress = silent
     ) -> Iterator[FaceMotion]:
-        """See StreamingEngine: it hears a minute in a second or two, so the whole is heard before the first frame."""
-        motion = self.generate(speech, Fraction(FPS), seed, settings, progress)
-        for start in range(0, len(motion), PIECE):
-            part = slice_motion(motion, start, min(start + PIECE, len(motion)))
-            blinks = [time for time in motion.source["blinks"] if start <= time * FPS < start + PIECE]
-            yield replace(part, source={**motion.source, "blinks": blinks})
+        """See StreamingEngine. Nearly the motion of `generate`, which knows the whole clip; memory does not grow."""
+        frames, done = speech.checked(Fraction(FPS)), 0
+        voice = LiveVoice(self, seed, settings, FILM)
+        count = frame_total(speech.waveform.shape[1], speech.sample_rate)
+        for wave, first, n in resampled_blocks(speech.waveform.numpy(), speech.sample_rate):
+            for start in range(first, first + n, PIECE):
+                stop = min(start + PIECE, first + n)
+                done += stop - start
+                motion = voice.listen(wave[start * HOP : stop * HOP], frames if done == count else None)
+                progress(done, count)
+                if motion is not None:
+                    yield motion
 
-    def begin(self, seed: int, settings: MotionSettings) -> LiveVoice:
-        """See StreamingEngine."""
-        return LiveVoice(self, seed, settings)
+    def begin(self, seed: int, settings: MotionSettings, pace: Pace = LIVE) -> LiveVoice:
+        """See StreamingEngine. pace: how much of what follows a frame waits for."""
+        return LiveVoice(self, seed, settings, pace)
 
     def facts(self, seed: int) -> dict[str, Any]:
         """What a motion says about where it comes from."""

@@ -20,9 +20,10 @@ def slice_motion(motion: FaceMotion, start: int, stop: int) -> FaceMotion:
 def joined(parts: list[FaceMotion]) -> FaceMotion:
     """Pieces of one motion, end to end, as engines that stream give them."""
     blinks = [time for part in parts for time in part.source.get("blinks", ())]
+    told = {"blinks": blinks} if "blinks" in parts[0].source else {}
     return replace(
         parts[0], **{name: torch.cat([getattr(part, name) for part in parts]) for name in TRACKS},
-        source={**parts[0].source, "blinks": blinks},
+        source={**parts[0].source, **told},
     )  # fmt: skip
 
 

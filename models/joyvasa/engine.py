@@ -1,6 +1,6 @@
 """JoyVASA as a motion engine: speech alone -> the motion of a face (JoyVASA, section 3.2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..contracts import MotionSampler
+from ..contracts import MotionSampler, SpokenMotion
 from ..engine import MotionSettings, Speech, mono_wave, with_amounts
 from ..face_motion import FaceMotion
+from ..face_motion.time import joined
 from ..portrait import Portrait
 from ..progress import Progress
 from ..sampling import DDPM
 from ..speech.encoding import EncodedSpeech, check_weights
 from .features import FPS, LATE, RATE, SAMPLES_PER_FRAME, window_total
 from .hearing import heard, heard_before
-from .motion import MotionTemplate, face_motion, smooth_head
+from .motion import HeadSmoothing, MotionTemplate, face_motion
 from .network import JoyVASA
 from .sampling import check_window, chosen_steps, sample_windows
 
@@ -66,23 +67,48 @@ class JoyVASAEngine:
 
         The portrait is not looked at. Blinks, brows and silence are JoyVASA's own, so the settings for them do nothing.
         """
-        frames = speech.checked(fps)
+        return joined(list(self.stream(speech, seed, settings, progress)))
+
+    @property
+    def look_ahead(self) -> float:
+        """See StreamingEngine: the window in which a frame is made."""
+        return self.network().config.window / FPS
+
+    def begin(self, seed: int, settings: MotionSettings) -> SpokenMotion:
+        """See StreamingEngine: never, for its windows are too long to speak along with."""
+        raise ValueError(
+            f"motion_engine is JoyVASA, which moves {self.look_ahead:g} s at a time. Choose built-in or Takin-ADA in "
+            "Load Motion Engine, or take Stream Talking Portrait."
+        )
+
+    def stream(
+        self, speech: Speech, seed: int, settings: MotionSettings, progress: Progress
+    ) -> Iterator[FaceMotion]:
+        """See StreamingEngine: the very motion of `generate`, window by window."""
+        frames, given, first = speech.checked(Fraction(FPS)), 0, None
         late = 0 if self.options.official_timing else LATE
         wave = mono_wave(speech, RATE, frames * SAMPLES_PER_FRAME)
         if speech.encoded is not None and self.encoder is not None:
             check_weights(speech.encoded, self.encoder(), self.id)
-        vectors = self._sample(wave, speech.encoded, seed, progress)
-        parts = smooth_head(self.template.parts(vectors), self.options.head_smoothing)
-        parts = {name: value[late : late + frames] for name, value in parts.items()}
         source = {"producer": self.id, "seed": seed,
             "steps": self.sampler.steps or self.options.steps, "sampler": self.sampler.id,
             "guidance": self.options.guidance,
                   "licence": LICENCE}  # fmt: skip
-        return with_amounts(face_motion(parts, source), settings)
+        smoothing = HeadSmoothing(self.options.head_smoothing)
+        for vectors in self._sample(wave, speech.encoded, seed, progress):
+            parts = smoothing.push(self.template.parts(vectors))
+            parts = {name: value[late : late + frames - given] for name, value in parts.items()}
+            late = 0
+            if not len(parts["t"]):
+                return
+            motion = face_motion(parts, source, first)
+            first, given = motion.reference, given + len(motion)
+            yield with_amounts(motion, settings)
 
     def _sample(
         self, wave: np.ndarray, encoded: EncodedSpeech | None, seed: int, progress: Progress
-    ) -> Tensor:
+    ) -> Iterator[Tensor]:
+        """Motion [n,70] of one window after another."""
         network, options = self.network(), self.options
         config = network.config
         check_window(self.sampler, config.window)
@@ -108,6 +134,6 @@ class JoyVASAEngine:
             lambda window, step: torch.randn(shape, generator=random), options.steps, options.guidance,
             lambda window, step, latent: tick(), sampler=self.sampler,
         )  # fmt: skip
-        parts = [motion[0, :, :70].float().cpu() for motion in sampled]
+        for motion in sampled:
+            yield motion[0, :, :70].float().cpu()
         progress(done, windows * per_window)
-        return torch.cat(parts)

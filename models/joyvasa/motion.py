@@ -11,7 +11,7 @@ import torch
 from scipy.signal import lfilter
 from torch import Tensor
 
-from ..face_motion import GROUPS, FaceMotion
+from ..face_motion import GROUPS, FaceFrame, FaceMotion
 from ..weights.safe_files import Damaged, Unreadable, load_arrays, load_json, numbers
 
 # what comes after them is not used
@@ -55,28 +55,42 @@ class MotionTemplate:
 def smooth_head(parts: Mapping[str, Tensor], kept: float) -> dict[str, Tensor]:
     """Exponential smoothing of the head: `kept` of the frame before, the rest of the frame itself (the
     authors keep 0.99)."""
-    if not 0 <= kept < 1:
-        raise ValueError(
-            f"Load Motion Engine: head_smoothing is {kept:g}; from 0 (none) to below 1 is possible."
-        )
-    result = dict(parts)
-    for name in HEAD if kept else ():
-        track = parts[name].double().numpy()
-        smoothed, _ = lfilter([1 - kept], [1, -kept], track, axis=0, zi=kept * track[:1])
-        result[name] = torch.from_numpy(smoothed).float()
-    return result
+    return HeadSmoothing(kept).push(parts)
 
 
-def face_motion(parts: Mapping[str, Tensor], source: Mapping[str, Any]) -> FaceMotion:
+class HeadSmoothing:
+    """The same of a motion that comes in pieces."""
+
+    def __init__(self, kept: float):
+        if not 0 <= kept < 1:
+            raise ValueError(
+                f"Load Motion Engine: head_smoothing is {kept:g}; from 0 (none) to below 1 is possible."
+            )
+        self.kept, self.state = kept, dict[str, Any]()
+
+    def push(self, parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The next frames, smoothed."""
+        result, kept = dict(parts), self.kept
+        for name in HEAD if kept else ():
+            track = parts[name].double().numpy()
+            before = self.state.get(name, kept * track[:1])
+            smoothed, self.state[name] = lfilter([1 - kept], [1, -kept], track, axis=0, zi=before)
+            result[name] = torch.from_numpy(smoothed).float()
+        return result
+
+
+def face_motion(
+    parts: Mapping[str, Tensor], source: Mapping[str, Any], first: FaceFrame | None = None
+) -> FaceMotion:
     """Absolute motion at 25 fps about its own first frame, as its authors render it: lips as they are, the
-    rest as a change."""
+    rest as a change. first: that frame, of a motion that goes on."""
     pose = torch.cat([parts["pitch"], parts["yaw"], parts["roll"]], 1)
     motion = FaceMotion.from_expression(
         parts["exp"].unflatten(1, (21, 3)), pose, parts["t"], parts["scale"][:, 0], Fraction(25),
         source=source,
         absolute=frozenset(GROUPS),
     )  # fmt: skip
-    return FaceMotion(**{**vars(motion), "reference": motion.frame(0)})
+    return FaceMotion(**{**vars(motion), "reference": first or motion.frame(0)})
 
 
 def statistic(content: Any, name: str) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""Hear visemes of a voice while it comes: what is told of a moment needs 0.2 s of what follows it, and never changes.
+"""Hear visemes of a voice while it comes: what is told of a moment needs some of what follows it, and never changes.
 
-Every block of 0.2 s is heard within a window of the sound before it, whose loudest moment so far sets Whisper's floor.
-However the sound is cut into pieces, the same is heard.
+Every block is heard within a window of the sound before it, whose loudest moment so far sets Whisper's floor. However
+the sound is cut into pieces, the same is heard.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,15 +14,24 @@ from .viseme_hearing import Networks, mel_probabilities
 from .visemes import VISEMES
 from .whisper_mel import HOP, RATE, WINDOW, log_mel_frames, scaled
 
-BLOCK = AHEAD = FRAME_RATE // 5  # frames that are told at once; that must have come behind them
-BEFORE = 5 * FRAME_RATE  # frames before a block within which it is heard
 EDGE = WINDOW // 2  # samples around a frame's centre that it needs
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Frames of 10 ms. block: told at once. ahead: that must have come behind them. before: in front of a block,
+    within which it is heard."""
+
+    block: int = FRAME_RATE // 5
+    ahead: int = FRAME_RATE // 5
+    before: int = 5 * FRAME_RATE
 
 
 class VisemeStream:
     """Push mono samples at 16 kHz, get viseme probabilities [n,14] at 100 Hz as soon as they can be told."""
 
-    def __init__(self, networks: Networks, device: torch.device | None = None):
+    def __init__(self, networks: Networks, device: torch.device | None = None, how: Listening = Listening()):
+        self.how = how
         self.networks, self.device = networks, device or torch.device("cpu")
         self.wave = np.zeros(EDGE, np.float32)  # from half a window before frame `first` on
         self.first = self.told = 0
@@ -29,7 +40,7 @@ class VisemeStream:
     @property
     def look_ahead(self) -> float:
         """Seconds behind the start of a block that must have come before it is told."""
-        return (BLOCK + AHEAD) / FRAME_RATE + EDGE / RATE
+        return (self.how.block + self.how.ahead) / FRAME_RATE + EDGE / RATE
 
     def push(self, wave: np.ndarray) -> np.ndarray:
         """The next samples [n] -> the probabilities that are ready; ValueError unless it is one row of finite
@@ -41,8 +52,9 @@ class VisemeStream:
             )
         self.wave = np.concatenate([self.wave, wave])
         found = [np.zeros((0, len(VISEMES)), np.float32)]
-        while self._frames() >= self.told + BLOCK + AHEAD:
-            found.append(self._block(self.told + BLOCK, self.told + BLOCK + AHEAD))
+        block, ahead = self.how.block, self.how.ahead
+        while self._frames() >= self.told + block + ahead:
+            found.append(self._block(self.told + block, self.told + block + ahead))
         return np.concatenate(found)
 
     def finish(self) -> np.ndarray:
@@ -51,8 +63,8 @@ class VisemeStream:
         self.wave = np.pad(self.wave, (0, EDGE + HOP))
         found = [np.zeros((0, len(VISEMES)), np.float32)]
         while self.told < total:
-            stop = min(self.told + BLOCK, total)
-            found.append(self._block(stop, min(stop + AHEAD, total)))
+            stop = min(self.told + self.how.block, total)
+            found.append(self._block(stop, min(stop + self.how.ahead, total)))
         return np.concatenate(found)
 
     def _frames(self) -> int:
@@ -72,5 +84,5 @@ class VisemeStream:
 
     def _forget(self) -> None:
         """Keep no more sound than the next block is heard within; whole states of the encoder, two frames each."""
-        spare = max(0, self.told - BEFORE - self.first) // 2 * 2
+        spare = max(0, self.told - self.how.before - self.first) // 2 * 2
         self.wave, self.first = self.wave[spare * HOP :], self.first + spare

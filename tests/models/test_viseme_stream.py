@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.speech.viseme_hearing import hear_visemes
-from talking_portrait.models.speech.viseme_stream import AHEAD, BLOCK, VisemeStream
+from talking_portrait.models.speech.viseme_stream import Listening, VisemeStream
 from talking_portrait.training.speech_net.shipped import shipped_networks
 
 from .shipped_engines import RATE, clips
@@ -44,7 +44,7 @@ def test_nothing_behind_the_look_ahead_changes_what_was_told(networks):
     shout = wave.copy()
     shout[3 * RATE :] = np.clip(30 * wave[:RATE], -1, 1)
     calm, loud = (streamed(networks, sound, 1600) for sound in (wave, shout))
-    known = 300 // BLOCK * BLOCK - AHEAD - BLOCK
+    known = 300 // Listening().block * Listening().block - Listening().ahead - Listening().block
     np.testing.assert_array_equal(calm[:known], loud[:known])
     assert np.abs(calm[300:] - loud[300:]).max() > 0.1
     assert VisemeStream(lambda: networks).look_ahead < 0.42

@@ -18,7 +18,7 @@ WRITTEN = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(path for path in sorted(DOCS.glob("*.md")) if path.name not in DOCUMENTS),
 ]
-VERBS = {"demo", "test", "workflow", "check", "evaluate", "python"}
+VERBS = {"demo", "test", "workflow", "batch", "live", "check", "evaluate", "python"}
 PLACES = (
     "models",
     "nodes",
@@ -136,6 +136,8 @@ def test_every_command_starts_what_there_is(path):
         verb, *rest = command.split()[1:]
         assert verb in VERBS or verb.isupper(), command
         source = read(ROOT / "run.py")
+        if verb in ("batch", "live"):
+            source += read(ROOT / "tools" / verb / "__main__.py")
         if verb == "python" and rest[:1] == ["-m"]:
             spec = importlib.util.find_spec(rest[1])
             assert spec is not None and spec.origin, command

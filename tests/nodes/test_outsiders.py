@@ -30,7 +30,8 @@ def landmarks() -> dict:
 class Parrot:
     """Moves the jaw while it hears, two frames at a time; all it gives are plain mappings."""
 
-    id, native_fps, reads, latency = "parrot", Fraction(10), frozenset({"mouth_amount"}), 0.2
+    id, native_fps, reads = "parrot", Fraction(10), frozenset({"mouth_amount"})
+    look_ahead = latency = 0.2
 
     def __init__(self):
         self.heard = 0

@@ -14,7 +14,7 @@ from .liveportrait import CASES as LIVEPORTRAIT
 from .measures import CASES as MEASURES
 from .measures import results
 
-__all__ = ["CASES", "FINISHED_STAGES", "WANTED", "Tolerance", "tolerance"]
+__all__ = ["CASES", "FINISHED_STAGES", "MEASURES", "WANTED", "Tolerance", "tolerance"]
 
 CASES = {
     **LIVEPORTRAIT, **KDTALKER, **JOYVASA, **FANTASYTALKING, **ACTALKER, **MEASURES, **KDTALKER_TRAINING,
