@@ -136,15 +136,13 @@ def test_every_command_starts_what_there_is(path):
         verb, *rest = command.split()[1:]
         assert verb in VERBS or verb.isupper(), command
         source = read(ROOT / "run.py")
-        if verb in ("batch", "live"):
-            source += read(ROOT / "tools" / verb / "__main__.py")
         if verb == "python" and rest[:1] == ["-m"]:
             spec = importlib.util.find_spec(rest[1])
             assert spec is not None and spec.origin, command
             source = read(Path(spec.origin))
             assert '__name__ == "__main__"' in source, command
         if (own := ROOT / "tools" / verb / "__main__.py").is_file():
-            source = read(own)
+            source += read(own)
         for option in re.findall(r"--[a-z][\w-]*", command):
             assert f'"{option}"' in source, f"{option} of {command}"
 
