@@ -20,7 +20,13 @@ BUILT_IN = [path for path in WORKFLOWS if not neural_stages(path)]
 SPEECH = ROOT / "samples" / "talking_portrait_speech.wav"
 # of the speech: the first workflow says all of it, the live one goes on after 4 s, one mixes it with a saved motion as
 # long; to the others 2 s are enough
-FILMS = ("dub_a_video", "be_the_portrait", "two_speakers", "crop_and_paste")  # as long as the driving film
+FILMS = (
+    "dub_a_video",
+    "be_the_portrait",
+    "two_speakers",
+    "crop_and_paste",
+    "measure_films",
+)  # as long as the driving film
 SECONDS = {**dict.fromkeys(FILMS, 3.0), "talking_portrait": 7.44, "live": 5.0, "save_load_blend": 7.44}
 OTHER_SECONDS = 2.0
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import aiohttp
@@ -148,7 +149,8 @@ def on_page(page: LivePage, work):
         finally:
             await runner.cleanup()
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as elsewhere:  # the page's driver may have a loop in this thread
+        return elsewhere.submit(asyncio.run, run()).result()
 
 
 @pytest.mark.parametrize(
