@@ -140,7 +140,6 @@ def test_the_built_in_engine_s_stream_says_what_the_film_of_the_whole_clip_says(
     whole = film(server, prompt)
     assert len(streamed) == len(whole) == 50
     streamed, whole = (frames[:, 275:315, 215:290].mean((1, 2, 3)) for frames in (streamed, whole))
-    print("R", np.corrcoef(streamed, whole)[0, 1])
     assert np.corrcoef(streamed, whole)[0, 1] > 0.9
 
 
