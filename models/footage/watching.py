@@ -1,20 +1,21 @@
 """The first time that a film is read: the faces of every frame, and a tiny picture of it by which cuts are seen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..face.landmarks import landmarks_in_pixels
-from ..media.film_reader import Film, FilmFrame
+from ..media.film_reader import Film
 from ..media.pixels import rounded_bytes
 from ..progress import Progress
 from .looks import Look, look_at
 
+Frame = TypeVar("Frame")
 AT_ONCE = 8  # frames that the detector is given
 SURE = 0.5  # of the detector, as Detect Face Landmarks has it
 THUMBNAIL = 32
@@ -55,9 +56,10 @@ def watch(film: Film, detector: Any, wanted: int, progress: Progress, expected: 
     return Watched(faces, np.stack(thumbnails), stamps, size)
 
 
-def groups(frames: Iterator[FilmFrame]) -> Iterator[list[FilmFrame]]:
+def groups(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
     """Some frames at once."""
-    while group := list(islice(frames, AT_ONCE)):
+    coming = iter(frames)
+    while group := list(islice(coming, AT_ONCE)):
         yield group
 
 

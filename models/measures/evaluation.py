@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ..footage.watching import groups
 from ..media.film_sound import Sound, at_rate
 from ..media.lip_sync import lip_sync, loudness_per_frame
 from ..media.pixels import rounded_bytes
 from ..progress import Progress
 from . import audio_beats, head_motion
-from .faces_of_film import FaceSeen, FilmSeen, check_detector, groups
+from .faces_of_film import FaceSeen, FilmSeen, check_detector
 from .landmark_distance import EYES, MOUTH, landmark_distance, part
 from .motion_intensity import face_intensity
 from .moving_face import (

@@ -1,9 +1,8 @@
 """A film watched once for its measures: of every frame the face in a few numbers, never the picture."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..face.following import face_in_every_frame
 from ..face.head_pose import poses_of
 from ..face.landmarks import landmarks_in_pixels
 from ..footage.looks import opening
-from ..footage.watching import found_faces
+from ..footage.watching import found_faces, groups
 from ..media.pixels import rounded_bytes
 from ..progress import Progress
 from .head_motion import HEAD_POINTS
@@ -21,7 +20,6 @@ from .landmark_distance import EYES, MOUTH
 from .sharpness import cpbd
 from .ssim import grey
 
-AT_ONCE = 8  # frames that the detector is given
 LIDS = ((159, 145, 33, 133), (386, 374, 362, 263))  # upper, lower, and the corners of each eye
 BROWS = (46, 53, 52, 65, 55, 276, 283, 282, 295, 285)
 EXPRESSIVE = (*MOUTH, 159, 145, 386, 374, *BROWS)  # points by which expressions are compared
@@ -128,10 +126,3 @@ def check_detector(detector: Any) -> None:
     """ValueError unless it finds faces and knows the usual one."""
     if not hasattr(detector, "detect_batch") or not hasattr(detector, "canonical_data"):
         raise ValueError("face_detection_model cannot look for faces. Connect Load Face Detector (built-in).")
-
-
-def groups(frames: Iterable[Any], count: int = AT_ONCE) -> Iterator[list[Any]]:
-    """Some at once."""
-    coming = iter(frames)
-    while group := list(islice(coming, count)):
-        yield group

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from ...models.face.aligned import aligned_face
 from ...models.face.arcface import ArcFace
+from ...models.footage.watching import groups
 from ...models.measures.evaluation import Values
 from ...models.measures.even_frames import even_frames
-from ...models.measures.faces_of_film import FaceSeen, FilmSeen, groups
+from ...models.measures.faces_of_film import FaceSeen, FilmSeen
 from ...models.measures.frechet import frechet_distance
 from ...models.measures.head_motion import FRAME_LIMIT, bin_diversity, degree_diversity
 from ...models.measures.hopenet import Hopenet, degrees, head_picture, hopenet_state
