@@ -43,10 +43,10 @@ def server(models: Path) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def random_weights(models: Path) -> Path:
-    """LivePortrait's and KDTalker's files in full size with random numbers; gives the models folder."""
+    """LivePortrait's and KDTalker's files, small and of random numbers; gives the models folder."""
     from talking_portrait.tools.random_weights import write
 
-    write(models)
+    write(models, small=True)
     return models
 
 

@@ -1,12 +1,42 @@
-"""F: the appearance volume of a picture (LivePortrait, section 3.1; 0.84 M parameters)."""
+"""F: the appearance volume of a picture (LivePortrait, section 3.1; 0.84 M parameters).
+
+Other sizes than the published ones are read from a file's tensors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..frozen_batch_norm import FrozenBatchNorm
+from ..weights.told_sizes import told_sizes
 
-CHANNELS, DEPTH = 32, 16
+
+@dataclass(frozen=True)
+class AppearanceSizes:
+    """Channels of the three picture layers; channels and depth of the volume; blocks on it. The published ones
+    unless said."""
+
+    widths: tuple[int, int, int] = (64, 128, 256)
+    channels: int = 32
+    depth: int = 16
+    blocks: int = 6
+
+
+PUBLISHED = AppearanceSizes()
+
+
+def read_sizes(state: Mapping[str, Tensor]) -> AppearanceSizes:
+    """Sizes that a file's tensors have; the published ones where the tensors that tell are missing."""
+    layers = ("first.conv", "down_blocks.0.conv", "down_blocks.1.conv", "resblocks_3d.3dr0.conv1", "second")
+    told = told_sizes(state, [(f"{layer}.bias", 0) for layer in layers])
+    if told is None:
+        return PUBLISHED
+    a, b, c, channels, folded = told
+    blocks = {key.split(".")[1] for key in state if key.startswith("resblocks_3d.")}
+    return AppearanceSizes((a, b, c), channels, folded // channels, len(blocks))
 
 
 class ConvNorm(nn.Module):
@@ -38,19 +68,23 @@ class Residual3D(nn.Module):
 class AppearanceExtractor(nn.Module):
     """Picture [B,3,256,256] in 0..1 -> appearance volume [B,32,16,64,64] (channels, depth, height, width)."""
 
-    def __init__(self, device=None, dtype=None, operations=nn):
+    def __init__(self, device=None, dtype=None, operations=nn, sizes: AppearanceSizes = PUBLISHED):
         super().__init__()
         options = {"device": device, "dtype": dtype, "operations": operations}
-        self.first = ConvNorm(3, 64, **options)
-        self.down_blocks = nn.ModuleList([ConvNorm(64, 128, **options), ConvNorm(128, 256, **options)])
-        self.second = operations.Conv2d(256, CHANNELS * DEPTH, 1, device=device, dtype=dtype)
-        self.resblocks_3d = nn.ModuleDict({f"3dr{i}": Residual3D(CHANNELS, **options) for i in range(6)})
+        a, b, c = sizes.widths
+        self.sizes = sizes
+        self.first = ConvNorm(3, a, **options)
+        self.down_blocks = nn.ModuleList([ConvNorm(a, b, **options), ConvNorm(b, c, **options)])
+        self.second = operations.Conv2d(c, sizes.channels * sizes.depth, 1, device=device, dtype=dtype)
+        self.resblocks_3d = nn.ModuleDict(
+            {f"3dr{i}": Residual3D(sizes.channels, **options) for i in range(sizes.blocks)}
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.first(image)
         for block in self.down_blocks:
             x = F.avg_pool2d(block(x), 2)
-        x = self.second(x).unflatten(1, (CHANNELS, DEPTH))
+        x = self.second(x).unflatten(1, (self.sizes.channels, self.sizes.depth))
         for block in self.resblocks_3d.values():
             x = block(x)
         return x
@@ -59,5 +93,5 @@ class AppearanceExtractor(nn.Module):
 def build_appearance(
     state: dict[str, Tensor], metadata, device=None, dtype=torch.float32, operations=nn
 ) -> AppearanceExtractor:
-    """For the loader: the published sizes are the only ones."""
-    return AppearanceExtractor(device, dtype, operations)
+    """For the loader: a network of the sizes that the weights have."""
+    return AppearanceExtractor(device, dtype, operations, read_sizes(state))

@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from ..weights.safe_files import named_tensors
-from .appearance import build_appearance
-from .generator import build_generator, fold_spectral_norm
+from .appearance import AppearanceExtractor, build_appearance
+from .generator import SpadeGenerator, build_generator, fold_spectral_norm
 from .motion_extractor import build_motion_extractor
 from .retargeting import build_retargeting
-from .warping import build_warping
+from .warping import WarpingModule, build_warping
 
 State = dict[str, Tensor]
 SIGNATURES = {  # a key that only this network's file has
@@ -56,6 +56,21 @@ def flattened(state: Mapping[str, Any]) -> State:
 def looks_like(state: Mapping[str, Any]) -> str | None:
     """Which known network a state dict belongs to."""
     return next((name for name, key in SIGNATURES.items() if any(k.endswith(key) for k in state)), None)
+
+
+def check_fit(appearance: AppearanceExtractor, warping: WarpingModule, generator: SpadeGenerator) -> None:
+    """ValueError unless the three hand each other what they take."""
+    given, taken = ((net.sizes.channels, net.sizes.depth) for net in (appearance, warping))
+    if given != taken:
+        raise ValueError(
+            f"appearance_file gives a volume of {given[0]} channels and depth {given[1]}, but warping_file takes "
+            f"{taken[0]} and {taken[1]}; choose files that were trained together"
+        )
+    if warping.sizes.features != generator.sizes.features:
+        raise ValueError(
+            f"warping_file gives {warping.sizes.features} channels, but generator_file takes "
+            f"{generator.sizes.features}; choose files that were trained together"
+        )
 
 
 FILES: dict[str, PublishedFile] = {

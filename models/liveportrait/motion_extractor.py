@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..weights.told_sizes import told_sizes
 from .keypoints import head_pose_degrees
 
 HEADS = {"kp": 63, "scale": 1, "pitch": 66, "yaw": 66, "roll": 66, "t": 3, "exp": 63}
@@ -34,14 +35,15 @@ def read_sizes(state: Mapping[str, Tensor]) -> Sizes:
     """Sizes that a file's tensors have; the published ones where the tensors that tell are missing."""
     stem = "detector.downsample_layers"
     levels = len({key.split(".")[2] for key in state if key.startswith(f"{stem}.")})
-    convolutions = [f"{stem}.{level}.{0 if level == 0 else 1}.weight" for level in range(levels)]
-    if not levels or any(key not in state for key in convolutions):
+    places = [(f"{stem}.{level}.{0 if level == 0 else 1}.weight", 0) for level in range(levels)]
+    widths = told_sizes(state, places)
+    if not widths:
         return PUBLISHED
     blocks = [
         {key.split(".")[3] for key in state if key.startswith(f"detector.stages.{level}.")}
         for level in range(levels)
     ]
-    return Sizes(tuple(len(state[key]) for key in convolutions), tuple(map(len, blocks)))
+    return Sizes(tuple(widths), tuple(map(len, blocks)))
 
 
 @dataclass(frozen=True)

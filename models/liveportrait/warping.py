@@ -1,23 +1,75 @@
 """W: dense motion from two sets of keypoints, and the appearance volume warped by it (LivePortrait, section
-3.1; 45.5 M)."""
+3.1; 45.5 M). Other sizes than the published ones are read from a file's tensors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..frozen_batch_norm import FrozenBatchNorm
-from .appearance import CHANNELS, DEPTH
+from ..weights.told_sizes import told_sizes
 from .exact_rewrites import SpectralKernel, conv_by_slices, convolved_upsampled, parameters_for
 
-KEYPOINTS, COMPRESSED = 21, 4
-LEVELS = (110, 64, 128, 256, 512, 1024)  # channels down the hourglass
-ASCENT = ((1024, 512), (1024, 256), (512, 128), (256, 64), (128, 32))
+KEYPOINTS = 21
 HEATMAP_VARIANCE = 0.01
 # below it a Gaussian's tail consists of denormal numbers, which make a CPU's convolution three times as slow
 LEAST_HEAT = 1e-30
 PHASES_FROM = 16  # width from which summing the taps of an upsampled convolution is cheaper than upsampling
+
+
+@dataclass(frozen=True)
+class WarpingSizes:
+    """Channels and depth of the appearance volume, of its compressed form, down and up the hourglass, and of the
+    features for the generator. The published ones unless said."""
+
+    channels: int = 32
+    depth: int = 16
+    compressed: int = 4
+    down: tuple[int, ...] = (64, 128, 256, 512, 1024)
+    up: tuple[int, ...] = (512, 256, 128, 64, 32)
+    features: int = 256
+
+    @property
+    def candidates(self) -> int:
+        """Channels that go into the hourglass: a heatmap and a shifted volume for each keypoint and the background."""
+        return (KEYPOINTS + 1) * (1 + self.compressed)
+
+    @property
+    def found(self) -> int:
+        """Channels that come out of it: the last ascent beside its input."""
+        return self.up[-1] + self.candidates
+
+    @property
+    def ascent(self) -> list[tuple[int, int]]:
+        """Channels in and out of each step up; from the second on it sees the step down at its level, too."""
+        skips = (0, *self.down[-2::-1])
+        return [
+            (before + skip, after)
+            for (before, after), skip in zip(pairwise((self.down[-1], *self.up)), skips, strict=True)
+        ]
+
+
+PUBLISHED = WarpingSizes()
+
+
+def read_sizes(state: Mapping[str, Tensor]) -> WarpingSizes:
+    """Sizes that a file's tensors have; the published ones where the tensors that tell are missing."""
+    motion = "dense_motion_network"
+    down, up = f"{motion}.hourglass.encoder.down_blocks", f"{motion}.hourglass.decoder.up_blocks"
+    levels = range(len({key.split(".")[4] for key in state if key.startswith(f"{down}.")}))
+    told = told_sizes(state, [
+        (f"{motion}.compress.weight", 1), ("third.conv.weight", 1), (f"{motion}.compress.weight", 0),
+        ("third.conv.weight", 0),
+        *((f"{blocks}.{level}.conv.bias", 0) for blocks in (down, up) for level in levels),
+    ])  # fmt: skip
+    if told is None or not levels:
+        return PUBLISHED
+    channels, folded, compressed, features, *widths = told
+    descent, ascent = tuple(widths[: len(levels)]), tuple(widths[len(levels) :])
+    return WarpingSizes(channels, folded // channels, compressed, descent, ascent, features)
 
 
 @dataclass(frozen=True)
@@ -108,25 +160,25 @@ class Up(Level):
 
 
 class Encoder(nn.Module):
-    def __init__(self, options: dict):
+    def __init__(self, sizes: WarpingSizes, options: dict):
         super().__init__()
         self.down_blocks = nn.ModuleList(
-            Down(a, b, **options) for a, b in zip(LEVELS, LEVELS[1:], strict=False)
+            Down(a, b, **options) for a, b in pairwise((sizes.candidates, *sizes.down))
         )
 
 
 class Decoder(Level):
-    def __init__(self, options: dict):
-        super().__init__(142, 142, **options)
-        self.up_blocks = nn.ModuleList(Up(a, b, **options) for a, b in ASCENT)
+    def __init__(self, sizes: WarpingSizes, options: dict):
+        super().__init__(sizes.found, sizes.found, **options)
+        self.up_blocks = nn.ModuleList(Up(a, b, **options) for a, b in sizes.ascent)
 
 
 class Hourglass(nn.Module):
     """[B,110,16,64,64] -> [B,142,16,64,64]; depth is never pooled."""
 
-    def __init__(self, options: dict):
+    def __init__(self, sizes: WarpingSizes, options: dict):
         super().__init__()
-        self.encoder, self.decoder = Encoder(options), Decoder(options)
+        self.encoder, self.decoder = Encoder(sizes, options), Decoder(sizes, options)
 
     def forward(self, x: Tensor) -> Tensor:
         skips = [x]
@@ -153,14 +205,15 @@ class PreparedKernel:
 class DenseMotion(nn.Module):
     """Which of 22 shifts every voxel takes, and what is hidden."""
 
-    def __init__(self, device=None, dtype=None, operations=nn):
+    def __init__(self, device=None, dtype=None, operations=nn, sizes: WarpingSizes = PUBLISHED):
         super().__init__()
         options = {"device": device, "dtype": dtype}
-        self.hourglass = Hourglass({**options, "operations": operations})
-        self.mask = operations.Conv3d(142, KEYPOINTS + 1, 7, padding=3, **options)
-        self.compress = operations.Conv3d(CHANNELS, COMPRESSED, 1, **options)
-        self.norm = FrozenBatchNorm(COMPRESSED, **options)
-        self.occlusion = operations.Conv2d(142 * DEPTH, 1, 7, padding=3, **options)
+        self.depth = sizes.depth
+        self.hourglass = Hourglass(sizes, {**options, "operations": operations})
+        self.mask = operations.Conv3d(sizes.found, KEYPOINTS + 1, 7, padding=3, **options)
+        self.compress = operations.Conv3d(sizes.channels, sizes.compressed, 1, **options)
+        self.norm = FrozenBatchNorm(sizes.compressed, **options)
+        self.occlusion = operations.Conv2d(sizes.found * sizes.depth, 1, 7, padding=3, **options)
         self._mask_kernel: PreparedKernel | None = None
 
     def compressed(self, volume: Tensor) -> Tensor:
@@ -182,7 +235,7 @@ class DenseMotion(nn.Module):
         weight, bias = parameters_for(self.mask, features)
         # then every step needs the path back to the weights
         trained = torch.is_grad_enabled() and weight.requires_grad
-        if features.dtype != torch.float32 or trained:
+        if features.dtype != torch.float32 or trained or self.depth % SpectralKernel.TILE:
             return conv_by_slices(features, weight, bias)
         if self._mask_kernel is None or not self._mask_kernel.is_of(weight, bias):
             self._mask_kernel = PreparedKernel(weight, bias)
@@ -213,12 +266,13 @@ class ConvNormLeaky(nn.Module):
 class WarpingModule(nn.Module):
     """Appearance volume and two sets of keypoints -> the generator's input [B,256,64,64]."""
 
-    def __init__(self, device=None, dtype=None, operations=nn):
+    def __init__(self, device=None, dtype=None, operations=nn, sizes: WarpingSizes = PUBLISHED):
         super().__init__()
         options = {"device": device, "dtype": dtype, "operations": operations}
-        self.dense_motion_network = DenseMotion(**options)
-        self.third = ConvNormLeaky(CHANNELS * DEPTH, 256, **options)
-        self.fourth = operations.Conv2d(256, 256, 1, device=device, dtype=dtype)
+        self.sizes = sizes
+        self.dense_motion_network = DenseMotion(sizes=sizes, **options)
+        self.third = ConvNormLeaky(sizes.channels * sizes.depth, sizes.features, **options)
+        self.fourth = operations.Conv2d(sizes.features, sizes.features, 1, device=device, dtype=dtype)
 
     def prepare(self, volume: Tensor, keypoints: Tensor) -> WarpSource:
         """Once per portrait: volume [1,32,16,64,64], source keypoints [1,21,3]."""
@@ -237,5 +291,5 @@ class WarpingModule(nn.Module):
 
 
 def build_warping(state, metadata, device=None, dtype=torch.float32, operations=nn) -> WarpingModule:
-    """For the loader: the published sizes are the only ones."""
-    return WarpingModule(device, dtype, operations)
+    """For the loader: a network of the sizes that the weights have."""
+    return WarpingModule(device, dtype, operations, read_sizes(state))

@@ -105,10 +105,19 @@ class LoadedNetworks:
             liveportrait_model(part, dtype, NODE, variant, files[part])
             for part in ("appearance", "warping", "generator")
         )
+        self._check_fit()
         self._motion = (
             extractor and with_keypoints(extractor, "LivePortrait's renderer")
         ) or liveportrait_model("motion", torch.float32, NODE, variant, files["motion"])
         self._stitching = liveportrait_model("stitching", torch.float32, NODE, chosen=files["stitching"])
+
+    def _check_fit(self) -> None:
+        from ...models.liveportrait.checkpoint import check_fit
+
+        try:
+            check_fit(*(model.patcher.model for model in (self._appearance, self._warping, self._generator)))
+        except ValueError as problem:
+            raise ValueError(f"{NODE}: {problem}.") from None
 
     def memory(self) -> tuple[int, int]:
         """See Networks."""

@@ -61,7 +61,7 @@ class Networks:
     dtype = torch.float32
 
     def __init__(self, device: torch.device):
-        self.device, self.asked, states = device, 0, liveportrait_states()
+        self.device, self.asked, states = device, 0, liveportrait_states(small=True)
         self.nets = {}
         for part, file in FILES.items():
             network = file.build(states[file.safetensors], {}, operations=torch.nn)

@@ -1,16 +1,20 @@
 """Weights whose names and sizes are another network's, or none's: a sentence, before any memory is taken."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from talking_portrait.models.joyvasa.checkpoint import joyvasa_state
 from talking_portrait.models.joyvasa.network import build_joyvasa
+from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.models.speech.hubert import layer_total
 from talking_portrait.nodes.catalogue.loading import converted, load_shared
 from talking_portrait.tools.random_joyvasa import SMALL, model_state
+from talking_portrait.tools.random_weights import liveportrait_states
 
 NODE = "Load Motion Engine"
-STATE = {key: value.clone() for key, value in model_state(SMALL).items()}
 CHANGES = {
     "missing": lambda value: None,
     "no numbers": lambda value: value.new_zeros(0, *value.shape[1:]),
@@ -21,8 +25,7 @@ CHANGES = {
     "long": lambda value: value.new_zeros(1).expand(60_000, 1).clone(),
 }
 
-
-TELLING = [  # sizes are read from these
+JOYVASA_TELLING = [  # sizes are read from these
     "denoising_net.motion_dec.0.weight",
     "denoising_net.PE.pe",
     "start_motion_feat",
@@ -36,39 +39,84 @@ TELLING = [  # sizes are read from these
     "audio_encoder.encoder.layers.0.feed_forward.intermediate_dense.weight",
     "audio_encoder.encoder.pos_conv_embed.conv.weight_v",
 ]
+HOURGLASS = "dense_motion_network.hourglass"
+LIVEPORTRAIT_TELLING = {
+    "appearance": ["first.conv.bias", "down_blocks.0.conv.bias", "down_blocks.1.conv.bias",
+        "resblocks_3d.3dr0.conv1.bias", "second.bias"],
+    "motion": ["detector.downsample_layers.0.0.weight", "detector.downsample_layers.3.1.weight"],
+    "warping": ["dense_motion_network.compress.weight", "third.conv.weight",
+        f"{HOURGLASS}.encoder.down_blocks.0.conv.bias", f"{HOURGLASS}.encoder.down_blocks.4.conv.bias",
+        f"{HOURGLASS}.decoder.up_blocks.0.conv.bias", f"{HOURGLASS}.decoder.up_blocks.4.conv.bias"],
+    "generator": ["fc.weight", "G_middle_0.norm_0.mlp_shared.0.bias", "up_0.conv_1.bias", "up_1.conv_1.bias"],
+}  # fmt: skip
 
 
-def load(path, state):
-    """What loading a state dict as JoyVASA's says, and the devices that the network was built on."""
+@dataclass(frozen=True)
+class Network:
+    """Right weights of one, what builds and converts it, and the tensors that its sizes are read from."""
+
+    state: dict
+    build: Any
+    convert: Any
+    telling: list
+
+
+SMALL_FACES = liveportrait_states(small=True)
+NETWORKS = {
+    "JoyVASA": Network(
+        {key: value.clone() for key, value in model_state(SMALL).items()},
+        build_joyvasa,
+        joyvasa_state,
+        JOYVASA_TELLING,
+    ),
+    **{
+        f"LivePortrait's {part}": Network(
+            SMALL_FACES[FILES[part].safetensors], FILES[part].build, FILES[part].convert, telling
+        )
+        for part, telling in LIVEPORTRAIT_TELLING.items()
+    },
+}
+
+
+def load(path, state, network=NETWORKS["JoyVASA"]):
+    """What loading a state dict as this network's says, and the devices that it was built on."""
     devices = []
 
     def build(*given, device=None, **options):
         devices.append(str(device))
-        return build_joyvasa(*given, device=device, **options)
+        return network.build(*given, device=device, **options)
 
     save_file({key: value.contiguous() for key, value in state.items() if value is not None}, path)
     try:
-        load_shared("joyvasa", path, torch.float32, build, NODE, joyvasa_state)
+        load_shared("network", path, torch.float32, build, NODE, network.convert)
     except ValueError as error:
         return str(error), devices
     return "", devices
 
 
-def test_the_right_weights_are_read(tmp_path):
-    assert load(tmp_path / "good.safetensors", STATE) == ("", ["meta", "cpu"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_right_weights_are_read(tmp_path, name):
+    network = NETWORKS[name]
+    assert load(tmp_path / "good.safetensors", network.state, network) == ("", ["meta", "cpu"])
+
+
+def test_whole_numbers_are_numbers(tmp_path):
     whole = {
         key: value.to(torch.int8) if key == "audio_feature_map.bias" else value
-        for key, value in STATE.items()
+        for key, value in NETWORKS["JoyVASA"].state.items()
     }
-    assert load(tmp_path / "whole.safetensors", whole)[0] == "", "numbers of another kind are numbers"
+    assert load(tmp_path / "whole.safetensors", whole)[0] == ""
 
 
-@pytest.mark.parametrize("key", TELLING)
-def test_one_tensor_of_another_size_is_a_sentence(tmp_path, key):
-    assert key in STATE
+@pytest.mark.parametrize(
+    ("name", "key"), [(name, key) for name, network in NETWORKS.items() for key in network.telling]
+)
+def test_one_tensor_of_another_size_is_a_sentence(tmp_path, name, key):
+    network = NETWORKS[name]
+    assert key in network.state
     for number, change in enumerate(CHANGES):
         path = tmp_path / f"{number}.safetensors"
-        text, devices = load(path, {**STATE, key: CHANGES[change](STATE[key])})
+        text, devices = load(path, {**network.state, key: CHANGES[change](network.state[key])}, network)
         if not text and change in ("missing", "one more", "no numbers"):
             continue  # tables that follow from others may be absent, or of any length
         assert text.startswith(f"{NODE}: ") and path.name in text and len(text) < 600, (change, text)

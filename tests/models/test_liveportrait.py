@@ -15,7 +15,7 @@ from talking_portrait.models.liveportrait.animation import (
     driven_keypoints,
     motion_policy,
 )
-from talking_portrait.models.liveportrait.checkpoint import FILES, flattened, looks_like
+from talking_portrait.models.liveportrait.checkpoint import FILES, check_fit, flattened, looks_like
 from talking_portrait.models.liveportrait.exact_rewrites import (
     SpectralKernel,
     conv_by_slices,
@@ -27,6 +27,7 @@ from talking_portrait.models.liveportrait.paste import pasted_part, plan_paste
 from talking_portrait.models.liveportrait.video_motion import bridged, smoothed, video_motion
 from talking_portrait.models.liveportrait.warping import heatmaps, shifted_volumes
 from talking_portrait.models.media.pixels import laid_on, to_bytes
+from talking_portrait.tools.random_weights import liveportrait_networks
 from torch import nn
 from torch.nn import functional as F
 
@@ -113,6 +114,37 @@ def test_both_editions_of_the_stitching_file():
         outer, inner = key.split("_module.", 1)
         nested.setdefault(outer, {})[f"module.{inner}"] = value
     assert flattened(nested).keys() == flat.keys() == FILES["stitching"].convert(flat).keys()
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["small", "published"])
+@pytest.mark.parametrize("part", FILES)
+def test_the_sizes_are_those_of_the_file(part, small):
+    wanted = {key: value.shape for key, value in liveportrait_networks(small)[part].state_dict().items()}
+    state = {key: torch.empty(shape, device="meta") for key, shape in wanted.items()}
+    made = FILES[part].build(state, {}, device="meta")
+    assert {key: value.shape for key, value in made.state_dict().items()} == wanted
+
+
+@pytest.mark.parametrize("part", [part for part in FILES if part != "stitching"])
+def test_where_a_size_cannot_be_told_the_network_is_the_published_one(part):
+    """Whichever tensor is missing or odd, so that the loader can say which are."""
+    state = liveportrait_networks(small=False)[part].state_dict()
+    for key in state:
+        for odd in ({}, {key: torch.empty(0)}, {key: torch.tensor(1.0)}):
+            FILES[part].build({**{k: v for k, v in state.items() if k != key}, **odd}, {}, device="meta")
+
+
+def test_files_of_two_networks_are_refused_together():
+    published, small = liveportrait_networks(small=False), liveportrait_networks(small=True)
+    parts = ("appearance", "warping", "generator")
+    for family in (published, small):
+        check_fit(*(family[part] for part in parts))
+    with pytest.raises(
+        ValueError, match=r"appearance_file gives a volume of 4 channels .* warping_file takes 32"
+    ):
+        check_fit(small["appearance"], published["warping"], published["generator"])
+    with pytest.raises(ValueError, match="warping_file gives 16 channels, but generator_file takes 256"):
+        check_fit(small["appearance"], small["warping"], published["generator"])
 
 
 def test_a_wrong_file_is_recognised():

@@ -1,4 +1,4 @@
-"""KDTalker and LivePortrait in the real server and page, with full-size weight files of random numbers."""
+"""KDTalker and LivePortrait in the real server and page, with files of random numbers, small but for one test."""
 
 import json
 import shutil
@@ -12,15 +12,16 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, TURNS
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.tools import random_joyvasa
+from talking_portrait.tools.random_weights import liveportrait_states
 from talking_portrait.tools.workflow_drafts import SLUGS, shipped
 
 from .prompts import chosen, failure, neural_stages, talking_prompt, video_facts, write_wav
 from .test_cancel import cancel_at, leftovers
 
-# Full-size networks: each frame takes seconds.
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -142,6 +143,25 @@ def test_the_comparison_s_muted_engines_wake(server, random_weights, joyvasa_fil
     ]
     for i, one in enumerate(ends):
         assert all(np.abs(one - other).mean() > 0.2 for other in ends[:i]), "two engines made the same frame"
+
+
+def test_networks_of_the_published_sizes_draw_and_do_not_mix_with_others(
+    server, random_weights, short_inputs, one_frame
+):
+    """Chosen in the menus of Load Portrait Renderer beside the small ones."""
+    published = {}
+    for part, file in FILES.items():
+        path = random_weights / "liveportrait" / f"published_{file.safetensors}"
+        published[f"renderer.{part}_file"] = path.name
+        save_file(liveportrait_states()[file.safetensors], path)
+    options = {"renderer.precision": "fp32", **published}
+    (video,) = server.output_files(server.run(neural_prompt(one_frame, renderer=options)))
+    check_film(video, frames=1)
+    mixed = {**options, "renderer.generator_file": FILES["generator"].safetensors}
+    message = failure(server, neural_prompt(one_frame, renderer=mixed))
+    assert "warping_file gives 256 channels, but generator_file takes 16" in message
+    for name in published.values():
+        (random_weights / "liveportrait" / name).unlink()
 
 
 @pytest.mark.parametrize("stage", ["renderer", "engine"])
