@@ -65,6 +65,7 @@ def test_newer_syntax_is_not_taken_for_old():
         ast.parse("try:\n    pass\nexcept* OSError:\n    pass\n", feature_version=OLDEST)
 
 
+@pytest.mark.slow
 def test_a_commit_meets_the_same_rails():
     (source,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert source["repo"] == "local"  # nothing is fetched

@@ -46,6 +46,7 @@ def voice(late: int = 0, rate: int = 16000) -> tuple[torch.Tensor, int]:
     return torch.from_numpy((0.2 * samples + 1e-3) * noise).float()[None], rate
 
 
+@pytest.mark.slow
 def test_every_value_is_described_and_shown_with_its_range():
     values, _ = film_measures(looked([talking(COUNT)]), voice(), lambda wave, rate: np.zeros(100))
     assert set(values) <= set(MEASURES) and values["face_found"] == 1

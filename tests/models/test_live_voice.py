@@ -70,6 +70,7 @@ def test_what_is_still_to_come_changes_no_frame(engine, pace):
     assert (first.controls[75:] - second.controls[75:]).abs().max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace, most", [(LIVE, 0.6), (QUICK, 0.44)])
 def test_no_frame_is_later_than_the_latency_says(engine, pace, most):
     live, wave = engine.begin(3, SETTINGS, pace), voice(6.0)
@@ -81,6 +82,7 @@ def test_no_frame_is_later_than_the_latency_says(engine, pace, most):
     assert given > 100 and live.latency < most
 
 
+@pytest.mark.slow
 def test_a_state_can_be_used_twice(engine):
     wave, live = voice(5.0), engine.begin(3, SETTINGS)
     live.push(speech(wave[: 3 * RATE]))
@@ -89,6 +91,7 @@ def test_a_state_can_be_used_twice(engine):
     torch.testing.assert_close(ends[0].controls, ends[1].controls, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_the_mouth_is_nearly_that_of_the_whole_clip(engine):
     wave = voice(8.0)
     whole = engine.generate(speech(wave), Fraction(25), 3, SETTINGS, silent)
@@ -104,6 +107,7 @@ def test_the_mouth_is_nearly_that_of_the_whole_clip(engine):
             assert both[0, 1] > least
 
 
+@pytest.mark.slow
 def test_a_live_face_lives_in_silence_with_a_mouth_at_rest(engine):
     quiet = (np.random.default_rng(0).standard_normal(8 * RATE) * 1e-3).astype(np.float32)
     motion = told(engine.begin(3, SETTINGS), quiet, 4000)
@@ -113,6 +117,7 @@ def test_a_live_face_lives_in_silence_with_a_mouth_at_rest(engine):
     assert len(motion.source["blinks"]) >= 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_voice(engine):
     live = engine.begin(3, SETTINGS)
     sizes = []

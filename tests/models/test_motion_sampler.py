@@ -265,6 +265,7 @@ def test_samplers_differ_and_steps_and_eta_act(engine):
             assert not same(one, other, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "own"), [("KDTalker", DDIM()), ("JoyVASA", DDPM()), ("Takin-ADA", DDIM())]
 )

@@ -42,6 +42,7 @@ def test_a_short_clip_is_heard_at_once_and_a_long_one_in_windows(encoder):
     assert torch.isfinite(long).all() and long[4, 690:].std() > 0.1
 
 
+@pytest.mark.slow
 def test_films_are_prepared_trained_on_and_spoken_with(tmp_path, monkeypatch, encoder):
     corpus = tmp_path / "corpus"
     corpus.mkdir()

@@ -192,6 +192,7 @@ def prepare(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_folder_of_films_is_prepared_and_not_made_twice(prepare, tmp_path, capsys):
     hubert, other = tmp_path / "hubert.safetensors", tmp_path / "other.safetensors"
     save_file(random_hubert().state_dict(), hubert)

@@ -78,12 +78,14 @@ def test_pieces_make_the_same_motion_as_the_whole(engine, voice):
     assert torch.corrcoef(torch.stack([opened, cut]))[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_live_lips_follow_as_the_whole_clip_s_do(engine, voice):
     live = told(LiveMotion(engine, 3, MotionSettings()), voice, [8000])
     offline = joined(list(engine.stream(speech(voice), 3, MotionSettings())))
     assert torch.corrcoef(torch.stack([live.controls[:, JAW], offline.controls[:, JAW]]))[0, 1] > 0.8
 
 
+@pytest.mark.slow
 def test_a_stream_gives_its_first_frames_before_its_end_and_is_the_whole(engine, voice):
     ticks, long = [], speech(np.tile(voice, 2))
     pieces = engine.stream(long, 3, MotionSettings(), lambda done, total: ticks.append(done / total))

@@ -122,6 +122,7 @@ def test_a_run_that_stopped_goes_on_as_if_it_had_not(prepared, tmp_path):
         assert torch.equal(value, second.run.result()[key]), key
 
 
+@pytest.mark.slow
 def test_the_loss_falls(prepared, monkeypatch):
     monkeypatch.setattr(training, "WARM_UP", 5)
     films = read_films([prepared])

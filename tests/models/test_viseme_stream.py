@@ -56,6 +56,7 @@ def test_live_it_hears_nearly_what_it_hears_in_the_whole_clip(networks):
     assert (live.argmax(1) == whole.argmax(1)).mean() > 0.85
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_few_seconds(networks):
     stream = VisemeStream(lambda: networks)
     for _ in range(12):

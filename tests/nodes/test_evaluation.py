@@ -37,6 +37,7 @@ def video(count: int = 12, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_film_is_told_in_words_and_in_json(detector):
     first = InputImpl.VideoFromFile(str(SAMPLE), duration=1.6)
     words, text, lag, correlation = EvaluateTalkingVideo.execute(

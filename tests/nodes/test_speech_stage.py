@@ -254,6 +254,7 @@ def actalker_files(actalker_weights, monkeypatch):
     folder_paths.filename_list_cache.clear()
 
 
+@pytest.mark.slow
 def test_actalker_hears_by_the_socket_or_by_what_was_heard(actalker_files):
     speech = audio(sound(2.5))
     alone, frames = ACTalkerAudio.execute(speech).result

@@ -107,6 +107,7 @@ def test_a_dry_run_tells_every_fault_and_runs_nothing(manifest, tmp_path):
     assert told.returncode == 1 and said[-1] == "4 of 9 rows can run." and not out.exists()
 
 
+@pytest.mark.slow
 def test_without_ray_it_says_how_to_get_it(manifest, tmp_path):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden/ray.py").write_text("raise ImportError('no module named ray')")

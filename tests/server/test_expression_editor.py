@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, TURNS
 
+pytestmark = pytest.mark.slow
+
 NODE = "TalkingPortraitExpressionEditor"
 NAMES = (*SLIDERS, *TURNS)
 REST = {"copy_amount": 1.0, "keyframes": "", "fps": 0.0}

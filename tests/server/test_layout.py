@@ -16,6 +16,8 @@ from talking_portrait.tools.layout import TITLE, Rect, overlaps
 
 from .test_workflows import WORKFLOWS, the_first_is_quick
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=STYLES)
 def style(request, server, page):

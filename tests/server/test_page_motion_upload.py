@@ -7,6 +7,8 @@ from talking_portrait.models.face_motion.storage import save_any
 
 from ..models.motion_samples import change
 
+pytestmark = pytest.mark.slow
+
 ADD = """() => {
   app.graph.clear();
   const load = LiteGraph.createNode("TalkingPortraitLoadFaceMotion");

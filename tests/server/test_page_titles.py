@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 NODES = """() => Object.keys(LiteGraph.registered_node_types).filter((type) => type.startsWith("TalkingPortrait"))"""
 ADD = """(types) => {
   app.graph.clear();

@@ -8,6 +8,8 @@ import pytest
 from .prompts import chosen, failure, talking_prompt, video_facts, write_wav
 from .test_takin import RATE, voice
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
