@@ -1,6 +1,7 @@
 """Every motion engine with networks that are small enough for tests."""
 
 import importlib.util
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,7 @@ from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.speech.wav2lip import AudioEncoder
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.network import build_takin
+from talking_portrait.models.takin.network import TakinNet, build_takin
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
 from talking_portrait.tools.random_state import random_state
@@ -73,6 +74,15 @@ def takin_network() -> nn.Module:
     state = {key: value.float() for key, value in load_file(path).items()}
     network = build_takin(state, metadata)
     network.load_state_dict(state)
+    return network.eval()
+
+
+@cache
+def small_takin_network() -> nn.Module:
+    """Random numbers in three layers, for what does not ask what was learnt."""
+    config = replace(takin_network().config, speech_layers=1, motion_layers=2)
+    network = TakinNet(config)
+    network.load_state_dict(random_state(network, 12))
     return network.eval()
 
 

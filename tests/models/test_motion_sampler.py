@@ -30,10 +30,10 @@ from .engine_samples import (
     Denoiser,
     Extractor,
     joyvasa,
+    small_takin_network,
     somebody,
     speech_network,
     takin,
-    takin_network,
     wav2lip_encoder,
 )
 from .motion_samples import same
@@ -225,7 +225,7 @@ def kdtalker_with(sampler) -> KDTalkerEngine:
 
 
 def takin_with(sampler) -> TakinEngine:
-    return TakinEngine(takin_network, speech_network, takin().encoder, TakinOptions(sampler=sampler))
+    return TakinEngine(small_takin_network, speech_network, takin().encoder, TakinOptions(sampler=sampler))
 
 
 ENGINES = {
