@@ -126,7 +126,7 @@ def test_a_motion_that_cannot_be_kept_is_said(server, tmp_path, options, words, 
 def test_a_power_cut_in_the_middle_of_a_film(tmp_path):
     with ComfyServer(Path(os.environ["COMFYUI_PATH"])) as server:
         threading.Thread(
-            target=swallow, args=(server, small_prompt(server, tmp_path, 60.0)), daemon=True
+            target=swallow, args=(server, small_prompt(server, tmp_path, 15.0)), daemon=True
         ).start()
         limit = time.monotonic() + 120
         while not parts(server) and time.monotonic() < limit:
