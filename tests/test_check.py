@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
+from talking_portrait.tools import random_weights
 from talking_portrait.tools.check import __main__ as check
 from talking_portrait.tools.check.stages import STAGES
 from talking_portrait.tools.random_state import random_state
@@ -86,6 +87,17 @@ def test_files_that_are_there_are_read_and_damaged_ones_named(monkeypatch, capsy
     assert "wav2lip.pt" in line
     (damaged,) = (line for line in said.splitlines() if "warping_module" in line)
     assert "not there" not in damaged and "can be read" not in damaged
+
+
+def test_networks_of_other_sizes_run_in_theirs(monkeypatch, capsys, tmp_path):
+    random_weights.write(tmp_path, small=True)
+    stages = ("LivePortrait", "KDTalker: a denoising step")
+    status, said = run(
+        monkeypatch, capsys, "--models", str(tmp_path), "--stages", *stages, "--seconds", "0.1"
+    )
+    lines = [line for line in said.splitlines() if line.startswith(stages)]
+    assert status == 0, said
+    assert len(lines) == 4 and all("random" not in line for line in lines), said
 
 
 def test_a_file_of_something_else_is_said_and_the_others_are_checked(monkeypatch, capsys, tmp_path):

@@ -1,5 +1,5 @@
 """The stages that are checked: networks with published files where they are there, else with random numbers of the
-published size, and what they are given."""
+published size, and what they are given. Files of other sizes run in theirs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ...models.face_motion import CONTROLS, FaceMotion, resolve
 from ...models.joyvasa.checkpoint import joyvasa_state
 from ...models.joyvasa.network import build_joyvasa
 from ...models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
-from ...models.kdtalker.network import KDTalkerDenoiser
+from ...models.kdtalker.network import KDTalkerDenoiser, build_denoiser
 from ...models.liveportrait.checkpoint import FILES
 from ...models.speech.viseme_heads import build_heads
 from ...models.speech.viseme_hearing import window_probabilities
@@ -78,7 +78,7 @@ def seeded(*shape: int, scale: float = 1.0) -> Tensor:
     return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def liveportrait_network(part: str, models: Path) -> tuple[nn.Module, str]:
+def liveportrait_network(part: str, models: Path) -> tuple[Any, str]:
     """One of LivePortrait's networks and where its weights come from."""
     file = FILES[part]
     state, source = published_state(f"liveportrait.{part}", models)
@@ -104,7 +104,7 @@ def liveportrait_frame(models: Path, batch: int) -> Made:
     )
     keypoints = seeded(1, 21, 3, scale=0.2)
     given = {
-        "volume": seeded(1, 32, 16, 64, 64),
+        "volume": seeded(1, warping.sizes.channels, warping.sizes.depth, 64, 64),
         "still": keypoints,
         "driving": keypoints + seeded(batch, 21, 3, scale=0.01),
     }
@@ -121,14 +121,17 @@ def kdtalker_step(models: Path, batch: int) -> Made:
     """One call of the denoiser on a window of 64 frames; a film takes as many a window as the sampler has steps."""
     state, source = published_state("kdtalker.denoiser", models)
     with torch.device("meta"):
-        network = KDTalkerDenoiser()
-    network = filled(
-        KDTalkerDenoiser(), random_state(network, 10) if state is None else denoiser_state(state)
-    )
-    given = {"noisy": seeded(batch, 64, 70), "reference": seeded(batch, 70), "canonical": seeded(batch, 63),
-             "speech": seeded(batch, 64, 512)}  # fmt: skip
+        state = random_state(KDTalkerDenoiser(), 10) if state is None else denoiser_state(state)
+    network: Any = filled_from(build_denoiser, state)
+    sizes, frames = network.sizes, network.sizes.window
+    given = {"noisy": seeded(batch, frames, sizes.motion), "reference": seeded(batch, sizes.motion),
+             "canonical": seeded(batch, 3 * sizes.points), "speech": seeded(batch, frames, sizes.audio)}  # fmt: skip
     return Made(
-        (network,), given, lambda networks, given, dtype: networks[0](step=500, **given), 64 * batch, source
+        (network,),
+        given,
+        lambda networks, given, dtype: networks[0](step=500, **given),
+        frames * batch,
+        source,
     )
 
 
