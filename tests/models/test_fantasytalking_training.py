@@ -241,7 +241,7 @@ def test_a_folder_of_films_becomes_a_file_in_the_published_form(tmp_path, monkey
 
 @pytest.mark.slow
 def test_table_4_is_written_from_its_films_to_its_figures(tmp_path, monkeypatch):
-    for name, value in (("KNOWN", 1), ("NEW", 1), ("FILMS", 4), ("HELD_OUT", 2), ("BATCH", 2)):
+    for name, value in (("KNOWN", 1), ("NEW", 1), ("FILMS", 4), ("HELD_OUT", 2), ("BATCH", 2), ("RATE", 0.1)):
         monkeypatch.setattr(train_dual_stage, name, value)
     words = [str(tmp_path / "work"), str(tmp_path / "result.json"), "--base-steps", "2", "--steps", "5"]
     monkeypatch.setattr(sys, "argv", ["train_dual_stage", *words])
@@ -253,6 +253,8 @@ def test_table_4_is_written_from_its_films_to_its_figures(tmp_path, monkeypatch)
     for name in ("clip level", "frame level", "both"):
         assert found[name].keys() == {"known people", "new people", "loss"}
         assert found[name]["known people"]["head_motion_over_truth"] > 0
+    figures = [{**found[name], "loss": None} for name in ("clip level", "frame level", "both")]
+    assert figures[0] != figures[1] != figures[2], "what is measured does not hear the adapter"
     films = load_file(tmp_path / "work" / "films.safetensors")
     mouth, pictures = films["masks"][:, :, None], films["pictures"]
     moved = (pictures - pictures[:, :1]).abs().mean((1, 2), keepdim=True)

@@ -151,9 +151,9 @@ class World:
             noise = torch.randn(given.latents.shape, generator=torch.Generator().manual_seed(7))
             assert given.speech is not None
             audio = heard(adapter, given.speech, FRAMES, stage)
-            made = self.linear.decode(
-                sample(wan, None, given, noise, audio=audio).transpose(1, 2).flatten(0, 1)
-            )
+            with hearing(wan):
+                films = sample(wan, None, given, noise, audio=audio)
+            made = self.linear.decode(films.transpose(1, 2).flatten(0, 1))
             opened = mouth(made[..., half:, :]).view(-1, FRAMES)
             turned = head(made).view(-1, FRAMES)
             true_turn = self.films["yaw"][index].std(1)
