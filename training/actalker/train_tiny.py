@@ -31,6 +31,7 @@ from ..learning.core import core_in_training
 from ..learning.loop import go_on, losses, train, write_json
 from ..learning.recipe import tiny
 from ..learning.training import Training
+from .fresh import filled
 from .objective import GATES, OPEN, Films, velocity, velocity_loss
 
 # pixels of a film, pixels of a latent's patch, latent channels
@@ -91,24 +92,11 @@ class Encoders:
 
 
 def tiny_unet(seed: int) -> ACTalkerUNet:
-    """Random weights; what is added to a residual starts at zero."""
+    """Random weights from which it can learn."""
     torch.manual_seed(seed)
     network = ACTalkerUNet(**unet_config(WIDTH, CONTEXT, HEAD_DIM, 96))
-    for name, parameter in network.named_parameters():
-        if "A_logs" in name:
-            parameter.data.copy_(torch.arange(1.0, 17).log().expand_as(parameter))
-        elif name.endswith("Ds") or (parameter.ndim == 1 and name.endswith("weight")):
-            parameter.data.fill_(1.0)
-        elif name.endswith("dt_projs_bias"):
-            steps = torch.empty_like(parameter).uniform_(np.log(1e-3), np.log(0.1)).exp()
-            parameter.data.copy_(steps + (-(-steps).expm1()).log())
-        elif parameter.ndim <= 1 or any(
-            part in name for part in ("out_layers.3", "proj_out", ".out.2", "temporal.to_out")
-        ):
-            parameter.data.zero_()
-        else:
-            parameter.data.normal_(0, parameter.shape[-1 if parameter.ndim == 3 else 1 :].numel() ** -0.5)
-    return network.requires_grad_(True)
+    filled(network)
+    return network
 
 
 class World:
