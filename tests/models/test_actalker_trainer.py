@@ -72,17 +72,16 @@ def test_steps_move_what_is_chosen_go_on_bit_by_bit_and_give_a_file_that_loads(s
     def begun(name: str) -> train.ACTalkerTraining:
         network = train.read_unet(model, 1)
         torch.manual_seed(4)
-        return train.ACTalkerTraining(network, clips, what, 4, 2, 3, tmp_path / f"{name}.safetensors", 1e-3)
+        return train.ACTalkerTraining(network, clips, what, 2, 1, 3, tmp_path / f"{name}.safetensors", 1e-3)
 
     whole = begun("whole")
     assert whole.train(report=1)
     halted = begun("halted")
     with train.core_in_training():
-        for _ in range(2):
-            halted.run.learn(halted.loss())
+        halted.run.learn(halted.loss())
     halted.run.save(halted.resume)
     second = begun("halted")
-    assert second.run.step == 2 and second.train(report=1)
+    assert second.run.step == 1 and second.train(report=1)
     weights, other = (dict(run.network.named_parameters()) for run in (whole, second))
     assert all(torch.equal(value, other[name]) for name, value in weights.items())
     moved = {name for name, value in weights.items() if not torch.equal(value, state[name])}
@@ -200,7 +199,7 @@ def test_a_folder_of_films_becomes_clips_that_the_trainer_takes(tmp_path):
     assert one.latents.shape == (1, 14, 4, 16, 16) and one.audio.shape == (1, 14, 32, 1024)
     assert one.motion.shape == (1, 14, 1, 1024) and one.identity.shape == (1, 1, 1024)
     mouth, rest = one.regions.masks
-    assert 0.005 < mouth.mean() < 0.1 < rest.mean() < 0.5 and (mouth + rest).max() <= 1.01
+    assert 0.005 < mouth.mean() < 0.05 < rest.mean() < 0.3 and (mouth + rest).max() <= 1.01
     assert one.portrait.abs().max() > 0.5 and one.pose is not None and one.pose.shape == (1, 320, 16, 16)
     tokens = [found[k].rows("audio")[0] for k in (0, 1)]
     assert not torch.equal(*tokens), "both clips hear the same"

@@ -48,6 +48,7 @@ RIDGE = 0.03  # of the mean variance
 DECIDED = ("angry", "happy", "neutral", "sad", "surprised")  # what the built-in renderer can show
 
 
+@torch.no_grad()
 def drawn_landmarks(who: Person, motion: Tensor) -> np.ndarray:
     """[n,478,2] points in drawn frames of a motion [n,70]; frames without a face are left out."""
     calm = torch.zeros(len(motion), 3)
