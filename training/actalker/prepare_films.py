@@ -159,7 +159,7 @@ def network_of(key: str, models: Path, build: Callable[..., nn.Module], convert:
 
 def read_encoders(models: Path, vae_file: Path, device: torch.device) -> Encoders:
     """From a models folder and SVD's checkpoint, or its VAE alone; ValueError if something is missing or another's."""
-    state = comfy.utils.load_torch_file(str(vae_file))
+    state: dict[str, Tensor] = comfy.utils.load_torch_file(str(vae_file))  # type: ignore[assignment]
     inner = {
         key.removeprefix(VAE_PREFIX): value for key, value in state.items() if key.startswith(VAE_PREFIX)
     }

@@ -54,7 +54,7 @@ def recipe(steps: int, rate: float = RATE) -> Recipe:
 
 def read_unet(path: Path, seed: int) -> ACTalkerUNet:
     """A UNet with the weights of a file, in float32; ValueError if it is another's."""
-    content = comfy.utils.load_torch_file(str(path))
+    content: dict[str, Tensor] = comfy.utils.load_torch_file(str(path))  # type: ignore[assignment]
     prefix = next((p for p in SAVED_PREFIXES if f"{p}input_blocks.0.0.weight" in content), None)
     plain = prefix is not None and not any(".mamba_blocks." in key for key in content)
     try:
@@ -82,7 +82,7 @@ def is_control(name: str) -> bool:
     return any(part in name for part in CONTROL)
 
 
-def choose(network: nn.Module, what: str) -> nn.Module:
+def choose(network: ACTalkerUNet, what: str) -> ACTalkerUNet:
     """Let all weights learn, or those of the control alone."""
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(what == "all" or is_control(name))
@@ -116,7 +116,8 @@ class ACTalkerTraining:
         rate: float = RATE,
     ):  # fmt: skip
         clips.batch(batch, 0, seed)  # ValueError where there are too few
-        self.network, self.clips, self.batch = choose(network, what).train(), clips, batch
+        self.network, self.clips, self.batch = choose(network, what), clips, batch
+        self.network.train()
         self.device = next(network.parameters()).device
         self.told = time_id_embedding(network.label_emb[0][0].in_features // 3)  # type: ignore[index, operator]
         settings = {"films": clips.digest(), "batch": batch, "trained": what}
