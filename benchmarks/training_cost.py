@@ -28,6 +28,7 @@ comfy.cli_args.args.use_pytorch_cross_attention = True
 
 from fantasytalking_cost import FULL, HEADS, HIDDEN, SEEN, SOUND, TEXT, WIDTH, LivingBytes
 from talking_portrait.models.actalker import parallel_control_mamba
+from talking_portrait.models.actalker.regions import Regions
 from talking_portrait.models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 from talking_portrait.models.fantasytalking.attention import OPTION, AudioContext, with_audio
 from talking_portrait.models.fantasytalking.network import BlockAudio, FantasyTalking
@@ -36,6 +37,8 @@ from talking_portrait.models.fantasytalking.windows import audio_windows
 from talking_portrait.models.kdtalker.network import KDTalkerDenoiser
 from talking_portrait.models.takin.config import FULL as TAKIN
 from talking_portrait.models.takin.network import TakinNet
+from talking_portrait.training.actalker.objective import Films, velocity_loss
+from talking_portrait.training.actalker.train import NOISE_LEVELS, choose, layers_of
 from talking_portrait.training.fantasytalking.dual_stage import LiveKeys
 from talking_portrait.training.kdtalker.objective import BATCH, STEPS, ready_to_train, terms
 from talking_portrait.training.learning.core import checkpointed, core_in_training
@@ -181,30 +184,40 @@ def fantasytalking() -> dict[str, Any]:
     return told(BLOCKS * work, held, live + BLOCKS * kept, 1, "bfloat16", 100_000)
 
 
-def actalker() -> dict[str, Any]:
-    """All of the UNet on one clip of 576x576 and 14 frames, both gates open, in bfloat16; every part of the UNet
-    computes itself again."""
+class Both:
+    """In the place of chance: both gates are open."""
+
+    def integers(self, count: int) -> int:
+        return count - 1
+
+
+def actalker(what: str) -> dict[str, Any]:
+    """The trainer's own step on one clip of 576x576 and 14 frames, both gates open, in bfloat16; every part of the UNet
+    computes itself again. what: all of the UNet learns, or its control alone."""
     side, frames, context = 576, 14, 1024
     unet = ACTalkerUNet(**unet_config(320), dtype=torch.bfloat16, device="meta").to("meta")
-    unet.requires_grad_(True).train()
+    choose(unet, what).train()
     size = side // 8
 
     def some(*shape: int) -> Tensor:
         return torch.empty(*shape, device="meta", dtype=torch.bfloat16)
 
-    parts = [*unet.input_blocks, *unet.output_blocks, unet.middle_block]
-    layers = [layer for part in parts for layer in part]  # type: ignore[union-attr]
+    def network(x: Tensor, *given: Any, **more: Any) -> Tensor:
+        return unet(x.bfloat16(), *given, **more)
+
+    films = Films(
+        some(1, frames, 4, size, size), some(1, 4, size, size), some(1, 1, context), some(1, frames, 32, context),
+        some(1, frames, 1, context), Regions(), time_id_embedding(), some(1, 320, size, size),
+    )  # fmt: skip
 
     def step() -> Tensor:
-        with checkpointed(layers):
-            return unet(
-                some(frames, 8, size, size), torch.empty(frames, device="meta"), context=some(frames, 1, context),
-                y=time_id_embedding().to("meta", torch.bfloat16).expand(frames, -1),
-                audio=some(frames, 32, context), motion=some(frames, 1, context), num_video_frames=frames,
-            )  # fmt: skip
+        with checkpointed(layers_of(unet)):
+            return velocity_loss(network, films, Both(), NOISE_LEVELS, dropped=0.1)  # type: ignore[arg-type]
 
     work, live = counted(step)
-    return told(work, bytes_of([unet], []), live, 1, "bfloat16")
+    learns = sum(p.numel() for p in unet.parameters() if p.requires_grad)
+    held = 16 * learns + 2 * (sum(p.numel() for p in unet.parameters()) - learns)
+    return {**told(work, held, live, 1, "bfloat16"), "millions of weights that learn": round(learns / 1e6)}
 
 
 def takin() -> dict[str, Any]:
@@ -221,10 +234,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "training_cost.json")
     options = parser.parse_args()
     result = {}
-    for name, count in {
+    counts: dict[str, Callable[[], dict[str, Any]]] = {
         "KDTalker": kdtalker, "Takin-ADA, full size": takin, "FantasyTalking, frame level": fantasytalking,
-        "ACTalker, with gradient checkpointing": actalker,
-    }.items():  # fmt: skip
+        "ACTalker, all, with gradient checkpointing": lambda: actalker("all"),
+        "ACTalker, control, with gradient checkpointing": lambda: actalker("control"),
+    }  # fmt: skip
+    for name, count in counts.items():
         result[name] = count()
         print(name, json.dumps(result[name]), flush=True)
     options.out.write_text(json.dumps(result, indent=1) + "\n")

@@ -34,7 +34,7 @@ HEADLINES = (
     Headline(
         "KDTalker, table 1", "FID 9.756, CSIM 0.949",
         "`run.py evaluate FILMS --reference REALS --with inception arcface`",
-        "its code for CSIM is not published; the paper's FID is over a set of films, this one of each film",
+        "its code for CSIM is not published; give all films in one call, then FID is of the whole set too",
     ),
     Headline("KDTalker, table 1", "21.678 frames a second", "`run.py check`", "the time of each stage on that machine"),
     Headline(

@@ -77,7 +77,8 @@ class _BlockedScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
-        u, dt, A, B, C, D, bias = ctx.saved_tensors
+        saved = ctx.saved_tensors  # once alone: where a layer computes itself again they are given but once
+        u, dt, A, B, C, D, bias = saved
         workspace = _Workspace(u, dt, A, bias, ctx.block)
         dy = dy.to(workspace.dtype)
         found = _Gradients(
@@ -89,7 +90,7 @@ class _BlockedScan(torch.autograd.Function):
             rows.add_gradients(dy[part].transpose(0, 1), found.of_rows(part), A.to(workspace.dtype).mT)
         d_skip = torch.einsum("nlw,nlw->w", dy, u.to(dy.dtype)).expand_as(D)
         of = (found.u, found.dt, found.A, found.B, found.C, d_skip, found.dt.sum((1, 2)))
-        return *(value.to(x.dtype) for value, x in zip(of, ctx.saved_tensors, strict=True)), None
+        return *(value.to(x.dtype) for value, x in zip(of, saved, strict=True)), None
 
 
 class _Gradients:

@@ -18,10 +18,50 @@ def frechet_distance(first: np.ndarray, second: np.ndarray, official_film: bool 
             f"features of {len(first)}x{first.shape[-1]} and {len(second)}x{second.shape[-1]} cannot be compared: two "
             "or more of each set are needed, of one network."
         )
-    sets = [features.astype(np.float64) for features in (first, second)]
-    away = np.square(sets[0].mean(0) - sets[1].mean(0)).sum()
-    a, b = (np.atleast_2d(np.cov(features, rowvar=False)) for features in sets)
-    offset = SMALL * np.eye(first.shape[1])
+    a, b = (Cloud().add(features) for features in (first, second))
+    return cloud_distance(a, b, official_film)
+
+
+class Cloud:
+    """Mean and covariance of features that come group by group, so that a set of films of any length fits."""
+
+    def __init__(self):
+        self.count = 0
+        self.mean = np.zeros(0)
+        self.scatter = np.zeros((0, 0))  # sum of products of what is off the mean
+
+    def add(self, features: np.ndarray) -> "Cloud":
+        """More features [n,D] of the same network (Chan et al. 1982)."""
+        if len(features):
+            rows = features.astype(np.float64)
+            mean = rows.mean(0)
+            self._join(len(rows), mean, (rows - mean).T @ (rows - mean))
+        return self
+
+    def join(self, other: "Cloud") -> None:
+        """All that another cloud holds."""
+        if other.count:
+            self._join(other.count, other.mean, other.scatter)
+
+    def _join(self, count: int, mean: np.ndarray, scatter: np.ndarray) -> None:
+        if self.count == 0:
+            self.count, self.mean, self.scatter = count, mean, scatter
+            return
+        total, away = self.count + count, mean - self.mean
+        self.scatter = self.scatter + scatter + np.outer(away, away) * (self.count * count / total)
+        self.mean = self.mean + away * (count / total)
+        self.count = total
+
+
+def cloud_distance(first: Cloud, second: Cloud, official_film: bool = False) -> float:
+    """As frechet_distance; ValueError where a cloud has fewer than two features."""
+    if min(first.count, second.count) < 2:
+        raise ValueError(
+            f"{first.count} and {second.count} pictures cannot be compared: two or more of each are needed."
+        )
+    away = np.square(first.mean - second.mean).sum()
+    a, b = (cloud.scatter / (cloud.count - 1) for cloud in (first, second))
+    offset = SMALL * np.eye(len(a))
     root = sqrtm((a + offset) @ (b + offset)) if official_film else sqrtm(a @ b)
     if not np.isfinite(root).all():
         root = sqrtm((a + offset) @ (b + offset))

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from talking_portrait.training.actalker import objective
 from talking_portrait.training.actalker import train_tiny as toy
 
 
 @pytest.fixture(scope="module")
 def world():
     patch = pytest.MonkeyPatch()
-    for name, value in (("PEOPLE", 1), ("FILMS", 6), ("HELD_OUT", 2)):
-        patch.setattr(toy, name, value)
-    yield toy.World(0, frames=2)
+    patch.setattr(toy, "PEOPLE", 1)
+    yield toy.World(0, frames=2, films=6)
     patch.undo()
 
 
@@ -37,7 +37,7 @@ def test_the_masks_share_the_picture_between_the_signals():
 
 @pytest.mark.slow
 def test_the_loss_has_a_gradient_in_every_part_of_the_mamba_layer(world, monkeypatch):
-    monkeypatch.setattr(toy, "GATES", ((True, True),))
+    monkeypatch.setattr(objective, "GATES", ((True, True),))
     torch.manual_seed(0)
     network = toy.tiny_unet(0)
     for parameter in network.parameters():  # nothing stays at the zeros that training starts from
@@ -61,12 +61,13 @@ def test_frames_see_each_other_and_the_identity_is_heard(world):
 
     def made(given: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return world.denoised(network, given, sigma, index, signals, signals, (True, True), toy.Regions())
+            films = world.given(index, signals, signals)
+            return objective.velocity(network, given, sigma, films, (True, True), toy.Regions())
 
     plain, other = made(noisy), noisy.clone()
     other[:, 1] = 0
     assert (made(other)[:, 0] - plain[:, 0]).abs().max() > 1e-5, "the first frame does not see the second"
-    identity = world.identity.clone()
-    world.identity[:] = 0
+    world.knows(False)
     assert (made(noisy) - plain).abs().max() > 1e-5, "nobody is told who it is"
-    world.identity.copy_(identity)
+    world.knows(True)
+    assert torch.equal(made(noisy), plain)

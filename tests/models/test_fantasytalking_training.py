@@ -16,7 +16,13 @@ from talking_portrait.models.fantasytalking.windows import PADDING, audio_window
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.training.data.clips import read_clips
 from talking_portrait.training.data.film_motion import prepare
-from talking_portrait.training.fantasytalking import dual_stage, prepare_films, train, train_dual_stage
+from talking_portrait.training.fantasytalking import (
+    dual_stage,
+    prepare_films,
+    train,
+    train_dual_stage,
+    train_intensity,
+)
 from talking_portrait.training.fantasytalking.dual_stage import (
     CLIP,
     FRAME,
@@ -241,7 +247,7 @@ def test_a_folder_of_films_becomes_a_file_in_the_published_form(tmp_path, monkey
 
 @pytest.mark.slow
 def test_table_4_is_written_from_its_films_to_its_figures(tmp_path, monkeypatch):
-    for name, value in (("KNOWN", 1), ("NEW", 1), ("FILMS", 4), ("HELD_OUT", 2), ("BATCH", 2)):
+    for name, value in (("KNOWN", 1), ("NEW", 1), ("FILMS", 4), ("HELD_OUT", 2), ("BATCH", 2), ("RATE", 0.1)):
         monkeypatch.setattr(train_dual_stage, name, value)
     words = [str(tmp_path / "work"), str(tmp_path / "result.json"), "--base-steps", "2", "--steps", "5"]
     monkeypatch.setattr(sys, "argv", ["train_dual_stage", *words])
@@ -253,9 +259,31 @@ def test_table_4_is_written_from_its_films_to_its_figures(tmp_path, monkeypatch)
     for name in ("clip level", "frame level", "both"):
         assert found[name].keys() == {"known people", "new people", "loss"}
         assert found[name]["known people"]["head_motion_over_truth"] > 0
+    figures = [{**found[name], "loss": None} for name in ("clip level", "frame level", "both")]
+    assert figures[0] != figures[1] != figures[2], "what is measured does not hear the adapter"
     films = load_file(tmp_path / "work" / "films.safetensors")
     mouth, pictures = films["masks"][:, :, None], films["pictures"]
     moved = (pictures - pictures[:, :1]).abs().mean((1, 2), keepdim=True)
     jaw = films["jaw"][:, train_dual_stage.SHOWN]
     assert jaw.std() > 0.05 and (moved * mouth.mean((1, 2), keepdim=True)).sum() > 0
     assert 0.03 < mouth.mean() < 0.3
+    check_intensity(tmp_path, monkeypatch)
+
+
+def check_intensity(tmp_path: Path, monkeypatch) -> None:
+    """Of the same films and the same Wan: labels follow the films' own motion, and the coefficients are heard."""
+    world = train_dual_stage.World(tmp_path / "work")
+    face, body = train_intensity.labels(world).T
+    assert 0 <= float(face.min()) <= float(face.max()) <= 1
+    turned = world.films["yaw"].var(1)
+    assert (body[turned.argsort()].diff() >= 0).all() and body.std() > 0.1
+    for name, value in (("KNOWN", 1), ("EACH_PERSON", 4), ("MADE", 2), ("RATE", 0.1)):
+        monkeypatch.setattr(train_intensity, name, value)
+    words = [str(tmp_path / "work"), str(tmp_path / "strength.json"), "--base-steps", "2", "--steps", "3"]
+    monkeypatch.setattr(sys, "argv", ["train_intensity", *words])
+    threads = torch.get_num_threads()
+    train_intensity.main()
+    torch.set_num_threads(threads)
+    found = json.loads((tmp_path / "strength.json").read_text())["seed 1"]
+    assert found["untrained"]["body"]["1 over 0"] == 1, "fresh weights change nothing"
+    assert len(set(found["trained"]["body"].values())) > 2, "the coefficient is not heard"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from skimage.feature import canny as skimage_canny
-from talking_portrait.models.measures import audio_beats, face_tracks, head_motion, identity
+from talking_portrait.models.measures import audio_beats, face_tracks, frechet, head_motion, identity
 from talking_portrait.models.measures.canny import canny
 from talking_portrait.models.measures.frechet import frechet_distance
 from talking_portrait.models.measures.hopenet import BINS, degrees, head_box, hopenet_state
@@ -194,3 +194,22 @@ def test_inception_gives_features_and_has_the_published_file_s_keys():
         "net.fc.weight",
     } <= set(network.state_dict())
     assert network.net.fc.out_features == 1008
+
+
+def test_features_that_come_in_groups_are_as_far_apart_as_all_at_once():
+    random = np.random.default_rng(0)
+    first, second = (
+        random.normal(0, 1, (60, 5)),
+        random.normal(0.3, 1.4, (45, 5)) @ random.normal(0, 1, (5, 5)),
+    )
+    clouds = [frechet.Cloud(), frechet.Cloud()]
+    for cloud, features in zip(clouds, (first, second), strict=True):
+        for group in (features[:1], features[1:1], features[1:20], features[20:]):
+            cloud.add(group)
+    assert frechet.cloud_distance(*clouds) == pytest.approx(frechet_distance(first, second), rel=1e-9)
+    both = frechet.Cloud()
+    for cloud in clouds:
+        both.join(cloud)
+    assert np.allclose(both.scatter / (both.count - 1), np.cov(np.concatenate([first, second]), rowvar=False))
+    with pytest.raises(ValueError, match="two or more of each are needed"):
+        frechet.cloud_distance(frechet.Cloud().add(first[:1]), clouds[0])

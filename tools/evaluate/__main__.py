@@ -7,7 +7,8 @@
 Each film alone: lips and voice, closures at p, b, m, blinks, head motion, smoothness, sharpness (CPBD). With one
 reference for each film, or one for all: PSNR, SSIM, L1, landmarks (LMD), pose, expression. `--with` adds what needs
 files in ComfyUI's models folder (syncnet, hopenet, arcface, inception, lpips) or packages (lpips, dlib); what is
-missing is told and the rest is measured. `--list` tells of every measure what it is and what it may be compared with.
+missing is told and the rest is measured. Several films with inception give FID of all of them together too, as the
+papers have it. `--list` tells of every measure what it is and what it may be compared with.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from ...models.measures.faces_of_film import watch
 from ...models.measures.frechet import frechet_distance
 from ...models.progress import silent
 from .films import Given, opened
-from .networks import NETWORKS, Asked, own_ear
+from .networks import NETWORKS, Asked, Sets, own_ear
 
 
 def parser() -> argparse.ArgumentParser:
@@ -110,10 +111,12 @@ def all_films(given: argparse.Namespace) -> dict[str, Any]:
         )
     device = torch.device(given.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     detector, ear = load_face_detector(), own_ear(device)
-    result = {}
+    result, sets = {}, Sets()
     for number, film in enumerate(films):
         reference = references[number % len(references)] if references else None
-        result[str(film.path)] = one_film(film, reference, given, detector, ear, device)
+        result[str(film.path)] = one_film(film, reference, given, detector, ear, device, sets)
+    if values := sets.values():
+        result["all films together"] = {**values, "notes": []}
     return result
 
 
@@ -124,8 +127,9 @@ def one_film(
     detector: Any,
     ear: Any,
     device: torch.device,
+    sets: Sets,
 ) -> dict[str, Any]:
-    """Everything that is asked of one film."""
+    """Everything that is asked of one film; what adds up over all films goes into `sets`."""
     progress = silent if given.json or not sys.stderr.isatty() else told
     fps = film.film.fps
     seen = watch(even_frames(film.film, fps), fps, detector, progress, film.frames, given.sharpness_every)
@@ -149,6 +153,7 @@ def one_film(
         given.models,
         device,
         given.official,
+        sets,
     )
     for name in given.networks:
         added: Values = {}
@@ -166,7 +171,7 @@ def told(done: int, total: int) -> None:
 def lines(name: str, part: dict[str, Any]) -> list[str]:
     """One film for people."""
     values = {key: value for key, value in part.items() if key not in ("frames", "fps", "notes")}
-    head = f"{name}: {part['frames']} frames, {part['fps']:g} per second"
+    head = f"{name}: {part['frames']} frames, {part['fps']:g} per second" if "fps" in part else f"{name}:"
     return [
         head,
         *(f"  {shown(*pair)}" for pair in values.items()),

@@ -1,7 +1,7 @@
 """What is measured with networks whose files somebody put into ComfyUI's models folder, or whose package is there."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import islice
@@ -19,7 +19,7 @@ from ...models.footage.watching import groups
 from ...models.measures.evaluation import Values
 from ...models.measures.even_frames import even_frames
 from ...models.measures.faces_of_film import FaceSeen, FilmSeen
-from ...models.measures.frechet import frechet_distance
+from ...models.measures.frechet import Cloud, cloud_distance
 from ...models.measures.head_motion import FRAME_LIMIT, bin_diversity, degree_diversity
 from ...models.measures.hopenet import Hopenet, degrees, head_picture, hopenet_state
 from ...models.measures.identity import boxed_face, cosines
@@ -40,9 +40,30 @@ EVERY = 5  # of how many frames one is looked at for identity, LPIPS and FID
 PACKAGES = {"lpips": ("lpips",), "dlib": ("dlib", "face_recognition_models")}
 
 
+@dataclass
+class Sets:
+    """Features of all films and of all references of one call, each film once."""
+
+    films: Cloud = field(default_factory=Cloud)
+    references: Cloud = field(default_factory=Cloud)
+    known: set[tuple[str, Path]] = field(default_factory=set)
+
+    def add(self, kind: str, path: Path, cloud: Cloud) -> None:
+        """kind: films or references."""
+        if (kind, path) not in self.known:
+            self.known.add((kind, path))
+            getattr(self, kind).join(cloud)
+
+    def values(self) -> Values:
+        """FID of the one set to the other; none where there is but one film."""
+        if sum(kind == "films" for kind, _ in self.known) < 2:
+            return {}
+        return {"fid": cloud_distance(self.films, self.references)}
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What a measure with a network is given. reference: None without one."""
+    """What a measure with a network is given. reference: None without one. sets: what adds up over all films."""
 
     given: Given
     seen: FilmSeen
@@ -53,6 +74,7 @@ class Asked:
     models: Path
     device: torch.device
     official: bool
+    sets: Sets = field(default_factory=Sets)
 
 
 def filled(network: nn.Module, state: dict[str, Tensor], device: torch.device) -> Any:
@@ -212,12 +234,14 @@ def inception(asked: Asked) -> Values:
         raise ValueError("it compares with a reference. Give --reference.")
     state = {f"net.{key}": value for key, value in weights("measures.inception", asked.models).items()}
     network = filled(FeatureInception(), state, asked.device)
-    features = []
-    for given in (asked.given, asked.reference):
+    clouds = []
+    for kind, given in (("films", asked.given), ("references", asked.reference)):
         frames = (pixels.permute(2, 0, 1) for pixels in even_frames(given.film, given.film.fps))
-        found = [network(torch.stack(group).to(asked.device)).cpu() for group in groups(frames)]
-        features.append(torch.cat(found).numpy())
-    return {"fid": frechet_distance(*features)}
+        clouds.append(Cloud())
+        for group in groups(frames):
+            clouds[-1].add(network(torch.stack(group).to(asked.device)).cpu().numpy())
+        asked.sets.add(kind, given.path, clouds[-1])
+    return {"fid": cloud_distance(*clouds)}
 
 
 def check_package(measure: str) -> None:

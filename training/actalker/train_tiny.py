@@ -12,34 +12,39 @@ far the motion that should not move it? (The paper's ablation, at a toy's scale.
 
 import argparse
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import comfy.cli_args
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from ...models.actalker.regions import Regions
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
-from ...tools.golden_cases.actalker_pipeline import euler_step, scaled_input, timestep
+from ...tools.golden_cases.actalker_pipeline import euler_step
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
 from ..learning.core import core_in_training
-from ..learning.curves import draw_curves
-from ..learning.loop import losses, train
+from ..learning.loop import go_on, losses, train, write_json
 from ..learning.recipe import tiny
 from ..learning.training import Training
+from .fresh import filled
+from .objective import GATES, OPEN, Films, velocity, velocity_loss
 
 # pixels of a film, pixels of a latent's patch, latent channels
 SIZE, PATCH, CHANNELS = 48, 4, 4
-PEOPLE, FILMS, HELD_OUT = 4, 400, 40  # films of each person, the last of them for the test
+PEOPLE, FILMS = 4, 400  # films of each person, the last tenth of them for the test
 WIDTH, HEAD_DIM, CONTEXT, AUDIO_TOKENS = 32, 16, 48, 4
 SIGMAS = 0.3, 1.4  # mean and deviation of the logarithm of the noise in training
 HIGHEST, LOWEST, STEPS = 40.0, 0.02, 10  # of sampling
 MOUTH = (0.58, 0.95, 0.2, 0.8)  # top, bottom, left, right of the face's square
-GATES = ((True, False), (False, True), (True, True))  # sound, motion
+# mask-drop, identity
+CASES = {
+    "with mask-drop": (True, True), "without mask-drop": (False, True), "with mask-drop, no identity": (True, False),
+}  # fmt: skip
 SIGNALS = ("jaw", "pucker", "blink", "brow", "yaw", "pitch")
 HEARD = 2  # the first signals are the mouth's
 
@@ -87,96 +92,64 @@ class Encoders:
 
 
 def tiny_unet(seed: int) -> ACTalkerUNet:
-    """Random weights; what is added to a residual starts at zero."""
+    """Random weights from which it can learn."""
     torch.manual_seed(seed)
     network = ACTalkerUNet(**unet_config(WIDTH, CONTEXT, HEAD_DIM, 96))
-    for name, parameter in network.named_parameters():
-        if "A_logs" in name:
-            parameter.data.copy_(torch.arange(1.0, 17).log().expand_as(parameter))
-        elif name.endswith("Ds") or (parameter.ndim == 1 and name.endswith("weight")):
-            parameter.data.fill_(1.0)
-        elif name.endswith("dt_projs_bias"):
-            steps = torch.empty_like(parameter).uniform_(np.log(1e-3), np.log(0.1)).exp()
-            parameter.data.copy_(steps + (-(-steps).expm1()).log())
-        elif parameter.ndim <= 1 or any(
-            part in name for part in ("out_layers.3", "proj_out", ".out.2", "temporal.to_out")
-        ):
-            parameter.data.zero_()
-        else:
-            parameter.data.normal_(0, parameter.shape[-1 if parameter.ndim == 3 else 1 :].numel() ** -0.5)
-    return network.requires_grad_(True)
+    filled(network)
+    return network
 
 
 class World:
-    """Films of people with known signals, and how a network is shown them. identity: whether it is told who it is by
-    a token, a fixed random map of the person's first picture in the place of ArcFace."""
+    """Films of people with known signals, and how a network is shown them. It is told who it is by a token, a fixed
+    random map of the person's first picture in the place of ArcFace."""
 
-    def __init__(self, seed: int, frames: int = 1, identity: bool = True):
-        random, self.frames = np.random.default_rng(seed), frames
-        found = [drawn(who, FILMS, random, frames) for who in people(PEOPLE, seed)]
+    def __init__(self, seed: int, frames: int = 1, films: int = FILMS):
+        random, self.frames, self.each = np.random.default_rng(seed), frames, films
+        found = [drawn(who, films, random, frames) for who in people(PEOPLE, seed)]
         self.films, self.signals = (torch.cat(part) for part in zip(*found, strict=True))
         numbers = torch.arange(len(self.films))
-        held = numbers % FILMS >= FILMS - HELD_OUT
+        held = numbers % films >= films - max(2, films // 10)
         self.train, self.test = numbers[~held], numbers[held]
         self.linear = LinearLatents(self.films[self.train].flatten(0, 1), CHANNELS, PATCH)
         self.latents = self.linear.encode(self.films.flatten(0, 1)).unflatten(0, self.films.shape[:2])
         self.encoders = Encoders(seed)
-        first = numbers // FILMS * FILMS  # the person's first film gives the portrait
+        first = numbers // films * films  # the person's first film gives the portrait
         self.portrait = self.latents[first, 0]
         seen = torch.nn.functional.interpolate(self.films[first, 0], (8, 8), mode="area").flatten(1) - 0.5
         make = torch.Generator().manual_seed(seed + 1)
         told = seen @ torch.randn(seen.shape[1], CONTEXT, generator=make)
-        self.identity = (told / told.std() if identity else torch.zeros_like(told))[:, None]
+        self.faces = (told / told.std())[:, None]
+        self.identity = self.faces
 
-    def denoised(
-        self, network, noisy: Tensor, sigma: Tensor, index: Tensor, heard: Tensor, seen: Tensor, gates, masks
-    ) -> Tensor:
-        """v-prediction [B,F,C,h,w] for noisy latents at sigma [B] of the people of films `index`."""
-        count = len(index) * self.frames
-        audio, tokens = self.encoders(heard.flatten(0, 1), seen.flatten(0, 1))
-        flat, level = noisy.flatten(0, 1), sigma.repeat_interleave(self.frames)
-        given = torch.cat(
-            [
-                scaled_input(flat, level[:, None, None, None]),
-                self.portrait[index].repeat_interleave(self.frames, 0),
-            ],
-            1,
-        )
-        out = network(
-            given, timestep(level), context=self.identity[index].repeat_interleave(self.frames, 0),
-            y=time_id_embedding(32).expand(count, -1),
-            audio=audio if gates[0] else None, motion=tokens if gates[1] else None, regions=masks,
-            num_video_frames=self.frames,
+    def knows(self, identity: bool) -> None:
+        """Whether the token of the person is told from now on."""
+        self.identity = self.faces if identity else torch.zeros_like(self.faces)
+
+    def given(self, index: Tensor, heard: Tensor, seen: Tensor) -> Films:
+        """Films by number, with the tokens of these signals [B,F,6]."""
+        audio, motion = self.encoders(heard.flatten(0, 1), seen.flatten(0, 1))
+        shape = (len(index), self.frames)
+        return Films(
+            self.latents[index], self.portrait[index], self.identity[index], audio.unflatten(0, shape),
+            motion.unflatten(0, shape), separate(), time_id_embedding(32),
         )  # fmt: skip
-        return out.unflatten(0, (len(index), self.frames))
 
-    def loss(self, network: nn.Module, random: np.random.Generator, batch: int, mask_drop: bool) -> Tensor:
+    def loss(self, network: Any, random: np.random.Generator, batch: int, mask_drop: bool) -> Tensor:
         """Squared error of v at random noise, with random gates."""
         index = self.train[torch.from_numpy(random.integers(0, len(self.train), batch))]
-        gates = GATES[int(random.integers(len(GATES)))]
-        clean, noise = self.latents[index], torch.randn_like(self.latents[index])
-        sigma = torch.exp(SIGMAS[0] + SIGMAS[1] * torch.randn(batch))
-        s = sigma[:, None, None, None, None]
-        noisy = clean + s * noise
-        masks = separate() if mask_drop and all(gates) else Regions()
-        v = self.denoised(
-            network, noisy, sigma, index, self.signals[index], self.signals[index], gates, masks
-        )
-        wanted = (noisy / (s**2 + 1) - clean) * (s**2 + 1).sqrt() / s
-        return (v - wanted).square().mean()
+        films = self.given(index, self.signals[index], self.signals[index])
+        return velocity_loss(network, films, random, SIGMAS, mask_drop)
 
     @torch.no_grad()
-    def made(
-        self, network: nn.Module, index: Tensor, heard: Tensor, seen: Tensor, gates, masks: Regions
-    ) -> Tensor:
+    def made(self, network: Any, index: Tensor, heard: Tensor, seen: Tensor, gates, masks: Regions) -> Tensor:
         """Films [B,F,3,S,S] from noise that is the same in every call."""
         noise = torch.randn(self.latents[index].shape, generator=torch.Generator().manual_seed(5))
         ladder = torch.cat(
             [torch.linspace(HIGHEST ** (1 / 7), LOWEST ** (1 / 7), STEPS) ** 7, torch.zeros(1)]
         )
-        x = HIGHEST * noise
+        x, films = HIGHEST * noise, self.given(index, heard, seen)
         for now, following in zip(ladder, ladder[1:], strict=False):
-            v = self.denoised(network, x, now.expand(len(index)), index, heard, seen, gates, masks)
+            v = velocity(network, x, now.expand(len(index)), films, gates, masks)
             x = euler_step(x, v, now, following)
         return self.linear.decode(x.flatten(0, 1)).unflatten(0, (len(index), self.frames))
 
@@ -197,7 +170,7 @@ def slopes(read: Tensor, heard: Tensor, seen: Tensor) -> dict[str, float]:
 def measured(world: World, network: nn.Module, masks: Regions) -> dict:
     """Slopes of mouth, lids and head on both signals, with both gates open and with one."""
     index, other = world.test, world.test.roll(3)
-    other = index // FILMS * FILMS + other % FILMS  # another film of the same person
+    other = index // world.each * world.each + other % world.each  # another film of the same person
     heard, seen = world.signals[index], world.signals[other]
     pictures, truth = world.films[world.train].flatten(0, 1), world.signals[world.train].flatten(0, 1)
     top, bottom, left, right = (round(part * SIZE) for part in MOUTH)
@@ -208,7 +181,7 @@ def measured(world: World, network: nn.Module, masks: Regions) -> dict:
         "yaw": (everywhere,) * 2,
     }
     cases = {
-        "both": (GATES[2], masks),
+        "both": (OPEN, masks),
         "sound alone": (GATES[0], Regions()),
         "motion alone": (GATES[1], Regions()),
     }
@@ -228,41 +201,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where the two networks are written")
-    parser.add_argument("result", type=Path, help="JSON of what was measured")
+    parser.add_argument("folder", type=Path, help="where networks are kept; a run that was stopped goes on")
+    parser.add_argument("result", type=Path, help="JSON of what was measured; other runs in it stay")
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument(
         "--frames", type=int, default=1, help="of each film; from two on the temporal layers act"
     )
-    parser.add_argument("--without-identity", action="store_true", help="no token that says who it is")
+    parser.add_argument(
+        "--films", type=int, default=FILMS, help="of each of the people, with 1 in 10 for the test"
+    )
+    parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=[*CASES])
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    world = World(options.seed, options.frames, not options.without_identity)
-    print(f"{len(world.films)} films of {PEOPLE} people", flush=True)
+    torch.set_num_threads(1)
     options.folder.mkdir(parents=True, exist_ok=True)
-    result: dict = {
-        "settings": {
-            key: str(value) for key, value in vars(options).items() if key not in ("folder", "result")
-        }
-    }
-    for name, mask_drop in (("with mask-drop", True), ("without mask-drop", False)):
+    world = World(options.seed, options.frames, options.films)
+    print(f"{len(world.films)} films of {PEOPLE} people", flush=True)
+    mine: dict = {name: getattr(options, name) for name in ("steps", "batch", "frames", "films")}
+    for name in options.cases:
+        began = time.process_time()
+        mask_drop, identity = CASES[name]
+        world.knows(identity)
         network = tiny_unet(options.seed)
+        resume = (
+            options.folder / f"{name.replace(' ', '_').replace(',', '')}_{options.seed}.resume.safetensors"
+        )
+        told = {
+            "mask-drop": mask_drop,
+            "identity": identity,
+            "frames": options.frames,
+            "batch": options.batch,
+        }
+        run = Training(network, tiny(options.steps, 1.5e-3), options.seed + 1, told)
         torch.manual_seed(options.seed)
-        run = Training(network, tiny(options.steps, 1.5e-3), options.seed + 1)
+        go_on(run, resume)
         with core_in_training():
             train(
-                run,
-                lambda n=network, r=run, m=mask_drop: world.loss(n, r.random, options.batch, m),
-                name=name,
-            )
+                run, lambda n=network, r=run, m=mask_drop: world.loss(n, r.random, options.batch, m),
+                resume, name=name,
+            )  # fmt: skip
         masks = separate() if mask_drop else Regions()
-        result[name] = {"loss": losses(run), **measured(world, network.requires_grad_(False).eval(), masks)}
-        save_file(network.state_dict(), options.folder / f"{name.replace(' ', '_')}.safetensors")
-        print(name, json.dumps(result[name]["both"]), flush=True)
-        options.result.write_text(json.dumps(result, indent=1) + "\n")
-    curves = {name: result[name]["loss"] for name in result if name != "settings"}
-    draw_curves(curves, "A tiny ACTalker: loss of v", options.folder / "loss.png")
+        found = measured(world, network.requires_grad_(False).eval(), masks)
+        mine[name] = {**found, "loss": losses(run), "cpu_seconds": round(time.process_time() - began)}
+        print(name, json.dumps(found["both"]), flush=True)
+        # others may have added their own meanwhile
+        result = json.loads(options.result.read_text()) if options.result.is_file() else {}
+        write_json(options.result, result | {f"seed {options.seed}": mine})
 
 
 if __name__ == "__main__":

@@ -43,11 +43,11 @@ DIM, LAYERS, TEXT = 128, 4, 32
 COEFFICIENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def tiny_wan(seed: int) -> nn.Module:
-    """Core's Wan2.1 image-to-video model with random weights."""
+def tiny_wan(seed: int, dim: int = DIM) -> nn.Module:
+    """Core's Wan2.1 image-to-video model with random weights, `dim` numbers to a place."""
     torch.manual_seed(seed)
     wan = WanModel(
-        "i2v", in_dim=CHANNELS + 20, dim=DIM, ffn_dim=4 * DIM, num_heads=2, num_layers=LAYERS, text_dim=TEXT,
+        "i2v", in_dim=CHANNELS + 20, dim=dim, ffn_dim=4 * dim, num_heads=2, num_layers=LAYERS, text_dim=TEXT,
         text_len=8,
         operations=comfy.ops.disable_weight_init,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from .stage1_losses import CANONICAL_WEIGHT, LANDMARK_WEIGHT, canonical_keypoint
 from .stage1_pictures import Pictures
 
 Renderer = Callable[[Tensor, Tensor, Tensor], Tensor]
+PictureTerms = Callable[[Tensor, Tensor], Mapping[str, Tensor]]  # of made and true pictures
 # keypoint -> the mesh's landmark that it follows: brows, lids, corners of the mouth, lips. By what
 # LivePortrait's sliders do to each (models/face_motion/rig.py); which side 14 and 20 are on is our guess.
 GUIDED = {1: 105, 2: 334, 11: 159, 13: 145, 15: 386, 16: 374, 14: 61, 20: 291, 17: 13, 19: 14}
@@ -30,7 +31,7 @@ COARSE = 4  # pixels of the picture to one of the bend
 
 @dataclass(frozen=True)
 class Weights:
-    """Of each term in the sum; pose is in degrees."""
+    """Of each term in the sum; pose is in degrees. The last four are of drawn pictures, where they are asked for."""
 
     reconstruction: float = 10.0
     equivariance: float = 5.0
@@ -39,10 +40,15 @@ class Weights:
     deformation: float = 0.5
     canonical: float = CANONICAL_WEIGHT
     landmark: float = LANDMARK_WEIGHT
+    perceptual: float = 10.0
+    adversarial: float = 1.0
+    matching: float = 10.0
+    judging: float = 1.0
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum."""
-        return torch.stack([getattr(self, field.name) * terms[field.name] for field in fields(self)]).sum()
+        """The weighted sum of the terms that there are."""
+        names = [field.name for field in fields(self) if field.name in terms]
+        return torch.stack([getattr(self, name) * terms[name] for name in names]).sum()
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,16 @@ def spread_loss(points: Tensor) -> Tensor:
     return (LEAST_DISTANCE - distance[:, apart]).clamp(min=0).mean()
 
 
+def colours_alone(made: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    """Nothing of drawn pictures counts but their colours."""
+    return {}
+
+
 def stage1_terms(
     network: nn.Module, pairs: Pairs, renderer: Renderer, random: torch.Generator,
-    penalties: Penalties = HUBER,
+    penalties: Penalties = HUBER, of_pictures: PictureTerms = colours_alone,
 ) -> dict[str, Tensor]:  # fmt: skip
-    """All terms of `Weights`, each a number."""
+    """The terms of `Weights`, each a number; those of pictures as `of_pictures` gives them."""
     count = len(pairs.source)
     affine = random_affine(count, random).to(pairs.source)
     grid = F.affine_grid(affine, list(pairs.driving.shape), align_corners=False)
@@ -156,8 +167,10 @@ def stage1_terms(
     back = posed(moved)[..., :2] @ affine[:, :, :2].transpose(1, 2) + affine[:, None, :, 2]
     expression = torch.cat([source.expression, driving.expression])
     pose = torch.cat([angles(source) - pairs.source_pose, angles(driving) - pairs.driving_pose])
+    made = renderer(pairs.source, of_source, of_driving)
     return {
-        "reconstruction": (renderer(pairs.source, of_source, of_driving) - pairs.driving).abs().mean(),
+        "reconstruction": (made - pairs.driving).abs().mean(),
+        **of_pictures(made, pairs.driving),
         "equivariance": (posed(driving)[..., :2] - back).abs().mean(),
         "spread": spread_loss(of_driving),
         "pose": pose.abs().mean(),
