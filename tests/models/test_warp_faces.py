@@ -195,6 +195,26 @@ def test_the_background_stays_while_the_head_turns():
         assert changed.float().mean() < 0.01
 
 
+def test_the_background_close_to_a_face_that_fills_the_picture_stays():
+    """The larger the face, the wider the rim of background that moved along."""
+    mask = (load_person_segmenter().mask(tensor(SAMPLE)) > 0.5).float()
+    stripes = (torch.arange(512) // 3 % 2).float()[:, None].expand(512, 512)
+    striped = torch.lerp(stripes[..., None], tensor(SAMPLE), mask[..., None])
+    low = POINTS[:, :2].mean(0).astype(int) - [150, 190]
+    part = (slice(low[1], low[1] + 300), slice(low[0], low[0] + 300))
+    picture, mask = striped[part].contiguous(), mask[part].contiguous()
+    points = (POINTS - np.array([*low, 0])).astype(np.float32)
+    prepared = WarpRenderer().prepare(picture, FaceLandmarks478(points), mask)
+    for pose in ((0, 10, 0), (0, -10, 0)):
+        covered, box = mask.clone(), prepared.features.head.box
+        moved = WarpRenderer().move_mask(prepared, mask, resolve(motion(pose), prepared.motion), CPU)[0]
+        inner = covered[box[1] : box[3], box[0] : box[2]]
+        inner.copy_(torch.maximum(inner, moved))
+        near = torch.nn.functional.max_pool2d(covered[None, None], 11, 1, 5)[0, 0]
+        changed = (drawn(prepared, pose) - picture).abs().amax(-1)[near < 0.1] > 12 / 255
+        assert len(changed) > 1000 and changed.float().mean() < 0.01
+
+
 def test_somebody_beside_the_head_stays_while_it_turns():
     """A mask holds everyone: all of them turned with the one who speaks."""
     beside = (slice(40, 160), slice(10, 60))

@@ -15,6 +15,7 @@ from torch import Tensor
 from .curves import smoothstep
 
 GROW, SOFT = 0.04, 0.015  # of the face's width: how far the matte reaches beyond the person
+ERROR = 0.012  # of the picture's longer side: a mask, found at 256 pixels, is wrong by no more
 AWAY = 0.08  # of the face's width beyond the person where the background is taken to be its own
 LEAST_INSIDE = 0.8  # mean of a mask within the face: a smaller one has not found this person
 APART = 0.15  # of a mask: where it is less between two people, they do not touch
@@ -49,7 +50,8 @@ def make_layers(
     if float((mask[0, 0] * oval).sum() / oval.sum().clamp(min=1)) < LEAST_INSIDE:
         return None
     body = torch.maximum(alone(mask[0, 0], oval), smoothstep(oval)).numpy()
-    matte = grown(body, GROW * face_w * scale, SOFT * face_w * scale)
+    reach = min(GROW * face_w, ERROR * max(person.shape))
+    matte = grown(body, reach * scale, SOFT * face_w * scale)
     near = grown(body, AWAY * face_w * scale, 0.02 * face_w * scale)
     fields = [torch.from_numpy(field).float()[None, None] for field in (matte, near)]
     return Layers(resized(smoothstep((fields[0] - 0.1) / 0.7), size), resized(fields[1], size))
