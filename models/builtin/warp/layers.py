@@ -59,7 +59,8 @@ def make_layers(
 
 def alone(mask: Tensor, oval: Tensor) -> Tensor:
     """A mask [h,w] of people without those that do not touch the one whose face is in an oval [h,w]."""
-    parts = torch.from_numpy(label(mask.numpy() > APART)[0])
+    parts = torch.zeros(mask.shape, dtype=torch.int32)
+    label(mask.numpy() > APART, output=parts.numpy())
     own = torch.bincount(parts[oval > 0.5], minlength=2)[1:].argmax() + 1
     return mask * ((parts == own) | (parts == 0))
 
