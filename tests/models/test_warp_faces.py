@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.builtin.warp.head import head_displacement
 from talking_portrait.models.builtin.warp.limits import jacobian, limited
+from talking_portrait.models.builtin.warp.mouth import LOWER_INNER, LOWER_OUTER, UPPER_INNER
 from talking_portrait.models.builtin.warp.style import is_drawn
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.weights import load_face_detector, load_person_segmenter
@@ -107,6 +108,37 @@ def test_a_closed_smile_has_no_black_bar():
     assert lips.amin(0).median() > 0.5 * lips.median()
 
 
+def shouting() -> tuple[Image.Image, np.ndarray]:
+    """The cartoon with its mouth wide open and a row of teeth behind each lip, and landmarks."""
+    picture, points = CARTOON.copy(), CARTOON_POINTS.copy()
+    upper, lower, outer = UPPER_INNER[1:-1], LOWER_INNER[1:-1], LOWER_OUTER[1:-1]
+    open_by = 0.4 * float(np.linalg.norm(points[61] - points[291]))
+    for rows in (lower, outer):
+        across = np.linspace(-1, 1, len(rows))
+        points[rows, 1] += open_by * (1 - across**2) ** 0.5
+    pen = ImageDraw.Draw(picture)
+    for low, high, colour in (
+        (0.0, 1.0, (40, 12, 12)),
+        (0.0, 0.3, (235, 230, 222)),
+        (0.75, 1.0, (235, 230, 222)),
+    ):
+        edges = [points[upper, :2] + share * (points[lower, :2] - points[upper, :2]) for share in (low, high)]
+        pen.polygon([(float(x), float(y)) for x, y in (*edges[0], *edges[1][::-1])], fill=colour)
+    return picture, points
+
+
+@pytest.mark.parametrize("jaw", [0.3, 0.5])
+def test_a_shout_that_closes_keeps_both_rows_of_its_teeth(jaw):
+    """The upper lip came down over the upper row, and the lower row stayed down behind the lower lip."""
+    picture, points = shouting()
+    prepared = portrait(picture, points, style="photo")
+    assert prepared.features.interior.own.upper > 0 and prepared.features.interior.own.lower < 1
+    x, top, bottom = int(points[13, 0]), int(points[13, 1]) - 10, int(points[14, 1]) + 30
+    bright = drawn(prepared, jawOpen=jaw)[top:bottom, x - 3 : x + 4].mean(-1).amin(1) > 0.8
+    rows = np.diff(np.flatnonzero(np.diff(np.concatenate([[0], bright.numpy(), [0]]).astype(int))))[::2]
+    assert len(rows) == 2 and rows.min() >= 2
+
+
 def test_lips_can_be_narrow_and_broad_too():
     """Wide and Round below 0 did nothing."""
     prepared = portrait(CARTOON, CARTOON_POINTS)
@@ -163,6 +195,38 @@ def test_the_background_stays_while_the_head_turns():
         assert changed.float().mean() < 0.01
 
 
+def test_the_background_close_to_a_face_that_fills_the_picture_stays():
+    """The larger the face, the wider the rim of background that moved along."""
+    mask = (load_person_segmenter().mask(tensor(SAMPLE)) > 0.5).float()
+    stripes = (torch.arange(512) // 3 % 2).float()[:, None].expand(512, 512)
+    striped = torch.lerp(stripes[..., None], tensor(SAMPLE), mask[..., None])
+    low = POINTS[:, :2].mean(0).astype(int) - [150, 190]
+    part = (slice(low[1], low[1] + 300), slice(low[0], low[0] + 300))
+    picture, mask = striped[part].contiguous(), mask[part].contiguous()
+    points = (POINTS - np.array([*low, 0])).astype(np.float32)
+    prepared = WarpRenderer().prepare(picture, FaceLandmarks478(points), mask)
+    for pose in ((0, 10, 0), (0, -10, 0)):
+        covered, box = mask.clone(), prepared.features.head.box
+        moved = WarpRenderer().move_mask(prepared, mask, resolve(motion(pose), prepared.motion), CPU)[0]
+        inner = covered[box[1] : box[3], box[0] : box[2]]
+        inner.copy_(torch.maximum(inner, moved))
+        near = torch.nn.functional.max_pool2d(covered[None, None], 11, 1, 5)[0, 0]
+        changed = (drawn(prepared, pose) - picture).abs().amax(-1)[near < 0.1] > 12 / 255
+        assert len(changed) > 1000 and changed.float().mean() < 0.01
+
+
+def test_somebody_beside_the_head_stays_while_it_turns():
+    """A mask holds everyone: all of them turned with the one who speaks."""
+    beside = (slice(40, 160), slice(10, 60))
+    picture, mask = tensor(SAMPLE), load_person_segmenter().mask(tensor(SAMPLE))
+    picture[beside] = (torch.arange(50) // 4 % 2).float()[:, None]
+    mask[:170, :80] = 0
+    mask[beside] = 1
+    prepared = WarpRenderer().prepare(picture, FaceLandmarks478(POINTS), mask)
+    for pose in ((0, 10, 0), (0, 0, 10)):
+        assert (drawn(prepared, pose)[beside] - picture[beside]).abs().max() < 1 / 255
+
+
 def test_two_layers_unmoved_are_the_picture():
     mask = load_person_segmenter().mask(tensor(SAMPLE))
     prepared = portrait(mask=mask)
@@ -192,6 +256,18 @@ def test_a_drawn_mouth_is_flat_between_lines_of_ink():
     inside = (frame[top + 2 : bottom - 2, x - 10 : x + 11] * 20).round().reshape(-1, 3)
     _, counts = inside.unique(dim=0, return_counts=True)
     assert counts.sort(descending=True).values[:3].sum() > 0.6 * len(inside)
+
+
+def test_a_drawn_lid_has_the_colour_around_it_not_of_a_blush():
+    """An outline, a blush or a strand of hair on the cheek coloured the lids."""
+    blushing = CARTOON.copy()
+    pen = ImageDraw.Draw(blushing)
+    for x, y in CARTOON_POINTS[[118, 50], :2]:
+        pen.ellipse((x - 5, y - 3, x + 5, y + 3), fill=(200, 40, 40))
+    shut = drawn(portrait(blushing, CARTOON_POINTS, style="drawn"), **BLINK)
+    plain = drawn(portrait(CARTOON, CARTOON_POINTS, style="drawn"), **BLINK)
+    inside = within(CARTOON_POINTS[EYE])
+    assert (shut[inside].mean(0) - plain[inside].mean(0)).abs().max() < 0.02
 
 
 def test_an_eye_that_is_shut_already_is_left_alone():

@@ -163,16 +163,18 @@ class Drawing:
         for shut, moved in ((False, ~shuts & gaze.any(1)), (True, shuts)):
             for frames in together(torch.nonzero(moved).flatten().tolist(), self._carry(eyes)):
                 lids = blinks_there[frames] if shut else None
-                boxes = [
-                    self._carried(eye.box if shut else eye.opening, frames)
-                    for eye, blink in zip(eyes, blinks[frames].unbind(1), strict=True)
-                    if blink.any() or gaze[frames].any()
-                ]
-                if len(boxes) == 2 and overlap(*boxes):
-                    boxes = [around(*boxes)]
-                for box in boxes:
+                boxes = {
+                    (number,): self._carried(eye.box if shut else eye.opening, frames)
+                    for number, eye in enumerate(eyes)
+                    if blinks[frames, number].any() or gaze[frames].any()
+                }
+                if len(boxes) == 2 and overlap(*boxes.values()):
+                    boxes = {(0, 1): around(*boxes.values())}
+                for which, box in boxes.items():
                     parts = self._parts(self.window(box), frames.stop - frames.start)
-                    tasks += [partial(self._eyes, part, frames, gaze_there[frames], lids) for part in parts]
+                    tasks += [
+                        partial(self._eyes, which, one, frames, gaze_there[frames], lids) for one in parts
+                    ]
         return tasks
 
     def _carry(self, eyes: Sequence[Eye]) -> list[list[int]]:
@@ -207,15 +209,18 @@ class Drawing:
         tall = max(LEAST_ROWS, DETAIL_PIXELS // wide) if self.device.type == "cpu" else rows.stop - rows.start
         return [(part, columns) for part in spans(rows, tall)]
 
-    def _eyes(self, window: Window, frames: slice, gaze: Tensor, blinks: Tensor | None) -> None:
+    def _eyes(
+        self, which: tuple[int, ...], window: Window, frames: slice, gaze: Tensor, blinks: Tensor | None
+    ) -> None:
         x, y = self.bending.pixels(window, frames, mouth=True).unbind(1)
         source_x, source_y = x, y
-        for eye in self.tables.eyes:
+        for number in which:
+            eye = self.tables.eyes[number]
             source_x, source_y = gaze_map(eye, source_x, source_y, gaze[..., None, None])
         picture = self._sampled(torch.stack([source_x, source_y], 1), window)
         if blinks is not None:
-            for eye, blink in zip(self.tables.eyes, blinks.unbind(1), strict=True):
-                paint_lid(eye, picture, x, y, blink.reshape(-1, 1, 1))
+            for number in which:
+                paint_lid(self.tables.eyes[number], picture, x, y, blinks[:, number].reshape(-1, 1, 1))
         put(self.frames[frames, window[0], window[1]], picture)
 
     def _lips(self, window: Window) -> None:

@@ -25,6 +25,7 @@ EYES = {
 CHEEKS = {"eyeBlinkRight": [118, 101, 50], "eyeBlinkLeft": [347, 330, 280]}
 LEAST_BELOW, LARGEST_BELOW = 0.09, 0.5  # eye widths: less is a shadow, more is no eye
 FAR_YAW = (38.0, 42.0)  # degrees of the photo's yaw from which, and at which, the far eye shows no blink
+FILL_BELOW, ALIKE = (0.1, 0.9), 0.08  # eye widths under an eye; distance of colours of one fill
 LARGE = 0.445  # mean height of both eyes in eye widths: people's are lower
 GAZE = (0.13, 0.055)  # of the eye's width, at gaze 1
 LEAST_OPEN = (0.06, 0.12)  # mean opening in eye widths: an eye below the first is shut already
@@ -57,6 +58,8 @@ def make_eye(name: str, points: np.ndarray, image: Tensor, drawn: bool = False) 
     cheek = cheek_colour(name, points, image)
     if drawn or are_large(points):
         curves[1] = curves[1] + below_landmarks(frame, curves, image, cheek)
+    if drawn:
+        cheek = flat_colour(frame, curves, image)
     size = (image.shape[0], image.shape[1])
     box = eye_box(frame, curves, size, (SIDE, BAND + ABOVE, BELOW))
     u = torch.linspace(-0.4, 0.4, 17)
@@ -88,6 +91,14 @@ def cheek_colour(name: str, points: np.ndarray, image: Tensor) -> Tensor:
     """[3] median colour of the skin under an eye."""
     places = points[CHEEKS[name], :2].astype(int).clip(0, [image.shape[1] - 1, image.shape[0] - 1])
     return image[places[:, 1], places[:, 0]].median(0).values
+
+
+def flat_colour(frame: Frame, curves: Tensor, image: Tensor) -> Tensor:
+    """[3] the commonest colour under an eye of a drawing: its fill there, and neither line nor blush nor shadow."""
+    u, v = torch.meshgrid(torch.linspace(-0.5, 0.5, 20), torch.linspace(*FILL_BELOW, 20), indexing="xy")
+    colours = colours_at(frame, image, u, curves[1].max() + v).reshape(-1, 3)
+    alike = torch.cdist(colours, colours) < ALIKE
+    return colours[alike[alike.sum(1).argmax()]].median(0).values
 
 
 def below_landmarks(frame: Frame, curves: Tensor, image: Tensor, skin: Tensor) -> Tensor:

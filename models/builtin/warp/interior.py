@@ -152,7 +152,9 @@ def painted(interior: Interior, mouth: Mouth, shape: MouthShape, picture: Tensor
     gap = (shape.lower - shape.upper).clamp(min=1e-4)
     pixel = 1.0 / mouth.frame.unit
     colour = cavity(interior, shape, gap, jaw)
-    row, cover = seen(interior.lower, shape.u, shape.v - shape.drop)
+    # the jaw of a photo that shows lower teeth is down already, and rises with the lip
+    down = shape.lower - shape.photo_lower if interior.own.lower < 1 else shape.drop
+    row, cover = seen(interior.lower, shape.u, shape.v - down)
     colour = torch.lerp(colour, row * under(shape, 0.05), cover * lower_share(interior, jaw)[:, None])
     row, cover = seen(interior.upper, shape.u, shape.v + 0.045 * pucker - 0.015 * tuck)
     colour = torch.lerp(colour, row, cover)

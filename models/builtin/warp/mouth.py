@@ -26,6 +26,10 @@ LEAST = {"mouthSmile": -1.2, "mouthPucker": -0.6, "mouthStretch": -1.0}
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
 DROP = 0.17  # of the face's height: how far the jaw takes the lower lip down at 1
 FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
+MEET = (
+    0.4,
+    0.085,
+)  # of the opening, and in mouth widths at most: how far an upper lip comes down to meet the lower one
 RIM = 0.035  # mouth widths of an open lip's dark rim that are left out when it closes
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
@@ -41,6 +45,7 @@ class Mouth:
     reach: float  # u beyond which nothing moves
     smile: float  # how far the lips' middle hangs below the corners
     gap: float  # height of the photo's own opening, in mouth widths
+    meet: float  # share of it, from above, where the lips meet
     middle: float  # u of the face's middle line at the lips: off 0 in a face that is turned
     far: tuple[float, float]  # sign of u of the side turned away, and the u at which lips stay shut there
     drop: float  # how far the jaw takes the lower lip down at 1, in mouth widths
@@ -76,6 +81,7 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     chin = float(frame.points(points[[152]])[0, 1])
     reach = float(np.clip(0.40 * face_size(points)[0] / frame.unit, 0.66, 1.0))
     middle = curves[:, curves.shape[1] // 2]
+    gap = float((middle[1] - middle[0]).clamp(min=0))
     margin = 0.3
     side, bottom = reach + CHEEK + margin, chin + CHIN_REACH + margin
     corners = [(-side, nose - margin), (side, nose - margin), (-side, bottom), (side, bottom)]
@@ -86,7 +92,7 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
     return Mouth(
         frame, curves, nose, chin, reach, float(middle[0] + 0.4 * (middle[1] - middle[0])),
-        float((middle[1] - middle[0]).clamp(min=0)), midline(frame, points), far_side(photo_yaw(points)),
+        gap, min(MEET[0], MEET[1] / max(gap, 1e-3)), midline(frame, points), far_side(photo_yaw(points)),
         float(np.clip(DROP * face_size(points)[1] / frame.unit, 0.28, 0.55)),
         (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
     )  # fmt: skip
@@ -173,7 +179,7 @@ def moved_curves(
     speaking = ((jaw + close + pucker.clamp(min=0) + stretch.clamp(min=0) + tuck + teeth) * 3).clamp(max=1)
     broad = pucker.clamp(max=0) + stretch.clamp(max=0)
     activity = (speaking + 3 * (smile.abs() - broad)).clamp(max=1)
-    line = upper + 0.4 * (lower - upper)
+    line = upper + mouth.meet * (lower - upper)
     wanted = (1.5 * jaw + 0.08 * stretch.clamp(min=0) + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
     drop = mouth.drop * jaw * (1 - 0.1 * pucker)

@@ -35,11 +35,14 @@ def stretched(coarse: Tensor, size: tuple[int, int], rows: slice) -> Tensor:
     """Some rows [n,2,rows,w] of a field [n,2,G,K] whose first and last entries lie on the first and last pixels of
     `size` (height, width)."""
     count, _, tall, wide = coarse.shape
-    place = torch.arange(rows.start, rows.stop, device=coarse.device) * ((tall - 1) / max(size[0] - 1, 1))
-    over = place.long().clamp(max=tall - 2)
-    lines = torch.lerp(coarse[:, :, over], coarse[:, :, over + 1], (place - over)[:, None])
-    flat = F.interpolate(lines.reshape(count, -1, wide), size[1], mode="linear", align_corners=True)
-    return flat.reshape(count, 2, len(place), size[1])
+    step = (tall - 1) / max(size[0] - 1, 1)
+    first, last = (min(int(row * step), tall - 2) for row in (rows.start, rows.stop - 1))
+    few = coarse[:, :, first : last + 2].reshape(count, -1, wide)  # across first: these rows are the fewer
+    lines = F.interpolate(few, size[1], mode="linear", align_corners=True).view(count, 2, -1, size[1])
+    place = torch.arange(rows.start, rows.stop, device=coarse.device) * step
+    over = place.long().clamp(max=last)
+    upper, lower = (lines.index_select(2, over - first + more) for more in (0, 1))
+    return torch.lerp(upper, lower, (place - over)[:, None])
 
 
 def sample(sheet: Tensor, places: Tensor) -> Tensor:

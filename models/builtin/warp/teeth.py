@@ -107,7 +107,7 @@ def softness(mouth: Mouth) -> float:
 def lip_line(mouth: Mouth, u: Tensor) -> Tensor:
     """v where the lips meet, or would, smooth along u."""
     upper, lower = look_up(mouth.curves[:2], u)
-    return upper + 0.4 * (lower - upper)
+    return upper + mouth.meet * (lower - upper)
 
 
 def assembled(enamel: Tensor, shade: Tensor, cover: Tensor, facing: Tensor) -> Tensor:
