@@ -44,11 +44,11 @@ def ear_model(node: str) -> LoadedModel:
 
 def ear_encoder(node: str) -> SpeechEncoder:
     """The same as an encoder."""
-    from ...models.speech.ear import EarEncoder
+    from ...models.speech.ear import NAME, EarEncoder
     from ...models.speech.encoding import weights_name
 
     model = ear_model(node)
-    name = weights_name("whisper-tiny-en", find_weight("whisper_tiny_en", node))
+    name = weights_name(NAME, find_weight("whisper_tiny_en", node))
     return EarEncoder(model.ready, name, model.device, model.patcher)
 
 
