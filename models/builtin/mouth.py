@@ -22,7 +22,7 @@ FIRM = 0.9  # closure from which the lips are seen to touch
 
 
 def limit_speed(controls: np.ndarray, fps: Fraction) -> None:
-    """Jaw and lips [frames,K] as fast as people's: where it was shut the jaw shuts as far, lips meet as firmly as before.
+    """Jaw and lips [frames,K] as fast as people's: a shut jaw shuts as far, lips meet as firmly as before.
 
     Elsewhere it goes the middle way between reaching every opening and reaching none.
     """
