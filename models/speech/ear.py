@@ -9,10 +9,10 @@ from torch import Tensor
 from ..progress import Progress, silent
 from .encoders import Encoder
 from .sound import mono
-from .sound_stream import SOON, Listening, SoundStream
+from .sound_stream import AT_HAND, SOON, Listening, SoundStream
 from .viseme_hearing import OVERLAP, blend, windows
 from .whisper_encoder import WhisperEncoder
-from .whisper_mel import HOP, log_mel, scaled
+from .whisper_mel import HOP, RATE, log_mel, scaled
 from .whisper_tiny_en import LAYERS, WIDTH
 
 KIND, NAME = "ear", "whisper-tiny-en"  # NAME: how the name of this encoder's weights begins
@@ -44,7 +44,12 @@ class EarEncoder(Encoder):
 
     def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
         """See Encoder."""
-        return ear_layers(self.network(), mono(waveform, sample_rate), self.device, progress)
+        wave, stream = mono(waveform, sample_rate), EarStream(self.network, self.device, AT_HAND)
+        found = []
+        for start in range(0, len(wave), RATE):
+            found.append(stream.push(wave[start : start + RATE]))
+            progress(min(start + RATE, len(wave)), len(wave))
+        return torch.from_numpy(np.concatenate([*found, stream.finish()])).transpose(0, 1)
 
 
 class EarStream(SoundStream):

@@ -28,6 +28,8 @@ class Listening:
 
 
 SOON = Listening()  # for a voice that is waited for
+# for a sound that is there already: a second at once, with less behind it than what tells speech waits for anyway
+AT_HAND = Listening(block=FRAME_RATE, ahead=FRAME_RATE // 2, before=4 * FRAME_RATE)
 
 
 class SoundStream(ABC):

@@ -3,8 +3,8 @@ prepare.py --ear."""
 
 from ..engine import Speech
 from ..speech.sound import RATE, mono
-from ..speech.sound_stream import SOON
-from .ear_hearing import FILM, EarHearing
+from ..speech.sound_stream import AT_HAND, SOON
+from .ear_hearing import EarHearing
 from .engine import TakinEngine, heard_before
 from .live import Hear
 
@@ -17,5 +17,5 @@ class EarTakinEngine(TakinEngine):
         if speech is not None and speech.encoded is not None:
             return heard_before(speech.encoded)
         wave = None if speech is None else mono(speech.waveform, speech.sample_rate, RATE)
-        how = SOON if speech is None else FILM
+        how = SOON if speech is None else AT_HAND
         return EarHearing(self.speech_network, self.encoder, self.device, how, wave)

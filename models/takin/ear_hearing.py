@@ -6,15 +6,11 @@ import numpy as np
 import torch
 
 from ..speech.ear import EarStream
-from ..speech.features import FRAME_RATE
-from ..speech.listening import WHOLE_BLOCK, Heard
+from ..speech.listening import Heard
 from ..speech.sound import RATE
 from ..speech.sound_stream import Listening
 from ..speech.whisper_encoder import WhisperEncoder
 from .features import SpeechLayers
-
-# a second at once where the sound is there already: no more is waited for than the listener waits for
-FILM = Listening(block=WHOLE_BLOCK, ahead=FRAME_RATE // 2, before=4 * FRAME_RATE)
 
 
 class EarHearing:

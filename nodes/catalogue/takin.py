@@ -13,7 +13,7 @@ from ...models.takin.emotion import emotion_weights
 from ...models.takin.engine import TakinOptions
 from ...models.takin.sampling import Guidance
 from .emotion_menu import check_one_mood
-from .encoders import EAR, fitting, hubert_encoder, load_speech_encoder
+from .encoders import fitting, hubert_encoder, load_speech_encoder, older_encoder
 from .loading import load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE
 from .sampler import SAMPLER, check_one_count
@@ -128,7 +128,7 @@ def chosen_encoder(options: Mapping[str, Any], wanted: str) -> Any:
     file, connected = options["speech_encoder"], options["audio_encoder"]
     if connected is None:
         if file == BUILT_IN:
-            return load_speech_encoder(EAR if wanted.startswith(NAME) else BUILT_IN)
+            return load_speech_encoder(BUILT_IN) if wanted.startswith(NAME) else older_encoder()
         return hubert_encoder(chosen_file("audio_encoders", file, "speech_encoder", NODE), NODE)
     if file != BUILT_IN:
         raise ValueError(
@@ -140,5 +140,5 @@ def chosen_encoder(options: Mapping[str, Any], wanted: str) -> Any:
 TAKIN = Entry(
     "Takin-ADA", "Diffusion with emotions; nothing to download, trained on synthetic speech and rule-made "
     "faces.", load, OPTIONS,
-    ("speech", "presence", "takin.motion"), "Apache-2.0",
+    ("whisper_tiny_en", "presence", "takin.motion"), "Apache-2.0; Whisper's encoder MIT",
 )  # fmt: skip

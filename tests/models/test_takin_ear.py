@@ -72,8 +72,7 @@ def test_films_are_prepared_trained_on_and_spoken_with(tmp_path, monkeypatch, en
         told = EarEncoder(lambda: encoder, name).encode(speech.waveform, RATE)
         (again,) = engine.stream(replace(speech, encoded=told), 1, MotionSettings())
     assert told.kind == KIND and len(motion) == 25 and torch.isfinite(motion.expression).all()
-    # of 1 s both hear all; the whole one has its mean taken out
-    torch.testing.assert_close(motion.expression, again.expression, rtol=0, atol=0.01)
+    torch.testing.assert_close(motion.expression, again.expression, rtol=0, atol=1e-5)
 
 
 def random_network(name: str) -> TakinNet:

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
+from talking_portrait.models.speech.ear import NAME
+from talking_portrait.models.speech.encoding import weights_name
 from talking_portrait.models.takin.config import EMOTIONS, TINY
 from talking_portrait.models.takin.emotion import FACES, emotion_faces
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
@@ -207,12 +208,13 @@ def test_features_of_another_encoder_are_refused(make, voice):
         run(make(encoder="builtin-speech-0"), voice)
 
 
-def test_the_shipped_file_belongs_to_the_shipped_speech_network():
+def test_the_shipped_file_belongs_to_the_shipped_ear():
     with safe_open(WEIGHTS, "pt") as file:
         header = file.metadata()
     config = build_takin(load_file(WEIGHTS), header).config
-    assert config == replace(TINY, encoder=builtin_encoder_name(HEARING))
-    assert WEIGHTS.stat().st_size < 6e6 and "takin_train" in header["command"]
+    name = weights_name(NAME, published_weights.weight_path(published_weights.WEIGHTS["whisper_tiny_en"]))
+    assert config == replace(TINY, encoder=name, encoder_layers=5, encoder_width=384, standardised=True)
+    assert WEIGHTS.stat().st_size < 6e6 and "takin.train" in header["command"]
 
 
 def test_the_published_scores_are_of_the_shipped_file():

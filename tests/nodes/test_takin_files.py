@@ -86,7 +86,7 @@ def test_a_network_trained_on_the_ear_finds_it_among_the_built_in_encoders(files
     "is hubert-2x64-"),
     ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* the "
     "chosen one is builtin-"),
-    ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder builtin-speech-"),
+    ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder whisper-tiny-en-"),
     ({"takin_file": "gone.safetensors"},
     "takin_file is gone.safetensors, which is not in ComfyUI/models/takin/"),
     ({"takin_file": "hubert.safetensors"}, "takin_file is hubert.safetensors, which is not"),

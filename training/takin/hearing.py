@@ -10,8 +10,8 @@ from ...models.speech.builtin_layers import builtin_encoder_name, builtin_layers
 from ...models.speech.ear import NAME, EarStream, ear_layers
 from ...models.speech.encoding import weights_name
 from ...models.speech.features import log_mel_block, normalise
-from ...models.speech.sound_stream import SOON, Listening
-from ...models.takin.ear_hearing import FILM, EarHearing
+from ...models.speech.sound_stream import AT_HAND, SOON, Listening
+from ...models.takin.ear_hearing import EarHearing
 from ...models.takin.features import SpeechLayers
 from ...models.takin.live import Hear
 from ...models.weights.published import WEIGHTS, weight_path
@@ -19,7 +19,7 @@ from ..speech_net.shipped import load_speech_net, shipped_encoder
 
 PACES = {
     "whole": None,
-    "film": FILM,
+    "film": AT_HAND,
     "live": SOON,
 }  # of the ear: an encoded clip, a film without one, a live voice
 CPU = torch.device("cpu")
@@ -65,7 +65,7 @@ def ear_hearing(how: Listening | None = None) -> Hearing:
 
 def hearing_of(encoder: str) -> Hearing:
     """By whichever of the two a network was trained on; ValueError if it was neither."""
-    for hearing in (builtin_hearing(), ear_hearing(FILM)):
+    for hearing in (builtin_hearing(), ear_hearing(AT_HAND)):
         if hearing.encoder == encoder:
             return hearing
     raise ValueError(f"the network was trained on the speech encoder {encoder}, which is not in the pack")
