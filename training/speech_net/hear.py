@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -77,11 +77,16 @@ def new_heads(levels: list[np.ndarray], classes: np.ndarray) -> VisemeHeads:
     often = torch.from_numpy(
         np.bincount(classes.ravel(), minlength=len(VISEMES)) / classes.size + 1e-6
     ).float()
-    for head in (heads.all[0], heads.first[0]):
+    for head in own_heads(heads):
         count = len(head.mean)
         head.mean.data, head.deviation.data = mean[:count].clone(), deviation[:count].clone()
         head.leave.bias.data = often.log().repeat(2)
     return heads
+
+
+def own_heads(heads: VisemeHeads) -> tuple[VisemeHead, VisemeHead]:
+    """The two that are trained here."""
+    return cast(VisemeHead, heads.all[0]), cast(VisemeHead, heads.first[0])
 
 
 def drop_channels(head: VisemeHead) -> None:
@@ -122,7 +127,7 @@ def train(
         heads.load_state_dict({key: value.float() for key, value in load_file(start).items()})
         heads.silence_odds.data.zero_()
     weights, curve = class_weights(classes), []
-    for head in (heads.all[0], heads.first[0]):
+    for head in own_heads(heads):
         drop_channels(head)
     states = len(levels[0])
 
@@ -137,7 +142,7 @@ def train(
         given = list(heard.unbind(2))
         losses = [
             F.cross_entropy(head(given), wanted, weights, label_smoothing=LABEL_SMOOTHING)
-            for head in (heads.all, heads.first)
+            for head in own_heads(heads)
         ]
         curve.append(losses[0].item())
         return losses[0] + losses[1]
