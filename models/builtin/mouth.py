@@ -16,14 +16,20 @@ from ..speech.visemes import VISEMES
 CLOSURE = (0.11, 0.2)
 # range of the network's own closure that is shown: less of it is a vowel next to a p
 PARTIAL_CLOSURE = (0.4, 0.9)
-SURE_OF_TUCK = 0.14  # probability of f, v from which the lip is tucked: as CLOSURE
+SURE_OF_TUCK = 0.12  # probability of f, v from which the lip is tucked: as CLOSURE
+SHUT = 0.05  # of the jaw: from less than this it is kept
 FIRM = 0.9  # closure from which the lips are seen to touch
 
 
 def limit_speed(controls: np.ndarray, fps: Fraction) -> None:
-    """Jaw and lips [frames,K] as fast as people's: the jaw shuts as far as before, lips meet as firmly as before."""
+    """Jaw and lips [frames,K] as fast as people's: a shut jaw shuts as far, lips meet as firmly as before.
+
+    Elsewhere it goes the middle way between reaching every opening and reaching none.
+    """
     jaw, close = CONTROLS.index("jawOpen"), CONTROLS.index("mouthClose")
-    controls[:, jaw] = lowered(controls[:, jaw], per_frame(JAW_SPEED, fps))
+    wanted, step = controls[:, jaw], per_frame(JAW_SPEED, fps)
+    middle = (lowered(wanted, step) + raised(wanted, step)) / 2
+    controls[:, jaw] = np.minimum(middle, lowered(np.where(wanted < SHUT, wanted, np.inf), step))
     controls[:, close] = raised(controls[:, close], per_frame(LIP_SPEED, fps))
 
 

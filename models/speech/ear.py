@@ -1,5 +1,7 @@
 """Whisper's encoder, as the built-in engine hears with it, for other systems: five levels of features at 50 Hz."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,12 +9,13 @@ from torch import Tensor
 from ..progress import Progress, silent
 from .encoders import Encoder
 from .sound import mono
+from .sound_stream import AT_HAND, SOON, Listening, SoundStream
 from .viseme_hearing import OVERLAP, blend, windows
 from .whisper_encoder import WhisperEncoder
-from .whisper_mel import HOP, log_mel, scaled
+from .whisper_mel import HOP, RATE, log_mel, scaled
 from .whisper_tiny_en import LAYERS, WIDTH
 
-KIND = "ear"
+KIND, NAME = "ear", "whisper-tiny-en"  # NAME: how the name of this encoder's weights begins
 
 
 def ear_layers(
@@ -41,4 +44,32 @@ class EarEncoder(Encoder):
 
     def layers(self, waveform: Tensor, sample_rate: int, progress: Progress) -> Tensor:
         """See Encoder."""
-        return ear_layers(self.network(), mono(waveform, sample_rate), self.device, progress)
+        wave, stream = mono(waveform, sample_rate), EarStream(self.network, self.device, AT_HAND)
+        found = []
+        for start in range(0, len(wave), RATE):
+            found.append(stream.push(wave[start : start + RATE]))
+            progress(min(start + RATE, len(wave)), len(wave))
+        return torch.from_numpy(np.concatenate([*found, stream.finish()])).transpose(0, 1)
+
+
+class EarStream(SoundStream):
+    """Push mono samples at 16 kHz, get the five levels [n,5,384] at 50 Hz as soon as they can be told."""
+
+    each = 2
+
+    def __init__(
+        self,
+        encoder: Callable[[], WhisperEncoder],
+        device: torch.device | None = None,
+        how: Listening = SOON,
+    ):
+        super().__init__(device, how)
+        self.encoder = encoder
+
+    def hear(self, mel: Tensor) -> np.ndarray:
+        """See SoundStream."""
+        return torch.cat(self.encoder().levels(mel[None])).float().cpu().transpose(0, 1).numpy()
+
+    def nothing(self) -> np.ndarray:
+        """See SoundStream."""
+        return np.zeros((0, LAYERS + 1, WIDTH), np.float32)

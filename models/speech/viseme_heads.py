@@ -11,6 +11,7 @@ from .visemes import SILENCE, VISEMES
 
 KERNEL, DILATIONS = 5, (1, 2, 4, 8)
 RANGE = 6.0  # deviations beyond which a level is cut
+Size = tuple[int, int, int]  # levels, channels and width of a head
 
 
 class VisemeHead(nn.Module):
@@ -52,23 +53,33 @@ class VisemeHead(nn.Module):
         ]).sum(0)  # fmt: skip
 
 
+class HeadGroup(nn.ModuleList):
+    """Heads that were trained apart from each other: their mean errs less than each of them."""
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """See VisemeHead; the mean of their logits."""
+        return torch.stack([head(levels) for head in self]).mean(0)
+
+
 class VisemeHeads(nn.Module):
-    """`all` reads every level and says which viseme; `first` reads the first ones, and has a say in what is silence.
+    """`all` read every level and say which viseme; `first` read the first ones, and have a say in what is silence.
 
     Whisper was trained to leave out "um" and "uh", and its later layers take them for silence: so silence is only what
-    both heads take for it.
+    both groups take for it.
     """
 
-    def __init__(self, all_levels: tuple[int, int, int], first_levels: tuple[int, int, int], **options: Any):
+    def __init__(self, all_levels: Sequence[Size], first_levels: Sequence[Size], **options: Any):
         super().__init__()
-        self.all, self.first = VisemeHead(*all_levels, **options), VisemeHead(*first_levels, **options)
+        self.all, self.first = (
+            HeadGroup(VisemeHead(*size, **options) for size in sizes) for sizes in (all_levels, first_levels)
+        )
         self.silence_odds = nn.Parameter(torch.zeros(2, device=options.get("device")), requires_grad=False)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         """The encoder's levels [n,T,d] -> probabilities [n,2T,14] at 100 Hz."""
         said, silence = (
-            biased(head(levels), odds)
-            for head, odds in zip((self.all, self.first), self.silence_odds, strict=True)
+            biased(group(levels), odds)
+            for group, odds in zip((self.all, self.first), self.silence_odds, strict=True)
         )
         return with_silence(said, torch.minimum(said[..., SILENCE], silence[..., SILENCE]))
 
@@ -94,14 +105,18 @@ def build_heads(
     operations: Any = nn,
 ) -> VisemeHeads:  # fmt: skip
     """Heads of the sizes that the weights have; ValueError if they are of another network."""
-    if not {"all.mean", "all.enter.weight", "first.mean", "first.enter.weight"} <= set(state):
-        raise ValueError("the file does not hold the viseme heads of this pack (no all.mean or first.mean).")
-    return VisemeHeads(
-        head_size(state, "all"), head_size(state, "first"), device=device, dtype=dtype, operations=operations
-    )
+    sizes = [head_sizes(state, group) for group in ("all", "first")]
+    if not all(sizes):
+        raise ValueError(
+            "the file does not hold the viseme heads of this pack (no all.0.mean or first.0.mean)."
+        )
+    return VisemeHeads(*sizes, device=device, dtype=dtype, operations=operations)
 
 
-def head_size(state: Mapping[str, Tensor], head: str) -> tuple[int, int, int]:
-    """Levels, channels and width of a head."""
-    levels, channels = state[f"{head}.mean"].shape
-    return levels, channels, len(state[f"{head}.enter.weight"])
+def head_sizes(state: Mapping[str, Tensor], group: str) -> list[Size]:
+    """Of each head of a group."""
+    found: list[Size] = []
+    while {f"{group}.{len(found)}.mean", f"{group}.{len(found)}.enter.weight"} <= set(state):
+        levels, channels = state[f"{group}.{len(found)}.mean"].shape
+        found.append((levels, channels, len(state[f"{group}.{len(found)}.enter.weight"])))
+    return found

@@ -43,6 +43,8 @@ class TakinConfig:
     prediction: str = "x0"
     schedule: str = "cosine"
     diffusion_steps: int = 1000
+    # whether the layers are brought to their usual mean and deviation first: Whisper's have a few huge channels
+    standardised: bool = False
 
     def __post_init__(self) -> None:
         for name, most in LIMITS.items():
@@ -104,4 +106,4 @@ def read_config(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Tak
             f"the Takin-ADA file says {name} {shown(header)}, but its tensors have {found}: its header and "
             "its weights are of different networks. Take a file as training/takin/train.py wrote it."
         )
-    return TakinConfig(**sizes, **words)
+    return TakinConfig(**sizes, **words, standardised="stack_mean" in state)

@@ -1,28 +1,21 @@
 """Takin-ADA on the ear of the built-in engine: a network trained by training/takin/train.py on features of
 prepare.py --ear."""
 
-from fractions import Fraction
-
 from ..engine import Speech
-from ..speech.ear import KIND, ear_layers
-from ..speech.encoding import EncodedSpeech
 from ..speech.sound import RATE, mono
-from .config import FEATURE_RATE
+from ..speech.sound_stream import AT_HAND, SOON
+from .ear_hearing import EarHearing
 from .engine import TakinEngine, heard_before
 from .live import Hear
 
 
 class EarTakinEngine(TakinEngine):
-    """The same, hearing a whole clip by all levels of Whisper tiny.en's encoder."""
-
-    hears_live = False  # nobody has trained on features that are heard with 0.2 s of what follows
+    """The same, hearing by all levels of Whisper tiny.en's encoder."""
 
     def hearing(self, speech: Speech | None = None) -> Hear:
-        """See TakinEngine."""
-        assert speech is not None  # it hears no live voice
-        if speech.encoded is not None:
+        """See TakinEngine; of a live voice the result is an EarHearing, to which its sound is pushed as well."""
+        if speech is not None and speech.encoded is not None:
             return heard_before(speech.encoded)
-        layers = ear_layers(
-            self.speech_network(), mono(speech.waveform, speech.sample_rate, RATE), self.device
-        )
-        return heard_before(EncodedSpeech(layers, Fraction(FEATURE_RATE), KIND, self.encoder, ""))
+        wave = None if speech is None else mono(speech.waveform, speech.sample_rate, RATE)
+        how = SOON if speech is None else AT_HAND
+        return EarHearing(self.speech_network, self.encoder, self.device, how, wave)

@@ -11,6 +11,7 @@ from ..speech.feature_stream import FeatureStream
 from ..speech.listening import Listener
 from ..speech.sound import RATE, mono
 from .config import FPS
+from .ear_hearing import EarHearing
 from .generator import LIVE
 from .performance import Performance
 
@@ -30,9 +31,8 @@ class LiveMotion:
             )
         self.engine, self.samples, self.features = engine, 0, FeatureStream()
         listener = Listener(settings.silence_threshold)
-        self.performance = Performance(
-            engine, engine.sampling(LIVE, seed), settings, engine.hearing(), listener
-        )
+        self.hear = engine.hearing()
+        self.performance = Performance(engine, engine.sampling(LIVE, seed), settings, self.hear, listener)
 
     @property
     def latency(self) -> float:
@@ -52,6 +52,8 @@ class LiveMotion:
         self.engine.network()
         self.engine.speech_network()
         self.samples += len(wave)
+        if isinstance(self.hear, EarHearing):
+            self.hear.push(wave, last)
         mel, loudness = self.features.push(wave)
         if not last:
             return self.performance.push(mel, loudness)

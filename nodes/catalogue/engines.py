@@ -24,10 +24,17 @@ from .weight_files import find_weight, menu_file
 def hearing_networks(node: str) -> tuple[Callable[[], tuple[Any, Any]], torch.device]:
     """What loads the built-in engine's encoder and viseme heads when it is asked to, and where they compute."""
     from ...models.speech.viseme_heads import build_heads
+    from ...models.weights.int8 import in_float
 
     encoder = ear_model(node)
     heads = load_shared(
-        "viseme heads", find_weight("viseme_heads", node), torch.float32, build_heads, node, exact=True
+        "viseme heads",
+        find_weight("viseme_heads", node),
+        torch.float32,
+        build_heads,
+        node,
+        in_float,
+        exact=True,
     )
 
     def networks() -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from ...models.takin.emotion import emotion_weights
 from ...models.takin.engine import TakinOptions
 from ...models.takin.sampling import Guidance
 from .emotion_menu import check_one_mood
-from .encoders import fitting, hubert_encoder, load_speech_encoder
+from .encoders import fitting, hubert_encoder, load_speech_encoder, older_encoder
 from .loading import load_shared, ready_together
 from .node_names import LOAD_ENGINE as NODE
 from .sampler import SAMPLER, check_one_count
@@ -76,14 +76,16 @@ def load(options: Mapping[str, Any]) -> MotionEngine:
     from ...models.takin.hubert_engine import HubertTakinEngine, check_encoder
     from ...models.takin.network import build_takin
 
-    own, file, encoder = takin_options(options), options["takin_file"], chosen_encoder(options)
+    own, file = takin_options(options), options["takin_file"]
     path = (
         find_weight("takin.motion", NODE)
         if file == SHIPPED
         else chosen_file("takin", file, "takin_file", NODE)
     )
     network = load_shared("takin", path, torch.float32, build_takin, NODE)
-    check_encoder(file, network.patcher.model.config.encoder, encoder)
+    wanted = network.patcher.model.config.encoder
+    encoder = chosen_encoder(options, wanted)
+    check_encoder(file, wanted, encoder)
     # asked for together, so that neither pushes the other out while they take turns
     models = [network, encoder]
     kind = {"built-in": TakinEngine, "ear": EarTakinEngine}.get(encoder.kind, HubertTakinEngine)
@@ -118,12 +120,15 @@ def takin_options(options: Mapping[str, Any]) -> TakinOptions:
     )
 
 
-def chosen_encoder(options: Mapping[str, Any]) -> Any:
-    """The speech encoder on the socket, or in the menu; ValueError if both say one."""
+def chosen_encoder(options: Mapping[str, Any], wanted: str) -> Any:
+    """The speech encoder on the socket, or in the menu, whose built-in ones are two: the one that is `wanted` by the
+    network. ValueError if both say one."""
+    from ...models.speech.ear import NAME
+
     file, connected = options["speech_encoder"], options["audio_encoder"]
     if connected is None:
         if file == BUILT_IN:
-            return load_speech_encoder(BUILT_IN)
+            return load_speech_encoder(BUILT_IN) if wanted.startswith(NAME) else older_encoder()
         return hubert_encoder(chosen_file("audio_encoders", file, "speech_encoder", NODE), NODE)
     if file != BUILT_IN:
         raise ValueError(
@@ -135,5 +140,5 @@ def chosen_encoder(options: Mapping[str, Any]) -> Any:
 TAKIN = Entry(
     "Takin-ADA", "Diffusion with emotions; nothing to download, trained on synthetic speech and rule-made "
     "faces.", load, OPTIONS,
-    ("speech", "presence", "takin.motion"), "Apache-2.0",
+    ("whisper_tiny_en", "presence", "takin.motion"), "Apache-2.0; Whisper's encoder MIT",
 )  # fmt: skip

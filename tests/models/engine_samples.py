@@ -8,7 +8,6 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.face_motion import FaceFrame
@@ -20,16 +19,16 @@ from talking_portrait.models.kdtalker.engine import KDTalkerEngine
 from talking_portrait.models.kdtalker.motion import MotionStatistics
 from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
 from talking_portrait.models.portrait import FaceLandmarks478, Portrait
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.speech.wav2lip import AudioEncoder
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.network import TakinNet, build_takin
+from talking_portrait.models.takin.network import TakinNet
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.tools.random_joyvasa import SMALL, checkpoint, template
 from talking_portrait.tools.random_state import random_state
 from talking_portrait.tools.random_weights import statistics
 from talking_portrait.training.speech_net.shipped import shipped_networks
+from talking_portrait.training.takin.shipped import engine_of, load, speech_encoder_of
 from torch import nn
 
 STATISTICS = MotionStatistics({name: torch.from_numpy(value) for name, value in statistics().items()})
@@ -67,23 +66,19 @@ hearing_networks = cache(shipped_networks)
 
 
 @cache
-def takin_network() -> nn.Module:
-    path = weight_path(WEIGHTS["takin.motion"])
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    state = {key: value.float() for key, value in load_file(path).items()}
-    network = build_takin(state, metadata)
-    network.load_state_dict(state)
-    return network.eval()
+def takin_networks() -> tuple[TakinNet, nn.Module]:
+    """The motion network and its speech encoder."""
+    network, _ = load(weight_path(WEIGHTS["takin.motion"]))
+    return network, speech_encoder_of(network)
 
 
 @cache
-def small_takin_network() -> nn.Module:
-    """Random numbers in three layers, for what does not ask what was learnt."""
-    config = replace(takin_network().config, speech_layers=1, motion_layers=2)
-    network = TakinNet(config)
+def small_takin_networks() -> tuple[TakinNet, nn.Module]:
+    """The same with random numbers in three layers, for what does not ask what was learnt."""
+    learnt, encoder = takin_networks()
+    network = TakinNet(replace(learnt.config, speech_layers=1, motion_layers=2))
     network.load_state_dict(random_state(network, 12))
-    return network.eval()
+    return network.eval(), encoder
 
 
 @cache
@@ -118,8 +113,7 @@ def builtin() -> BuiltinMotionEngine:
 
 
 def takin() -> TakinEngine:
-    name = builtin_encoder_name(weight_path(WEIGHTS["speech"]))
-    return TakinEngine(takin_network, speech_network, name, TakinOptions(steps=2))
+    return engine_of(*takin_networks(), TakinOptions(steps=2))
 
 
 def kdtalker(steps: int = 3) -> KDTalkerEngine:

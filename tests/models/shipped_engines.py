@@ -6,16 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.takin.network import build_takin
 from talking_portrait.training.speech_net.shipped import shipped_networks
+from talking_portrait.training.takin.shipped import shipped_takin as takin_as_it_ships
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEARING = ROOT / "models/builtin/weights/speech.safetensors"
@@ -40,17 +38,7 @@ def shipped_builtin() -> BuiltinMotionEngine:
 
 def shipped_takin(**options) -> TakinEngine:
     """Takin-ADA with these TakinOptions, in two steps unless told."""
-    with safe_open(str(TAKIN), "pt") as file:
-        metadata = file.metadata()
-    state = {key: value.float() for key, value in load_file(TAKIN).items()}
-    network, hearing = build_takin(state, metadata).eval(), shipped_hearing()
-    network.load_state_dict(state)
-    return TakinEngine(
-        lambda: network,
-        lambda: hearing,
-        builtin_encoder_name(HEARING),
-        TakinOptions(**({"steps": 2} | options)),
-    )
+    return takin_as_it_ships(TakinOptions(**({"steps": 2} | options)))
 
 
 def speech(sound: np.ndarray) -> Speech:

@@ -15,10 +15,9 @@ from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer
 from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.models.portrait import FaceLandmarks478
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.models.weights.published import WEIGHTS, weight_path
+from talking_portrait.models.takin.engine import TakinOptions
 from talking_portrait.tools.random_weights import liveportrait_states
+from talking_portrait.training.takin.shipped import engine_of
 
 from ..pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, plain
 from . import engine_samples as samples
@@ -130,9 +129,8 @@ def builtin(device, place):
 
 
 def takin(device, place, steps=2):
-    motion, hearing = place(samples.takin_network()), place(samples.speech_network())
-    name = builtin_encoder_name(weight_path(WEIGHTS["speech"]))
-    return TakinEngine(lambda: motion, lambda: hearing, name, TakinOptions(steps=steps), device)
+    motion, hearing = (place(network) for network in samples.takin_networks())
+    return engine_of(motion, hearing, TakinOptions(steps=steps), device=device)
 
 
 def kdtalker(device, place):

@@ -24,16 +24,15 @@ from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
 from talking_portrait.models.takin.live_motion import LiveMotion
 from talking_portrait.models.takin.sampling import alpha_bars
 from talking_portrait.models.takin.sampling import schedule as takin_schedule
+from talking_portrait.training.takin.shipped import engine_of
 
 from .engine_samples import (
     STATISTICS,
     Denoiser,
     Extractor,
     joyvasa,
-    small_takin_network,
+    small_takin_networks,
     somebody,
-    speech_network,
-    takin,
     wav2lip_encoder,
 )
 from .motion_samples import same
@@ -225,7 +224,7 @@ def kdtalker_with(sampler) -> KDTalkerEngine:
 
 
 def takin_with(sampler) -> TakinEngine:
-    return TakinEngine(small_takin_network, speech_network, takin().encoder, TakinOptions(sampler=sampler))
+    return engine_of(*small_takin_networks(), TakinOptions(sampler=sampler))
 
 
 ENGINES = {

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
-from talking_portrait.models.speech.speech_net import build_speech_net
+from talking_portrait.models.speech.ear import NAME
+from talking_portrait.models.speech.encoding import weights_name
 from talking_portrait.models.takin.config import EMOTIONS, TINY
 from talking_portrait.models.takin.emotion import FACES, emotion_faces
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
@@ -25,6 +25,7 @@ from talking_portrait.nodes.catalogue import engines
 from talking_portrait.nodes.catalogue import weight_files as registry
 from talking_portrait.nodes.catalogue.weight_files import register_folders
 from talking_portrait.nodes.loaders import LoadMotionEngine
+from talking_portrait.training.takin.shipped import engine_of, load, speech_encoder_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEIGHTS = ROOT / "models/takin/weights/takin_tiny.safetensors"
@@ -41,17 +42,11 @@ def inference():
 @pytest.fixture(scope="module")
 def make():
     """make(**options) -> the shipped engine."""
-    with safe_open(WEIGHTS, "pt") as file:
-        metadata = file.metadata()
-    state = {k: v.float() for k, v in load_file(WEIGHTS).items()}
-    network = build_takin(state, metadata)
-    network.load_state_dict(state)
-    heard = {k: v.float() for k, v in load_file(HEARING).items()}
-    hearing = build_speech_net(heard, {}, device="cpu", dtype=torch.float32, operations=torch.nn)
-    hearing.load_state_dict(heard)
+    network, _ = load(WEIGHTS)
+    hearing = speech_encoder_of(network)
 
-    def build(encoder: str = builtin_encoder_name(HEARING), **options) -> TakinEngine:
-        return TakinEngine(network.eval, hearing.eval, encoder, TakinOptions(**({"steps": STEPS} | options)))
+    def build(encoder: str = "", **options) -> TakinEngine:
+        return engine_of(network, hearing, TakinOptions(**({"steps": STEPS} | options)), encoder)
 
     return build
 
@@ -208,17 +203,18 @@ def test_more_guidance_opens_the_mouth_further(make, voice):
 
 def test_features_of_another_encoder_are_refused(make, voice):
     with pytest.raises(
-        ValueError, match="come from 'builtin-speech-0', but this Takin-ADA network was trained on 'built"
+        ValueError, match="come from 'builtin-speech-0', but this Takin-ADA network was trained on '"
     ):
         run(make(encoder="builtin-speech-0"), voice)
 
 
-def test_the_shipped_file_belongs_to_the_shipped_speech_network():
+def test_the_shipped_file_belongs_to_the_shipped_ear():
     with safe_open(WEIGHTS, "pt") as file:
         header = file.metadata()
     config = build_takin(load_file(WEIGHTS), header).config
-    assert config == replace(TINY, encoder=builtin_encoder_name(HEARING))
-    assert WEIGHTS.stat().st_size < 6e6 and "takin_train" in header["command"]
+    name = weights_name(NAME, published_weights.weight_path(published_weights.WEIGHTS["whisper_tiny_en"]))
+    assert config == replace(TINY, encoder=name, encoder_layers=5, encoder_width=384, standardised=True)
+    assert WEIGHTS.stat().st_size < 6e6 and "takin.train" in header["command"]
 
 
 def test_the_published_scores_are_of_the_shipped_file():

@@ -7,16 +7,13 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.time import joined
-from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
-from talking_portrait.models.speech.speech_net import build_speech_net
-from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
+from talking_portrait.models.takin.engine import TakinEngine
 from talking_portrait.models.takin.live_motion import LiveMotion
-from talking_portrait.models.takin.network import build_takin
-from talking_portrait.models.weights.published import WEIGHTS, weight_path
+
+from .shipped_engines import shipped_takin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
@@ -31,20 +28,7 @@ def inference():
 
 @pytest.fixture(scope="module")
 def engine() -> TakinEngine:
-    from safetensors import safe_open
-
-    paths = {key: weight_path(WEIGHTS[key]) for key in ("takin.motion", "speech")}
-    with safe_open(str(paths["takin.motion"]), "pt") as file:
-        metadata = file.metadata()
-    networks = []
-    for key, build, header in (("takin.motion", build_takin, metadata), ("speech", build_speech_net, {})):
-        state = {name: value.float() for name, value in load_file(paths[key]).items()}
-        network = build(state, header, device="cpu", dtype=torch.float32, operations=torch.nn)
-        network.load_state_dict(state)
-        networks.append(network.eval())
-    return TakinEngine(
-        lambda: networks[0], lambda: networks[1], builtin_encoder_name(paths["speech"]), TakinOptions(steps=2)
-    )
+    return shipped_takin()
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from talking_portrait.models.speech.sound_stream import Listening
 from talking_portrait.models.speech.viseme_hearing import hear_visemes
-from talking_portrait.models.speech.viseme_stream import Listening, VisemeStream
+from talking_portrait.models.speech.viseme_stream import VisemeStream
 from talking_portrait.training.speech_net.shipped import shipped_networks
 
 from .shipped_engines import RATE, clips

@@ -61,7 +61,7 @@ def test_its_encoder_hears_for_its_engine_and_for_no_other(pack):
             LoadMotionEngine.execute(engine={"engine": "Takin-ADA"}).result[0], audio_encoder_output=encoded
         )
     ours = LoadSpeechEncoder.execute(speech_encoder={"speech_encoder": "built-in"}).result[0]
-    with pytest.raises(ValueError, match="is the built-in one, but encoded jaw was trained on loudness"):
+    with pytest.raises(ValueError, match="is Whisper tiny.en, but encoded jaw was trained on loudness"):
         motion(engine, audio_encoder_output=EncodeSpeech.execute(ours, SOUND).result[0])
 
 

@@ -12,7 +12,7 @@ from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.joyvasa.hearing import JoyVASAEncoder
 from talking_portrait.models.speech.builtin_layers import builtin_encoder_name
-from talking_portrait.models.speech.ear import EarEncoder
+from talking_portrait.models.speech.ear import NAME, EarEncoder
 from talking_portrait.models.speech.encoders import BuiltInEncoder, HubertEncoder, Wav2LipEncoder
 from talking_portrait.models.speech.encoding import encoded_speech, weights_name
 from talking_portrait.models.speech.hubert_layers import build_speech_encoder, hubert_state
@@ -61,13 +61,13 @@ def hubert() -> HubertEncoder:
 
 ENCODERS = {
     "built-in": lambda: BuiltInEncoder(speech_network, builtin_encoder_name(weight_path(WEIGHTS["speech"]))),
-    "ear": lambda: EarEncoder(shipped_encoder, "ear-test"),
+    "ear": lambda: EarEncoder(shipped_encoder, weights_name(NAME, weight_path(WEIGHTS["whisper_tiny_en"]))),
     "wav2lip": lambda: Wav2LipEncoder(wav2lip_encoder, "wav2lip-test"),
     "joyvasa": lambda: JoyVASAEncoder(joyvasa_network, "joyvasa-test"),
     "hubert": hubert,
     "whisper-tiny": lambda: WhisperTinyEncoder(whisper, "whisper-test"),
 }
-HEARD_BY = {"KDTalker": "wav2lip", "JoyVASA": "joyvasa", "Takin-ADA": "built-in"}
+HEARD_BY = {"KDTalker": "wav2lip", "JoyVASA": "joyvasa", "Takin-ADA": "ear"}
 
 
 def whisper() -> WhisperTiny:
@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_refused_by_name():
         generate_motion(
             ENGINES["built-in"](), replace(speech, encoded=encoded), NATIVE, 0, MotionSettings(), print
         )
-    other = replace(sound(2), encoded=ENCODERS["built-in"]().encode(speech.waveform, 16000))
+    other = replace(sound(2), encoded=ENCODERS["ear"]().encode(speech.waveform, 16000))
     with pytest.raises(ValueError, match="made from another clip than audio"):
         generate_motion(ENGINES["Takin-ADA"](), other, NATIVE, 0, MotionSettings(), print)
     stranger = {"encoded_audio": torch.zeros(1, 5, 8)}

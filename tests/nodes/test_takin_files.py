@@ -10,9 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from talking_portrait.models.engine import MotionSettings, Speech
+from talking_portrait.models.speech.ear import NAME
+from talking_portrait.models.speech.encoding import weights_name
 from talking_portrait.models.speech.hubert_layers import hubert_name, hubert_state
 from talking_portrait.models.takin.config import TINY
+from talking_portrait.models.takin.ear_engine import EarTakinEngine
 from talking_portrait.models.takin.network import TakinNet
+from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.nodes.catalogue.engines import load_engine
 from talking_portrait.nodes.loaders import LoadMotionEngine
 from transformers import HubertConfig, HubertModel
@@ -61,12 +65,28 @@ def test_a_trained_network_and_its_hubert_make_motion_and_can_be_unloaded(files)
             comfy.model_management.unload_all_models()
 
 
+def test_a_network_trained_on_the_ear_finds_it_among_the_built_in_encoders(files):
+    name = weights_name(NAME, weight_path(WEIGHTS["whisper_tiny_en"]))
+    own = replace(
+        TINY,
+        encoder=name, encoder_layers=5, encoder_width=384, width=16, heads=2, speech_layers=1, motion_layers=1,
+        standardised=True,
+    )  # fmt: skip
+    save_file(TakinNet(own).state_dict(), files / "takin" / "mine.safetensors", own.header())
+    with torch.inference_mode():
+        engine = load_engine("Takin-ADA", options(speech_encoder="built-in", steps=1))
+        speech = Speech(0.1 * torch.randn(1, 16000), 16000)
+        motion = engine.generate(speech, Fraction(25), 1, MotionSettings(), lambda done, total: None)
+    assert isinstance(engine, EarTakinEngine) and engine.encoder == name
+    assert len(motion) == 25 and torch.isfinite(motion.expression).all()
+
+
 @pytest.mark.parametrize(("chosen", "reason"), [
     ({"speech_encoder": "other.safetensors"}, "trained on the speech encoder hubert-2x64-.* the chosen one "
     "is hubert-2x64-"),
     ({"speech_encoder": "built-in"}, "mine.safetensors was trained on the speech encoder hubert-2x64-.* the "
     "chosen one is builtin-"),
-    ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder builtin-speech-"),
+    ({"takin_file": "shipped (tiny)"}, "trained on the speech encoder whisper-tiny-en-"),
     ({"takin_file": "gone.safetensors"},
     "takin_file is gone.safetensors, which is not in ComfyUI/models/takin/"),
     ({"takin_file": "hubert.safetensors"}, "takin_file is hubert.safetensors, which is not"),

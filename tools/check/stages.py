@@ -23,6 +23,7 @@ from ...models.speech.viseme_hearing import window_probabilities
 from ...models.speech.wav2lip import AudioEncoder
 from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
 from ...models.takin.network import Conditions, build_takin
+from ...models.weights.int8 import in_float
 from ...models.weights.published import PACK, WEIGHTS, weight_path
 from .. import random_joyvasa
 from ..random_state import random_state
@@ -215,7 +216,7 @@ def takin_step(models: Path, batch: int) -> Made:
 def builtin_ear(models: Path, batch: int) -> Made:
     """Whisper tiny.en's encoder and the viseme heads on 10 s of sound."""
     encoder = filled_from(build_encoder, encoder_state(shipped("whisper_tiny_en")[0]))
-    heads = filled_from(build_heads, shipped("viseme_heads")[0])
+    heads = filled_from(build_heads, in_float(shipped("viseme_heads")[0]))
     given = {"wave": seeded(10 * RATE, scale=0.1)}
     return Made((encoder, heads), given, lambda networks, given, dtype: window_probabilities(networks, given["wave"]),
                 10.0, "shipped")  # fmt: skip

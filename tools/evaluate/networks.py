@@ -32,6 +32,7 @@ from ...models.speech.viseme_heads import build_heads
 from ...models.speech.viseme_hearing import hear_recording
 from ...models.speech.visemes import VISEMES
 from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
+from ...models.weights.int8 import in_float
 from ...models.weights.published import WEIGHTS, weight_path
 from ..check.files import published_state
 from .films import Given
@@ -101,7 +102,7 @@ def weights(key: str, models: Path) -> dict[str, Tensor]:
 def own_ear(device: torch.device) -> Callable[[np.ndarray, int], np.ndarray]:
     """Probability of p, b or m at 100 Hz, by the networks that ship."""
     encoder, heads = (load_file(weight_path(WEIGHTS[key])) for key in ("whisper_tiny_en", "viseme_heads"))
-    encoder = encoder_state(encoder)
+    encoder, heads = encoder_state(encoder), in_float(heads)
     networks = (
         filled(build_encoder(encoder, {}), encoder, device),
         filled(build_heads(heads, {}), heads, device),

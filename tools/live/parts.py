@@ -18,6 +18,7 @@ from ...models.portrait import FaceLandmarks478
 from ...models.rendering import Canvas, drawn_part, render_bytes
 from ...models.speech.viseme_heads import build_heads
 from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
+from ...models.weights.int8 import in_float
 from ...models.weights.published import WEIGHTS, weight_path
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ JPEG_QUALITY = 85
 def builtin_engine() -> BuiltinMotionEngine:
     """The engine with its networks in memory."""
     encoder = ready(build_encoder, encoder_state(load_file(weight_path(WEIGHTS["whisper_tiny_en"]))))
-    heads = ready(build_heads, load_file(weight_path(WEIGHTS["viseme_heads"])))
+    heads = ready(build_heads, in_float(load_file(weight_path(WEIGHTS["viseme_heads"]))))
     return BuiltinMotionEngine(lambda: (encoder, heads))
 
 

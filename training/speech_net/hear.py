@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -71,17 +71,22 @@ class Tapes:
 
 def new_heads(levels: list[np.ndarray], classes: np.ndarray) -> VisemeHeads:
     """Untrained heads that know the levels' means and deviations, and how often each viseme comes."""
-    heads = VisemeHeads((ALL_LEVELS, WIDTH, ALL_WIDTH), (FIRST_LEVELS, WIDTH, FIRST_WIDTH))
+    heads = VisemeHeads([(ALL_LEVELS, WIDTH, ALL_WIDTH)], [(FIRST_LEVELS, WIDTH, FIRST_WIDTH)])
     sample = np.concatenate([tape[::7] for tape in levels[:: max(1, len(levels) // 80)]]).astype(np.float32)
     mean, deviation = torch.from_numpy(sample.mean(0)), torch.from_numpy(sample.std(0) + 1e-3)
     often = torch.from_numpy(
         np.bincount(classes.ravel(), minlength=len(VISEMES)) / classes.size + 1e-6
     ).float()
-    for head in (heads.all, heads.first):
+    for head in own_heads(heads):
         count = len(head.mean)
         head.mean.data, head.deviation.data = mean[:count].clone(), deviation[:count].clone()
         head.leave.bias.data = often.log().repeat(2)
     return heads
+
+
+def own_heads(heads: VisemeHeads) -> tuple[VisemeHead, VisemeHead]:
+    """The two that are trained here."""
+    return cast(VisemeHead, heads.all[0]), cast(VisemeHead, heads.first[0])
 
 
 def drop_channels(head: VisemeHead) -> None:
@@ -122,7 +127,7 @@ def train(
         heads.load_state_dict({key: value.float() for key, value in load_file(start).items()})
         heads.silence_odds.data.zero_()
     weights, curve = class_weights(classes), []
-    for head in (heads.all, heads.first):
+    for head in own_heads(heads):
         drop_channels(head)
     states = len(levels[0])
 
@@ -137,7 +142,7 @@ def train(
         given = list(heard.unbind(2))
         losses = [
             F.cross_entropy(head(given), wanted, weights, label_smoothing=LABEL_SMOOTHING)
-            for head in (heads.all, heads.first)
+            for head in own_heads(heads)
         ]
         curve.append(losses[0].item())
         return losses[0] + losses[1]
@@ -167,10 +172,12 @@ def main() -> None:
     parser.add_argument(
         "--start", type=Path, help="heads to go on from, at half the learning rate; the mean is kept"
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of the tapes")
+    parser.add_argument("--member", type=int, help="seed of the heads, if not that of the tapes")
     arguments = parser.parse_args()
-    random = np.random.default_rng(arguments.seed)
-    torch.manual_seed(arguments.seed)
+    member = arguments.seed if arguments.member is None else arguments.member
+    random = np.random.default_rng(member)
+    torch.manual_seed(member)
     corpora = [read_clips(folder, without=tuple(arguments.without)) for folder in arguments.corpora]
     done = all((arguments.cache / f"{number:05d}.classes.npy").exists() for number in range(arguments.tapes))
     tracks = (
@@ -191,6 +198,7 @@ def main() -> None:
         *(folder.name.upper() for folder in arguments.corpora), *(["--music MOH"] if arguments.music else []),
         *(["--start HEADS"] if arguments.start else []), "--without", *arguments.without,
         f"--tapes {arguments.tapes} --steps {arguments.steps} --seed {arguments.seed}",
+        *([] if arguments.member is None else [f"--member {arguments.member}"]),
     ])  # fmt: skip
     save_file(
         {key: value.half().contiguous() for key, value in heads.state_dict().items()}, arguments.out,

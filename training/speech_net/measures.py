@@ -60,23 +60,28 @@ def inside(parts: list[Segment], names: tuple[str, ...], count: int, margin: flo
     return found
 
 
-def clip_scores(hears: Hears, wave: np.ndarray, parts: list[Segment]) -> dict[str, np.ndarray]:
-    """What was heard and shown of a clip (float32, 16 kHz) and what was due, frame by frame."""
-    heard = hears(wave)
-    classes, target = label_tracks(parts, len(heard[0]))
-    controls = shown(heard)
+def seen(controls: np.ndarray, parts: list[Segment]) -> dict[str, np.ndarray]:
+    """What controls [N,12] at 25 frames per second show of a clip in which `parts` are said."""
     jaw, close, tuck = (
         controls[:, CONTROLS.index(name)] for name in ("jawOpen", "mouthClose", "mouthRollLower")
     )
     due = inside(parts, ("PP", "sil"), len(jaw), -1 / FPS)
     return {
-        "guess": video_rate(heard[0]).argmax(1), "truth": video_rate(np.eye(len(VISEMES))[classes]).argmax(1),
-        "moves": video_rate(heard[1]), "target": video_rate(target),
         "pbm_closed": hits(parts, "PP", (close > CLOSED) & (jaw < SHUT_JAW)),
         "fv_tucked": hits(parts, "FF", tuck > TUCKED),
         "needless_closed": (close > CLOSED) & np.logical_not(binary_dilation(due, iterations=2)),
         "shut_in_pauses": jaw[inside(parts, ("sil",), len(jaw), INSIDE)] < AT_REST,
         "shown_jaw": jaw,
+    }
+
+
+def clip_scores(hears: Hears, wave: np.ndarray, parts: list[Segment]) -> dict[str, np.ndarray]:
+    """What was heard and shown of a clip (float32, 16 kHz) and what was due, frame by frame."""
+    heard = hears(wave)
+    classes, target = label_tracks(parts, len(heard[0]))
+    return {
+        "guess": video_rate(heard[0]).argmax(1), "truth": video_rate(np.eye(len(VISEMES))[classes]).argmax(1),
+        "moves": video_rate(heard[1]), "target": video_rate(target), **seen(shown(heard), parts),
     }  # fmt: skip
 
 

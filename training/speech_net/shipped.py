@@ -11,6 +11,7 @@ from ...models.speech.speech_net import SpeechNet, build_speech_net
 from ...models.speech.viseme_heads import VisemeHeads, build_heads
 from ...models.speech.whisper_encoder import WhisperEncoder
 from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
+from ...models.weights.int8 import in_float
 from ...models.weights.published import WEIGHTS, weight_path
 
 
@@ -28,7 +29,9 @@ def shipped_encoder() -> WhisperEncoder:
 
 def shipped_networks(heads: Path | None = None) -> tuple[WhisperEncoder, VisemeHeads]:
     """The encoder and the viseme heads, the shipped ones or those of another file."""
-    return shipped_encoder(), ready(build_heads, load_file(heads or weight_path(WEIGHTS["viseme_heads"])))
+    return shipped_encoder(), ready(
+        build_heads, in_float(load_file(heads or weight_path(WEIGHTS["viseme_heads"])))
+    )
 
 
 def load_speech_net(path: Path) -> tuple[SpeechNet, dict[str, str]]:

@@ -25,7 +25,7 @@ from ...models.takin.config import (
     TakinConfig,
 )
 from ...models.takin.emotion import emotion_faces, exemplar_means
-from ..data.clips import Clip, Clips, read_clips, stacked
+from ..data.clips import FPS, Clip, Clips, read_clips, stacked
 
 LENGTHS = {125: 0.5, 50: 0.25, 25: 0.25}  # frames of a window and how often
 TOKENS = 1100  # frames of a batch, context included
@@ -170,6 +170,19 @@ def draw_batch(films: Clips, config: TakinConfig, random: np.random.Generator) -
     length = int(random.choice(list(LENGTHS), p=list(LENGTHS.values())))
     size = max(1, TOKENS // (length + config.previous))
     return stacked_batch([one_window(films, length, config, random) for _ in range(size)])
+
+
+def feature_statistics(
+    films: Clips, random: np.random.Generator, windows: int = 200
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [L,1,D] of what the encoder says over seconds of films, drawn at random."""
+    heard = []
+    for _ in range(windows):
+        film = films[int(random.integers(len(films)))]
+        start = int(random.integers(max(1, film.frames - FPS)))
+        heard.append(film.rows("features", start, min(start + FPS, film.frames), EACH).double())
+    rows = torch.cat(heard).transpose(0, 1)
+    return rows.mean(1, keepdim=True).float(), rows.std(1, keepdim=True).clamp(min=1e-3).float()
 
 
 def motion_statistics(

@@ -28,16 +28,15 @@ from ...models.builtin.warp import WarpRenderer
 from ...models.face.landmarks import landmarks_in_pixels
 from ...models.face.weights import load_face_detector
 from ...models.face_motion import FaceMotion, resolve
-from ...models.speech.builtin_layers import builtin_encoder_name
 from ...models.takin.config import ANGLES, EMOTIONS, EXPRESSION, FPS
 from ...models.takin.emotion import emotion_faces, emotion_label
 from ...models.takin.generator import Sampling
-from ...models.weights.published import WEIGHTS, weight_path
 from ..data.talking_faces import Person, people
 from ..learning.loop import write_json
-from ..speech_net.shipped import load_speech_net
-from .evaluate import Study, load, rounded
+from .evaluate import Study, rounded
 from .films import Film, make_films
+from .hearing import hearing_of
+from .shipped import load
 
 SHOWN = 5  # frames of a film that are drawn
 TEACHERS, LEARNED = 4, 6  # people, and films of each person and emotion, that the judge is fitted on
@@ -154,11 +153,10 @@ def main() -> None:
     torch.set_num_threads(1)
     began = time.process_time()
     network, header = load(options.weights)
-    hearing, _ = load_speech_net(weight_path(WEIGHTS["speech"]))
-    encoder = builtin_encoder_name(weight_path(WEIGHTS["speech"]))
+    hearing = hearing_of(network.config.encoder)
     with torch.inference_mode():
-        lessons = make_films("development", 3, 1, options.seed + 1, hearing, encoder)
-        films = make_films("test", options.films, 3, options.seed, hearing, encoder)
+        lessons = make_films("development", 3, 1, options.seed + 1, hearing)
+        films = make_films("test", options.films, 3, options.seed, hearing)
         study = Study(network, hearing, films, Sampling(steps=options.steps))
         judge, whos = taught(lessons, options.seed), people(2, options.seed + 2)
         print(

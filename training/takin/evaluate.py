@@ -20,25 +20,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from ...models.engine import MotionSettings
-from ...models.speech.builtin_layers import builtin_encoder_name, heard_layers
 from ...models.speech.feature_stream import FeatureStream
 from ...models.speech.listening import Listener
-from ...models.speech.speech_net import SpeechNet
 from ...models.takin.config import ANGLES, EMOTIONS, EXPRESSION, FPS, POSE
+from ...models.takin.ear_hearing import EarHearing
 from ...models.takin.emotion import emotion_faces, emotion_label
 from ...models.takin.features import SpeechLayers
 from ...models.takin.generator import LIVE, Feeling, MotionGenerator, Sampling, pose_command
-from ...models.takin.live import Hear, LiveTakin
-from ...models.takin.network import TakinNet, build_takin
+from ...models.takin.live import LiveTakin
+from ...models.takin.network import TakinNet
 from ...models.takin.sampling import Guidance
-from ...models.weights.published import WEIGHTS, weight_path
-from ..speech_net.shipped import load_speech_net
 from .films import Film, make_films
+from .hearing import Hearing, hearing_of
 from .measures import at_middles, auc, best_lag, control, correlation, count_blinks, step_sizes
+from .shipped import load
 
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SEEDS = 4
@@ -67,7 +65,7 @@ class Study:
     """A network, the films it is scored on, and how motion is drawn."""
 
     network: TakinNet
-    hearing: SpeechNet
+    hearing: Hearing
     films: list[Film]
     sampling: Sampling
 
@@ -277,13 +275,13 @@ class Study:
             truth = control(film.truth, "jawOpen")
             for mean, scores in ((film.mean, live_r), (None, blind_r)):
                 generator = MotionGenerator(self.network, replace(LIVE, steps=self.sampling.steps), neutral)
-                features, live = (
-                    FeatureStream(),
-                    LiveTakin(Listener(SILENCE_DB, mean=mean), self._hear(film), generator),
-                )
-                parts = [
-                    live.push(*features.push(film.wave[k : k + CUT])) for k in range(0, len(film.wave), CUT)
-                ]
+                hear, features = self.hearing.live(), FeatureStream()
+                live, parts = LiveTakin(Listener(SILENCE_DB, mean=mean), hear, generator), []
+                for start in range(0, len(film.wave), CUT):
+                    piece = film.wave[start : start + CUT]
+                    if isinstance(hear, EarHearing):
+                        hear.push(piece, last=start + CUT >= len(film.wave))
+                    parts.append(live.push(*features.push(piece)))
                 motion = torch.cat([*parts, live.push(*features.finish(), last=True)], 1)[0]
                 scores.append(correlation(control(motion, "jawOpen"), truth))
                 latency = live.look_ahead + features.look_ahead
@@ -291,26 +289,12 @@ class Study:
                 "live_jaw_r_unknown_recording": float(np.mean(blind_r)),
                 "live_latency_seconds": latency}  # fmt: skip
 
-    def _hear(self, film: Film) -> Hear:
-        return lambda heard: SpeechLayers(
-            heard_layers(self.hearing, heard, torch.device("cpu")), film.speech.encoder
-        )
-
     def speed(self) -> dict[str, float]:
         """Time of one frame, all steps and guidance included, features not."""
         frames, started = 0, time.perf_counter()
         for film in self.films[:3]:
             frames += self.draw(film).shape[1]
         return {"milliseconds_per_frame": 1000 * (time.perf_counter() - started) / frames}
-
-
-def load(path: Path) -> tuple[TakinNet, dict[str, str]]:
-    """The network in fp32 and its header."""
-    with safe_open(str(path), "pt") as file:
-        metadata, state = file.metadata(), {key: file.get_tensor(key).float() for key in file.keys()}
-    network = build_takin(state, metadata)
-    network.load_state_dict(state)
-    return network.eval(), metadata
 
 
 def judged(measured: dict) -> dict[str, dict]:
@@ -351,11 +335,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     network, header = load(arguments.weights)
-    speech_weights = weight_path(WEIGHTS["speech"])
-    hearing, speech_header = load_speech_net(speech_weights)
     with torch.inference_mode():
-        encoder = builtin_encoder_name(speech_weights)
-        films = make_films(arguments.set, arguments.films, arguments.clips, arguments.seed, hearing, encoder)
+        hearing = hearing_of(network.config.encoder)
+        films = make_films(arguments.set, arguments.films, arguments.clips, arguments.seed, hearing)
         study = Study(network, hearing, films, Sampling(steps=arguments.steps))
         seams = {"seam_jump": study.sampling, "live_seam_jump": replace(LIVE, steps=arguments.steps)}
         parts = {
@@ -383,7 +365,7 @@ def main() -> None:
         "WEIGHTS RESULT " + " ".join(sys.argv[3:]),
         "weights": {key: value for key, value in header.items() if key != "takin"},
         "config": json.loads(header["takin"]),
-        "heard_by_the_speech_encoder": speech_header["voices"], "set": arguments.set, "seed": arguments.seed,
+        "set": arguments.set, "seed": arguments.seed,
         "films": len(films), "minutes": sum(len(film.truth) for film in films) / FPS / 60,
         "goals_met": sum(row["met"] for row in goals.values()),
         "goals_missed": [name for name, row in goals.items() if not row["met"]],

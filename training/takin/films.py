@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...models.speech.builtin_layers import builtin_layers_between
-from ...models.speech.features import log_mel_block, normalise, voiced_mean
-from ...models.speech.speech_net import SpeechNet
+from ...models.speech.features import log_mel_block, voiced_mean
 from ...models.takin.features import SpeechLayers
 from ..speech_net.corpus import SEED, sentences, word_list
 from ..speech_net.labels import segments
 from ..speech_net.synthesisers import Clip, Espeak, festival, flite
+from .hearing import Hearing
 from .rules import frames_of, rule_motion
 
 SETS = {
@@ -71,9 +70,7 @@ def joined(clips: list[Clip], espeak: bool) -> tuple[np.ndarray, Segments]:
     return np.concatenate([*waves, pause]), [*parts, ("sil", start, start + PAUSE_SECONDS)]
 
 
-def make_films(
-    kind: str, per_voice: int, clips: int, seed: int, network: SpeechNet, encoder: str
-) -> list[Film]:
+def make_films(kind: str, per_voice: int, clips: int, seed: int, hearing: Hearing) -> list[Film]:
     """`per_voice` films of `clips` sentences each, for every voice of the set."""
     films, espeak = [], Espeak()
     say = {
@@ -92,13 +89,13 @@ def make_films(
             frames = frames_of(wave)
             truth = rule_motion(wave, parts, np.random.default_rng([seed, number, first]))
             mel, _ = log_mel_block(wave, 0, 4 * frames)
-            layers = builtin_layers_between(network, normalise(mel), 0, 2 * frames, torch.device("cpu"))
+            layers = hearing.layers(wave, frames)
             films.append(
                 Film(
                     name,
                     wave,
                     parts,
-                    SpeechLayers(layers, encoder),
+                    SpeechLayers(layers, hearing.encoder),
                     torch.from_numpy(truth.motion),
                     voiced_mean(mel),
                 )

@@ -13,20 +13,14 @@ its header names the encoder, the voices, the seed and the command.
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from ...models.speech.builtin_layers import builtin_encoder_name, builtin_layers_between
-from ...models.speech.ear import ear_layers
-from ...models.speech.encoding import weights_name
-from ...models.speech.features import log_mel_block, normalise
-from ...models.weights.published import WEIGHTS, weight_path
 from ..speech_net.hearings import spoken, through_air
-from ..speech_net.shipped import load_speech_net, shipped_encoder
+from .hearing import PACES, Hearing, builtin_hearing, ear_hearing
 from .rules import frames_of, rule_motion
 
 REVOICED = 0.5  # share of the clips that are spoken by another throat
@@ -46,41 +40,15 @@ def film_of(
     return np.concatenate(waves), parts
 
 
-Layers = Callable[[np.ndarray, int], torch.Tensor]  # wave at 16 kHz, video frames N -> [L,2N,D]
-
-
-def builtin_hearing() -> tuple[Layers, str]:
-    """How the built-in speech network hears, and its name."""
-    weights, cpu = weight_path(WEIGHTS["speech"]), torch.device("cpu")
-    network, _ = load_speech_net(weights)
-
-    def layers(wave: np.ndarray, frames: int) -> torch.Tensor:
-        mel, _ = log_mel_block(wave.astype(np.float32), 0, 4 * frames)
-        return builtin_layers_between(network, normalise(mel), 0, 2 * frames, cpu)
-
-    return layers, builtin_encoder_name(weights)
-
-
-def ear_hearing() -> tuple[Layers, str]:
-    """How Whisper tiny.en's encoder hears, and its name."""
-    encoder, cpu = shipped_encoder(), torch.device("cpu")
-
-    def layers(wave: np.ndarray, frames: int) -> torch.Tensor:
-        samples = 640 * frames
-        return ear_layers(encoder, np.pad(wave, (0, max(0, samples - len(wave))))[:samples], cpu)
-
-    return layers, weights_name("whisper-tiny-en", weight_path(WEIGHTS["whisper_tiny_en"]))
-
-
 def prepared(
-    layers_of: Layers, clips: list[dict], random: np.random.Generator
+    hearing: Hearing, clips: list[dict], random: np.random.Generator
 ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features [2N,L,D] fp16, motion [N,70] and lids [N] of one film."""
     wave, parts = film_of(clips, random)
     frames = frames_of(wave)
     truth = rule_motion(wave, parts, random)
     heard = wave if random.random() < CLEAN else through_air(wave, random)
-    return layers_of(heard, frames).transpose(0, 1).half(), truth.motion, truth.lids
+    return hearing.layers(heard, frames).transpose(0, 1).half(), truth.motion, truth.lids
 
 
 def main() -> None:
@@ -92,14 +60,20 @@ def main() -> None:
     parser.add_argument("--split", choices=("train", "test"), default="train")
     parser.add_argument("--voices", nargs="+", help="all that the corpus has, if not given")
     parser.add_argument("--clips", type=int, default=3, help="clips of one film")
-    parser.add_argument("--ear", action="store_true", help="hear with the built-in engine's ear")
+    parser.add_argument(
+        "--ear",
+        choices=PACES,
+        nargs="?",
+        const="whole",
+        help="hear with the built-in engine's ear, as it hears this",
+    )
     parser.add_argument("--films", type=int, default=1000, help="films of each voice, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--part", default="0/1", help="which part of how many is made here, to share the work"
     )
     arguments = parser.parse_args()
-    layers_of, encoder = ear_hearing() if arguments.ear else builtin_hearing()
+    hearing = ear_hearing(PACES[arguments.ear]) if arguments.ear else builtin_hearing()
     part, parts = (int(number) for number in arguments.part.split("/"))
     groups = []
     voices = arguments.voices or sorted(
@@ -118,7 +92,7 @@ def main() -> None:
     for number in range(part, len(groups), parts):
         random = np.random.default_rng([arguments.seed, number])
         with torch.inference_mode():
-            films.append(prepared(layers_of, [dict(np.load(path)) for path in groups[number]], random))
+            films.append(prepared(hearing, [dict(np.load(path)) for path in groups[number]], random))
         if len(films) % 20 == 0:
             print(f"film {number + 1} of {len(groups)}, {time.monotonic() - started:.0f} s", flush=True)
     features, motion, lids = zip(*films, strict=True)
@@ -130,7 +104,7 @@ def main() -> None:
         },
         arguments.out,
         {
-            "encoder": encoder, "voices": " ".join(voices), "seed": str(arguments.seed),
+            "encoder": hearing.encoder, "voices": " ".join(voices), "seed": str(arguments.seed),
             "command": "python3 run.py python -m talking_portrait.training.takin.prepare "
             "CORPUS OUT " + " ".join(sys.argv[3:]),
         },

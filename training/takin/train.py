@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...models.atomic_file import atomic_file
 from ...models.sampling.schedule import noised
+from ...models.speech.ear import NAME
 from ...models.takin.config import EXPRESSION, TINY, TakinConfig
 from ...models.takin.conformer import ConformerBlock
 from ...models.takin.network import Conditions, TakinNet
@@ -31,12 +32,21 @@ from ..data.clips import Clips
 from ..learning.loop import command, go_on, train, write_json
 from ..learning.recipe import Average, Cosine, Recipe
 from ..learning.training import Training
-from .batches import CONTEXT_NOISE, Batch, draw_batch, feature_sizes, motion_statistics, read_films
+from .batches import (
+    CONTEXT_NOISE,
+    Batch,
+    draw_batch,
+    feature_sizes,
+    feature_statistics,
+    motion_statistics,
+    read_films,
+)
 from .objective import training_loss
 
 Draw = Callable[[np.random.Generator], Batch]
 RATE, WARM_UP, CLIP, DROPOUT = 1e-3, 200, 1.0, 0.05
 AVERAGE = 0.999
+OF_ENCODER = ("layer_logits", "stack_", "downsample.")
 LICENCE = "Apache-2.0"
 
 
@@ -129,7 +139,7 @@ class TakinTraining:
 
     def write(self, out: Path, facts: dict) -> None:
         """The averaged weights in fp16, and what made them."""
-        exact = ("motion_mean", "motion_deviation")
+        exact = ("motion_mean", "motion_deviation", "stack_mean", "stack_deviation")
         weights = {key: (v if key in exact else v.half()).cpu() for key, v in self.run.result().items()}
         header = self.network.config.header()
         header |= {name: str(facts[name]) for name in ("licence", "seed", "command") if name in facts}
@@ -148,13 +158,29 @@ def new_network(config: TakinConfig, statistics: tuple[Tensor, Tensor]) -> Takin
     return network
 
 
-def begin(films: Clips, prediction: str, steps: int, seed: int) -> TakinTraining:
-    """A run of the tiny network from its first step on."""
+def begin(films: Clips, prediction: str, steps: int, seed: int, start: Path | None = None) -> TakinTraining:
+    """A run of the tiny network from its first step on. start: a network on another encoder, whose weights are taken
+    but for what depends on the encoder."""
     layers, width = feature_sizes(films)
     config = replace(
-        TINY, encoder=films.encoder, encoder_layers=layers, encoder_width=width, prediction=prediction
-    )
-    network = new_network(config, motion_statistics(films, config, np.random.default_rng(seed)))
+        TINY,
+        encoder=films.encoder, encoder_layers=layers, encoder_width=width, prediction=prediction,
+        standardised=films.encoder.startswith(NAME),
+    )  # fmt: skip
+    random = np.random.default_rng(seed)
+    network = new_network(config, motion_statistics(films, config, random))
+    if config.standardised:
+        for buffer, value in zip(
+            (network.stack_mean, network.stack_deviation), feature_statistics(films, random), strict=True
+        ):
+            buffer.copy_(value)
+    if start is not None:
+        own = network.state_dict()
+        known = {
+            key: value.float() for key, value in load_file(start).items()
+            if not key.startswith(OF_ENCODER) and key in own and value.shape == own[key].shape
+        }  # fmt: skip
+        network.load_state_dict({**own, **known})
     return TakinTraining(
         network, partial(draw_batch, films, config), recipe(steps), seed, {"films": films.digest()}
     )
@@ -169,6 +195,7 @@ def main() -> None:
     parser.add_argument("--validation", type=Path)
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=45.0, help="stop after this long, resumable")
+    parser.add_argument("--start", type=Path, help="a network on another speech encoder to begin from")
     parser.add_argument("--prediction", choices=("x0", "eps"), default="x0")
     parser.add_argument("--report", type=int, default=50, help="steps between two reports")
     parser.add_argument("--seed", type=int, default=1)
@@ -179,7 +206,7 @@ def main() -> None:
     try:
         films = read_films(arguments.data)
         validation = read_films([arguments.validation]) if arguments.validation else None
-        training = begin(films, arguments.prediction, arguments.steps, arguments.seed)
+        training = begin(films, arguments.prediction, arguments.steps, arguments.seed, arguments.start)
         go_on(training.run, resume)
     except ValueError as error:
         parser.error(str(error))
