@@ -89,7 +89,7 @@ class SoundStream(ABC):
         wave = torch.from_numpy(self.wave[: (heard - self.first - 1) * HOP + WINDOW]).to(self.device)
         mel = log_mel_frames(wave)
         self.loudest = max(self.loudest, float(mel.max()))
-        said = self.hear(scaled(mel, mel.new_tensor(self.loudest)))
+        said = self.hear(scaled(mel, self.loudest))
         block = said[(self.told - self.first) // self.each : -(-(stop - self.first) // self.each)]
         self.told = stop
         self._forget()

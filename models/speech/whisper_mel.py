@@ -39,7 +39,6 @@ def log_mel_frames(wave: Tensor) -> Tensor:
     return (mel_filters().to(wave.device) @ spectrum.abs().square()).clamp(min=1e-10).log10()
 
 
-def scaled(mel: Tensor, loudest: Tensor | None = None) -> Tensor:
+def scaled(mel: Tensor, loudest: float | None = None) -> Tensor:
     """log10 mel power as Whisper takes it: a floor 8 below its loudest value (or a given one), then (x + 4) / 4."""
-    loudest = mel.max() if loudest is None else loudest
-    return (torch.maximum(mel, loudest - RANGE) + 4) / 4
+    return (mel.clamp(min=(mel.max() if loudest is None else loudest) - RANGE) + 4) / 4
