@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import folder_paths
 import numpy as np
-import psutil
 import pytest
 import torch
 from comfy_api.latest import InputImpl, Types
@@ -26,7 +25,7 @@ from talking_portrait.nodes.dubbing import (
 )
 from talking_portrait.tools.dub_measures import figures, measure, mute_figures
 
-from ..models.film_samples import SIDE, film, portrait, talking, told
+from ..models.film_samples import SIDE, film, held_memory, portrait, talking, told
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "talking_portrait_driving.mp4"
 FPS = Fraction(25)
@@ -246,12 +245,12 @@ class Endless:
 def test_memory_does_not_grow_with_the_film(scratch):
     def dubbed(count: int) -> float:
         detector = told(talking(count))
-        started = psutil.Process().memory_info().rss
+        started = held_memory()
         footage = PreparedFootage(**vars(learn(Endless(count), detector)))
         video = DubVideo.execute(footage, syllables(count), **FILM).result[0]
         with av.open(video.get_stream_source()) as container:
             assert container.streams.video[0].frames == count
-        return (psutil.Process().memory_info().rss - started) / 1e6
+        return (held_memory() - started) / 1e6
 
     dubbed(60)  # the encoder and the like
     short = dubbed(60)
