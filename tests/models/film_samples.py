@@ -59,8 +59,9 @@ def face_dict(points: np.ndarray, presence: float = 25.0) -> dict:
 def held_memory() -> int:
     """Bytes of this process, without what it gave back and its allocator keeps for later (where that is glibc)."""
     gc.collect()
-    if sys.platform == "linux":
-        getattr(ctypes.CDLL(None), "malloc_trim", id)(0)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
     return psutil.Process().memory_info().rss
 
 
