@@ -26,10 +26,8 @@ LEAST = {"mouthSmile": -1.2, "mouthPucker": -0.6, "mouthStretch": -1.0}
 CHEEK = 0.3  # beyond `reach`, in mouth widths, cheeks still rise and fall with the corners
 DROP = 0.17  # of the face's height: how far the jaw takes the lower lip down at 1
 FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
-MEET = (
-    0.4,
-    0.085,
-)  # of the opening, and in mouth widths at most: how far an upper lip comes down to meet the lower one
+# how far an upper lip comes down to meet the lower one: of the opening, and in mouth widths at most
+MEET = (0.4, 0.085)
 RIM = 0.035  # mouth widths of an open lip's dark rim that are left out when it closes
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
