@@ -220,7 +220,11 @@ def environment_variables(comfyui: Path) -> dict[str, str]:
     """Environment in which Python can import this pack and ComfyUI, then what PYTHONPATH names already."""
     given = os.environ.get("PYTHONPATH", "")
     path = os.pathsep.join([str(ROOT / "tools" / "on_path"), str(comfyui), *([given] if given else [])])
-    return {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
+    found = {**os.environ, "PYTHONPATH": path, "COMFYUI_PATH": str(comfyui), "DO_NOT_TRACK": "1"}
+    # Every process that starts would compile PyTorch and all others anew, for ten seconds and more.
+    if found.pop("PYTHONDONTWRITEBYTECODE", ""):
+        found.setdefault("PYTHONPYCACHEPREFIX", str(VENV / "compiled"))
+    return found
 
 
 def test_arguments(given: list[str]) -> list[str]:

@@ -19,6 +19,18 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(__file__).resolve().parent / "data"
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files stay whole, and all that run in the server go to one process: the other starts no second server and page."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "tests/server" if file.startswith("tests/server/") else file
+
+    return OneServer(config, log)
+
+
 @pytest.fixture(scope="session")
 def models() -> Iterator[Path]:
     """The models folder that the server and the tests of nodes share."""
@@ -83,9 +95,20 @@ def playwright() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def page(playwright: Any, server: Any) -> Iterator[Any]:
-    """ComfyUI's real page in headless Chromium, ready to load a workflow."""
+def tab(playwright: Any, server: Any) -> Iterator[Any]:
+    """ComfyUI's real page in headless Chromium."""
     from talking_portrait.tools.graph_page import open_page
 
-    with open_page(server, playwright) as tab:
-        yield tab
+    with open_page(server, playwright) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def page(tab: Any, server: Any) -> Iterator[Any]:
+    """The page, ready to load a workflow; an empty one between modules, for a page in sight is always being drawn."""
+    from talking_portrait.tools.graph_page import load_page
+
+    if tab.url == "about:blank":
+        load_page(tab, server)
+    yield tab
+    tab.goto("about:blank")

@@ -105,11 +105,16 @@ def open_page(server: ComfyServer, playwright: Any = None) -> Iterator[Any]:
         )
         page = browser.pages[0]
         page.set_default_timeout(120_000)
-        page.goto(server.url, wait_until="domcontentloaded")
-        page.wait_for_function(READY)
+        load_page(page, server)
         yield page
         browser.close()
     shutil.rmtree(profile, ignore_errors=True)
+
+
+def load_page(page: Any, server: ComfyServer) -> None:
+    """Load the page into a tab and wait until it can load a workflow."""
+    page.goto(server.url, wait_until="domcontentloaded")
+    page.wait_for_function(READY)
 
 
 def write_tall_results(output: Path) -> None:

@@ -2,19 +2,22 @@
 HuBERT will do."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import HubertConfig
 
 from ..speech import hubert
+
+if TYPE_CHECKING:
+    from transformers import HubertConfig
 
 PREFIX = "audio_encoder."
 NEW_NAMES = {PREFIX + old: PREFIX + new for old, new in hubert.NEW_NAMES.items()}
 EDGE = 20  # samples that are mirrored on either side, twice
 
 
-def hubert_config(state: Mapping[str, Tensor]) -> HubertConfig:
+def hubert_config(state: Mapping[str, Tensor]) -> "HubertConfig":
     """Sizes of the encoder in a state dict with JoyVASA's names; KeyError where a tensor is missing."""
     return hubert.hubert_config(state, PREFIX)
 

@@ -1,11 +1,16 @@
-"""HuBERT speech encoders in transformers' layout: their sizes from a state dict, and the network without weights."""
+"""HuBERT speech encoders in transformers' layout: their sizes from a state dict, and the network without weights.
+
+transformers is imported when one is built: its models take seconds, which those who build none need not wait.
+"""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import HubertConfig, HubertModel
+
+if TYPE_CHECKING:
+    from transformers import HubertConfig, HubertModel
 
 HEAD_WIDTH = 64
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # samples of 16 kHz to frames of 20 ms
@@ -25,12 +30,14 @@ def layer_total(state: Mapping[str, Any], prefix: str) -> int:
     return len(numbers)
 
 
-def hubert_config(state: Mapping[str, Tensor], prefix: str = "") -> HubertConfig:
+def hubert_config(state: Mapping[str, Tensor], prefix: str = "") -> "HubertConfig":
     """Sizes of the encoder whose tensors' names start with `prefix`; KeyError where a tensor is missing.
 
     Large HuBERTs have a layer norm behind every convolution, and their transformer's norms come first; base
     ones have neither.
     """
+    from transformers import HubertConfig
+
     convolutions = [
         state[f"{prefix}feature_extractor.conv_layers.{i}.conv.weight"] for i in range(len(STRIDES))
     ]
@@ -54,9 +61,11 @@ def hubert_config(state: Mapping[str, Tensor], prefix: str = "") -> HubertConfig
     )  # fmt: skip
 
 
-def build_hubert(config: HubertConfig, device=None, dtype=torch.float32) -> HubertModel:
+def build_hubert(config: "HubertConfig", device=None, dtype=torch.float32) -> "HubertModel":
     """The network without weights."""
+    from transformers import HubertModel
+
     with torch.device("meta"):
         network = HubertModel(config)
     network = cast(nn.Module, network).to(dtype).to_empty(device=device or "cpu")  # its `to` is not typed
-    return cast(HubertModel, network.eval())
+    return cast("HubertModel", network.eval())

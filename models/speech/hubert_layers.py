@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import HubertModel
 
 from .hubert import NEW_NAMES, build_hubert, hubert_config
+
+if TYPE_CHECKING:
+    from transformers import HubertModel
 
 FEATURE_RATE = 50  # frames per second
 HOP, REACH = 320, 400  # samples at 16 kHz from one frame to the next, and that a frame hears
@@ -59,7 +61,7 @@ def hubert_name(state: Mapping[str, Tensor]) -> str:
 class SpeechEncoder(nn.Module):
     """A HuBERT and its name. A module of its own, since ComfyUI sets a model's `device`, which transformers forbids."""
 
-    def __init__(self, hubert: HubertModel, name: str):
+    def __init__(self, hubert: "HubertModel", name: str):
         super().__init__()
         self.hubert, self.encoder_name = hubert, name
 

@@ -31,6 +31,8 @@ from talking_portrait.training.speech_net.shipped import shipped_networks
 from talking_portrait.training.takin.shipped import engine_of, load, speech_encoder_of
 from torch import nn
 
+from .remembering import Remembering, remembering_ear
+
 STATISTICS = MotionStatistics({name: torch.from_numpy(value) for name, value in statistics().items()})
 TEMPLATE = MotionTemplate({name: torch.from_numpy(value) for name, value in template().items()})
 
@@ -75,10 +77,10 @@ def takin_networks() -> tuple[TakinNet, nn.Module]:
 @cache
 def small_takin_networks() -> tuple[TakinNet, nn.Module]:
     """The same with random numbers in three layers, for what does not ask what was learnt."""
-    learnt, encoder = takin_networks()
+    learnt, _ = takin_networks()
     network = TakinNet(replace(learnt.config, speech_layers=1, motion_layers=2))
     network.load_state_dict(random_state(network, 12))
-    return network.eval(), encoder
+    return network.eval(), remembering_ear()[0]
 
 
 @cache
@@ -91,11 +93,18 @@ def joyvasa_network() -> nn.Module:
 
 @cache
 def wav2lip_encoder() -> nn.Module:
+    """With random numbers."""
     with torch.device("meta"):
         sizes = AudioEncoder()
     encoder = AudioEncoder().eval()
     encoder.load_state_dict(random_state(sizes, 0))
     return encoder
+
+
+@cache
+def remembering_wav2lip() -> nn.Module:
+    """The same, which remembers."""
+    return Remembering(wav2lip_encoder())
 
 
 @cache
@@ -109,16 +118,23 @@ def engine_pack() -> ModuleType:
 
 
 def builtin() -> BuiltinMotionEngine:
-    return BuiltinMotionEngine(hearing_networks)
+    return BuiltinMotionEngine(remembering_ear)
+
+
+def forgetful(name: str) -> BuiltinMotionEngine | TakinEngine:
+    """One of HEARING that hears every sound anew."""
+    if name == "built-in":
+        return BuiltinMotionEngine(hearing_networks)
+    return engine_of(*takin_networks(), TakinOptions(steps=2))
 
 
 def takin() -> TakinEngine:
-    return engine_of(*takin_networks(), TakinOptions(steps=2))
+    return engine_of(takin_networks()[0], remembering_ear()[0], TakinOptions(steps=2))
 
 
 def kdtalker(steps: int = 3) -> KDTalkerEngine:
     extractor, denoiser = Extractor(), Denoiser()
-    return KDTalkerEngine(lambda: denoiser, wav2lip_encoder, lambda: extractor, STATISTICS, steps=steps)
+    return KDTalkerEngine(lambda: denoiser, remembering_wav2lip, lambda: extractor, STATISTICS, steps=steps)
 
 
 def joyvasa(**options) -> JoyVASAEngine:

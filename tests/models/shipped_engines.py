@@ -12,8 +12,9 @@ from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion
 from talking_portrait.models.speech.speech_net import build_speech_net
 from talking_portrait.models.takin.engine import TakinEngine, TakinOptions
-from talking_portrait.training.speech_net.shipped import shipped_networks
-from talking_portrait.training.takin.shipped import shipped_takin as takin_as_it_ships
+from talking_portrait.training.takin.shipped import engine_of, hears_by_ear, load
+
+from .remembering import remembering_ear
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEARING = ROOT / "models/builtin/weights/speech.safetensors"
@@ -32,13 +33,14 @@ def shipped_hearing() -> torch.nn.Module:
 
 def shipped_builtin() -> BuiltinMotionEngine:
     """The built-in engine."""
-    networks = shipped_networks()
-    return BuiltinMotionEngine(lambda: networks)
+    return BuiltinMotionEngine(remembering_ear)
 
 
 def shipped_takin(**options) -> TakinEngine:
     """Takin-ADA with these TakinOptions, in two steps unless told."""
-    return takin_as_it_ships(TakinOptions(**({"steps": 2} | options)))
+    network, _ = load(TAKIN)
+    assert hears_by_ear(network)
+    return engine_of(network, remembering_ear()[0], TakinOptions(**({"steps": 2} | options)))
 
 
 def speech(sound: np.ndarray) -> Speech:

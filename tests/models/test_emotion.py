@@ -18,7 +18,6 @@ from talking_portrait.models.face_motion.emotion_presets import load_preset, loa
 from talking_portrait.models.face_motion.exemplar import exemplar_emotion
 from talking_portrait.models.face_motion.time import slice_motion
 from talking_portrait.nodes.emotion import mixture
-from talking_portrait.training.speech_net.shipped import shipped_networks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRESETS = load_presets()
@@ -26,15 +25,15 @@ MOODS = [name for name in PRESETS if name != "neutral"]
 JAW, CLOSE, SMILE, BROW = (
     CONTROLS.index(name) for name in ("jawOpen", "mouthClose", "mouthSmile", "browInnerUp")
 )
+from .remembering import remembering_ear
 
 
 @pytest.fixture(scope="module")
 def spoken():
     """The shipped speech as the built-in engine moves it."""
     with torch.inference_mode():
-        networks = shipped_networks()
         wave = librosa.load(ROOT / "samples" / "talking_portrait_speech.wav", sr=16000)[0]
-        engine = BuiltinMotionEngine(lambda: networks)
+        engine = BuiltinMotionEngine(remembering_ear)
         return engine.generate(
             Speech(torch.from_numpy(wave)[None], 16000), Fraction(25), 1, MotionSettings(), lambda a, b: None
         )

@@ -12,8 +12,8 @@ from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.face_motion.time import joined
 from talking_portrait.models.progress import silent
-from talking_portrait.training.speech_net.shipped import shipped_networks
 
+from .remembering import remembering_ear
 from .shipped_engines import RATE, clips
 
 JAW, CLOSE = CONTROLS.index("jawOpen"), CONTROLS.index("mouthClose")
@@ -28,8 +28,7 @@ def inference():
 
 @pytest.fixture(scope="module")
 def engine() -> BuiltinMotionEngine:
-    networks = shipped_networks()
-    return BuiltinMotionEngine(lambda: networks)
+    return BuiltinMotionEngine(remembering_ear)
 
 
 def voice(seconds: float) -> np.ndarray:

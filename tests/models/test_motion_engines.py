@@ -15,7 +15,7 @@ from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.speech.sound import frame_count
 
-from .engine_samples import ENGINES, HEARING, engine_pack, kdtalker, somebody
+from .engine_samples import ENGINES, HEARING, engine_pack, forgetful, kdtalker, somebody
 from .motion_samples import same
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -172,26 +172,28 @@ def test_any_sample_rate_and_stereo_say_the_same(engine, rate):
 @pytest.mark.slow
 def test_long_audio_is_its_parts(engine):
     whole = torch.nn.functional.pad(sample().waveform, (0, 186 * RATE // 25 - sample().waveform.shape[1]))
-    minute = Speech(whole.repeat(1, 9), RATE)
-    motion = run(engine, minute, head_amount=0.0)
-    assert len(motion) == frame_count(minute.seconds, FPS)
+    long = Speech(whole.repeat(1, 4), RATE)
+    motion = run(engine, long, head_amount=0.0)
+    assert len(motion) == frame_count(long.seconds, FPS)
     one = control(run(engine, sample(), head_amount=0.0), "jawOpen")
-    middle = control(motion, "jawOpen")[4 * 186 + 20 : 4 * 186 + 160]
+    middle = control(motion, "jawOpen")[2 * 186 + 20 : 2 * 186 + 160]
     assert np.corrcoef(middle, one[20:160])[0, 1] > 0.97
 
 
 @pytest.mark.slow
-def test_long_sound_is_made_in_bounded_memory(engine):
+@pytest.mark.parametrize("name", HEARING)
+def test_long_sound_is_made_in_bounded_memory(name):
     """Memory as an hour of sound would have it, for so much less: an hour would take minutes of every test run."""
     import psutil
 
-    seconds = 300
+    seconds, engine = 120, forgetful(name)
+    run(engine, cut(sample(), 1))  # what the first run alone takes
     long = Speech(sample().waveform.repeat(1, 490)[:, : seconds * RATE], RATE)
     before, started = psutil.Process().memory_info().rss, time.process_time()
     motion = run(engine, long)
     assert len(motion) == seconds * 25
     grown = psutil.Process().memory_info().rss - before
-    assert grown < 250e3 * seconds, (
+    assert grown < 10e6 + 250e3 * seconds, (
         f"{grown / 1e6:.0f} MB more for {seconds} s, whose wave alone is {seconds * 0.064:.0f} MB"
     )
     assert time.process_time() - started < seconds / 4  # Takin-ADA on the ear takes 0.18 s a second
@@ -223,9 +225,9 @@ def test_settings_do_what_they_say(engine):
 
 @pytest.mark.slow
 def test_blinks_come_at_the_asked_rate_from_a_random_start(engine):
-    long = Speech(sample().waveform.repeat(1, 16), RATE)  # two minutes
+    long = Speech(sample().waveform.repeat(1, 8), RATE)  # a minute
     blinks = run(engine, long, blink_rate=20.0).source["blinks"]
-    assert 24 < len(blinks) < 76, f"{len(blinks)} blinks in 2 minutes at 20 per minute (more in pauses)"
+    assert 12 < len(blinks) < 38, f"{len(blinks)} blinks in a minute at 20 per minute (more in pauses)"
     first = [run(engine, sample(), seed=seed, blink_rate=30.0).source["blinks"][:1] for seed in range(6)]
     assert len({tuple(times) for times in first}) >= 4, "the first blink always falls at the same time"
 

@@ -31,9 +31,9 @@ from .engine_samples import (
     Denoiser,
     Extractor,
     joyvasa,
+    remembering_wav2lip,
     small_takin_networks,
     somebody,
-    wav2lip_encoder,
 )
 from .motion_samples import same
 
@@ -220,7 +220,9 @@ def kdtalker_with(sampler) -> KDTalkerEngine:
             return 0.5 * noisy - 0.1 * (reference[:, None] + speech.mean(-1, keepdim=True))
 
     extractor, denoiser = Extractor(), AnyWindow()
-    return KDTalkerEngine(lambda: denoiser, wav2lip_encoder, lambda: extractor, STATISTICS, sampler=sampler)
+    return KDTalkerEngine(
+        lambda: denoiser, remembering_wav2lip, lambda: extractor, STATISTICS, sampler=sampler
+    )
 
 
 def takin_with(sampler) -> TakinEngine:

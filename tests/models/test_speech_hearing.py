@@ -23,9 +23,9 @@ from talking_portrait.models.speech.viseme_hearing import (
 from talking_portrait.models.speech.visemes import SILENCE, VISEMES, articulation
 from talking_portrait.models.weights.published import WEIGHTS, weight_path
 from talking_portrait.training.speech_net.labels import label_tracks
-from talking_portrait.training.speech_net.shipped import shipped_networks
 
 from . import shipped_engines
+from .remembering import remembering_ear
 
 RATE, FPS = 16000, 25
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def inference():
 
 @pytest.fixture(scope="module")
 def networks():
-    return shipped_networks()
+    return remembering_ear()
 
 
 @pytest.fixture(scope="module")

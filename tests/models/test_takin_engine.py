@@ -25,7 +25,9 @@ from talking_portrait.nodes.catalogue import engines
 from talking_portrait.nodes.catalogue import weight_files as registry
 from talking_portrait.nodes.catalogue.weight_files import register_folders
 from talking_portrait.nodes.loaders import LoadMotionEngine
-from talking_portrait.training.takin.shipped import engine_of, load, speech_encoder_of
+from talking_portrait.training.takin.shipped import engine_of, load
+
+from .remembering import remembering_ear
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WEIGHTS = ROOT / "models/takin/weights/takin_tiny.safetensors"
@@ -43,7 +45,7 @@ def inference():
 def make():
     """make(**options) -> the shipped engine."""
     network, _ = load(WEIGHTS)
-    hearing = speech_encoder_of(network)
+    hearing = remembering_ear()[0]
 
     def build(encoder: str = "", **options) -> TakinEngine:
         return engine_of(network, hearing, TakinOptions(**({"steps": STEPS} | options)), encoder)

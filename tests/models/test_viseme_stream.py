@@ -6,8 +6,8 @@ import torch
 from talking_portrait.models.speech.sound_stream import Listening
 from talking_portrait.models.speech.viseme_hearing import hear_visemes
 from talking_portrait.models.speech.viseme_stream import VisemeStream
-from talking_portrait.training.speech_net.shipped import shipped_networks
 
+from .remembering import remembering_ear
 from .shipped_engines import RATE, clips
 
 
@@ -19,7 +19,7 @@ def inference():
 
 @pytest.fixture(scope="module")
 def networks():
-    return shipped_networks()
+    return remembering_ear()
 
 
 def voice() -> np.ndarray:
