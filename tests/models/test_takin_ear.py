@@ -16,9 +16,9 @@ from talking_portrait.models.takin.config import TINY
 from talking_portrait.models.takin.ear_engine import EarTakinEngine
 from talking_portrait.models.takin.engine import TakinOptions
 from talking_portrait.models.takin.network import TakinNet, build_takin
-from talking_portrait.training.speech_net.shipped import shipped_encoder
 from talking_portrait.training.takin import prepare, train
 
+from .remembering import remembering_ear
 from .shipped_engines import RATE, clips
 
 CPU = torch.device("cpu")
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def encoder():
-    return shipped_encoder()
+    return remembering_ear()[0]
 
 
 def voice(seconds: float) -> np.ndarray:
