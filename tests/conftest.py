@@ -20,7 +20,7 @@ DATA = Path(__file__).resolve().parent / "data"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Files stay whole, and all that run in the server go to one process: the other starts no second server and page."""
+    """Files stay whole, and all that run in the server go to one process: the other starts no second server."""
     from xdist.scheduler import LoadFileScheduling
 
     class OneServer(LoadFileScheduling):

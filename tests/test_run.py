@@ -82,3 +82,14 @@ def test_a_copy_without_tests_says_where_they_are(run, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "prepare_environment", lambda: pytest.fail("it installed"))
     with pytest.raises(SystemExit, match="this copy has no tests; they are in the repository"):
         run.main(["test"])
+
+
+@pytest.mark.parametrize("forbidden", ["1", ""])
+def test_compiled_code_is_kept_even_where_none_may_lie_among_the_sources(
+    run, tmp_path, monkeypatch, forbidden
+):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", forbidden)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    found = run.environment_variables(tmp_path)
+    assert not found.get("PYTHONDONTWRITEBYTECODE")
+    assert found.get("PYTHONPYCACHEPREFIX", "").startswith(str(run.VENV)) == bool(forbidden)

@@ -131,6 +131,9 @@ class TakinEngine:
         network = self.speech_network()
         return lambda heard: SpeechLayers(heard_layers(network, heard, self.device), self.encoder)
 
+    def take_sound(self, hear: Hear, wave: np.ndarray, last: bool) -> None:
+        """The next samples of a live voice, for a `hearing` that asks for more than features; this one does not."""
+
     def face_change(self) -> Tensor:
         """[63] change of the expression that the emotion makes."""
         known = self.label @ emotion_faces()[0]

@@ -11,7 +11,6 @@ from ..speech.feature_stream import FeatureStream
 from ..speech.listening import Listener
 from ..speech.sound import RATE, mono
 from .config import FPS
-from .ear_hearing import EarHearing
 from .generator import LIVE
 from .performance import Performance
 
@@ -52,8 +51,7 @@ class LiveMotion:
         self.engine.network()
         self.engine.speech_network()
         self.samples += len(wave)
-        if isinstance(self.hear, EarHearing):
-            self.hear.push(wave, last)
+        self.engine.take_sound(self.hear, wave, last)
         mel, loudness = self.features.push(wave)
         if not last:
             return self.performance.push(mel, loudness)

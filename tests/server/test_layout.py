@@ -8,6 +8,7 @@ from talking_portrait.tools.graph_page import (
     FRAMES,
     STYLES,
     choose_style,
+    measured,
     settled,
     show_results,
     write_tall_results,
@@ -35,8 +36,8 @@ def full(node: dict) -> Rect:
 def test_nothing_covers_anything(page, style, path):
     graph = json.loads(Path(path).read_text())
     page.evaluate("async (g) => { app.nodeOutputs = {}; await app.loadGraphData(g) }", graph)
-    start = settled(page, style)
-    assert not [node["name"] for node in start.values() if node["title"] > node["width"]], "titles are cut"
+    nodes = measured(page).values()
+    assert not [node["name"] for node in nodes if node["title"] > node["width"]], "titles are cut"
     show_results(page)
     nodes = settled(page, style)
     boxes = {
