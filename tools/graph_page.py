@@ -25,7 +25,9 @@ CHROMIUM_FLAGS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]  # fmt: skip
-READY = "() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100"
+# with the nodes known, and the workflow that it opens by itself open: it would take the place of a later one
+READY = """() => window.app && app.graph && Object.keys(LiteGraph.registered_node_types).length > 100
+  && !app.extensionManager?.spinner && app.extensionManager?.workflow?.activeWorkflow?.isLoaded"""
 TALL = (720, 1280)  # a phone's film
 TALL_PICTURE, TALL_FILM = "tall_result.png", "tall_result.mp4"
 STYLES = {"classic": False, "Nodes 2.0": True}  # what the setting Comfy.VueNodes.Enabled is
