@@ -111,7 +111,7 @@ def test_whole_films_are_timed_and_compared(monkeypatch, capsys, tmp_path, syste
     (row,) = json.loads(said[: said.rindex("}") + 1])["stages"]
     assert (
         status == 0
-        and row["size"] == (50 if system == "built-in" else 2)
+        and row["size"] == (50 if system == "built-in" else 1)
         and row["per_second"] > 0
         and row["error"] < 5 / 255
     )

@@ -14,16 +14,17 @@ from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
 from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
 from talking_portrait.models.kdtalker.engine import KDTalkerEngine
+from talking_portrait.models.kdtalker.network import KDTalkerDenoiser
 from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer
 from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.models.portrait import FaceLandmarks478
 from talking_portrait.models.takin.engine import TakinOptions
-from talking_portrait.tools.random_weights import liveportrait_states
+from talking_portrait.tools.pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, plain
+from talking_portrait.tools.random_weights import SMALL_DENOISER, liveportrait_states
 from talking_portrait.training.takin.shipped import engine_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, plain
 from . import engine_samples as samples
 from .shipped_engines import sample
 from .test_liveportrait_renderer import moving, points, smooth_picture
@@ -183,6 +184,16 @@ def test_a_step_waits_for_nothing_and_uploads_its_noise_at_most(name):
     (_, few), (_, many) = (spoken(ENGINES[name](DEVICE, on_device, steps), 1.0) for steps in (2, 6))
     assert many.waits == few.waits
     assert many.uploads.total() - few.uploads.total() <= 4, many.uploads.most_common()
+
+
+def test_kdtalker_s_denoiser_uploads_nothing_for_a_step():
+    network = on_device(KDTalkerDenoiser(SMALL_DENOISER).eval())
+    with accelerator() as traffic:
+        noisy, speech = (torch.zeros(1, 64, size, device=DEVICE) for size in (70, 512))
+        reference, canonical = (torch.zeros(1, size, device=DEVICE) for size in (70, 63))
+        before = traffic.uploads.copy()
+        network(noisy, 5, reference, canonical, speech)
+    assert traffic.uploads == before and not traffic.waits
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from ...models.builtin.warp import WarpRenderer
 from ...models.contracts import MotionEngine, PortraitRenderer
 from ...models.engine import MotionSettings, Speech
 from ...models.generation import generate_motion
-from ...models.joyvasa.engine import JoyVASAEngine
+from ...models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
 from ...models.joyvasa.motion import MotionTemplate, read_template
 from ...models.kdtalker.engine import KDTalkerEngine
 from ...models.kdtalker.motion import MotionStatistics, read_statistics
@@ -28,6 +28,7 @@ from ...models.media.video_stream import VideoStreamWriter
 from ...models.portrait import Portrait
 from ...models.rendering import Canvas, drawn_part, render_bytes
 from ...models.takin.ear_engine import EarTakinEngine
+from ...models.takin.engine import TakinOptions
 from ...models.weights.published import PACK, WEIGHTS
 from .. import random_joyvasa, random_weights
 from . import networks
@@ -94,76 +95,86 @@ def film(
     return torch.stack(kept).float() / 255
 
 
-def made(
-    frames: int, weights: str, moving: tuple[nn.Module, ...], engine_of: Callable[..., MotionEngine],
-    models: Path | None,
-) -> Made:  # fmt: skip
-    """A chain of an engine, engine_of(device, *moving, keypoint extractor or None), and LivePortrait with its files in
-    `models`, or the built-in warp where that is None."""
-    photo, face = networks.sample_face()
-    speech, portraits = voice(frames), {}
-    drawing, keypoints = [], []
-    if models is not None:
-        nets, _ = networks.liveportrait_networks(models, *DRAWING, *KEYPOINTS)
-        drawing, keypoints = nets[: len(DRAWING)], nets[len(DRAWING) :]
+@dataclass(frozen=True)
+class Mover:
+    """What drives a portrait: engine(device, networks, LivePortrait's keypoint extractor or None, steps or None) is its
+    motion engine with these networks; drawn: by LivePortrait, else by the built-in warp."""
 
-    def run(given_networks, given, dtype):
-        device, nets = given["place"].device, dict(zip((*DRAWING, *KEYPOINTS), given_networks, strict=False))
-        if models is None:
-            renderer: Any = WarpRenderer()
-        else:
-            renderer = LivePortraitRenderer(Held(nets, device, dtype))
-        if (device, dtype) not in portraits:
-            prepared = renderer.prepare(photo, face)
-            portraits[device, dtype] = Portrait.of(prepared, photo, face, renderer.id)
-        engine = engine_of(device, *given_networks[len(given_networks) - len(moving) :], nets.get("motion"))
-        return film(engine, renderer, portraits[device, dtype], speech, device)
-
-    given = {"place": torch.zeros(1)}
-    return Made(tuple(drawing), given, run, frames, weights, exact=(*keypoints, *moving))
+    weights: str
+    networks: tuple[nn.Module, ...]
+    engine: Callable[[torch.device, tuple[Any, ...], Any, int | None], MotionEngine]
+    drawn: bool = True
 
 
-def builtin(models: Path, frames: int) -> Made:
-    """The built-in engine and the built-in warp."""
-    return made(
-        frames, "shipped", (networks.ear(), networks.viseme_heads()),
-        lambda device, ear, heads, _: BuiltinMotionEngine(lambda: (ear, heads), device), None,
-    )  # fmt: skip
+def builtin(models: Path) -> Mover:
+    """The built-in engine."""
+    nets = networks.ear(), networks.viseme_heads()
+    return Mover(
+        "shipped", nets, lambda device, nets, _, steps: BuiltinMotionEngine(lambda: nets, device), False
+    )
 
 
-def kdtalker(models: Path, frames: int) -> Made:
-    """KDTalker and LivePortrait."""
+def kdtalker(models: Path) -> Mover:
+    """KDTalker."""
     importlib.import_module("librosa")
     (denoiser, weights), (encoder, _) = networks.kdtalker_denoiser(models), networks.wav2lip_encoder(models)
     path = found_file(WEIGHTS["kdtalker.norm"], models)
     numbers = {name: torch.from_numpy(value) for name, value in random_weights.statistics().items()}
     statistics = MotionStatistics(numbers) if path is None else read_statistics(path, "check")
 
-    def engine(device, denoiser, encoder, extractor):
-        return KDTalkerEngine(lambda: denoiser, lambda: encoder, lambda: extractor, statistics, device=device)
+    def engine(device, nets, extractor, steps):
+        denoiser, encoder = nets
+        return KDTalkerEngine(
+            lambda: denoiser, lambda: encoder, lambda: extractor, statistics, steps or 10, device,
+            window=denoiser.sizes.window, points=denoiser.sizes.points,
+        )  # fmt: skip
 
-    return made(frames, weights, (denoiser, encoder), engine, models)
+    return Mover(weights, (denoiser, encoder), engine)
 
 
-def joyvasa(models: Path, frames: int) -> Made:
-    """JoyVASA and LivePortrait."""
+def joyvasa(models: Path) -> Mover:
+    """JoyVASA."""
     network, weights = networks.joyvasa_network(models)
     path = found_file(WEIGHTS["joyvasa.template"], models)
     numbers = {name: torch.from_numpy(value) for name, value in random_joyvasa.template().items()}
     template = MotionTemplate(numbers) if path is None else read_template(path, "check")
-    return made(
-        frames, weights, (network,),
-        lambda device, network, _: JoyVASAEngine(lambda: network, template, device=device), models,
-    )  # fmt: skip
+
+    def engine(device, nets, _, steps):
+        return JoyVASAEngine(lambda: nets[0], template, JoyVASAOptions(steps or 0), device)
+
+    return Mover(weights, (network,), engine)
 
 
-def takin(models: Path, frames: int) -> Made:
-    """Takin-ADA as it ships, and LivePortrait."""
+def takin(models: Path) -> Mover:
+    """Takin-ADA as it ships."""
     network = networks.takin_network()
-    return made(
-        frames, "shipped", (network, networks.ear()),
-        lambda device, network, ear, _: EarTakinEngine(
-            lambda: network, lambda: ear, network.config.encoder, device=device
-        ),
-        models,
-    )  # fmt: skip
+    name = network.config.encoder
+
+    def engine(device, nets, _, steps):
+        options = None if steps is None else TakinOptions(steps=steps)
+        return EarTakinEngine(lambda: nets[0], lambda: nets[1], name, options, device)
+
+    return Mover("shipped", (network, networks.ear()), engine)
+
+
+MOVERS = {"built-in": builtin, "KDTalker": kdtalker, "JoyVASA": joyvasa, "Takin-ADA": takin}
+
+
+def sound_to_film(models: Path, frames: int, mover: str) -> Made:
+    """A film of the sample picture and voice."""
+    chosen, (photo, face), speech = MOVERS[mover](models), networks.sample_face(), voice(frames)
+    parts = (*DRAWING, *KEYPOINTS) if chosen.drawn else ()
+    nets = networks.liveportrait_networks(models, *parts)[0] if parts else []
+    portraits: dict[tuple[torch.device, torch.dtype], Portrait] = {}
+
+    def run(given_networks, given, dtype):
+        device, nets = given["place"].device, dict(zip(parts, given_networks, strict=False))
+        renderer = LivePortraitRenderer(Held(nets, device, dtype)) if parts else WarpRenderer()
+        if (device, dtype) not in portraits:
+            portraits[device, dtype] = renderer.prepare(photo, face)
+        engine = chosen.engine(device, given_networks[len(parts) :], nets.get("motion"), None)
+        return film(engine, renderer, portraits[device, dtype], speech, device)
+
+    given, drawing = {"place": torch.zeros(1)}, len(DRAWING) if parts else 0
+    exact = (*nets[drawing:], *chosen.networks)
+    return Made(tuple(nets[:drawing]), given, run, frames, chosen.weights, exact=exact)

@@ -78,7 +78,8 @@ def kdtalker_denoiser(models: Path) -> tuple[Any, str]:
     """KDTalker's denoiser and where its weights come from."""
     state, source = published_state("kdtalker.denoiser", models)
     with torch.device("meta"):
-        state = random_state(KDTalkerDenoiser(), 10) if state is None else denoiser_state(state)
+        sizes = KDTalkerDenoiser()
+    state = random_state(sizes, 10) if state is None else denoiser_state(state)
     return filled_from(build_denoiser, state), source
 
 

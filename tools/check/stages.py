@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,23 +12,24 @@ from . import networks
 from .made import HALF, Made, Stage
 
 BATCHES = (1, 2, 4, 8, 16, 32)
-FILM, FILM_AT_LENGTH = 2, 186  # frames; the second is the sample voice
+FILM, FILM_AT_LENGTH = 1, 186  # frames; the second is the sample voice
 
 
-def late(module: str, name: str, **options: bool) -> Callable[[Path, int], Made]:
+def late(module: str, name: str, **options: Any) -> Callable[[Path, int], Made]:
     """A stage whose file imports more than a bare machine has."""
 
     def make(models: Path, size: int) -> Made:
-        return getattr(importlib.import_module(f".{module}", __package__), name)(models, size, **options)
+        found = importlib.import_module(f".{module}", __package__)
+        return getattr(found, name)(models, size, **options)
 
     return make
 
 
-def chain(name: str, function: str, halves: tuple[torch.dtype, ...] = HALF, frames: int = FILM) -> Stage:
+def chain(mover: str, halves: tuple[torch.dtype, ...] = HALF, frames: int = FILM) -> Stage:
     """From sound to an encoded film, whose pictures are bytes."""
-    make = late("chains", function)
+    make = late("chains", "sound_to_film", mover=mover)
     return Stage(
-        f"{name}: sound to film", make, halves=halves, sizes=(frames, FILM_AT_LENGTH), tolerance=5 / 255
+        f"{mover}: sound to film", make, halves=halves, sizes=(frames, FILM_AT_LENGTH), tolerance=5 / 255
     )
 
 
@@ -59,8 +61,6 @@ STAGES = (
     *(actalker(signals, motion) for signals, motion in (("sound", False), ("both", True))),
     fantasytalking(WAN_BLOCK, True),
     fantasytalking("FantasyTalking: its audio alone", False, WAN_BLOCK),
-    chain("built-in", "builtin", halves=(), frames=50),
-    chain("Takin-ADA", "takin"),
-    chain("KDTalker", "kdtalker"),
-    chain("JoyVASA", "joyvasa"),
+    chain("built-in", halves=(), frames=50),
+    *(chain(mover) for mover in ("Takin-ADA", "KDTalker", "JoyVASA")),
 )
