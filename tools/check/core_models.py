@@ -20,14 +20,12 @@ from ...models.fantasytalking.timing import samples_of, token_count
 from ...models.fantasytalking.windows import audio_windows
 from ..random_state import random_state
 from .files import published_state
-from .made import Made, filled, filled_from, seeded
+from .made import ACTALKER_FRAMES, WAN_FRAMES, Made, filled, filled_from, seeded
 
-ACTALKER_FRAMES, ACTALKER_FILM = 4, 25
 SMALL = (64, 64)  # channels and context of a denoiser that a CPU runs in seconds
-SIDES = {ACTALKER_FRAMES: 16, ACTALKER_FILM: 72}  # of the latent: 128 and 576 pixels
+SIDES = dict(zip(ACTALKER_FRAMES, (16, 72), strict=True))  # of the latent: 128 and 576 pixels
 FLOAT = ("A_logs", "Ds", "dt_projs_bias")  # of a scan; float32 in every precision
-WAN_FRAMES, WAN_FILM = 9, 81
-PIXELS = {WAN_FRAMES: 128, WAN_FILM: 512}
+PIXELS = dict(zip(WAN_FRAMES, (128, 512), strict=True))
 SPEECH, SOUND, WIDTH, HEAD = (
     768,
     2048,
@@ -41,14 +39,14 @@ def actalker_call(models: Path, frames: int, motion: bool) -> Made:
     """All guidance branches of one denoising step of a window: sound alone, or sound and motion."""
     state, weights = published_state("actalker.unet", models)
     if state is None:
-        weights = "small" if frames == ACTALKER_FRAMES else "random"
+        weights = "small" if frames == ACTALKER_FRAMES[0] else "random"
         sizes = unet_config(*(SMALL if weights == "small" else ()))
         state = random_state(ACTalkerUNet(**sizes, device="meta"), 14)
     else:
         state = core_state(state)
     config = model_config(state).unet_config
     network = filled(ACTalkerUNet(**config), state)
-    branches, side, width = 4 if motion else 3, SIDES.get(frames, 72), config["context_dim"]
+    branches, side, width = 4 if motion else 3, SIDES[frames], config["context_dim"]
     given = {
         "picture": seeded(frames, 8, side, side), "identity": seeded(1, 1, width),
         "audio": seeded(frames, 32, width), "motion": seeded(frames, 1, width), "told": time_id_embedding(),
@@ -118,7 +116,7 @@ def fantasytalking_block(models: Path, frames: int, whole: bool) -> Made:
     adapter, weights = fantasytalking_adapter(models)
     audio, width = adapter.blocks[0], adapter.blocks[0].k_proj.weight.shape[0]
     wan: Any = wan_block(width) if whole else nn.Identity()
-    side = PIXELS.get(frames, 512) // 16
+    side = PIXELS[frames] // 16
     grid = ((frames - 1) // 4 + 1, side, side)
     places, heads = grid[0] * side * side, width // HEAD
     heard = Heard(frames, seeded(1, token_count(samples_of(frames)), adapter.proj_model.proj.weight.shape[1]))

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 HALF = (torch.float16, torch.bfloat16)
+# frames: few, of small pictures, for a CPU too, and those of a whole window or film, for an accelerator
+ACTALKER_FRAMES, WAN_FRAMES = (4, 25), (9, 81)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from . import networks
-from .made import HALF, Made, Stage
+from .made import ACTALKER_FRAMES, HALF, WAN_FRAMES, Made, Stage
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 FILM, FILM_AT_LENGTH = 1, 186  # frames; the second is the sample voice
@@ -36,13 +36,13 @@ def chain(mover: str, halves: tuple[torch.dtype, ...] = HALF, frames: int = FILM
 def actalker(signals: str, motion: bool) -> Stage:
     """A denoising step of a window of 4 frames of 128 pixels, or of 25 of 576."""
     make = late("core_models", "actalker_call", motion=motion)
-    return Stage(f"ACTalker: a step, {signals}", make, halves=HALF, sizes=(4, 25))
+    return Stage(f"ACTalker: a step, {signals}", make, halves=HALF, sizes=ACTALKER_FRAMES)
 
 
 def fantasytalking(name: str, whole: bool, part_of: str | None = None) -> Stage:
     """A block on 9 frames of 128 pixels, or on 81 of 512."""
     make = late("core_models", "fantasytalking_block", whole=whole)
-    return Stage(name, make, "blocks", HALF, (9, 81), part_of=part_of)
+    return Stage(name, make, "blocks", HALF, WAN_FRAMES, part_of=part_of)
 
 
 WAN_BLOCK = "FantasyTalking: a 14B block"
