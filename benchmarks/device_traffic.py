@@ -54,7 +54,7 @@ STEPS, MORE_STEPS = 2, 6
 CORE = str(Path(comfy.__path__[0]))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Room(chains.Held):
     """LivePortrait's networks on a device with room for BATCH frames."""
 

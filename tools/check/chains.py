@@ -43,7 +43,7 @@ DRAWING = ("appearance", "warping", "generator")
 KEYPOINTS = ("motion", "stitching")  # in float32 always
 
 
-@dataclass(frozen=True)
+@dataclass
 class Held:
     """LivePortrait's networks, on a device for good: what LivePortraitRenderer asks for."""
 
@@ -168,7 +168,8 @@ def sound_to_film(models: Path, frames: int, mover: str) -> Made:
     portraits: dict[tuple[torch.device, torch.dtype], Portrait] = {}
 
     def run(given_networks, given, dtype):
-        device, nets = given["place"].device, dict(zip(parts, given_networks, strict=False))
+        device = given["place"].device
+        nets: dict[str, Any] = {name: network for name, network in zip(parts, given_networks, strict=False)}
         renderer = LivePortraitRenderer(Held(nets, device, dtype)) if parts else WarpRenderer()
         if (device, dtype) not in portraits:
             portraits[device, dtype] = renderer.prepare(photo, face)

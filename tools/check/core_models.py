@@ -66,7 +66,7 @@ def actalker_call(models: Path, frames: int, motion: bool) -> Made:
     return Made((network,), given, run, frames, weights, float_parameters=FLOAT)
 
 
-def fantasytalking_adapter(models: Path) -> tuple[FantasyTalking, str]:
+def fantasytalking_adapter(models: Path) -> tuple[Any, str]:
     """The published adapter, of its blocks the first alone, and where its weights come from."""
     state, weights = published_state("fantasytalking.audio", models)
     if state is None:
