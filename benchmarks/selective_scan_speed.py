@@ -5,6 +5,9 @@
 Equality first: no time is printed if the pack's form differs from the step-by-step form in float64. Peers run
 in turn, each with its arguments in its own layout; the process's own time is taken, which neighbours on the
 machine do not change. mambapy (pip install mambapy) is left out where it is not installed.
+
+"In chunks" is the pack's form for a GPU without a kernel; how many operations it starts there is counted on tensors
+without storage.
 """
 
 import argparse
@@ -17,14 +20,17 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from plain_selective_scan import plain_directions, plain_unit
-from talking_portrait.models.actalker.selective_scan import blocked_scan, selective_scan
+from talking_portrait.models.actalker.selective_scan import selective_scan
+from talking_portrait.models.actalker.selective_scan_blocked import CHUNK, blocked_scan
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 try:
     from mambapy.pscan import pscan
@@ -36,6 +42,7 @@ STATES = 16
 # tokens, channels, directions; the first is ACTalker's call for one frame of 576 x 576 pixels at full
 # resolution
 SCANS = ((5217, 640, 2), (5217, 640, 1), (5217, 1280, 1))
+ROWS = (1, 4, 25, 100)  # frames and branches of one call; 100 is a window with all four branches
 UNITS = ((1, 640, 5217), (2, 1280, 1329))  # rows, channels, tokens
 # spread of the steps before softplus and factor of A: as Mamba starts, a long memory, hardly forgetting,
 # forgetting at once
@@ -82,6 +89,11 @@ def parallel_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Ten
         y = (pscan(decays, values) @ c[..., None])[..., 0] + D[k] * x
         total = total + (y.flip(1) if k else y)
     return total
+
+
+def in_chunks(**given: Tensor) -> Tensor:
+    """The pack's form for a GPU without a kernel, on a CPU too."""
+    return blocked_scan(**given, chunk=CHUNK)
 
 
 FORMS = {"step by step": plain_directions, "blocked": blocked_scan, "mambapy's parallel scan": parallel_scan}
@@ -175,6 +187,7 @@ def scan_figures(length: int, width: int, directions: int, repeats: int) -> dict
     peers = {
         "step by step": lambda: plain_directions(**plain),
         "blocked": lambda: selective_scan(**given, backend="blocked"),
+        "in chunks": lambda: in_chunks(**given),
     }
     if pscan:
         peers["mambapy's parallel scan"] = lambda: parallel_scan(**given)
@@ -187,6 +200,29 @@ def scan_figures(length: int, width: int, directions: int, repeats: int) -> dict
         "state updates per second, 1e9": round(length * width * directions * STATES / times["blocked"] / 1e9,
         2),
     }  # fmt: skip
+
+
+class Operations(TorchDispatchMode):
+    """How often each of torch's operations ran, but for those that only look at memory in another way."""
+
+    def __init__(self):
+        super().__init__()
+        self.counted = Counter()
+
+    def __torch_dispatch__(self, function, types, given=(), named=None):
+        if not function.is_view:
+            self.counted[function._schema.name] += 1
+        return function(*given, **(named or {}))
+
+
+def operations(rows: int) -> dict[str, int]:
+    """What one call of the first size starts on a device without a kernel, and how much of it is recurrence."""
+    given = {key: value.to("meta") for key, value in problem(1, *SCANS[0][1:]).items()}
+    for key in ("u", "dt", "B", "C"):
+        given[key] = given[key].new_empty(*given[key].shape[:-3], rows, SCANS[0][0], given[key].shape[-1])
+    with Operations() as run:
+        blocked_scan(**given)
+    return {"operations": run.counted.total(), "multiply-adds": run.counted["aten::addcmul"]}
 
 
 def unit_figures(rows: int, width: int, length: int, repeats: int) -> dict:
@@ -251,6 +287,7 @@ def main() -> None:
         "extra memory, MB": {
             name: extra_memory(name, SCANS[0]) for name in FORMS if pscan or "mambapy" not in name
         },
+        "started on a GPU without a kernel, by rows": {str(rows): operations(rows) for rows in ROWS},
         "scan": [scan_figures(*size, arguments.repeats) for size in SCANS],
         "unit": [unit_figures(*size, arguments.repeats) for size in UNITS],
     }

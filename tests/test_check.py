@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
-from talking_portrait.tools import random_weights
+from talking_portrait.tools import random_fantasytalking, random_joyvasa, random_weights
 from talking_portrait.tools.check import __main__ as check
 from talking_portrait.tools.check.stages import STAGES
 from talking_portrait.tools.random_state import random_state
@@ -100,10 +100,55 @@ def test_networks_of_other_sizes_run_in_theirs(monkeypatch, capsys, tmp_path):
     assert len(lines) == 4 and all("random" not in line for line in lines), said
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["built-in", "KDTalker", "JoyVASA", "Takin-ADA"])
+def test_whole_films_are_timed_and_compared(monkeypatch, capsys, tmp_path, system):
+    random_weights.write(tmp_path, small=True)
+    random_joyvasa.write(tmp_path, random_joyvasa.SMALL)
+    status, said = run(
+        monkeypatch, capsys, "--models", str(tmp_path), "--json", "--stages", f"{system}: sound to film"
+    )
+    (row,) = json.loads(said[: said.rindex("}") + 1])["stages"]
+    assert (
+        status == 0
+        and row["size"] == (50 if system == "built-in" else 1)
+        and row["per_second"] > 0
+        and row["error"] < 5 / 255
+    )
+
+
+def test_audio_s_share_of_a_block_is_told(monkeypatch, capsys, tmp_path):
+    (tmp_path / "model_patches").mkdir()
+    random_fantasytalking.write_adapter(tmp_path / "model_patches/fantasytalking_model.ckpt")
+    arguments = ("--models", str(tmp_path), "--stages", "FantasyTalking")
+    status, said = run(monkeypatch, capsys, *arguments, "--json")
+    whole, part = json.loads(said[: said.rindex("}") + 1])["stages"]
+    assert status == 0 and whole["share"] is None
+    assert part["share"] == whole["per_second"] / part["per_second"]
+    lines = [line for line in run(monkeypatch, capsys, *arguments)[1].splitlines() if "0.0e+00" in line]
+    assert len(lines) == 2 and lines[1].endswith("% of the whole")
+
+
+@pytest.mark.slow
+def test_a_step_of_actalker_runs_small_with_one_signal_and_with_both(monkeypatch, capsys, tmp_path):
+    status, said = run(monkeypatch, capsys, "--models", str(tmp_path), "--stages", "ACTalker")
+    lines = [line for line in said.splitlines() if line.startswith("ACTalker: a step")]
+    assert status == 0 and len(lines) == 2
+    assert all("small " in line and "frames" in line and "0.0e+00" in line for line in lines)
+
+
+def test_a_scan_keeps_its_decays_in_float32():
+    network = torch.nn.Linear(2, 2)
+    network.register_parameter("A_logs", torch.nn.Parameter(torch.full((2,), 1 / 3)))
+    copied = check.placed(network, torch.device("cpu"), torch.bfloat16, ("A_logs",))
+    assert copied.weight.dtype == torch.bfloat16 and torch.equal(copied.A_logs, network.A_logs)
+    assert network.weight.dtype == torch.float32
+
+
 def test_a_file_of_something_else_is_said_and_the_others_are_checked(monkeypatch, capsys, tmp_path):
     (tmp_path / "kdtalker").mkdir()
     torch.save({"state_dict": {"x": torch.zeros(3)}}, tmp_path / "kdtalker/wav2lip.pth")
-    stages = ("KDTalker: speech", "Takin-ADA")
+    stages = ("KDTalker: speech", "Takin-ADA: a denoising step")
     status, said = run(monkeypatch, capsys, "--models", str(tmp_path), "--stages", *stages)
     assert status == 1 and "NOT WELL: it holds no weights called audio_encoder" in said
     assert "Takin-ADA: a denoising step" in said
@@ -124,6 +169,7 @@ def test_it_runs_with_few_packages(tmp_path):
         "--stages",
         "built-in",
         "Takin",
+        "ACTalker",
         "--device",
         "cpu",
     ]
@@ -133,4 +179,9 @@ def test_it_runs_with_few_packages(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "built-in: warp" in done.stdout and "not checked: it needs" in done.stdout
+    lines = {line[:31].strip(): line[31:].strip() for line in done.stdout.splitlines()}
+    assert "0.0e+00" in lines["built-in: the ear"] and "0.0e+00" in lines["Takin-ADA: a denoising step"]
+    for stage in ("built-in: warp", "ACTalker: a step, both"):
+        assert lines[stage].startswith("not checked: it needs ")
+    for stage in ("built-in: sound to film", "Takin-ADA: sound to film"):
+        assert lines[stage] == "not checked: it needs av, which is not installed"

@@ -1,9 +1,12 @@
 """The selective scan in plain torch, block by block, with its gradient: any device, any decay, bounded memory.
 
-Decays and inputs of a block of steps are made at once; then each step is one fused multiply-add for all rows,
-states and directions; then one product with C reads out the whole block. Decays are only ever multiplied,
-never divided by, so nothing overflows however fast the state forgets. The gradient runs the same blocks from
-the last to the first and makes their states again instead of keeping them.
+Decays and inputs of a block of steps are made at once; then the recurrence runs over it; then one product with
+C reads out the whole block. Decays are only ever multiplied, never divided by, so nothing overflows however
+fast the state forgets. The gradient runs the same blocks from the last to the first and makes their states
+again instead of keeping them.
+
+On a CPU the recurrence is one fused multiply-add a step, for all rows, states and directions. A GPU, which
+waits for every operation to be started, takes the steps in chunks that run side by side.
 """
 
 import math
@@ -16,19 +19,65 @@ from torch.autograd.function import once_differentiable
 LOG2_E = 1.0 / math.log(2.0)
 # Elements of one working buffer: as large as a CPU's second-level cache likes, and enough for a GPU in less
 # than 0.5 GB in all.
-BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**20, 2**23
+BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**20, 2**24
+CHUNK = 8  # steps of a chunk elsewhere than on a CPU
 SMALLEST_EXPONENT = -126.0  # of 2; below it float32 is denormal, which is slow on a CPU and changes nothing
+LEAST_CHUNKS = 4  # fewer are not worth it
 LEAST_STEPS = 16  # rows are taken together only as long as a block still holds so many steps
 SOFTPLUS_TERMS = (2.0, 2 / 3, 2 / 5, 2 / 7, 2 / 9, 2 / 11, 2 / 13)  # of 2 atanh
 
 
 def blocked_scan(
-    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, bias: Tensor, block: int | None = None
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    bias: Tensor,
+    block: int | None = None,
+    chunk: int | None = None,
 ) -> Tensor:
-    """selective_scan in plain torch; `block` is the number of elements of a working buffer."""
-    return _BlockedScan.apply(
-        u, dt, A, B, C, D, bias, block or (BLOCK_ON_CPU if u.device.type == "cpu" else BLOCK_ELSEWHERE)
+    """selective_scan in plain torch.
+
+    block: elements of a working buffer. chunk: steps of a chunk, 0 for one step after the other. Both by device.
+    """
+    here = u.device.type == "cpu"
+    block = block or (BLOCK_ON_CPU if here else BLOCK_ELSEWHERE)
+    chunk = (0 if here else CHUNK) if chunk is None else chunk
+    return _BlockedScan.apply(u, dt, A, B, C, D, bias, block, chunk)
+
+
+def recurrence(
+    decays: Tensor, values: Tensor, state: Tensor, chunk: int = 0, backwards: bool = False
+) -> Tensor:
+    """h = decay h + value for each of T steps, from `state`, written over values [T,...]; gives the last h.
+
+    With a chunk of s steps and enough of them: s operations find with what state each chunk would end from
+    nothing, the same function over the chunks finds with what state each begins, and s operations more run all
+    chunks from there. So T steps take some 2 s log(T) / log(s) operations after each other, instead of T.
+    backwards: from step T to step 1.
+    """
+    count = len(values) // chunk if chunk else 0
+    if count < LEAST_CHUNKS:
+        steps = list(zip(decays.unbind(0), values.unbind(0), strict=True))
+        for decay, value in reversed(steps) if backwards else steps:
+            state = torch.addcmul(value, decay, state, out=value)
+        return state
+    split = len(values) - count * chunk if backwards else count * chunk
+    whole, rest = (
+        (slice(split, None), slice(0, split)) if backwards else (slice(0, split), slice(split, None))
     )
+    chunks, their_values = (x[whole].unflatten(0, (count, chunk)) for x in (decays, values))
+    steps = list(zip(chunks.unbind(1), their_values.unbind(1), strict=True))[:: -1 if backwards else 1]
+    ends = steps[0][1].clone()
+    for decay, value in steps[1:]:
+        torch.addcmul(value, decay, ends, out=ends)
+    last = recurrence(chunks.prod(1), ends, state, chunk, backwards)
+    h = torch.cat([ends[1:], state[None]] if backwards else [state[None], ends[:-1]])
+    for decay, value in steps:
+        h = torch.addcmul(value, decay, h, out=value)
+    return recurrence(decays[rest], values[rest], last, chunk, backwards)
 
 
 def softplus(x: Tensor) -> Tensor:
@@ -56,10 +105,10 @@ def _softplus_in_place(x: Tensor, scratch: Tensor) -> Tensor:
 
 class _BlockedScan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, u, dt, A, B, C, D, bias, block):
+    def forward(ctx, u, dt, A, B, C, D, bias, block, chunk):
         ctx.save_for_backward(u, dt, A, B, C, D, bias)
-        ctx.block = block
-        workspace = _Workspace(u, dt, A, bias, block)
+        ctx.sizes = block, chunk
+        workspace = _Workspace(u, dt, A, bias, block, chunk)
         skip = D.to(workspace.dtype).sum(0)
         out = torch.empty_like(u)
         for part in workspace.parts(len(u)):
@@ -79,7 +128,7 @@ class _BlockedScan(torch.autograd.Function):
     def backward(ctx, dy):
         saved = ctx.saved_tensors  # once alone: where a layer computes itself again they are given but once
         u, dt, A, B, C, D, bias = saved
-        workspace = _Workspace(u, dt, A, bias, ctx.block)
+        workspace = _Workspace(u, dt, A, bias, *ctx.sizes)
         dy = dy.to(workspace.dtype)
         found = _Gradients(
             dy * D.to(workspace.dtype).sum(0),
@@ -90,7 +139,7 @@ class _BlockedScan(torch.autograd.Function):
             rows.add_gradients(dy[part].transpose(0, 1), found.of_rows(part), A.to(workspace.dtype).mT)
         d_skip = torch.einsum("nlw,nlw->w", dy, u.to(dy.dtype)).expand_as(D)
         of = (found.u, found.dt, found.A, found.B, found.C, d_skip, found.dt.sum((1, 2)))
-        return *(value.to(x.dtype) for value, x in zip(of, saved, strict=True)), None
+        return *(value.to(x.dtype) for value, x in zip(of, saved, strict=True)), None, None
 
 
 class _Gradients:
@@ -108,7 +157,8 @@ class _Gradients:
 class _Workspace:
     """The memory of one scan, made once: on many systems fresh pages cost more than the arithmetic done on them."""
 
-    def __init__(self, u: Tensor, dt: Tensor, A: Tensor, bias: Tensor, block: int):
+    def __init__(self, u: Tensor, dt: Tensor, A: Tensor, bias: Tensor, block: int, chunk: int):
+        self.chunk = chunk
         directions, rows, length, width = dt.shape
         states = A.shape[-1]
         self.dtype = torch.promote_types(u.dtype, torch.float32)
@@ -149,10 +199,7 @@ class _Rows:
     def run(self, start: int, state: Tensor) -> tuple[Tensor, Tensor]:
         """One block from the state before it, which becomes the state after it: decays and states [T,K,b,N,W]."""
         decays, values = self.load(start)
-        h = state
-        for decay, value in zip(decays.unbind(0), values.unbind(0), strict=True):
-            h = torch.addcmul(value, decay, h, out=value)
-        state.copy_(h)
+        state.copy_(recurrence(decays, values, state, self.space.chunk))
         return decays, values
 
     def load(self, start: int) -> tuple[Tensor, Tensor]:
@@ -206,9 +253,7 @@ class _Rows:
                 dy_k, C = self.taken(dy, k, start), self.taken(self.C[k], k, start).to(dy.dtype)
                 torch.mul(C[..., None], dy_k[:, :, None], out=dh[:, k])
                 self.add(found.C[k], k, start, (states[:, k] @ dy_k[..., None])[..., 0])
-            g = dh[-1].add_(after)
-            for t in range(len(dh) - 2, -1, -1):
-                g = torch.addcmul(dh[t], decays[t + 1], g, out=dh[t])
+            g = recurrence(decays[1:], dh[:-1], dh[-1].add_(after), self.space.chunk, backwards=True)
             torch.mul(decays[0], g, out=after)
             d_exponent = decays.mul_(dh)
             d_exponent[1:] *= states[:-1]

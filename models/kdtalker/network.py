@@ -266,7 +266,8 @@ class KDTalkerDenoiser(nn.Module):
     ) -> Tensor:
         """noisy [B,N,M], step one or [B], reference [B,M], canonical [B,M-7], all normalised; speech [B,N,512],
         or [B,2+N,512] with that of the two conditions, else zeros -> noise [B,N,M]."""
-        steps = torch.as_tensor(step, device=noisy.device).expand(len(noisy))
+        one = step if isinstance(step, Tensor) else torch.full((), step, device=noisy.device)
+        steps = one.to(noisy.device).expand(len(noisy))
         given = self.sizes.tokens
         tokens = self.conditions(noisy, reference, canonical) if given else noisy
         silent = noisy.shape[1] + given - speech.shape[1]

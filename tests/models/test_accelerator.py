@@ -1,29 +1,35 @@
 """On a second device: nothing is mixed, numbers are the CPU's, and drawing neither uploads nor waits for each frame."""
 
 import copy
+from collections import Counter
 from fractions import Fraction
 
 import pytest
 import torch
+from talking_portrait.models.actalker import selective_scan_blocked
+from talking_portrait.models.actalker.selective_scan import selective_scan
 from talking_portrait.models.builtin.motion_engine import BuiltinMotionEngine
 from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.engine import MotionSettings, Speech
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
 from talking_portrait.models.joyvasa.engine import JoyVASAEngine, JoyVASAOptions
 from talking_portrait.models.kdtalker.engine import KDTalkerEngine
+from talking_portrait.models.kdtalker.network import KDTalkerDenoiser
 from talking_portrait.models.liveportrait.checkpoint import FILES
 from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer
 from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.models.portrait import FaceLandmarks478
 from talking_portrait.models.takin.engine import TakinOptions
-from talking_portrait.tools.random_weights import liveportrait_states
+from talking_portrait.tools.pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, plain
+from talking_portrait.tools.random_weights import SMALL_DENOISER, liveportrait_states
 from talking_portrait.training.takin.shipped import engine_of
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, plain
 from . import engine_samples as samples
 from .shipped_engines import sample
 from .test_liveportrait_renderer import moving, points, smooth_picture
 from .test_renderers import PHOTO, POINTS, tensor
+from .test_selective_scan import problem
 
 SIZE = (300, 240)
 
@@ -180,6 +186,16 @@ def test_a_step_waits_for_nothing_and_uploads_its_noise_at_most(name):
     assert many.uploads.total() - few.uploads.total() <= 4, many.uploads.most_common()
 
 
+def test_kdtalker_s_denoiser_uploads_nothing_for_a_step():
+    network = on_device(KDTalkerDenoiser(SMALL_DENOISER).eval())
+    with accelerator() as traffic:
+        noisy, speech = (torch.zeros(1, 64, size, device=DEVICE) for size in (70, 512))
+        reference, canonical = (torch.zeros(1, size, device=DEVICE) for size in (70, 63))
+        before = traffic.uploads.copy()
+        network(noisy, 5, reference, canonical, speech)
+    assert traffic.uploads == before and not traffic.waits
+
+
 @pytest.fixture(scope="module")
 def warped():
     """Films of 2 frames on the CPU and of 2, 4 and 8 on the device, by the built-in warp, and their traffic."""
@@ -210,3 +226,29 @@ def test_the_warp_sends_up_and_waits_no_more_for_more_frames(warped):
     _, (_, _, (up, waits), (up_of_more, waits_of_more)) = warped
     assert up_of_more == up and waits_of_more == waits
     assert up.total() <= 12 and waits.total() == 0, (up, waits)
+
+
+class Operations(TorchDispatchMode):
+    """How often each of torch's operations ran; those that only look at memory in another way are left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.counted = Counter()
+
+    def __torch_dispatch__(self, function, types, given=(), named=None):
+        if not function.is_view:
+            self.counted[function._schema.name] += 1
+        return function(*given, **(named or {}))
+
+
+@pytest.mark.parametrize(("rows", "most"), [(1, 5217 // 8), (4, 5217 // 4)])
+def test_a_device_without_kernels_starts_far_fewer_operations_than_there_are_tokens(rows, most, monkeypatch):
+    """As many as ACTalker's call at 576 x 576 does, whose 640 channels are one here."""
+    monkeypatch.setattr(
+        selective_scan_blocked, "BLOCK_ELSEWHERE", selective_scan_blocked.BLOCK_ELSEWHERE // 640
+    )
+    with accelerator():
+        given = {key: value.to(DEVICE) for key, value in problem(rows, 5217, 1).items()}
+        with Operations() as run:
+            selective_scan(**given)
+    assert run.counted["aten::addcmul"] < most and run.counted.total() < 2.5 * most

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from talking_portrait.models.face.weights import load_face_detector
+from talking_portrait.tools.pretend_accelerator import accelerator, moved
 
-from ..pretend_accelerator import accelerator, moved
 from .film_samples import portrait
 
 

@@ -10,8 +10,8 @@ from talking_portrait.models.fantasytalking.patch import patched
 from talking_portrait.tools.golden_cases.actalker import weights
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import COPIES, GoldenCase
+from talking_portrait.tools.pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, for_comfyui, plain
 
-from ..pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, for_comfyui, plain
 from .fantasytalking_tiny import GOLDENS, conditions, sampled
 from .test_actalker_core import lora, small_call
 
@@ -26,14 +26,12 @@ def inference():
 
 
 @pytest.fixture
-def there(monkeypatch):
+def there():
     """ComfyUI with the second device; models that were loaded before are let go of first and afterwards."""
     comfy.model_management.unload_all_models()
-    with monkeypatch.context() as patch:
-        for_comfyui(patch)
-        with accelerator() as traffic:
-            yield traffic
-            comfy.model_management.unload_all_models()
+    with for_comfyui(), accelerator() as traffic:
+        yield traffic
+        comfy.model_management.unload_all_models()
 
 
 @pytest.fixture(scope="module")

@@ -65,10 +65,11 @@ def test_it_is_the_recurrence(rows, length, width, directions):
     assert error(selective_scan(**given), step_by_step(**given)) < 2e-6
 
 
-@pytest.mark.parametrize("block", [1, 1000, 4096, 50_000])
-def test_the_size_of_a_block_does_not_matter(block):
-    given = problem(5, 61, 12)
-    assert error(blocked_scan(**given, block=block), step_by_step(**given)) < 2e-6
+@pytest.mark.parametrize("chunk", [0, 3, 8])
+@pytest.mark.parametrize("block", [1, 1000, 50_000, 10**6])
+def test_sizes_of_blocks_and_chunks_do_not_matter(block, chunk):
+    given = problem(5, 131, 12)
+    assert error(blocked_scan(**given, block=block, chunk=chunk), step_by_step(**given)) < 2e-6
 
 
 def test_it_is_exact_over_a_whole_frame_with_a_long_memory():
@@ -77,11 +78,12 @@ def test_it_is_exact_over_a_whole_frame_with_a_long_memory():
     assert error(selective_scan(**given), step_by_step(**given)) < 5e-7
 
 
+@pytest.mark.parametrize("chunk", [0, 8])
 @pytest.mark.parametrize("spread", [1e-3, 8.0, 60.0])
-def test_it_is_stable_for_slow_and_for_instant_forgetting(spread):
+def test_it_is_stable_for_slow_and_for_instant_forgetting(spread, chunk):
     given = problem(2, 400, 16, spread=spread)
     given["A"] = given["A"] * (1e-4 if spread < 1 else 40.0)
-    assert error(selective_scan(**given), step_by_step(**given)) < 5e-6
+    assert error(blocked_scan(**given, chunk=chunk), step_by_step(**given)) < 5e-6
 
 
 def test_a_state_that_never_forgets_keeps_the_first_token():
@@ -172,13 +174,15 @@ def test_the_gradient_is_that_of_the_result(block, directions):
     )
 
 
-@pytest.mark.parametrize("factor", [math.exp(-4), 1.0, 40.0])
-def test_the_gradient_is_the_recurrence_s_in_float32(factor):
+@pytest.mark.parametrize(
+    ("factor", "chunk"), [(math.exp(-4), 0), (1.0, 0), (1.0, 3), (1.0, 8), (40.0, 0), (40.0, 8)]
+)
+def test_the_gradient_is_the_recurrence_s_in_float32(factor, chunk):
     given = problem(3, 300, 12)
     given["A"] = factor * given["A"]
     ours, exact = with_gradient(given), with_gradient({key: value.double() for key, value in given.items()})
     weights = torch.randn(3, 300, 12, generator=torch.Generator().manual_seed(1))
-    (weights * selective_scan(**ours)).sum().backward()
+    (weights * blocked_scan(**ours, chunk=chunk)).sum().backward()
     (weights * step_by_step(**exact)).sum().backward()
     for name in given:
         assert error(ours[name].grad, exact[name].grad) < 5e-6, name

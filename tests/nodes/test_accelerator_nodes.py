@@ -8,8 +8,8 @@ import comfy.model_management
 import pytest
 import torch
 from talking_portrait.nodes import TalkingPortraitExtension
+from talking_portrait.tools.pretend_accelerator import accelerator, for_comfyui, plain
 
-from ..pretend_accelerator import accelerator, for_comfyui, plain
 from .good_inputs import Bench
 
 pytestmark = pytest.mark.slow
@@ -37,12 +37,11 @@ def outcome(node: Any, bench: Bench) -> Any:
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_a_node_gives_the_same_there(bench, bench_there, name, monkeypatch):
+def test_a_node_gives_the_same_there(bench, bench_there, name):
     torch.manual_seed(0)
     wanted = outcome(NODES[name], bench)
     comfy.model_management.unload_all_models()
-    with monkeypatch.context() as patch, accelerator():
-        for_comfyui(patch)
+    with for_comfyui(), accelerator():
         torch.manual_seed(0)
         found = outcome(NODES[name], bench_there)
         comfy.model_management.unload_all_models()

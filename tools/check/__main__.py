@@ -15,17 +15,18 @@ import copy
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .files import checked_files
-from .machine import accelerator, described, memory, timed
-from .stages import STAGES, Made, Stage
+from .machine import accelerator, described, finished, memory, on_cpu, timed
+from .made import Made, Stage
+from .stages import STAGES
 
-BATCHES = (1, 2, 4, 8, 16, 32)
 # of a result's range, for what 10 or 8 bits of precision leave after many layers
 HALF_TOLERANCE = {torch.float16: 0.05, torch.bfloat16: 0.2}
 
@@ -43,6 +44,8 @@ def main() -> int:
     parser.add_argument("--device", help="cuda, mps or cpu, in the place of the best one")
     given = parser.parse_args()
     device = torch.device(given.device) if given.device else accelerator()
+    if device.type == "cpu":
+        on_cpu()
     report: dict[str, Any] = {
         "machine": described(device),
         "files": checked_files(given.models),
@@ -52,7 +55,7 @@ def main() -> int:
     say(machine_text(report["machine"]))
     say(files_text(report["files"]))
     say(
-        f"{'stage':30} {'weights':10} {'precision':9} {'batch':>5} {'error':>9} {'a second':>22} {'peak MB':>8}"
+        f"{'stage':31} {'weights':10} {'precision':9} {'size':>5} {'error':>9} {'a second':>22} {'peak MB':>8}"
     )
     chosen = [
         stage for stage in STAGES if not given.stages or any(word in stage.name for word in given.stages)
@@ -60,7 +63,7 @@ def main() -> int:
     with torch.inference_mode():
         for stage in chosen:
             for row in checked(stage, given.models, device, given.seconds):
-                report["stages"].append(row)
+                report["stages"].append(with_share(row, report["stages"], stage.part_of))
                 say(row_text(row))
     report["good"] = all(row["wrong"] is None for row in report["stages"])
     if given.json:
@@ -70,9 +73,9 @@ def main() -> int:
 
 
 def checked(stage: Stage, models: Path, device: torch.device, seconds: float):
-    """Rows of one stage, one for each precision and batch."""
+    """Rows of one stage, one for each precision and size."""
     try:
-        made = stage.make(models, 1)
+        made = stage.make(models, stage.sizes[0])
     except ImportError as error:
         yield {
             "stage": stage.name,
@@ -83,23 +86,20 @@ def checked(stage: Stage, models: Path, device: torch.device, seconds: float):
     except ValueError as error:
         yield {"stage": stage.name, "wrong": str(error)}
         return
-    expected = made.run(made.networks, made.inputs, torch.float32).float()
-    for dtype in (torch.float32, *(stage.halves if device.type != "cpu" else ())):
-        for batch in BATCHES if stage.batched and device.type != "cpu" else (1,):
+    here = device.type == "cpu"
+    expected = made.run((*made.networks, *made.exact), made.inputs, torch.float32).float()
+    for dtype in (torch.float32, *(() if here else stage.halves)):
+        for size in stage.sizes[: 1 if here else None]:
             row: dict[str, Any] = {
                 "stage": stage.name, "weights": made.weights, "precision": str(dtype).removeprefix("torch."),
-                "batch": batch, "error": None, "per_second": None, "unit": stage.unit, "peak_mb": None, "wrong": None,
+                "size": size, "error": None, "per_second": None, "unit": stage.unit, "share": None, "peak_mb": None,
+                "wrong": None,
             }  # fmt: skip
             try:
-                measure(
-                    row,
-                    stage,
-                    made if batch == 1 else stage.make(models, batch),
-                    expected,
-                    dtype,
-                    device,
-                    seconds,
-                )
+                if size == stage.sizes[0]:
+                    measure(row, stage, made, expected, dtype, device, seconds)
+                else:
+                    measure(row, stage, stage.make(models, size), None, dtype, device, seconds)
             except RuntimeError as error:  # too little memory, or an operation that this device lacks
                 row["wrong"] = str(error).splitlines()[0][:300]
             yield row
@@ -108,25 +108,58 @@ def checked(stage: Stage, models: Path, device: torch.device, seconds: float):
 
 
 def measure(
-    row: dict[str, Any], stage: Stage, made: Made, expected: Tensor, dtype: torch.dtype, device: torch.device,
-    seconds: float,
+    row: dict[str, Any], stage: Stage, made: Made, expected: Tensor | None, dtype: torch.dtype,
+    device: torch.device, seconds: float,
 ) -> None:  # fmt: skip
     """Fill in error, speed and memory of a stage on the device. RuntimeError as torch raises it."""
-    networks = tuple(copy.deepcopy(network).to(device, dtype) for network in made.networks)
+    networks = (
+        *(placed(network, device, dtype, made.float_parameters) for network in made.networks),
+        *(placed(network, device, torch.float32) for network in made.exact),
+    )
     inputs = {name: value.to(device) for name, value in made.inputs.items()}
 
     def run() -> Tensor:
-        return made.run(networks, inputs, dtype)
+        result = made.run(networks, inputs, dtype)
+        finished(device)
+        return result
 
-    if row["batch"] == 1:
-        row["error"] = relative_error(run().float().cpu(), expected)
+    row["weights"] = made.weights
+    begun = time.perf_counter()
+    found = run()
+    first = time.perf_counter() - begun
+    if expected is not None:
+        row["error"] = relative_error(found.float().cpu(), expected)
         most = HALF_TOLERANCE.get(dtype, stage.tolerance)
         if not row["error"] <= most:
             row["wrong"] = (
                 f"the numbers differ from the CPU's by {row['error']:.2g} of their range (allowed: {most:g})"
             )
-    took, row["peak_mb"] = timed(run, device, seconds)
+    # a CPU is warm already, from what it was to be compared with
+    took, row["peak_mb"] = timed(run, device, seconds, [first] if device.type == "cpu" else [])
     row["per_second"] = made.units / took
+
+
+def placed(
+    network: nn.Module, device: torch.device, dtype: torch.dtype, kept: tuple[str, ...] = ()
+) -> nn.Module:
+    """A copy of a network on the device in a type, but for parameters in float32 whose names end with one of `kept`;
+    the network itself where it is there already."""
+    if device.type == "cpu" and dtype == torch.float32:
+        return network
+    copied = copy.deepcopy(network).to(device, dtype)
+    for name, value in network.named_parameters():
+        if kept and name.endswith(kept):
+            copied.get_parameter(name).data = value.data.to(device)
+    return copied
+
+
+def with_share(row: dict[str, Any], rows: list[dict[str, Any]], part_of: str | None) -> dict[str, Any]:
+    """The row with its share of the time of the stage that it is a part of, where that was timed in the same way."""
+    for whole in rows:
+        alike = all(whole.get(key) == row.get(key) for key in ("precision", "size"))
+        if whole["stage"] == part_of and alike and row.get("per_second") and whole.get("per_second"):
+            row["share"] = whole["per_second"] / row["per_second"]
+    return row
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
@@ -160,12 +193,14 @@ def row_text(row: dict[str, Any]) -> str:
     """One row of the table."""
     if "precision" not in row:
         said = f"NOT WELL: {row['wrong']}" if row["wrong"] else f"not checked: {row['skipped']}"
-        return f"{row['stage']:30} {said}"
+        return f"{row['stage']:31} {said}"
     error = "" if row["error"] is None else f"{row['error']:.1e}"
     speed = "" if row["per_second"] is None else f"{row['per_second']:.3g} {row['unit']}"
     peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"
-    start = f"{row['stage']:30} {row['weights'][:10]:10} {row['precision']:9} {row['batch']:5}"
+    start = f"{row['stage']:31} {row['weights'][:10]:10} {row['precision']:9} {row['size']:5}"
     text = f"{start} {error:>9} {speed:>22} {peak:>8}"
+    if row["share"] is not None:
+        text += f"   {100 * row['share']:.2g} % of the whole"
     return text if row["wrong"] is None else f"{text}\n    NOT WELL: {row['wrong']}"
 
 

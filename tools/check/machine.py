@@ -70,20 +70,28 @@ def finished(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def timed(work: Callable[[], Any], device: torch.device, seconds: float) -> tuple[float, float]:
-    """(seconds a call, peak memory in MB), after one call that is not counted, of as many calls as fit, one at least.
+def on_cpu() -> None:
+    """Tell ComfyUI, where it is there, to leave a GPU alone; it must be told before its memory manager is imported."""
+    try:
+        from comfy.cli_args import args
+    except ImportError:
+        return
+    args.cpu = True
 
-    The median of calls; the peak is the device's, on a CPU that of the process so far.
+
+def timed(
+    work: Callable[[], Any], device: torch.device, seconds: float, took: list[float]
+) -> tuple[float, float]:
+    """(seconds a call, peak memory in MB) of as many calls as fit; `took` are seconds of calls before that count too.
+
+    `work` returns when the device is done. The median of calls; the peak is the device's, on a CPU that of the process
+    so far.
     """
-    work()
-    finished(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    took: list[float] = []
     while sum(took) < seconds and len(took) < 200:
         started = time.perf_counter()
         work()
-        finished(device)
         took.append(time.perf_counter() - started)
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 1e6

@@ -1,271 +1,66 @@
-"""The stages that are checked: networks with published files where they are there, else with random numbers of the
-published size, and what they are given. Files of other sizes run in theirs."""
+"""The stages that are checked, in the order of the table."""
 
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors import safe_open
-from torch import Tensor, nn
 
-from ...models.face_motion import CONTROLS, FaceMotion, resolve
-from ...models.joyvasa.checkpoint import joyvasa_state
-from ...models.joyvasa.network import build_joyvasa
-from ...models.kdtalker.checkpoint import audio_encoder_state, denoiser_state
-from ...models.kdtalker.network import KDTalkerDenoiser, build_denoiser
-from ...models.liveportrait.checkpoint import FILES
-from ...models.speech.viseme_heads import build_heads
-from ...models.speech.viseme_hearing import window_probabilities
-from ...models.speech.wav2lip import AudioEncoder
-from ...models.speech.whisper_tiny_en import build_encoder, encoder_state
-from ...models.takin.network import Conditions, build_takin
-from ...models.weights.int8 import in_float
-from ...models.weights.published import PACK, WEIGHTS, weight_path
-from .. import random_joyvasa
-from ..random_state import random_state
-from ..random_weights import liveportrait_states
-from .files import published_state
+from . import networks
+from .made import ACTALKER_FRAMES, HALF, WAN_FRAMES, Made, Stage
 
-HALF = (torch.float16, torch.bfloat16)
-RATE = 16000
-SAMPLE = PACK / "samples" / "talking_portrait_astronaut.png"
+BATCHES = (1, 2, 4, 8, 16, 32)
+FILM, FILM_AT_LENGTH = 1, 186  # frames; the second is the sample voice
 
 
-@dataclass(frozen=True)
-class Made:
-    """A stage that can run: networks in float32 on the CPU, inputs by name, and what to do with both.
+def late(module: str, name: str, **options: Any) -> Callable[[Path, int], Made]:
+    """A stage whose file imports more than a bare machine has."""
 
-    run(networks, inputs, dtype) -> result, where networks compute in dtype; units: what one call gives.
-    """
+    def make(models: Path, size: int) -> Made:
+        found = importlib.import_module(f".{module}", __package__)
+        return getattr(found, name)(models, size, **options)
 
-    networks: tuple[nn.Module, ...]
-    inputs: dict[str, Tensor]
-    run: Callable[[tuple[Any, ...], dict[str, Tensor], torch.dtype], Tensor]
-    units: float
-    weights: str
+    return make
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the pack.
-
-    make(models folder, batch) may raise ImportError where a package is missing that it needs. unit: of which per second
-    is told. halves: types besides float32 that it has in the pack. batched: whether batches are tried on a GPU.
-    tolerance: of float32 against the CPU, relative.
-    """
-
-    name: str
-    make: Callable[[Path, int], Made]
-    unit: str = "frames"
-    halves: tuple[torch.dtype, ...] = ()
-    batched: bool = False
-    tolerance: float = 2e-3
-
-
-def filled(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
-    """The network with these weights in float32."""
-    network.load_state_dict(
-        {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    )
-    return network.eval().requires_grad_(False)
-
-
-def seeded(*shape: int, scale: float = 1.0) -> Tensor:
-    """Normal noise, the same on every machine."""
-    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-def liveportrait_network(part: str, models: Path) -> tuple[Any, str]:
-    """One of LivePortrait's networks and where its weights come from."""
-    file = FILES[part]
-    state, source = published_state(f"liveportrait.{part}", models)
-    state = liveportrait_states()[file.safetensors] if state is None else file.convert(state)
-    return filled(file.build(state, {}, operations=nn), state), source
-
-
-def picture_features(part: str, models: Path, batch: int) -> Made:
-    """LivePortrait's F or M on pictures."""
-    network, source = liveportrait_network(part, models)
-
-    def run(networks, given, dtype):
-        found = networks[0](given["pictures"].to(dtype))
-        return found if isinstance(found, Tensor) else found.expression
-
-    return Made((network,), {"pictures": seeded(batch, 3, 256, 256).sigmoid()}, run, batch, source)
-
-
-def liveportrait_frame(models: Path, batch: int) -> Made:
-    """W and G: keypoints to pictures of 512x512."""
-    (warping, source), (generator, _) = (
-        liveportrait_network(part, models) for part in ("warping", "generator")
-    )
-    keypoints = seeded(1, 21, 3, scale=0.2)
-    given = {
-        "volume": seeded(1, warping.sizes.channels, warping.sizes.depth, 64, 64),
-        "still": keypoints,
-        "driving": keypoints + seeded(batch, 21, 3, scale=0.01),
-    }
-
-    def run(networks, given, dtype):
-        warp, draw = networks
-        prepared = warp.prepare(given["volume"].to(dtype), given["still"])
-        return draw(warp(prepared, given["driving"]))
-
-    return Made((warping, generator), given, run, batch, source)
-
-
-def kdtalker_step(models: Path, batch: int) -> Made:
-    """One call of the denoiser on a window of 64 frames; a film takes as many a window as the sampler has steps."""
-    state, source = published_state("kdtalker.denoiser", models)
-    with torch.device("meta"):
-        state = random_state(KDTalkerDenoiser(), 10) if state is None else denoiser_state(state)
-    network: Any = filled_from(build_denoiser, state)
-    sizes, frames = network.sizes, network.sizes.window
-    given = {"noisy": seeded(batch, frames, sizes.motion), "reference": seeded(batch, sizes.motion),
-             "canonical": seeded(batch, 3 * sizes.points), "speech": seeded(batch, frames, sizes.audio)}  # fmt: skip
-    return Made(
-        (network,),
-        given,
-        lambda networks, given, dtype: networks[0](step=500, **given),
-        frames * batch,
-        source,
+def chain(mover: str, halves: tuple[torch.dtype, ...] = HALF, frames: int = FILM) -> Stage:
+    """From sound to an encoded film, whose pictures are bytes."""
+    make = late("chains", "sound_to_film", mover=mover)
+    return Stage(
+        f"{mover}: sound to film", make, halves=halves, sizes=(frames, FILM_AT_LENGTH), tolerance=5 / 255
     )
 
 
-def wav2lip_encoder(models: Path, batch: int) -> Made:
-    """Mel windows of 64 frames."""
-    state, source = published_state("kdtalker.audio", models)
-    with torch.device("meta"):
-        network = AudioEncoder()
-    encoder = filled(
-        AudioEncoder(), random_state(network, 11) if state is None else audio_encoder_state(state)
-    )
-    given = {"windows": seeded(64 * batch, 1, 80, 16)}
-    return Made(
-        (encoder,), given, lambda networks, given, dtype: networks[0](given["windows"]), 64 * batch, source
-    )
+def actalker(signals: str, motion: bool) -> Stage:
+    """A denoising step of a window of 4 frames of 128 pixels, or of 25 of 576."""
+    make = late("core_models", "actalker_call", motion=motion)
+    return Stage(f"ACTalker: a step, {signals}", make, halves=HALF, sizes=ACTALKER_FRAMES)
 
 
-def joyvasa_network(models: Path) -> tuple[Any, str]:
-    state, source = published_state("joyvasa.motion", models)
-    state = joyvasa_state(random_joyvasa.checkpoint(random_joyvasa.PUBLISHED) if state is None else state)
-    return filled(build_joyvasa(state, {}), state), source
+def fantasytalking(name: str, whole: bool, part_of: str | None = None) -> Stage:
+    """A block on 9 frames of 128 pixels, or on 81 of 512."""
+    make = late("core_models", "fantasytalking_block", whole=whole)
+    return Stage(name, make, "blocks", HALF, WAN_FRAMES, part_of=part_of)
 
 
-def joyvasa_hearing(models: Path, batch: int) -> Made:
-    """HuBERT on windows of 4 s."""
-    network, source = joyvasa_network(models)
-    given = {"wave": seeded(batch, network.config.window * 640, scale=0.1)}
-    return Made(
-        (network,),
-        given,
-        lambda networks, given, dtype: networks[0].encode(given["wave"]),
-        4.0 * batch,
-        source,
-    )
-
-
-def joyvasa_step(models: Path, batch: int) -> Made:
-    """One call of the denoiser on a window of 100 frames."""
-    network, source = joyvasa_network(models)
-    config = network.config
-    given = {
-        "motion": seeded(batch, config.window, config.motion),
-        "speech": seeded(batch, config.window, config.width),
-    }
-
-    def run(networks, given, dtype):
-        motion = given["motion"]
-        steps = torch.full((len(motion),), 25, device=motion.device)
-        return networks[0](motion, given["speech"], networks[0].start(motion), steps)
-
-    return Made((network,), given, run, config.window * batch, source)
-
-
-def shipped(key: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """A file that ships with the pack."""
-    with safe_open(str(weight_path(WEIGHTS[key])), "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-
-
-def takin_step(models: Path, batch: int) -> Made:
-    """One call of the shipped network on a window of 50 frames after 10."""
-    state, metadata = shipped("takin.motion")
-    network: Any = filled(build_takin(state, metadata), state)
-    config, frames = network.config, 50
-    given = {
-        "noisy": seeded(batch, frames, 70),
-        "speech": seeded(batch, config.previous + frames, config.width),
-    }
-
-    def run(networks, given, dtype):
-        noisy = given["noisy"]
-        conditions = Conditions(
-            given["speech"], noisy.new_zeros(batch, config.previous, 71), noisy.new_zeros(batch, 7),
-            noisy.new_zeros(batch, 1, 8), noisy.new_zeros(batch, 1, 64), noisy.new_zeros(batch, frames, 16),
-        )  # fmt: skip
-        return networks[0](noisy, torch.full((batch,), 100, device=noisy.device), conditions)
-
-    return Made((network,), given, run, frames * batch, "shipped")
-
-
-def builtin_ear(models: Path, batch: int) -> Made:
-    """Whisper tiny.en's encoder and the viseme heads on 10 s of sound."""
-    encoder = filled_from(build_encoder, encoder_state(shipped("whisper_tiny_en")[0]))
-    heads = filled_from(build_heads, in_float(shipped("viseme_heads")[0]))
-    given = {"wave": seeded(10 * RATE, scale=0.1)}
-    return Made((encoder, heads), given, lambda networks, given, dtype: window_probabilities(networks, given["wave"]),
-                10.0, "shipped")  # fmt: skip
-
-
-def builtin_warp(models: Path, batch: int) -> Made:
-    """The built-in renderer on the sample portrait, 512x512. ImportError where ComfyUI's own packages are missing."""
-    from PIL import Image
-
-    from ...models.builtin.warp import WarpRenderer
-    from ...models.face.landmarks import landmarks_in_pixels
-    from ...models.face.weights import load_face_detector
-    from ...models.portrait import FaceLandmarks478
-
-    photo = np.array(Image.open(SAMPLE).convert("RGB"))
-    face = FaceLandmarks478(
-        landmarks_in_pixels(load_face_detector().detect_batch([photo], 1, 0.5, "short")[0][0])
-    )
-    renderer = WarpRenderer()
-    portrait = renderer.prepare(torch.from_numpy(photo).float() / 255, face)
-    still = torch.zeros(batch, 3)
-    controls = seeded(batch, len(CONTROLS)).sigmoid() / 2
-    motion = FaceMotion.from_controls(controls, still + 3, still, torch.ones(batch), Fraction(25), source={})
-    resolved = resolve(motion, portrait.motion, portrait.policy)
-
-    def run(networks, given, dtype):
-        return renderer.render(portrait, resolved, given["place"].device)
-
-    return Made((), {"place": torch.zeros(1)}, run, batch, "none")
-
-
-def filled_from(build: Callable, state: dict[str, Tensor]) -> nn.Module:
-    """A network whose sizes come from its weights."""
-    return filled(build(state, {}), state)
-
+WAN_BLOCK = "FantasyTalking: a 14B block"
 
 STAGES = (
-    Stage("built-in: the ear", builtin_ear, "s of speech"),
-    Stage("built-in: warp", builtin_warp, batched=True),
-    Stage(
-        "LivePortrait: appearance",
-        lambda models, batch: picture_features("appearance", models, batch),
-        halves=HALF,
-    ),
-    Stage("LivePortrait: keypoints", lambda models, batch: picture_features("motion", models, batch)),
-    Stage("LivePortrait: warp and decode", liveportrait_frame, halves=HALF, batched=True),
-    Stage("KDTalker: speech", wav2lip_encoder),
-    Stage("KDTalker: a denoising step", kdtalker_step),
-    Stage("JoyVASA: speech", joyvasa_hearing, "s of speech"),
-    Stage("JoyVASA: a denoising step", joyvasa_step),
-    Stage("Takin-ADA: a denoising step", takin_step),
+    Stage("built-in: the ear", networks.builtin_ear, "s of speech"),
+    Stage("built-in: warp", networks.builtin_warp, sizes=BATCHES),
+    Stage("LivePortrait: appearance", partial(networks.picture_features, "appearance"), halves=HALF),
+    Stage("LivePortrait: keypoints", partial(networks.picture_features, "motion")),
+    Stage("LivePortrait: warp and decode", networks.liveportrait_frame, halves=HALF, sizes=BATCHES),
+    Stage("KDTalker: speech", networks.wav2lip_hearing),
+    Stage("KDTalker: a denoising step", networks.kdtalker_step),
+    Stage("JoyVASA: speech", networks.joyvasa_hearing, "s of speech"),
+    Stage("JoyVASA: a denoising step", networks.joyvasa_step),
+    Stage("Takin-ADA: a denoising step", networks.takin_step),
+    *(actalker(signals, motion) for signals, motion in (("sound", False), ("both", True))),
+    fantasytalking(WAN_BLOCK, True),
+    fantasytalking("FantasyTalking: its audio alone", False, WAN_BLOCK),
+    chain("built-in", halves=(), frames=50),
+    *(chain(mover) for mover in ("Takin-ADA", "KDTalker", "JoyVASA")),
 )

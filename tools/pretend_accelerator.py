@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import comfy.model_management
 import numpy as np
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -221,18 +221,21 @@ def plain(value: Tensor) -> Tensor:
     return value.inner if isinstance(value, OnDevice) else value
 
 
-def for_comfyui(patch: pytest.MonkeyPatch) -> None:
-    """Until the patch is undone ComfyUI's memory manager computes on the device, and offloads to the CPU."""
+@contextmanager
+def for_comfyui() -> Iterator[None]:
+    """While it is on, ComfyUI's memory manager computes on the device, and offloads to the CPU."""
     manager, room = comfy.model_management, 16 << 30
-    for name in ("get_torch_device", "text_encoder_device", "vae_device"):
-        patch.setattr(manager, name, lambda: DEVICE)
-    for name in ("get_free_memory", "get_total_memory"):
-        patch.setattr(
-            manager, name, lambda dev=None, both=False, **named: (room, room) if both or named else room
-        )
-    patch.setattr(manager, "soft_empty_cache", lambda force=False: None)
-    patch.setattr(manager, "cpu_state", manager.CPUState.GPU)
-    patch.setattr(manager, "vram_state", manager.VRAMState.NORMAL_VRAM)
-    for name in ("should_use_fp16", "should_use_bf16", "is_device_cuda", "device_supports_non_blocking",
-                 "supports_fp8_compute", "is_nvidia", "is_amd"):  # fmt: skip
-        patch.setattr(manager, name, lambda *_, **__: False)
+    unable = ("should_use_fp16", "should_use_bf16", "is_device_cuda", "device_supports_non_blocking",
+              "supports_fp8_compute", "is_nvidia", "is_amd")  # fmt: skip
+    changed: dict[str, Any] = dict.fromkeys(unable, lambda *_, **__: False)
+    changed |= dict.fromkeys(("get_torch_device", "text_encoder_device", "vae_device"), lambda: DEVICE)
+    changed |= dict.fromkeys(
+        ("get_free_memory", "get_total_memory"),
+        lambda dev=None, both=False, **named: (room, room) if both or named else room,
+    )
+    changed |= {
+        "soft_empty_cache": lambda force=False: None, "cpu_state": manager.CPUState.GPU,
+        "vram_state": manager.VRAMState.NORMAL_VRAM,
+    }  # fmt: skip
+    with patch.multiple(manager, **changed):
+        yield
