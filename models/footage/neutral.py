@@ -11,6 +11,9 @@ from .looks import distance, opening
 
 ROUNDS = 3
 CALM = 0.2  # of the frames, the least open ones, among which the neutral mouth is looked for
+AS_CLOSED = (
+    0.02  # eye distances by which they may be more open than the least open one: in a film of vowels few are
+)
 EXPRESSION_SECONDS = 0.5  # what lasts longer is an expression, not speech
 CORNERS = (61, 291)
 
@@ -61,6 +64,8 @@ def calm_frames(open_by: np.ndarray, width: np.ndarray, usable: np.ndarray) -> n
     """Numbers of the closed frames whose mouth is of usual width: neither a smile nor rounded."""
     known = np.flatnonzero(usable)
     closed = known[np.argsort(open_by[known], kind="stable")][: max(5, int(CALM * len(known)))]
+    shut = int((open_by[closed] < open_by[closed[0]] + AS_CLOSED).sum())
+    closed = closed[: max(5, shut)]
     unusual = np.abs(width[closed] - np.median(width[known]))
     return closed[np.argsort(unusual, kind="stable")][: max(5, len(closed) // 2)]
 
