@@ -8,13 +8,16 @@ import pytest
 import torch
 from PIL import Image
 from talking_portrait.models.builtin.dub import WarpDubber
+from talking_portrait.models.builtin.dub.dubber import enlarged
 from talking_portrait.models.builtin.warp.mouth import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.regions import draw_region
 from talking_portrait.models.face.weights import load_face_detector
 from talking_portrait.models.face_motion import CONTROLS
 from talking_portrait.models.footage.footage import learn
+from talking_portrait.models.footage.source import Source
 from talking_portrait.models.media.film_reader import PictureFilm
+from talking_portrait.models.media.pixels import resize_antialiased
 
 from .film_samples import ROOT, closed, film, opened, talking, told
 
@@ -97,3 +100,14 @@ def test_a_sharp_key_frame_is_no_better_texture_than_a_calm_mouth():
     lips = [61, 291, 0, 17, 13, 14, 78, 308, 37, 267, 84, 314, 40, 270, 91, 321, 39, 269, 181, 405, 146, 375]
     faces[5][lips, 1] -= 0.15 * np.linalg.norm(faces[5][61] - faces[5][291])
     assert learn(pictures, told(faces)).shots[0].reference.frame != 5
+
+
+def test_a_small_face_s_texture_is_enlarged_and_a_large_one_s_is_itself():
+    picture, points = person()
+    assert enlarged(whole := Source(picture, points, 3)) is whole
+    small = enlarged(Source(resize_antialiased(picture, 64, 64), 0.4 * points, 3))
+    assert (
+        small.picture.shape == (192, 192, 3) and np.allclose(small.points, 1.2 * points) and small.frame == 3
+    )
+    same = resize_antialiased(small.picture, 160, 160)
+    assert (same - picture).abs().mean() < 0.03, "at the same places"

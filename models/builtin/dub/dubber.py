@@ -5,7 +5,7 @@ own map, in one sampling; behind it the frame itself, its jaw moved along.
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from ...face.regions import FACE_OVAL, MOUTH_AREA, draw_region, hull
@@ -14,7 +14,8 @@ from ...face_motion.smooth import smoothstep
 from ...footage.dubbing import DrawnPart
 from ...footage.footage import Shot
 from ...footage.looks import INNER_LIPS
-from ...footage.mouth_region import changed_box
+from ...footage.mouth_region import changed_box, downwards
+from ...footage.source import Source
 from ...media.pixels import Box
 from ...threads import one_thread
 from ..warp.interior import paint_interior
@@ -32,6 +33,8 @@ STILL = 0.02  # pixels: less is no motion
 LEAST_EXCESS, MOST_EXCESS = 0.05, 0.6  # mouth widths by which a frame's mouth is more open than the calm one
 LAGGING = 0.35  # of it, by which lips lie outside of their landmarks
 SOFT = 0.2  # mouth widths over which what covers an old mouth ends
+BRIDGE = 6  # of the nose: what lies above it is far from all that is drawn
+SMALL_MOUTH, MOST_ENLARGED = 36, 4  # pixels across, below which a texture is enlarged, by how much at most
 OUTER_LIPS = (*UPPER_OUTER, *LOWER_OUTER[-2:0:-1])
 OUTLINE = [number for number in range(468) if number not in INNER_LIPS[1:10] + INNER_LIPS[11:]]
 
@@ -44,9 +47,11 @@ class WarpDubber:
 
     def __init__(self, shot: Shot, edge: float, film_teeth: bool):
         assert shot.reference is not None
-        self.reference = shot.reference
+        self.reference = enlarged(shot.reference)
         picture, points = self.reference.picture, self.reference.points.astype(np.float64)
         self.points = points
+        down = (points[:, :2] - points[BRIDGE, :2]) @ downwards(points)
+        self.near = [row for row in OUTLINE if down[row] > 0 or row in FACE_OVAL]
         self.mouth = make_mouth(points, (picture.shape[0], picture.shape[1]))
         self.photo = picture.permute(2, 0, 1)[None].contiguous()
         self.mask = soft_region(points, (picture.shape[0], picture.shape[1]), edge * self.mouth.frame.unit)
@@ -97,16 +102,15 @@ class WarpDubber:
         return DrawnPart(box, drawn[0].permute(1, 2, 0), changed, 255 * float(unlike.sqrt()))
 
     def frame_shift(self, seen: np.ndarray, wanted: np.ndarray, nodes: Nodes) -> np.ndarray:
-        """[P,2] from nodes to the pixels of the frame that belong there once its face is where it is `wanted` [478,2]."""
+        """[P,2] from nodes to the frame's pixels that belong there once its face is where it is `wanted` [478,2]."""
         oval, middle = seen[list(FACE_OVAL), :2], seen[list(FACE_OVAL), :2].mean(0)
-        down = seen[152, :2] - seen[168, :2]
-        down = down / max(np.linalg.norm(down), 1e-6)
+        down = downwards(seen)
         low = np.clip((oval - middle) @ down / max(np.linalg.norm(seen[152, :2] - middle), 1e-6), 0, 1)
         width = np.linalg.norm(seen[61, :2] - seen[291, :2])
         ring = middle + RING * (oval - middle) + down * (low * BELOW_CHIN * width)[:, None]
         still = np.concatenate([ring, corners_around(nodes.box)])
         return displacement(
-            np.concatenate([wanted[OUTLINE], still]), np.concatenate([seen[OUTLINE, :2], still]), nodes
+            np.concatenate([wanted[self.near], still]), np.concatenate([seen[self.near, :2], still]), nodes
         )
 
     def with_jaw(self, calm: np.ndarray, controls: Tensor) -> np.ndarray:
@@ -128,13 +132,24 @@ class WarpDubber:
 
     def texture_shift(self, calm: np.ndarray, nodes: Nodes) -> np.ndarray:
         """[P,2] from nodes to the reference picture's pixels, for a calm face that lies there."""
-        known, own = calm[OUTLINE, :2], self.points[OUTLINE, :2]
+        known, own = calm[self.near, :2], self.points[self.near, :2]
         beyond = affine(known, own)
         oval = calm[list(FACE_OVAL), :2]
         far = np.concatenate([oval.mean(0) + 1.5 * (oval - oval.mean(0)), corners_around(nodes.box)])
         return displacement(
             np.concatenate([known, far]), np.concatenate([own, with_ones(far) @ beyond]), nodes
         )
+
+
+def enlarged(reference: Source) -> Source:
+    """A reference with a mouth of enough pixels for what is less than a pixel of the film: lips that part a little."""
+    width = float(np.linalg.norm(reference.points[61, :2] - reference.points[291, :2]))
+    factor = int(np.ceil(SMALL_MOUTH / max(width, SMALL_MOUTH / MOST_ENLARGED)))
+    if factor == 1:
+        return reference
+    planes = reference.picture.permute(2, 0, 1)[None]
+    larger = F.interpolate(planes, scale_factor=factor, mode="bicubic", align_corners=False).clamp(0, 1)
+    return Source(larger[0].permute(1, 2, 0), reference.points * factor, reference.frame)
 
 
 def narrowed(controls: Tensor) -> Tensor:
@@ -194,9 +209,15 @@ def carried_light(difference: Tensor, weight: Tensor, width: float) -> Tensor:
     """[1,3,h,w] what a difference [1,3,h,w] is nearby where it has weight [1,1,h,w], smooth over a part of a mouth
     `width` pixels wide."""
     block = max(1, int(width / BLOCKS))
-    heavy = F.avg_pool2d(weight, block, ceil_mode=True, count_include_pad=False)[0, 0].numpy()
-    sums = F.avg_pool2d(difference * weight, block, ceil_mode=True, count_include_pad=False)[0].numpy()
-    reach = COLOUR_REACH * width / block
-    total = gaussian_filter(heavy, reach) + 1e-4
-    light = torch.from_numpy(np.stack([gaussian_filter(plane, reach) / total for plane in sums]))[None]
+    planes = torch.cat([difference * weight, weight], 1)
+    heavy = F.avg_pool2d(planes, block, ceil_mode=True, count_include_pad=False)[0]
+    rows, columns = (blurring(size, COLOUR_REACH * width / block) for size in heavy.shape[1:])
+    blurred = rows @ heavy @ columns.T
+    light = (blurred[:3] / (blurred[3:] + 1e-4))[None]
     return light if block == 1 else F.interpolate(light, difference.shape[-2:], mode="bilinear")
+
+
+def blurring(size: int, reach: float) -> Tensor:
+    """[size,size] what makes a Gaussian blur over `reach` of a column of pixels: a few products are much faster than
+    a filter as wide as half of the picture."""
+    return torch.from_numpy(gaussian_filter1d(np.eye(size, dtype=np.float32), reach, axis=0))
