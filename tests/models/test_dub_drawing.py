@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 from talking_portrait.models.builtin.dub import WarpDubber
-from talking_portrait.models.builtin.dub.dubber import enlarged
+from talking_portrait.models.builtin.dub.dubber import enlarged, under_nose
 from talking_portrait.models.builtin.warp.mouth import LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
+from talking_portrait.models.builtin.warp.sampling import base_grid
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.regions import draw_region
 from talking_portrait.models.face.weights import load_face_detector
@@ -111,3 +112,14 @@ def test_a_small_face_s_texture_is_enlarged_and_a_large_one_s_is_itself():
     )
     same = resize_antialiased(small.picture, 160, 160)
     assert (same - picture).abs().mean() < 0.03, "at the same places"
+
+
+def test_nothing_above_the_nose_is_drawn_in_a_face_whose_mouth_is_not_across_its_nose():
+    seen = person()[1].copy()
+    width = np.linalg.norm(seen[61] - seen[291])
+    seen[291, 1] -= 0.25 * width
+    places = base_grid((0, 0, 160, 160), torch.device("cpu"))
+    up = (seen[168, :2] - seen[2, :2]) / np.linalg.norm(seen[168, :2] - seen[2, :2])
+    height = ((places[0].numpy() - seen[2, :2, None, None]) * up[:, None, None]).sum(0) / width
+    below = under_nose(seen, places)[0, 0].numpy()
+    assert below[height > 0.1].max() == 0 and (below[height < -0.6] == 1).mean() > 0.5

@@ -190,12 +190,15 @@ def sample_frame(frame: Tensor, places: Tensor) -> Tensor:
 
 
 def under_nose(seen: np.ndarray, places: Tensor) -> Tensor:
-    """[1,1,h,w] 0 above the nose's base of a face [478,3] to 1 below it, at places [1,2,h,w]."""
+    """[1,1,h,w] 0 above the nose's base of a face [478,3] to 1 below it, at places [1,2,h,w]: along its mouth, and across
+    its nose, which in a turned face is another way."""
     across = seen[291, :2] - seen[61, :2]
     width = max(float(np.linalg.norm(across)), 1e-3)
-    right, down = across / width
+    nose = seen[2, :2] - seen[168, :2]
+    ways = np.array([-across[1], across[0]]) / width, nose / max(float(np.linalg.norm(nose)), 1e-6)
     x, y = places[:, :1] - float(seen[2, 0]), places[:, 1:] - float(seen[2, 1])
-    return ((y * float(right) - x * float(down)) / width / NOSE_FADE + 1).clamp(0, 1)
+    one, other = (x * float(right) + y * float(down) for right, down in ways)
+    return (torch.minimum(one, other) / (width * NOSE_FADE) + 1).clamp(0, 1)
 
 
 def soft_region(points: np.ndarray, size: tuple[int, int], feather: float) -> Tensor:
