@@ -190,8 +190,10 @@ def sample_frame(frame: Tensor, places: Tensor) -> Tensor:
 
 
 def under_nose(seen: np.ndarray, places: Tensor) -> Tensor:
-    """[1,1,h,w] 0 above the nose's base of a face [478,3] to 1 below it, at places [1,2,h,w]: along its mouth, and across
-    its nose, which in a turned face is another way."""
+    """[1,1,h,w] 0 above the nose's base of a face [478,3] to 1 below it, at places [1,2,h,w].
+
+    Its line runs along the mouth and across the nose; in a turned face these are two, and what is above either stays.
+    """
     across = seen[291, :2] - seen[61, :2]
     width = max(float(np.linalg.norm(across)), 1e-3)
     nose = seen[2, :2] - seen[168, :2]
