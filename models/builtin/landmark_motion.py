@@ -29,7 +29,7 @@ RISE = 0.05  # mouth widths that the warp lifts the upper lip by at jawOpen 1
 SHUT_LID = 0.08  # opening of a shut eye, of its width
 WIDTH_BY_JAW, PUCKER, STRETCH = 0.15, 0.23, 0.09  # how jaw, rounding and spreading change the mouth's width
 ORDER = 2  # of Savitzky and Golay's filter
-GAZE_SHARE = 0.10  # of the eye's width, that the iris moves at gazeX 1
+GAZE_SHARE = 0.06  # of the eye's width, that the iris is seen to move at gazeX 1: 0.055 to 0.068 on six faces
 BROW = 0.055  # eye distances that a brow rises at browInnerUp 1
 LIDS = {"eyeBlinkRight": (159, 145, 33, 133), "eyeBlinkLeft": (386, 374, 362, 263)}
 

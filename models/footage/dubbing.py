@@ -87,7 +87,7 @@ class Dubbing:
         return frame, changed, drawn.box
 
     def covered(self) -> str:
-        """Frames in which something covers the mouth, in words; empty if there are none."""
+        """Frames in which something may cover the mouth, in words; empty if there are none."""
         if not self.residuals:
             return ""
         limit = COVERED * float(np.median(list(self.residuals.values())))
@@ -98,4 +98,6 @@ class Dubbing:
             else:
                 runs.append([place])
         found = [place for run in runs if len(run) >= FOR for place in run]
-        return f"something covers the mouth in frames {frame_numbers(found)}: see keep_mask" if found else ""
+        if not found:
+            return ""
+        return f"the skin around the mouth looks covered in frames {frame_numbers(found)}: if it is, see keep_mask"

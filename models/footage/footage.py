@@ -23,6 +23,7 @@ from .watching import watch
 
 LEAST_FRAMES = 5  # of a shot that something can be learnt from
 CLOSED = 0.05  # eye distances: lips that are further apart are no closed mouth
+SHARP_ENOUGH = 1.3  # times the median: a coder's key frames are sharper than this, whatever the mouth does
 SMOOTHED, ORDER = 5, 2  # frames and order of Savitzky and Golay's filter
 JAW = (58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 132, 361)
 PRESENT = 15.0  # the mesh's logit that stands for a detector that gives none
@@ -256,7 +257,7 @@ def reference_frame(
     sharp = np.array([look.sharpness if look else 0.0 for look in looks[part]])
     score = (
         away / 10 + 4 * open_by / 0.1 + unlike_neutral(neutral, faces, [*LIPS, *JAW]) / 0.08
-        - sharp / max(float(np.median(sharp[usable])), 1e-6)
+        - np.minimum(sharp / max(float(np.median(sharp[usable])), 1e-6), SHARP_ENOUGH)
     )  # fmt: skip
     score[~usable | (open_by >= CLOSED)] = np.inf
     best = int(np.argmin(score))

@@ -11,6 +11,9 @@ from .looks import distance, opening
 
 ROUNDS = 3
 CALM = 0.2  # of the frames, the least open ones, among which the neutral mouth is looked for
+AS_CLOSED = (
+    0.02  # eye distances by which they may be more open than the least open one: in a film of vowels few are
+)
 EXPRESSION_SECONDS = 0.5  # what lasts longer is an expression, not speech
 CORNERS = (61, 291)
 
@@ -51,7 +54,8 @@ def find_neutral(faces: np.ndarray, usable: np.ndarray, fps: float) -> Neutral:
         poses = poses_of(face, faces)
         aligned = poses.align(faces)
         lower = lower_weight(face)[:, None]
-        face = np.median(aligned[usable], 0) * (1 - lower) + np.median(aligned[calm], 0) * lower
+        shut = as_closed(aligned, open_by, calm, usable)
+        face = np.median(aligned[usable], 0) * (1 - lower) + np.median(shut, 0) * lower
     poses = poses_of(face, faces)
     corners = slow_corners(poses.align(faces)[:, list(CORNERS)] - face[list(CORNERS)], open_by, calm, fps)
     return Neutral(face, lower_weight(face), poses, corners)
@@ -63,6 +67,14 @@ def calm_frames(open_by: np.ndarray, width: np.ndarray, usable: np.ndarray) -> n
     closed = known[np.argsort(open_by[known], kind="stable")][: max(5, int(CALM * len(known)))]
     unusual = np.abs(width[closed] - np.median(width[known]))
     return closed[np.argsort(unusual, kind="stable")][: max(5, len(closed) // 2)]
+
+
+def as_closed(aligned: np.ndarray, open_by: np.ndarray, calm: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """[k,478,3] the calm ones of aligned faces [n,478,3] with mouths as closed as the least open of them, by what an
+    opening does to each point in the shot: in a film of vowels hardly any mouth is closed."""
+    away = open_by[usable] - open_by[usable].mean()
+    slope = np.tensordot(away, aligned[usable], 1) / max(float(away @ away), 1e-9)
+    return aligned[calm] - (open_by[calm] - open_by[calm].min())[:, None, None] * slope
 
 
 def slow_corners(seen: np.ndarray, open_by: np.ndarray, calm: np.ndarray, fps: float) -> np.ndarray:

@@ -61,6 +61,12 @@ def test_the_neutral_mouth_is_closed_though_the_mouth_is_mostly_open():
     )
 
 
+def test_a_few_closed_frames_are_enough_for_a_closed_neutral_mouth():
+    faces = np.stack([opened(portrait()[1], 0.0 if number % 20 == 0 else 0.12) for number in range(100)])
+    neutral = find_neutral(faces, np.ones(100, bool), 25.0)
+    assert opening(neutral.face[None])[0] < 0.01
+
+
 def test_a_lasting_smile_stays_as_far_as_it_is_kept():
     faces = np.stack([closed(portrait()[1])] * 100)
     faces[50:, [61, 291], 1] -= 6.0

@@ -149,6 +149,20 @@ def corr(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
+def test_a_known_gaze_is_read_as_it_is():
+    picture, points = portrait()
+    renderer = WarpRenderer()
+    own = renderer.prepare(torch.from_numpy(picture).float() / 255, FaceLandmarks478(points))
+    controls = torch.zeros(3, len(CONTROLS))
+    controls[:, index("gazeX")] = torch.tensor([0.0, -0.6, 0.6])
+    still = torch.zeros(3, 3)
+    motion = FaceMotion.from_controls(controls, still, still, torch.ones(3), FPS, source={})
+    frames = renderer.render(own, resolve(motion, own.motion, own.policy), torch.device("cpu"))
+    read = landmark_motion(found_in(frames), FPS, "frame number", 0, Amounts(smoothing=0))
+    _, left, right = read.controls[:, index("gazeX")].tolist()
+    assert left < -0.35 and right > 0.35 and right - left == pytest.approx(1.2, abs=0.3)
+
+
 def test_the_extractor_tells_an_open_mouth_and_a_turned_head():
     extractor = LandmarkExtractor(load_face_detector())
     picture, points = portrait()

@@ -50,6 +50,11 @@ def test_missing_faces_stop_or_are_bridged():
     assert missed == "7, 8" and motion.valid.tolist().count(False) == 2
 
 
+def test_the_head_is_left_to_the_portrait_s_own_limit():
+    (limit,) = (one for one in FaceMotionFromLandmarks.define_schema().inputs if one.id == "head_limit")
+    assert limit.default == 0
+
+
 def test_what_would_be_ignored_is_refused():
     with pytest.raises(ValueError, match="neutral_frame is 4, but neutral is calmest frames"):
         FaceMotionFromLandmarks.execute(landmarks(talking(30)), **{**USUAL, "neutral_frame": 4})

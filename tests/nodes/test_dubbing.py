@@ -222,7 +222,10 @@ def test_a_cancel_leaves_no_file(scratch, monkeypatch):
 def test_a_covered_mouth_is_told():
     dubbing = Dubbing(None, None, None)  # type: ignore[arg-type]
     dubbing.residuals = dict.fromkeys(range(30), 4.0) | dict.fromkeys(range(10, 16), 12.0) | {25: 20.0}
-    assert dubbing.covered() == "something covers the mouth in frames 10-15: see keep_mask"
+    assert (
+        dubbing.covered()
+        == "the skin around the mouth looks covered in frames 10-15: if it is, see keep_mask"
+    )
     dubbing.residuals = dict.fromkeys(range(30), 4.0)
     assert dubbing.covered() == ""
 

@@ -33,8 +33,8 @@ Film yourself, put the film into **Load Video**, your picture into **Load Image*
 and head do what you did.
 
 - Let the film start calmly, or choose a calm frame: `neutral`.
-- The built-in renderer bends one photo, so the head turns a little only (`head_limit`). With LivePortrait in *Load Portrait
-  Renderer* it may turn more: set `head_limit` to 0.
+- The built-in renderer bends one photo, so the head turns only as far as nothing folds, which *Prepare Portrait* says. With
+  LivePortrait in *Load Portrait Renderer* it turns as the actor's does.
 - The same motion goes into *Dub Video*: your lips on another film."""
 
 SPEAKERS = """## Two speakers in one film
@@ -133,7 +133,7 @@ def _performed() -> Draft:
         {
             "face_landmarks": ["33", 0], "fps": ["31", 2], "face_index": 0, "missing_face": "bridge",
             "neutral": "calmest frames", "neutral_frame": 0, "mouth_amount": 1.0, "eyes_amount": 1.0, "head_amount": 1.0,
-            "head_limit": 10.0, "smoothing": 5,
+            "head_limit": 0.0, "smoothing": 5,
         },
         (800, 560),
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """Maps that are given at landmarks: linear between them, on a coarse grid, stretched to the pixels of a rectangle."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,22 +13,49 @@ from ...media.pixels import Box
 NODES = 48  # of the grid along a rectangle's longer side
 
 
-def displacement(places: np.ndarray, sources: np.ndarray, box: Box) -> Tensor:
-    """[1,2,h,w] pixels from the places of a box to their sources, for K places [K,2] whose sources [K,2] are known.
+class Nodes:
+    """A coarse grid over a box of pixels."""
 
-    The places must surround the box.
+    def __init__(self, box: Box):
+        x0, y0, x1, y1 = self.box = box
+        self.step = max(1, round(max(x1 - x0, y1 - y0) / NODES))
+        self.xs = np.arange(x0, x1 + self.step, self.step) + 0.5
+        self.ys = np.arange(y0, y1 + self.step, self.step) + 0.5
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """[P,2] all nodes, row after row."""
+        return np.stack(np.meshgrid(self.xs, self.ys), -1).reshape(-1, 2)
+
+    def stretched(self, values: np.ndarray) -> Tensor:
+        """[1,C,h,w] values [P,C] of the nodes at the pixels of the box."""
+        x0, y0, x1, y1 = self.box
+        coarse = torch.from_numpy(values).float().T.reshape(1, -1, len(self.ys), len(self.xs))
+        if self.step == 1:
+            return coarse[..., : y1 - y0, : x1 - x0]
+        across = torch.arange(x1 - x0) / self.step / (len(self.xs) - 1) * 2 - 1
+        down = torch.arange(y1 - y0) / self.step / (len(self.ys) - 1) * 2 - 1
+        grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1)[None]
+        return F.grid_sample(coarse, grid, align_corners=True)
+
+
+def displacement(places: np.ndarray, sources: np.ndarray, nodes: Nodes) -> np.ndarray:
+    """[P,2] pixels from nodes to their sources, for K places [K,2] whose sources [K,2] are known.
+
+    The places must surround the nodes.
     """
-    x0, y0, x1, y1 = box
-    step = max(1, round(max(x1 - x0, y1 - y0) / NODES))
-    xs, ys = np.arange(x0, x1 + step, step) + 0.5, np.arange(y0, y1 + step, step) + 0.5
-    values = LinearNDInterpolator(places, sources - places)(*np.meshgrid(xs, ys))
-    coarse = torch.from_numpy(np.nan_to_num(values)).float().permute(2, 0, 1)[None]
-    if step == 1:
-        return coarse[..., : y1 - y0, : x1 - x0]
-    across = torch.arange(x1 - x0) / step / (len(xs) - 1) * 2 - 1
-    down = torch.arange(y1 - y0) / step / (len(ys) - 1) * 2 - 1
-    grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), -1)[None]
-    return F.grid_sample(coarse, grid, align_corners=True)
+    return np.nan_to_num(LinearNDInterpolator(places, sources - places)(nodes.places))
+
+
+def depth_inside(outline: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """[P] how deep places [P,2] lie inside a closed outline [K,2] in its unit; less than 0 outside."""
+    start, way = outline, np.roll(outline, -1, 0) - outline
+    away = places[:, None] - start
+    along = (away * way).sum(-1) / np.maximum(np.square(way).sum(-1), 1e-9)
+    nearest = np.linalg.norm(away - np.clip(along, 0, 1)[..., None] * way, axis=-1).min(1)
+    beside = (away[..., 1] >= 0) != (away[..., 1] >= way[:, 1])
+    crosses = beside & (away[..., 0] < way[:, 0] * away[..., 1] / np.where(way[:, 1] == 0, 1, way[:, 1]))
+    return np.where(crosses.sum(1) % 2 == 1, nearest, -nearest)
 
 
 def corners_around(box: Box) -> np.ndarray:
