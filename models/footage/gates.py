@@ -6,10 +6,8 @@ from ..face.head_pose import Poses
 
 LEAST_PRESENCE = 8.0  # the mesh's logit: below, its points lie beside the lips
 LEAST_FACE = 24.0  # pixels across
-MOST_YAW, MOST_PITCH = (
-    22.0,
-    22.0,
-)  # degrees from the frame whose texture is carried: no clip that was measured turns more
+# degrees from the frame whose texture is carried: no clip that was measured turns more
+MOST_YAW = MOST_PITCH = 22.0
 FADE = 5  # frames over which drawing gives way to the film
 FINE, MISSING, UNSURE, SMALL, TURNED, STRAY = range(6)
 IN_WORDS = {

@@ -11,9 +11,8 @@ from .looks import distance, opening
 
 ROUNDS = 3
 CALM = 0.2  # of the frames, the least open ones, among which the neutral mouth is looked for
-AS_CLOSED = (
-    0.02  # eye distances by which they may be more open than the least open one: in a film of vowels few are
-)
+# eye distances by which they may be more open than the least open one: in a film of vowels few are
+AS_CLOSED = 0.02
 EXPRESSION_SECONDS = 0.5  # what lasts longer is an expression, not speech
 CORNERS = (61, 291)
 
