@@ -15,6 +15,7 @@ from .comfy_server import ComfyServer
 
 SETTINGS = {  # no tutorial, no map over the graph, and words on the nodes however small the graph is drawn
     "Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "LiteGraph.Canvas.MinFontSizeForLOD": 0,
+    "Comfy.Workflow.Persist": False,
 }  # fmt: skip
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),

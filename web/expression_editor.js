@@ -37,6 +37,8 @@ function addEditor(node) {
     getMinHeight: () => panel.leastHeight(),
   });
   widget.serialize = false; // last of the widgets, so the values of saved workflows keep their places
+  // as wide as the node: the page's panel beside the graph would make it as narrow as itself
+  Object.defineProperty(widget, "width", { get: () => undefined, set: () => {}, configurable: true });
   node.hideOutputImages = true; // the face is shown here
   node.onDrawBackground = () => {};
   after(node, "onExecuted", (output) => panel.ran(output?.expression_editor?.[0]));

@@ -114,6 +114,21 @@ def test_the_face_follows_a_slider_while_it_is_dragged(editor):
     assert len(page.evaluate(SENT)["keyframes"].splitlines()) == 1
 
 
+def test_it_stays_as_wide_as_its_node_where_the_page_sets_another_width(page):
+    """As the panel beside the graph does, which shows the widgets of a selected node."""
+    page.evaluate(LOAD, prompt())
+    page.evaluate(SHOW)
+    page.locator(".tp-range").nth(11).wait_for()
+    page.evaluate(f"""() => {{
+      const node = app.graph._nodes.find((one) => one.comfyClass === '{NODE}');
+      node.widgets.find((one) => one.name === 'expression_editor').width = 200;
+      app.canvas.setDirty(true, true);
+    }}""")
+    page.wait_for_timeout(500)
+    assert page.locator(".tp-editor").bounding_box()["width"] > 400
+    page.evaluate("() => app.graph.clear()")
+
+
 @pytest.mark.slow
 def test_a_workflow_that_was_saved_before_the_editor_still_loads(page):
     page.evaluate(LOAD, prompt(aaa=40.0, roll=3.0))
