@@ -184,8 +184,8 @@ def main() -> None:
     for name in ("people", "synthetic"):
         parser.add_argument(name, type=Path)
     parser.add_argument("music", type=Path, nargs="+")
-    for name in ("laughter", "singing"):
-        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--laughter", type=Path)
+    parser.add_argument("--singing", type=Path)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
