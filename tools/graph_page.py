@@ -137,8 +137,8 @@ def write_tall_results(output: Path) -> None:
 def settled(page: Any, style: str) -> dict[str, dict[str, Any]]:
     """What `measured` says as soon as it says the same twice, with every node drawn in that style."""
     before: dict[str, dict[str, Any]] = {}
-    for _ in range(120):
-        page.wait_for_timeout(200)
+    for _ in range(240):
+        page.wait_for_timeout(100)
         now = measured(page)
         if now == before and all(node["drawn"] == STYLES[style] for node in now.values()):
             return now
