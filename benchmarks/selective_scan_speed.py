@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,8 +28,8 @@ import torch.nn.functional as F
 from plain_selective_scan import plain_directions, plain_unit
 from talking_portrait.models.actalker.selective_scan import selective_scan
 from talking_portrait.models.actalker.selective_scan_blocked import CHUNK, blocked_scan
+from talking_portrait.tools.counted_operations import Operations
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 try:
     from mambapy.pscan import pscan
@@ -200,19 +199,6 @@ def scan_figures(length: int, width: int, directions: int, repeats: int) -> dict
         "state updates per second, 1e9": round(length * width * directions * STATES / times["blocked"] / 1e9,
         2),
     }  # fmt: skip
-
-
-class Operations(TorchDispatchMode):
-    """How often each of torch's operations ran, but for those that only look at memory in another way."""
-
-    def __init__(self):
-        super().__init__()
-        self.counted = Counter()
-
-    def __torch_dispatch__(self, function, types, given=(), named=None):
-        if not function.is_view:
-            self.counted[function._schema.name] += 1
-        return function(*given, **(named or {}))
 
 
 def operations(rows: int) -> dict[str, int]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from .comfy_server import ComfyServer
 
-SETTINGS = {  # no tutorial, no map over the graph, and words on the nodes however small the graph is drawn
+SETTINGS = {  # no tutorial, no map, words on the nodes however small the graph is drawn, and no workflow of before
     "Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False, "LiteGraph.Canvas.MinFontSizeForLOD": 0,
     "Comfy.Workflow.Persist": False,
 }  # fmt: skip

@@ -1,7 +1,6 @@
 """On a second device: nothing is mixed, numbers are the CPU's, and drawing neither uploads nor waits for each frame."""
 
 import copy
-from collections import Counter
 from fractions import Fraction
 
 import pytest
@@ -20,10 +19,10 @@ from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer
 from talking_portrait.models.media.pixels import rounded_bytes
 from talking_portrait.models.portrait import FaceLandmarks478
 from talking_portrait.models.takin.engine import TakinOptions
+from talking_portrait.tools.counted_operations import Operations
 from talking_portrait.tools.pretend_accelerator import CPU, DEVICE, OnDevice, accelerator, moved, plain
 from talking_portrait.tools.random_weights import SMALL_DENOISER, liveportrait_states
 from talking_portrait.training.takin.shipped import engine_of
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import engine_samples as samples
 from .shipped_engines import sample
@@ -226,19 +225,6 @@ def test_the_warp_sends_up_and_waits_no_more_for_more_frames(warped):
     _, (_, _, (up, waits), (up_of_more, waits_of_more)) = warped
     assert up_of_more == up and waits_of_more == waits
     assert up.total() <= 12 and waits.total() == 0, (up, waits)
-
-
-class Operations(TorchDispatchMode):
-    """How often each of torch's operations ran; those that only look at memory in another way are left out."""
-
-    def __init__(self):
-        super().__init__()
-        self.counted = Counter()
-
-    def __torch_dispatch__(self, function, types, given=(), named=None):
-        if not function.is_view:
-            self.counted[function._schema.name] += 1
-        return function(*given, **(named or {}))
 
 
 @pytest.mark.parametrize(("rows", "most"), [(1, 5217 // 8), (4, 5217 // 4)])
