@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PADDING = 25
+WINDOW = 6 + PADDING  # the whole film at once; in the shipped workflows it takes two windows
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def prompt(files: dict[str, str], signals: str = "both", **changes) -> dict:
         },
         "windows": {
             "class_type": "TalkingPortraitACTalkerContextWindows",
-            "inputs": {"model": ["model", 0], "length": 25, "overlap": 0, "shift": 7},
+            "inputs": {"model": ["model", 0], "length": WINDOW, "overlap": 0, "shift": 7},
         },
         "guide": {
             "class_type": "TalkingPortraitACTalkerGuidance",

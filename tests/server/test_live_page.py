@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from talking_portrait.tools.comfy_server import PACK
 from talking_portrait.tools.graph_page import CHROMIUM, CHROMIUM_FLAGS
+from talking_portrait.tools.live.__main__ import arguments_of
 
 SPEECH = PACK / "samples" / "talking_portrait_speech.wav"
 SPEAKS = [
@@ -75,12 +76,16 @@ def test_a_face_speaks_along_with_the_microphone(playwright, live):
 
 
 @pytest.mark.slow
-def test_what_cannot_be_shown_is_refused_in_a_sentence(tmp_path: Path):
-    def refusal(*given: str) -> str:
-        command = [sys.executable, "-m", "talking_portrait.tools.live", *given]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=200)
-        assert ended.returncode == 2
-        return ended.stderr
+def test_what_is_no_picture_is_refused_in_a_sentence():
+    command = [sys.executable, "-m", "talking_portrait.tools.live", str(SPEECH)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert ended.returncode == 2 and "cannot be read as a picture" in ended.stderr
 
-    assert "cannot be read as a picture" in refusal(str(SPEECH))
-    assert "more than 0.43 s" in refusal("--delay", "0.1")
+
+@pytest.mark.parametrize(
+    ("given", "words"), [(["--delay", "0.1"], "more than 0.43 s"), (["--size", "9000"], "from 64 to 4096")]
+)
+def test_a_number_out_of_its_range_is_refused_in_a_sentence(capsys, given, words):
+    with pytest.raises(SystemExit) as ended:
+        arguments_of(given)
+    assert ended.value.code == 2 and words in capsys.readouterr().err
