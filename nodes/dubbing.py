@@ -158,7 +158,7 @@ def dubbing_inputs() -> list:
         ),
         io.Float.Input(
             "keep_expression", default=1.0, min=0.0, max=1.0, step=0.05,
-            tooltip="How much of the smile in the footage stays: 0 a calm mouth, 1 all of it.",
+            tooltip="How much of the smile in the footage stays: 0 a calm mouth, or the motion's smile; 1 all of it.",
         ),
         io.Combo.Input(
             "outside_voice", options=list(OUTSIDE),

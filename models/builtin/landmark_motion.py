@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import savgol_filter
 from torch import Tensor
 
@@ -29,6 +30,14 @@ RISE = 0.05  # mouth widths that the warp lifts the upper lip by at jawOpen 1
 SHUT_LID = 0.08  # opening of a shut eye, of its width
 WIDTH_BY_JAW, PUCKER, STRETCH = 0.15, 0.23, 0.09  # how jaw, rounding and spreading change the mouth's width
 ORDER = 2  # of Savitzky and Golay's filter
+# at mouthSmile 1: mouth widths that the corners rise, and the share by which the mouth grows (medians of 15 faces)
+SMILE_RISE, SMILE_WIDTH = 0.09, 0.076
+FALL_BY_JAW, FALL_BY_PUCKER = (
+    0.1,
+    0.1,
+)  # mouth widths that corners come down without a frown, by jaw squared and rounding
+NARROW_SMILE = 0.03  # of the calm width, that a smile's mouth may be narrower by for all that is measured
+SMILE_RANGE, SMILE_SECONDS = (-0.3, 1.0), 0.1
 GAZE_SHARE = 0.06  # of the eye's width, that the iris is seen to move at gazeX 1: 0.055 to 0.068 on six faces
 BROW = 0.055  # eye distances that a brow rises at browInnerUp 1
 LIDS = {"eyeBlinkRight": (159, 145, 33, 133), "eyeBlinkLeft": (386, 374, 362, 263)}
@@ -107,7 +116,7 @@ def landmark_motion(
         raise ValueError("face_landmarks holds no face in any frame. Choose another video.")
     found = measures_of([face for face in faces if face is not None])
     calm = calm_frames(found) if neutral == CALMEST else chosen_frame(known, neutral_frame, len(faces))
-    controls = controls_of(found, calm, neutral == CHOSEN, amounts)
+    controls = controls_of(found, calm, neutral == CHOSEN, amounts, float(fps))
     pose = pose_of(found.points, calm, amounts)
     count = len(faces)
     valid = torch.zeros(count, dtype=torch.bool)
@@ -134,7 +143,7 @@ def chosen_frame(known: np.ndarray, frame: int, count: int) -> np.ndarray:
     return np.flatnonzero(known == frame)
 
 
-def controls_of(found: Measures, calm: np.ndarray, chosen: bool, amounts: Amounts) -> np.ndarray:
+def controls_of(found: Measures, calm: np.ndarray, chosen: bool, amounts: Amounts, fps: float) -> np.ndarray:
     """[n,12] controls as changes from the calm frames."""
     values = dict.fromkeys(CONTROLS, np.zeros(len(found.opening)))
     closed = found.opening[calm].mean() if chosen else np.quantile(found.opening, CLOSED)
@@ -143,8 +152,10 @@ def controls_of(found: Measures, calm: np.ndarray, chosen: bool, amounts: Amount
     jaw = np.clip(amounts.mouth * jaw, 0, 1.2)
     change = smooth(found.width, amounts.smoothing) / width + WIDTH_BY_JAW * np.clip(jaw, 0, 1) - 1
     change = amounts.mouth * change
+    smile = smile_of(found.points, calm, jaw, change, amounts, fps)
+    change = change - SMILE_WIDTH * smile
     pucker = np.clip(-change / PUCKER, 0, 1)
-    values["jawOpen"], values["mouthPucker"] = jaw, pucker
+    values["jawOpen"], values["mouthPucker"], values["mouthSmile"] = jaw, pucker, smile
     values["mouthStretch"] = np.clip(change / STRETCH * (1 - 0.4 * pucker), 0, 1.2)
     values["mouthClose"] = min(amounts.mouth, 1) * pressed(found.opening, closed)
     for name, lid in found.lids.items():
@@ -154,6 +165,21 @@ def controls_of(found: Measures, calm: np.ndarray, chosen: bool, amounts: Amount
         middle = track[calm].mean() if chosen else np.median(track)
         values[name] = np.clip(amounts.eyes * (smooth(track, amounts.smoothing) - middle) / unit, -1, 1)
     return np.stack([values[name] for name in CONTROLS], 1)
+
+
+def smile_of(
+    points: np.ndarray, calm: np.ndarray, jaw: np.ndarray, change: np.ndarray, amounts: Amounts, fps: float
+) -> np.ndarray:
+    """[n] how far the corners are above those of the calm frames, but for what jaw and rounding take them down; a
+    smile is broad, as `change` [n] of the width tells, or lips that pout upwards would smile."""
+    shape = points[calm[0]]
+    corners = poses_of(shape, points).align(points)[:, [61, 291], 1].mean(1)
+    rise = (corners[calm].mean() - corners) / max(float(np.linalg.norm(shape[61] - shape[291])), 1e-3)
+    rise = amounts.mouth * rise + FALL_BY_JAW * jaw**2 + FALL_BY_PUCKER * np.clip(-change / PUCKER, 0, 1)
+    smile = np.minimum(rise / SMILE_RISE, ((change + NARROW_SMILE) / SMILE_WIDTH).clip(min=0))
+    if amounts.smoothing:
+        smile = gaussian_filter1d(smile, SMILE_SECONDS * fps, mode="nearest")
+    return np.clip(smile, *SMILE_RANGE)
 
 
 def jaw_travel(points: np.ndarray) -> float:

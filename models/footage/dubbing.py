@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from ..face.landmarks import frame_numbers
+from ..face_motion import CONTROLS
 from ..media.film_reader import frames_in_order
 from ..media.pixels import Box
 from .footage import Footage, Shot
 from .voice import Line
 
+SMILE = CONTROLS.index("mouthSmile")
 COVERED, FOR = 2.2, 5  # times the median of how unlike skin and texture are; frames that it must last
 
 
@@ -39,7 +41,8 @@ class Dubber(Protocol):
 
 @dataclass
 class Dubbing:
-    """How a film is dubbed. dubber: makes what draws a shot. expression: how much of the footage's own smile stays.
+    """How a film is dubbed. dubber: makes what draws a shot. expression: how much of the footage's own smile stays; the
+    line's takes the place of the rest.
     keep: masks [1 or N,H,W], 1 where a frame stays as filmed. residuals: what the drawn frames were like."""
 
     footage: Footage
@@ -66,7 +69,9 @@ class Dubbing:
                 dubbers = {shot.frames.start: self.dubber(shot)}  # of one shot at a time
             seen = footage.points[number].astype(np.float64)
             calm = footage.calm_points(number, self.expression)
-            drawn = dubbers[shot.frames.start].draw(frame, seen, calm, self.line.controls[place])
+            controls = self.line.controls[place].clone()
+            controls[SMILE] *= 1 - self.expression  # or an actor's smile would come on top of the film's
+            drawn = dubbers[shot.frames.start].draw(frame, seen, calm, controls)
             if drawn is None:
                 yield frame, None, (0, 0, 0, 0)
                 continue

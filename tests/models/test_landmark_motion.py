@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_api.latest import InputImpl
+from PIL import Image
 from scipy.spatial.transform import Rotation
 from talking_portrait.models.builtin.landmark_extractor import LandmarkExtractor
 from talking_portrait.models.builtin.landmark_motion import Amounts, landmark_motion, measures_of
@@ -76,6 +77,29 @@ def test_each_lid_the_gaze_and_the_brows_are_found():
     assert controls[5].abs().max() < 0.05
     off = moved(faces, amounts=Amounts(eyes=0.0)).controls
     assert not off[:, [index("eyeBlinkRight"), index("gazeX"), index("browInnerUp")]].any()
+
+
+def test_a_smile_is_read_as_it_is_and_rounded_lips_that_pout_are_none():
+    picture = np.array(Image.open(ROOT / "tests" / "data" / "face_full.png").convert("RGB"))
+    frame = torch.from_numpy(picture).float() / 255
+    points = measures_of(found_in(frame[None])).points[0].astype(np.float32)
+    renderer = WarpRenderer()
+    own = renderer.prepare(frame, FaceLandmarks478(points))
+    controls = torch.zeros(4, len(CONTROLS))
+    controls[:, index("mouthSmile")] = torch.tensor([0.0, 0.5, 0.9, 0.0])
+    controls[3, index("jawOpen")] = 0.6
+    still = torch.zeros(4, 3)
+    motion = FaceMotion.from_controls(controls, still, still, torch.ones(4), FPS, source={})
+    faces = found_in(renderer.render(own, resolve(motion, own.motion, own.policy), torch.device("cpu")))
+    read = landmark_motion(faces, FPS, "frame number", 0, Amounts(smoothing=0)).controls
+    _, half, whole, speaking = read[:, index("mouthSmile")].tolist()
+    assert 0.3 < half < 0.6 < whole < 1 and abs(speaking) < 0.25
+    assert read[2, index("mouthStretch")] < 0.2
+    pouting = [closed(portrait()[1]) for _ in range(3)]
+    middle = pouting[0][[61, 291]].mean(0)
+    pouting[1][[61, 291]] = middle + 0.8 * (pouting[1][[61, 291]] - middle) - [0, 4, 0]
+    pout = landmark_motion([face_dict(one) for one in pouting], FPS, "frame number", 0, Amounts(smoothing=0))
+    assert pout.controls[1, index("mouthSmile")] == 0 and pout.controls[1, index("mouthPucker")] > 0.5
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -219,6 +219,32 @@ def test_a_cancel_leaves_no_file(scratch, monkeypatch):
     assert [path for path in scratch.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize(("kept", "added"), [(1.0, 0.0), (0.25, 0.6)])
+def test_a_smile_of_the_motion_takes_the_place_of_what_is_not_kept(kept, added):
+    drawn = []
+
+    class Watching:
+        def draw(self, frame, seen, calm, controls):
+            drawn.append(controls)
+
+    count = 24
+    dubbing = new_dubbing(
+        made(count),
+        lips(count, mouthSmile=np.full(count, 0.8)),
+        0.0,
+        kept,
+        "as filmed",
+        "error",
+        0.22,
+        "footage",
+    )
+    dubbing.dubber = lambda shot: Watching()
+    for _ in dubbing.frames():
+        pass
+    smile = torch.stack(drawn)[:, CONTROLS.index("mouthSmile")]
+    assert len(drawn) >= 20 and smile.max().item() == pytest.approx(added)
+
+
 def test_a_covered_mouth_is_told():
     dubbing = Dubbing(None, None, None)  # type: ignore[arg-type]
     dubbing.residuals = dict.fromkeys(range(30), 4.0) | dict.fromkeys(range(10, 16), 12.0) | {25: 20.0}
