@@ -76,7 +76,8 @@ class VideoStreamWriter:
         frames = even_sized((frames if frames.dtype == torch.uint8 else rounded_bytes(frames)).cpu())
         container = self._container or self._open(width=frames.shape[2], height=frames.shape[1])
         for picture in frames.numpy():
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            # no copy: encoding takes the colours out of the picture before it returns
+            frame = av.VideoFrame.from_numpy_buffer(picture, format="rgb24")
             frame.pts, frame.time_base = self._stamp(self.frames_written)
             container.mux(self._video.encode(frame))
             self.frames_written += 1
