@@ -9,7 +9,7 @@ import numpy as np
 
 @lru_cache(maxsize=1)
 def pixel_loop() -> Callable[..., None] | None:
-    """`lay`, compiled, and kept beside this file or in the user's cache; None without Numba."""
+    """`lay`, compiled, and kept beside this file or in the user's cache; None without Numba, which librosa brings."""
     if find_spec("numba") is None:
         return None
     from numba import njit
