@@ -77,7 +77,8 @@ def film(width: int, height: int, motion: FaceMotion) -> dict[str, float]:
     portrait = renderer.prepare(image, FaceLandmarks478(points), load_person_segmenter().mask(image))
     prepared, drawing = time.process_time() - started, 0.0
     canvas = Canvas(portrait.image, drawn_part(renderer, portrait))
-    next(render_bytes(renderer, portrait, slice_motion(motion, 0, 1), CPU))  # a process's first loads compiled code
+    first = slice_motion(motion, 0, 1)
+    next(render_bytes(renderer, portrait, first, CPU))  # the first of a process loads compiled code
     with tempfile.TemporaryDirectory() as folder:
         whole, clock = time.process_time(), time.monotonic()
         with VideoStreamWriter(Path(folder) / "film.mp4", FPS, None, 0, crf=16.0) as writer:
