@@ -36,7 +36,7 @@ from talking_portrait.training.speech_net.synthesisers import read_wav
 
 ROOT = Path(__file__).resolve().parent.parent
 FPS, CPU = Fraction(25), torch.device("cpu")
-SIZES = {"512x512": 184, "1080x1920": 24, "3000x4000": 8}  # width x height, frames
+SIZES = {"512x512": 184, "1080x1920": 75, "3000x4000": 25}  # width x height, frames
 FIRST_FRAME = 1
 FACE_MIDDLE = 0.44  # of the sample's width
 
@@ -77,6 +77,8 @@ def film(width: int, height: int, motion: FaceMotion) -> dict[str, float]:
     portrait = renderer.prepare(image, FaceLandmarks478(points), load_person_segmenter().mask(image))
     prepared, drawing = time.process_time() - started, 0.0
     canvas = Canvas(portrait.image, drawn_part(renderer, portrait))
+    first = slice_motion(motion, 0, 1)
+    next(render_bytes(renderer, portrait, first, CPU))  # the first of a process loads compiled code
     with tempfile.TemporaryDirectory() as folder:
         whole, clock = time.process_time(), time.monotonic()
         with VideoStreamWriter(Path(folder) / "film.mp4", FPS, None, 0, crf=16.0) as writer:

@@ -47,6 +47,17 @@ def test_frame_content_survives(tmp_path):
     assert abs(torch.from_numpy(frame).float() / 255 - ramp[0]).mean() < 0.01
 
 
+def test_a_picture_may_be_drawn_over_as_soon_as_it_is_written(tmp_path):
+    """The encoder holds frames back, and takes them from the memory that they are in."""
+    picture = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    with VideoStreamWriter(tmp_path / "a.mp4", Fraction(25), None, 0, crf=4) as writer:
+        for number in range(24):
+            writer.write(picture.fill_(10 * number))
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        shown = [frame.to_ndarray(format="rgb24").mean() for frame in container.decode(video=0)]
+    assert all(abs(value - 10 * number) < 4 for number, value in enumerate(shown))
+
+
 @pytest.mark.parametrize(("height", "width"), [(33, 48), (32, 47), (33, 47)])
 def test_odd_sizes_grow_by_one(tmp_path, height, width):
     with VideoStreamWriter(tmp_path / "a.mp4", Fraction(25), None, 0) as writer:

@@ -15,8 +15,9 @@ from talking_portrait.models.builtin.warp.head import head_displacement, linear_
 from talking_portrait.models.builtin.warp.interior import paint_interior
 from talking_portrait.models.builtin.warp.lids import paint_lid
 from talking_portrait.models.builtin.warp.mouth import mouth_map
-from talking_portrait.models.builtin.warp.sampling import base_grid, composed, sample, spread, stretched
-from talking_portrait.models.builtin.warp.strips import BOTH, PERSON, STILL, runs
+from talking_portrait.models.builtin.warp.pixel_loop import pixel_loop
+from talking_portrait.models.builtin.warp.sampling import base_grid, composed, spread, stretched
+from talking_portrait.models.builtin.warp.strips import runs
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.weights import load_face_detector, load_person_segmenter
 from talking_portrait.models.face_motion import CONTROLS, FaceMotion, resolve
@@ -66,9 +67,7 @@ def plainly(portrait: Portrait, motion: FaceMotion) -> torch.Tensor:
     for eye in features.eyes:
         source = torch.stack(gaze_map(eye, *source.unbind(1), gaze), 1)
     *moved, shape = mouth_map(features.mouth, *source.unbind(1), controls)
-    person, plate = features.sheets
-    places = spread(torch.stack(moved, 1), box)
-    picture = sample(person, places) if plate is None else composed(person, plate, places)
+    picture = composed(*features.sheets, spread(torch.stack(moved, 1), box))
     for eye in features.eyes:
         blink = eye.weight * controls[:, CONTROLS.index(eye.name)].clamp(0, 1).reshape(-1, 1, 1)
         paint_lid(eye, picture, x, y, blink)
@@ -100,6 +99,17 @@ def test_bytes_are_the_frames_rounded():
     assert drawn.dtype == torch.uint8 and torch.equal(drawn, (floats * 255 + 0.5).to(torch.uint8))
 
 
+@pytest.mark.parametrize("layers", [True, False])
+def test_without_the_compiled_loop_the_same_is_drawn(layers, monkeypatch):
+    portrait = prepared(Image.open(PHOTO), layers)
+    renderer, resolved = WarpRenderer(), resolve(speaking(2), portrait.motion)
+    assert pixel_loop() is not None, "Numba is missing, so nothing is compared"
+    compiled = renderer.render_bytes(portrait, resolved, CPU).int()
+    monkeypatch.setattr("talking_portrait.models.builtin.warp.sampling.pixel_loop", lambda: None)
+    change = (compiled - renderer.render_bytes(portrait, resolved, CPU).int()).abs()
+    assert change.max() <= 1 and (change > 0).float().mean() < 1e-3
+
+
 def test_threads_draw_the_same():
     portrait, threads = prepared(Image.open(PHOTO), True), torch.get_num_threads()
     renderer, resolved = WarpRenderer(), resolve(speaking(4), portrait.motion)
@@ -129,10 +139,9 @@ def test_an_eye_that_looks_or_shuts_is_drawn_where_the_head_has_taken_it():
 
 
 def test_runs_of_cells():
-    assert runs([STILL] * 4 + [BOTH] * 6 + [PERSON] * 8 + [STILL] * 9) == [(4, 10, BOTH), (10, 18, PERSON)]
-    assert runs([BOTH] * 6 + [PERSON] * 2 + [BOTH] * 6) == [(0, 14, BOTH)]
-    assert runs([PERSON] * 6 + [STILL] * 2 + [PERSON] * 6 + [STILL] * 2) == [(0, 8, BOTH), (8, 14, PERSON)]
-    assert runs([STILL] * 95) == []
+    assert runs([False] * 4 + [True] * 6 + [False] * 9 + [True]) == [(4, 10), (19, 20)]
+    assert runs([True] * 6 + [False] * 2 + [True] * 6 + [False] * 2) == [(0, 14)]
+    assert runs([False] * 95) == []
 
 
 def test_numbers_in_ranges():

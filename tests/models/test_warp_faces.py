@@ -10,7 +10,13 @@ from PIL import Image, ImageDraw
 from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.builtin.warp.head import head_displacement
 from talking_portrait.models.builtin.warp.limits import jacobian, limited
-from talking_portrait.models.builtin.warp.mouth import LOWER_INNER, LOWER_OUTER, UPPER_INNER
+from talking_portrait.models.builtin.warp.mouth import (
+    LOWER_INNER,
+    LOWER_OUTER,
+    UPPER_INNER,
+    make_mouth,
+    mouth_map,
+)
 from talking_portrait.models.builtin.warp.style import is_drawn
 from talking_portrait.models.face.landmarks import landmarks_in_pixels
 from talking_portrait.models.face.weights import load_face_detector, load_person_segmenter
@@ -106,6 +112,21 @@ def test_a_closed_smile_has_no_black_bar():
     x, y = points[13, :2].astype(int)
     lips = frame[y - 8 : y + 9, x - 14 : x + 15].mean(-1)
     assert lips.amin(0).median() > 0.5 * lips.median()
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.06, 0.16])
+def test_lips_that_come_together_narrow_what_the_jaw_opens_whatever_the_photos_own_opening(gap):
+    """Of shut lips they did so from 0.55 on only."""
+    points = CARTOON_POINTS.copy()
+    points[[*LOWER_INNER[1:-1], *LOWER_OUTER[1:-1]], 1] += gap * np.linalg.norm(points[61] - points[291])
+    mouth = make_mouth(points, (512, 512))
+    x, y = (torch.full((1, 1, 1), float(value)) for value in points[13, :2])
+    opening = []
+    for close in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        shape = mouth_map(mouth, x, y, motion(jawOpen=0.6, mouthClose=close).controls)[2]
+        opening.append(float(shape.lower - shape.upper))
+    steps = np.diff(opening)
+    assert (steps[:4] < -0.05 * opening[0]).all() and (steps <= 0).all() and opening[-1] < 0.01
 
 
 def shouting() -> tuple[Image.Image, np.ndarray]:

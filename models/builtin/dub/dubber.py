@@ -2,6 +2,8 @@
 own map, in one sampling; behind it the frame itself, its jaw moved along.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -52,7 +54,8 @@ class WarpDubber:
         self.points = points
         down = (points[:, :2] - points[BRIDGE, :2]) @ downwards(points)
         self.near = [row for row in OUTLINE if down[row] > 0 or row in FACE_OVAL]
-        self.mouth = make_mouth(points, (picture.shape[0], picture.shape[1]))
+        mouth = make_mouth(points, (picture.shape[0], picture.shape[1]))
+        self.mouth = replace(mouth, narrowing=0.0)  # which `narrowed` does
         self.photo = picture.permute(2, 0, 1)[None].contiguous()
         self.mask = soft_region(points, (picture.shape[0], picture.shape[1]), edge * self.mouth.frame.unit)
         self.interior = inside_of_mouth(

@@ -21,8 +21,8 @@ from .interior import Interior, paint_interior
 from .lids import paint_lid
 from .mouth import Mouth, mouth_map
 from .mouth_field import Lattice, MouthField, mouth_field
-from .sampling import composed, put, sample, spread, stretched, to_pixels
-from .strips import Strip, cells_shown, strips
+from .sampling import composed, draw, put, spread, stretched, to_pixels
+from .strips import Strip, moving_cells, strips
 
 CARRIED = 0.2  # eye widths that the head may carry an eye while frames are drawn together
 # pixels at once on a CPU, so that what is at work stays in its cache: of strips, of lips and eyes
@@ -39,10 +39,8 @@ class WarpFeatures:
     mouth: Mouth
     eyes: tuple[Eye, ...]  # those that are in the picture
     interior: Interior
-    sheets: tuple[
-        Tensor, Tensor | None
-    ]  # see Layers.split; one layer [1,3,h,w] and None if they are not told apart
-    mattes: Tensor | None  # see cell_range
+    sheets: tuple[Tensor, Tensor]  # the person's layer and the plate, see split
+    matte: Tensor  # see most_in_cells
     lattice: Lattice | None
     photo: Tensor  # [h,w,3] bytes of the head's rectangle
     elsewhere: dict = field(default_factory=dict, compare=False, repr=False)
@@ -117,24 +115,17 @@ class Drawing:
         """The smooth part of everything that moves."""
         size = self.bending.size
         if self.device.type != "cpu":
-            whole = Strip(slice(0, size[0]), (slice(0, size[1]),), (self.tables.sheets[1] is None,))
+            whole = Strip(slice(0, size[0]), (slice(0, size[1]),))
             return [lambda: self._strip(whole)]
         besides = None if self.moved is None else self.window(self.moved.lattice.box)
-        further = 0.0 if self.moved is None else float(self.moved.displacement.abs().max())
-        cells = cells_shown(self.displacement, size, self.known.mattes, besides, further)
+        cells = moving_cells(self.displacement, size, self.known.matte, besides)
         tall = max(LEAST_ROWS, BAND_PIXELS // (size[1] * len(self.frames)))
         return [lambda strip=strip: self._strip(strip) for strip in strips(cells, size, tall)]
 
     def _strip(self, strip: Strip) -> None:
         places = self.bending.rows(strip.rows)
-        person, plate = self.tables.sheets
-        for columns, whole in zip(strip.columns, strip.whole, strict=True):
-            here = places[..., columns]
-            if whole or plate is None:
-                picture = sample(person[:, :3], here)
-            else:
-                picture = composed(person, plate[..., strip.rows, columns], here)
-            put(self.frames[:, strip.rows, columns], picture)
+        for columns in strip.columns:
+            draw(self.frames, *self.tables.sheets, places, strip.rows, columns)
 
     def lips(self) -> list[Callable[[], None]]:
         """The lips and what is between them."""
@@ -232,9 +223,4 @@ class Drawing:
 
     def _sampled(self, source: Tensor, window: Window) -> Tensor:
         person, plate = self.tables.sheets
-        places = spread(source, self.box)
-        return (
-            sample(person, places)
-            if plate is None
-            else composed(person, plate[..., window[0], window[1]], places)
-        )
+        return composed(person, plate[..., window[0], window[1]], spread(source, self.box))

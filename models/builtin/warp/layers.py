@@ -29,12 +29,18 @@ class Layers:
     matte: Tensor
     near: Tensor
 
-    def split(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """A picture [1,C,h,w] as the person's layer [1,C+1,h,w], its matte last, and the plate [1,C,h,w]."""
-        matte, near = self.matte.to(picture.device), self.near.to(picture.device)
+
+def split(picture: Tensor, layers: Layers | None) -> tuple[Tensor, Tensor]:
+    """A picture [1,C,h,w] as the person's layer [1,C+1,h,w], its matte last, and the plate [1,C,h,w], both in
+    channels_last; without layers all of it is the person."""
+    if layers is None:
+        person, plate = torch.cat([picture, torch.ones_like(picture[:, :1])], 1), picture
+    else:
+        matte, near = layers.matte.to(picture.device), layers.near.to(picture.device)
         # the plate is the picture wherever the matte is 0, so that nothing of the background moves along
         plate = torch.lerp(picture, filled(picture, (near < 0.5).to(picture)), smoothstep(matte / 0.5))
-        return torch.cat([picture - (1 - matte) * plate, matte], 1), plate
+        person = torch.cat([picture - (1 - matte) * plate, matte], 1)
+    return tuple(sheet.contiguous(memory_format=torch.channels_last) for sheet in (person, plate))
 
 
 def make_layers(

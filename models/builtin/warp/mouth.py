@@ -28,6 +28,9 @@ DROP = 0.17  # of the face's height: how far the jaw takes the lower lip down at
 FAR_YAW = (30.0, 55.0)  # degrees of the photo's yaw over which the far end of the mouth ceases to open
 # how far an upper lip comes down to meet the lower one: of the opening, and in mouth widths at most
 MEET = (0.4, 0.085)
+# share by which lips that would just meet narrow what the jaw opens, where the photo's lips are shut; those that are
+# so far apart (in mouth widths) have their own opening to give up
+NARROWING, APART = 0.5, 0.12
 RIM = 0.035  # mouth widths of an open lip's dark rim that are left out when it closes
 CHIN_REACH = 0.75  # below the chin, in mouth widths, the motion has faded out
 
@@ -44,6 +47,7 @@ class Mouth:
     smile: float  # how far the lips' middle hangs below the corners
     gap: float  # height of the photo's own opening, in mouth widths
     meet: float  # share of it, from above, where the lips meet
+    narrowing: float  # share of the jaw's opening that mouthClose takes before the lips meet
     middle: float  # u of the face's middle line at the lips: off 0 in a face that is turned
     far: tuple[float, float]  # sign of u of the side turned away, and the u at which lips stay shut there
     drop: float  # how far the jaw takes the lower lip down at 1, in mouth widths
@@ -90,7 +94,8 @@ def make_mouth(points: np.ndarray, size: tuple[int, int]) -> Mouth:
     high = np.ceil(pixels.max(0)).astype(int).clip(0, [size[1], size[0]])
     return Mouth(
         frame, curves, nose, chin, reach, float(middle[0] + 0.4 * (middle[1] - middle[0])),
-        gap, min(MEET[0], MEET[1] / max(gap, 1e-3)), midline(frame, points), far_side(photo_yaw(points)),
+        gap, min(MEET[0], MEET[1] / max(gap, 1e-3)), NARROWING * max(0.0, 1 - gap / APART),
+        midline(frame, points), far_side(photo_yaw(points)),
         float(np.clip(DROP * face_size(points)[1] / frame.unit, 0.28, 0.55)),
         (int(low[0]), int(low[1]), int(high[0]), int(high[1])),
     )  # fmt: skip
@@ -168,7 +173,7 @@ def moved_curves(
     """Every curve before and after the controls moved it, at each pixel's u."""
     jaw, close, pucker, stretch, tuck, teeth, smile = (value[name] for name in MOUTH)
     # lips that meet stay together, whatever the jaw does behind them
-    jaw = jaw * (1 - smoothstep((close - 0.55) / 0.4))
+    jaw = jaw * (1 - mouth.narrowing * close) * (1 - smoothstep((close - 0.55) / 0.4))
     upper, lower, outer_upper, outer_lower = curves
     arch = bow(mouth, u)
     side = smoothstep(u.abs() / 0.5) * smoothstep(
@@ -178,7 +183,7 @@ def moved_curves(
     broad = pucker.clamp(max=0) + stretch.clamp(max=0)
     activity = (speaking + 3 * (smile.abs() - broad)).clamp(max=1)
     line = upper + mouth.meet * (lower - upper)
-    wanted = (1.5 * jaw + 0.08 * stretch.clamp(min=0) + 0.18 * tuck + 0.05 * teeth).clamp(max=0.85)
+    wanted = (1.5 * jaw + 0.03 * stretch.clamp(min=0) + 0.11 * tuck + 0.05 * teeth).clamp(max=0.85)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
     drop = mouth.drop * jaw * (1 - 0.1 * pucker)
     relax = relaxing(value)

@@ -14,10 +14,11 @@ from .drawing import Drawing, WarpFeatures
 from .eyes import EYES, make_eye
 from .head import face_size, grid_places, head_displacement, make_head, turns_in_words
 from .interior import make_interior
+from .layers import split
 from .mouth import make_mouth
 from .mouth_field import make_lattice
-from .sampling import composed, sample, spread, stretched
-from .strips import cell_range
+from .sampling import composed, spread, stretched
+from .strips import most_in_cells
 from .style import is_drawn
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
@@ -59,14 +60,14 @@ class WarpRenderer:
         eyes = (make_eye(name, points, image, drawn) for name in EYES)
         x0, y0, x1, y1 = head.box
         part = image[y0:y1, x0:x1]
-        planes = part.permute(2, 0, 1)[None].contiguous()
+        sheets = split(part.permute(2, 0, 1)[None], head.layers)
         features = WarpFeatures(
             head,
             mouth,
             tuple(eye for eye in eyes if eye.box[0] < eye.box[2] and eye.box[1] < eye.box[3]),
             make_interior(mouth, image, points, drawn),
-            (planes, None) if head.layers is None else head.layers.split(planes),
-            None if head.layers is None else cell_range(head.layers.matte),
+            sheets,
+            most_in_cells(sheets[0][:, -1:]),
             make_lattice(mouth, head.box),
             rounded_bytes(part),
         )
@@ -119,7 +120,6 @@ class WarpRenderer:
             given = mask[y0:y1, x0:x1].to(device)[None, None].contiguous()
             whole = slice(0, size[0])
             places = stretched(spread(displacement + grid_places(head.box, device), head.box), size, whole)
-            person, plate = (given, None) if head.layers is None else head.layers.split(given)
-            moved = sample(person, places) if plate is None else composed(person, plate, places)
+            moved = composed(*split(given, head.layers), places)
             still = (stretched(displacement, size, whole) == 0).all(1, keepdim=True)
             return torch.where(still, given, moved)[:, 0].clamp_(0, 1)

@@ -3,11 +3,13 @@
 Places are [n,2,h,w]: x and y in -1..1 from edge to edge of the rectangle that is bent, as grid_sample counts them.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ...media.pixels import Box
+from .pixel_loop import pixel_loop
 
 
 def base_grid(box: Box, device: torch.device) -> Tensor:
@@ -61,6 +63,24 @@ def composed(person: Tensor, plate: Tensor, places: Tensor) -> Tensor:
     """[n,C,h,w] the person's layer [1,C+1,H,W], its matte last, at places, over a plate [1,C,h,w]."""
     bent = sample(person, places)
     return bent[:, :-1].addcmul_(1 - bent[:, -1:], plate)
+
+
+def draw(frames: Tensor, person: Tensor, plate: Tensor, places: Tensor, rows: slice, columns: slice) -> None:
+    """Into rows and columns of whole frames [n,H,W,3] what `composed` gives there for places [n,2,rows,W] of those
+    rows and a plate [1,3,H,W]; person and plate in channels_last."""
+    loop = pixel_loop() if frames.device.type == "cpu" else None
+    if loop is None:
+        put(
+            frames[:, rows, columns],
+            composed(person, plate[..., rows, columns], places[..., columns]),
+        )
+        return
+    sheets = (sheet[0].permute(1, 2, 0).numpy() for sheet in (person, plate))
+    scale, half = (255, 0.5) if frames.dtype == torch.uint8 else (1, 0)
+    loop(
+        frames.numpy(), *sheets, places.numpy(), rows.start, columns.start, columns.stop,
+        np.float32(scale), np.float32(half),
+    )  # fmt: skip
 
 
 def put(frames: Tensor, picture: Tensor) -> None:
