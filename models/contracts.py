@@ -5,7 +5,7 @@ a motion or a portrait is to be given, a plain mapping will do too (FaceMotion.o
 docs/engine_pack/ is a pack that brings both.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
@@ -132,6 +132,20 @@ class FilmRenderer(PartRenderer, Protocol):
 
     def film(self, portrait: Portrait, motion: ResolvedMotion, device: torch.device) -> Iterator[Tensor]:
         """That rectangle of all frames in turn, [n,h,w,3] batch by batch, where they were drawn."""
+        ...
+
+
+class EachRenderer(PartRenderer, Protocol):
+    """A renderer that draws a frame each of many pictures at once, as a film that is dubbed needs it."""
+
+    def prepare_each(self, images: Sequence[Tensor], faces: Sequence[FaceLandmarks478]) -> list[Portrait]:
+        """What `prepare` gives for each picture [H,W,3] and its face."""
+        ...
+
+    def draw_each(
+        self, portraits: Sequence[Portrait], motions: Sequence[ResolvedMotion], device: torch.device
+    ) -> list[Tensor]:
+        """The part [h,w,3] of each portrait with its own motion of one frame, as `render_part` gives it."""
         ...
 
 

@@ -1,14 +1,22 @@
 """Frames of a motion from any renderer: batch by batch, and only the part of the picture that it changes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from .contracts import ByteRenderer, FilmRenderer, MaskMover, PartRenderer, PortraitRenderer, members
+from .contracts import (
+    ByteRenderer,
+    EachRenderer,
+    FilmRenderer,
+    MaskMover,
+    PartRenderer,
+    PortraitRenderer,
+    members,
+)
 from .face_motion import FaceMotion, resolve
 from .media.pixels import Box, laid_on, rounded_bytes
-from .portrait import Portrait
+from .portrait import FaceLandmarks478, Portrait
 
 
 def drawn_part(renderer: PortraitRenderer, portrait: Portrait) -> Box:
@@ -48,6 +56,50 @@ def render_bytes(
         draw = renderer.render_bytes  # type: ignore[attr-defined]
         return _in_batches(renderer, draw, portrait, motion, device, whole=True)
     return map(rounded_bytes, render_parts(renderer, portrait, motion, device))
+
+
+def prepare_each(
+    renderer: PortraitRenderer, pictures: Sequence[Tensor], faces: Sequence[FaceLandmarks478]
+) -> list[Portrait]:
+    """Portraits of pictures [H,W,3], at once where the renderer can."""
+    if keeps(renderer, EachRenderer):
+        found = renderer.prepare_each(pictures, faces)  # type: ignore[attr-defined]
+    else:
+        found = [renderer.prepare(picture, face) for picture, face in zip(pictures, faces, strict=True)]
+    return [
+        Portrait.of(one, picture, face, renderer.id)
+        for one, picture, face in zip(found, pictures, faces, strict=True)
+    ]
+
+
+def render_each(
+    renderer: PortraitRenderer,
+    portraits: Sequence[Portrait],
+    motions: Sequence[FaceMotion],
+    device: torch.device,
+) -> list[Tensor]:
+    """The drawn part [h,w,3] in 0..1 of every portrait with its own motion of one frame, at once where the renderer
+    can."""
+    if not keeps(renderer, EachRenderer):
+        alone = (
+            render_parts(renderer, portrait, motion, device)
+            for portrait, motion in zip(portraits, motions, strict=True)
+        )
+        return [torch.cat([*parts])[0] for parts in alone]
+    resolved = [
+        resolve(motion, portrait.motion, portrait.policy)
+        for portrait, motion in zip(portraits, motions, strict=True)
+    ]
+    pictures = renderer.draw_each(portraits, resolved, device)  # type: ignore[attr-defined]
+    return [
+        checked(renderer, picture, _size(renderer, portrait))
+        for portrait, picture in zip(portraits, pictures, strict=True)
+    ]
+
+
+def at_once(renderer: PortraitRenderer, portrait: Portrait, device: torch.device) -> int:
+    """Of how many pictures like this one's `render_each` is best asked together."""
+    return renderer.frames_per_batch(portrait, device) if keeps(renderer, EachRenderer) else 1
 
 
 def _film(

@@ -79,13 +79,13 @@ class Timed:
     """A dubber whose drawing is timed, in seconds of one CPU."""
 
     def __init__(self, dubber: Any):
-        self.dubber, self.seconds, self.frames = dubber, 0.0, 0
+        self.dubber, self.at_once, self.seconds, self.frames = dubber, dubber.at_once, 0.0, 0
 
-    def draw(self, *given: Any) -> Any:
+    def draw(self, asked: Any) -> Any:
         """See Dubber."""
         started = time.process_time()
-        drawn = self.dubber.draw(*given)
-        self.seconds, self.frames = self.seconds + time.process_time() - started, self.frames + 1
+        drawn = self.dubber.draw(asked)
+        self.seconds, self.frames = self.seconds + time.process_time() - started, self.frames + len(asked)
         return drawn
 
 

@@ -1,7 +1,8 @@
 """Frame after frame of a dubbed film, whoever draws the mouths."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from typing import Protocol
 
 import numpy as np
@@ -30,12 +31,24 @@ class DrawnPart:
     residual: float
 
 
-class Dubber(Protocol):
-    """Draws the mouths of one shot."""
+@dataclass(frozen=True)
+class Asked:
+    """A frame [H,W,3] in 0..1 whose face is `seen` [478,3], and with calm lips would be `calm`; controls [12]: the lips
+    that it is to have."""
 
-    def draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> DrawnPart | None:
-        """The lips of controls [12] in a frame [H,W,3] in 0..1, whose face is `seen` and with calm lips would be `calm`
-        [478,3]; None where none of it is in the frame."""
+    frame: Tensor
+    seen: np.ndarray
+    calm: np.ndarray
+    controls: Tensor
+
+
+class Dubber(Protocol):
+    """Draws the mouths of one shot. at_once: how many frames it is best given together."""
+
+    at_once: int
+
+    def draw(self, asked: Sequence[Asked]) -> list[DrawnPart | None]:
+        """The lips of each frame; None where nothing of them is in the frame."""
         ...
 
 
@@ -59,24 +72,43 @@ class Dubbing:
         """
         footage, dubbers = self.footage, {}
         pictures = frames_in_order(footage.film, footage.stamps, self.line.order)
-        for place, (number, frame) in enumerate(zip(self.line.order, pictures, strict=True)):
-            share = float(self.line.share[place])
-            shot = footage.shot_of(number)
-            if share == 0 or shot.reference is None:
-                yield frame, None, (0, 0, 0, 0)
+        numbered = enumerate(zip(self.line.order, pictures, strict=True))
+        for shot, frames in groupby(numbered, lambda one: self.drawn_shot(*one)):
+            if shot is None:
+                for _, (_, frame) in frames:
+                    yield frame, None, (0, 0, 0, 0)
                 continue
             if shot.frames.start not in dubbers:
                 dubbers = {shot.frames.start: self.dubber(shot)}  # of one shot at a time
-            seen = footage.points[number].astype(np.float64)
-            calm = footage.calm_points(number, self.expression)
-            controls = self.line.controls[place].clone()
-            controls[SMILE] *= 1 - self.expression  # or an actor's smile would come on top of the film's
-            drawn = dubbers[shot.frames.start].draw(frame, seen, calm, controls)
-            if drawn is None:
-                yield frame, None, (0, 0, 0, 0)
+            dubber = dubbers[shot.frames.start]
+            while some := [
+                self.asked(place, *one, dubber.at_once > 1) for place, one in islice(frames, dubber.at_once)
+            ]:
+                yield from self.drawn(dubber, some)
+
+    def drawn_shot(self, place: int, one: tuple[int, Tensor]) -> Shot | None:
+        """The shot of a frame that gets new lips; None if it stays as filmed."""
+        shot = self.footage.shot_of(one[0])
+        return None if self.line.share[place] == 0 or shot.reference is None else shot
+
+    def asked(self, place: int, number: int, frame: Tensor, lasting: bool) -> tuple[int, Asked]:
+        """What is asked for a frame at a place in the new film; lasting: beyond the next frame."""
+        controls = self.line.controls[place].clone()
+        controls[SMILE] *= 1 - self.expression  # or an actor's smile would come on top of the film's
+        seen = self.footage.points[number].astype(np.float64)
+        calm = self.footage.calm_points(number, self.expression)
+        return place, Asked(frame.clone() if lasting else frame, seen, calm, controls)
+
+    def drawn(
+        self, dubber: Dubber, some: list[tuple[int, Asked]]
+    ) -> Iterator[tuple[Tensor, Tensor | None, Box]]:
+        """What `frames` gives for some frames, by their place in the new film."""
+        for (place, one), part in zip(some, dubber.draw([one for _, one in some]), strict=True):
+            if part is None:
+                yield one.frame, None, (0, 0, 0, 0)
                 continue
-            self.residuals[place] = drawn.residual
-            yield self.laid(frame, drawn, share, place)
+            self.residuals[place] = part.residual
+            yield self.laid(one.frame, part, float(self.line.share[place]), place)
 
     def laid(
         self, frame: Tensor, drawn: DrawnPart, share: float, place: int

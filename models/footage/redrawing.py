@@ -2,6 +2,7 @@
 ones; of what is drawn only the lower face is taken.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -11,12 +12,13 @@ from torch import Tensor
 from ..contracts import PortraitRenderer
 from ..face_motion import CONTROLS, KEYPOINTS, FaceMotion, controls_to_expression
 from ..media.pixels import Box
-from ..portrait import FaceLandmarks478, Portrait
-from ..rendering import drawn_part, render_parts
-from .dubbing import DrawnPart
+from ..portrait import FaceLandmarks478
+from ..rendering import at_once, drawn_part, prepare_each, render_each
+from .dubbing import Asked, DrawnPart
 from .footage import Shot
 from .mouth_region import changed_box, lower_face_mask
 
+MOST_AT_ONCE = 8  # frames, which wait in the host's memory
 STRETCHED, ROUNDED = 0.09, 0.23  # how much wider and narrower mouthStretch and mouthPucker make a mouth
 
 
@@ -30,30 +32,31 @@ class RedrawingDubber:
         assert shot.reference is not None and shot.neutral is not None
         self.renderer, self.edge, self.device = renderer, edge, device
         source = shot.reference
-        self.lips = self.portrait(source.picture, source.points).motion.expression[list(KEYPOINTS["lips"])]
+        face = FaceLandmarks478(source.points.astype(np.float32))
+        (portrait,) = prepare_each(renderer, [source.picture], [face])
+        self.lips = portrait.motion.expression[list(KEYPOINTS["lips"])]
+        self.at_once = min(at_once(renderer, portrait, device), MOST_AT_ONCE)
         self.calm_width = mouth_width(shot.neutral.face)
 
-    def portrait(self, picture: Tensor, points: np.ndarray) -> Portrait:
-        """A picture [H,W,3] in 0..1 whose face is points [478,3], as the renderer prepares it."""
-        face = FaceLandmarks478(points.astype(np.float32))
-        return Portrait.of(self.renderer.prepare(picture, face), picture, face, self.renderer.id)
-
-    def draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> DrawnPart | None:
+    def draw(self, asked: Sequence[Asked]) -> list[DrawnPart | None]:
         """See Dubber. The residual is 0: what covers the mouth is drawn anew as well, and cannot be told."""
-        portrait = self.portrait(frame, seen)
-        around, drawn = (
-            changed_box(seen, calm, (frame.shape[0], frame.shape[1])),
-            drawn_part(self.renderer, portrait),
-        )
-        box = common(around, drawn)
-        if box[2] <= box[0] or box[3] <= box[1]:
-            return None
-        (picture,) = torch.cat(
-            [*render_parts(self.renderer, portrait, self.motion(controls, calm), self.device)]
-        ).cpu()
+        faces = [FaceLandmarks478(one.seen.astype(np.float32)) for one in asked]
+        portraits = prepare_each(self.renderer, [one.frame for one in asked], faces)
+        motions = [self.motion(one.controls, one.calm) for one in asked]
+        pictures = render_each(self.renderer, portraits, motions, self.device)
+        return [
+            self.lower_face(one, drawn_part(self.renderer, portrait), picture.float().cpu())
+            for one, portrait, picture in zip(asked, portraits, pictures, strict=True)
+        ]
+
+    def lower_face(self, one: Asked, drawn: Box, picture: Tensor) -> DrawnPart | None:
+        """What is taken of a picture [h,w,3], drawn over a box of the frame."""
+        box = common(changed_box(one.seen, one.calm, (one.frame.shape[0], one.frame.shape[1])), drawn)
         x0, y0, x1, y1 = box
-        picture = picture[y0 - drawn[1] : y1 - drawn[1], x0 - drawn[0] : x1 - drawn[0]].float()
-        return DrawnPart(box, picture, lower_face_mask(seen, box, self.edge), 0.0)
+        if x1 <= x0 or y1 <= y0:
+            return None
+        picture = picture[y0 - drawn[1] : y1 - drawn[1], x0 - drawn[0] : x1 - drawn[0]]
+        return DrawnPart(box, picture, lower_face_mask(one.seen, box, self.edge), 0.0)
 
     def motion(self, controls: Tensor, calm: np.ndarray) -> FaceMotion:
         """One frame: controls [12] on the shot's calm lips, as wide as those of `calm` [478,3]; all else stays."""

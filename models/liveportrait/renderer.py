@@ -1,6 +1,6 @@
 """LivePortrait as a portrait renderer: the picture is encoded once, every frame is warped, drawn and pasted back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -92,7 +92,33 @@ class LivePortraitRenderer:
 
     def prepare(self, image: Tensor, face: FaceLandmarks478, person_mask: Tensor | None = None) -> Portrait:
         """See PortraitRenderer; the mask is not needed. ValueError if the face is too small."""
-        points = face.points[:, :2]
+        (portrait,) = self.prepare_each([image], [face])
+        return portrait
+
+    def prepare_each(self, images: Sequence[Tensor], faces: Sequence[FaceLandmarks478]) -> list[Portrait]:
+        """See EachRenderer. ValueError if a face is too small."""
+        framings = [
+            self.framing(image, face.points[:, :2]) for image, face in zip(images, faces, strict=True)
+        ]
+        pixels = torch.cat([picture_tensor(framing.pixels) for framing in framings])
+        appearance, motion = self.networks.encoders()
+        device = self.networks.device
+        volumes = appearance(pixels.to(device, self.networks.dtype))
+        found = motion(pixels.to(device))
+        warping, _ = self.networks.drawers(0)
+        portraits = []
+        for number, (image, face, framing) in enumerate(zip(images, faces, framings, strict=True)):
+            own = slice(number, number + 1)
+            source = Source(found.canonical[own].cpu(), face_frame(found, number), *openings(face.points))
+            warp = moved(warping.prepare(volumes[own], source.keypoints.to(device)), torch.device("cpu"))
+            to_picture = np.linalg.inv(framing.matrix)
+            plan = plan_paste(to_picture, image.shape[1], image.shape[0])
+            features = LivePortraitFeatures(warp, source, to_picture, plan, AnimationOptions())
+            portraits.append(Portrait(image, face, source.motion, self.id, features))
+        return portraits
+
+    def framing(self, image: Tensor, points: np.ndarray) -> Framing:
+        """The part that is drawn of a picture whose face is landmarks [478,2]; ValueError if it is too small."""
         box = face_box(points, *SOURCE_CROP)
         if box.side < LEAST_FACE:
             raise ValueError(
@@ -100,21 +126,7 @@ class LivePortraitRenderer:
                 f"{LEAST_FACE / SOURCE_CROP[0]:.0f} and looks well from 200. Enlarge the picture, or choose "
                 "a larger face."
             )
-        framing = self.frame(to_bytes(image), points)
-        pixels = picture_tensor(framing.pixels)
-        appearance, motion = self.networks.encoders()
-        device = self.networks.device
-        volume = appearance(pixels.to(device, self.networks.dtype))
-        found = motion(pixels.to(device))
-        source = Source(found.canonical.cpu(), face_frame(found), *openings(points))
-        warping, _ = self.networks.drawers(0)
-        warp = moved(warping.prepare(volume, source.keypoints.to(device)), torch.device("cpu"))
-        height, width = image.shape[:2]
-        to_picture = np.linalg.inv(framing.matrix)
-        features = LivePortraitFeatures(
-            warp, source, to_picture, plan_paste(to_picture, width, height), AnimationOptions()
-        )
-        return Portrait(image, face, source.motion, self.id, features)
+        return self.frame(to_bytes(image), points)
 
     def frames_per_batch(self, portrait: Portrait, device: torch.device) -> int:
         """See PortraitRenderer: as many as the memory holds that is free now."""
@@ -156,10 +168,24 @@ class LivePortraitRenderer:
             numbers = torch.isfinite(faces).all()
             self._check(drawn_before)
             drawn_before = numbers
-            yield (
-                faces.permute(0, 2, 3, 1).contiguous() if plan is None else pasted_part(faces, picture, plan)
-            )
+            yield pasted(faces, picture, plan)
         self._check(drawn_before)
+
+    def draw_each(
+        self, portraits: Sequence[Portrait], motions: Sequence[ResolvedMotion], device: torch.device
+    ) -> list[Tensor]:
+        """See EachRenderer. ValueError when half precision overflows."""
+        known: list[LivePortraitFeatures] = [portrait.features for portrait in portraits]
+        keypoints = [self._keypoints(one, motion).float() for one, motion in zip(known, motions, strict=True)]
+        device = self.networks.device
+        warping, generator = self.networks.drawers(len(known) * FRAME_BYTES[self.networks.dtype])
+        source = moved(WarpSource.joined([one.warp for one in known]), device)
+        faces = generator(warping(source, torch.cat(keypoints))).float()
+        self._check(torch.isfinite(faces).all())
+        return [
+            pasted(face[None], portrait.image.to(device), plan and plan.to(device))[0]
+            for face, portrait, plan in zip(faces, portraits, (one.plan for one in known), strict=True)
+        ]
 
     def _batch(self, memory: int) -> int:
         return int(min(max(1, memory // FRAME_BYTES[self.networks.dtype]), LARGEST_BATCH))
@@ -181,6 +207,11 @@ class LivePortraitRenderer:
         network = self.networks.retargeting() if needed else None
         device = self.networks.device
         return driven_keypoints(features.source.to(device), motion.to(device), options, network)
+
+
+def pasted(faces: Tensor, picture: Tensor, plan: PastePlan | None) -> Tensor:
+    """Drawn faces [n,3,512,512] as a renderer's frames [n,h,w,3]; no plan: the faces are the frames."""
+    return faces.permute(0, 2, 3, 1).contiguous() if plan is None else pasted_part(faces, picture, plan)
 
 
 def moved(source: WarpSource, device: torch.device) -> WarpSource:

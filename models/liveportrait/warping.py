@@ -1,7 +1,7 @@
 """W: dense motion from two sets of keypoints, and the appearance volume warped by it (LivePortrait, section
 3.1; 45.5 M). Other sizes than the published ones are read from a file's tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -74,12 +74,19 @@ def read_sizes(state: Mapping[str, Tensor]) -> WarpingSizes:
 
 @dataclass(frozen=True)
 class WarpSource:
-    """What does not change over a film: volume [1,32,16,64,64], its compressed form [4,16,64,64], keypoints
-    [1,21,3]."""
+    """What does not change over a film: volume [1,32,16,64,64], its compressed form [1,4,16,64,64], keypoints
+    [1,21,3]. Or of B pictures, each of which is driven once: B in the place of 1."""
 
     volume: Tensor
     compressed: Tensor
     keypoints: Tensor
+
+    @staticmethod
+    def joined(sources: Sequence["WarpSource"]) -> "WarpSource":
+        """Those of single pictures as one."""
+        return WarpSource(
+            *(torch.cat(parts) for parts in zip(*(vars(one).values() for one in sources), strict=True))
+        )
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def heatmaps(keypoints: Tensor, shape: tuple[int, int, int]) -> Tensor:
 
 
 def shifted_volumes(volume: Tensor, shifts: Tensor) -> Tensor:
-    """[C,D,H,W] sampled at grid + shift, trilinear, zero outside: shifts [B,K,3] (x, y, z) -> [B,K,C,D,H,W].
+    """[1 or B,C,D,H,W] sampled at grid + shift, trilinear, zero outside: shifts [B,K,3] (x, y, z) -> [B,K,C,D,H,W].
 
     The same as grid_sample with align_corners=False on a grid with inclusive corners, as the published
     network was trained; a shift is the same for all voxels, so each axis is one small banded matrix.
@@ -125,9 +132,10 @@ def shifted_volumes(volume: Tensor, shifts: Tensor) -> Tensor:
         reach = 1 - (position[..., None] - torch.arange(size, device=shifts.device)).abs()
         matrices.append(reach.clamp(min=0).to(volume.dtype))  # [B,K,to,from]
     x, y, z = matrices
-    out = volume.flatten(0, 2) @ x.transpose(-1, -2)  # [B,K,C*D*H,W]
-    out = y[:, :, None] @ out.unflatten(2, (-1, volume.shape[2]))  # [B,K,C*D,H,W]
-    out = z[:, :, None] @ out.flatten(-2).unflatten(2, (-1, volume.shape[1]))  # [B,K,C,D,H*W]
+    depth, height, _ = sizes_of(volume)
+    out = volume.flatten(1, 3)[:, None] @ x.transpose(-1, -2)  # [B,K,C*D*H,W]
+    out = y[:, :, None] @ out.unflatten(2, (-1, height))  # [B,K,C*D,H,W]
+    out = z[:, :, None] @ out.flatten(-2).unflatten(2, (-1, depth))  # [B,K,C,D,H*W]
     return out.unflatten(-1, tuple(volume.shape[-2:]))
 
 
@@ -217,8 +225,8 @@ class DenseMotion(nn.Module):
         self._mask_kernel: PreparedKernel | None = None
 
     def compressed(self, volume: Tensor) -> Tensor:
-        """[1,32,16,64,64] -> [4,16,64,64]."""
-        return F.relu(self.norm(self.compress(volume)))[0]
+        """[B,32,16,64,64] -> [B,4,16,64,64]."""
+        return F.relu(self.norm(self.compress(volume)))
 
     def candidates(self, source: WarpSource, driving: Tensor) -> tuple[Tensor, Tensor]:
         """Shifts [B,22,3] and the hourglass's input [B,110,16,64,64]; number 0 is the background, which stays."""
@@ -275,11 +283,11 @@ class WarpingModule(nn.Module):
         self.fourth = operations.Conv2d(sizes.features, sizes.features, 1, device=device, dtype=dtype)
 
     def prepare(self, volume: Tensor, keypoints: Tensor) -> WarpSource:
-        """Once per portrait: volume [1,32,16,64,64], source keypoints [1,21,3]."""
+        """Once per portrait: volume [B,32,16,64,64], source keypoints [B,21,3]."""
         return WarpSource(volume, self.dense_motion_network.compressed(volume), keypoints.float())
 
     def forward(self, source: WarpSource, driving: Tensor) -> Tensor:
-        """driving [B,21,3] float32 -> [B,256,64,64]."""
+        """driving [B,21,3] float32, of one source or of B -> [B,256,64,64]."""
         motion = self.dense_motion_network(source, driving)
         return self.warp(source.volume, motion)
 

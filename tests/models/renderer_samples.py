@@ -30,17 +30,15 @@ class Appearance(StandIn):
 
 class Motion(StandIn):
     def forward(self, image):
-        zero = torch.zeros(1, 1)
-        return KeypointMotion(
-            torch.zeros(1, 21, 3), zero + 1.5, zero, zero, zero, torch.zeros(1, 3), torch.zeros(1, 21, 3)
-        )
+        zero, keypoints = torch.zeros(len(image), 1), torch.zeros(len(image), 21, 3)
+        return KeypointMotion(keypoints, zero + 1.5, zero, zero, zero, zero.expand(-1, 3), keypoints)
 
 
 class Warp(StandIn):
     """Darkens by how far the keypoints moved."""
 
     def prepare(self, volume, keypoints):
-        return WarpSource(volume, volume[0], keypoints)
+        return WarpSource(volume, volume, keypoints)
 
     def forward(self, source, driving):
         moved = (driving - source.keypoints).abs().sum((-1, -2))

@@ -54,7 +54,7 @@ def drawn(
         track[CONTROLS.index(name)] = value
     frame = person()[0].clone() if frame is None else frame.clone()
     calm = footage.calm_points(0, 1.0)
-    part = WarpDubber(footage.shots[0], 0.22, True).draw(frame, calm if seen is None else seen, calm, track)
+    part = WarpDubber(footage.shots[0], 0.22, True).drawn(frame, calm if seen is None else seen, calm, track)
     x0, y0, x1, y1 = part.box
     frame[y0:y1, x0:x1] = part.picture
     return frame

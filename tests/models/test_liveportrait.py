@@ -25,8 +25,15 @@ from talking_portrait.models.liveportrait.expression_sliders import SLIDERS, sli
 from talking_portrait.models.liveportrait.generator import SpadeBlock, fold_spectral_norm
 from talking_portrait.models.liveportrait.paste import pasted_part, plan_paste
 from talking_portrait.models.liveportrait.video_motion import bridged, smoothed, video_motion
-from talking_portrait.models.liveportrait.warping import heatmaps, shifted_volumes
+from talking_portrait.models.liveportrait.warping import (
+    WarpingModule,
+    WarpingSizes,
+    WarpSource,
+    heatmaps,
+    shifted_volumes,
+)
 from talking_portrait.models.media.pixels import laid_on, to_bytes
+from talking_portrait.tools.random_state import random_state
 from talking_portrait.tools.random_weights import liveportrait_networks
 from torch import nn
 from torch.nn import functional as F
@@ -64,14 +71,29 @@ def test_large_kernel_forms_equal_the_convolution():
     assert torch.allclose(conv_by_slices(x, weight, bias), plain, atol=2e-3)
 
 
-def test_shifted_volumes_equal_grid_sample():
-    volume, shifts = torch.randn(3, 4, 8, 6), 0.7 * torch.randn(2, 5, 3)
+@pytest.mark.parametrize("sources", [1, 2])
+def test_shifted_volumes_equal_grid_sample(sources):
+    volume, shifts = torch.randn(sources, 3, 4, 8, 6), 0.7 * torch.randn(2, 5, 3)
     z, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (4, 8, 6)), indexing="ij")
     grid = torch.stack([x, y, z], -1) + shifts[:, :, None, None, None]
     plain = F.grid_sample(
-        volume.expand(10, -1, -1, -1, -1), grid.flatten(0, 1), align_corners=False
+        volume.expand(2, -1, -1, -1, -1).repeat_interleave(5, 0), grid.flatten(0, 1), align_corners=False
     ).unflatten(0, (2, 5))
     assert torch.allclose(shifted_volumes(volume, shifts), plain, atol=1e-4)
+
+
+def test_pictures_that_are_warped_together_are_warped_as_each_alone():
+    sizes = WarpingSizes(channels=4, compressed=2, down=(4, 4, 8, 8, 8), up=(8, 8, 4, 4, 2), features=16)
+    warping = WarpingModule(sizes=sizes)
+    warping.load_state_dict(random_state(WarpingModule("meta", sizes=sizes), 3))
+    random = torch.Generator().manual_seed(0)
+    volumes = torch.rand(3, 4, 16, 32, 32, generator=random)
+    keypoints, driving = 0.3 * torch.randn(2, 3, 21, 3, generator=random)
+    sources = [warping.prepare(volumes[k : k + 1], keypoints[k : k + 1]) for k in range(3)]
+    alone = torch.cat([warping(source, driving[k : k + 1]) for k, source in enumerate(sources)])
+    together = warping(WarpSource.joined(sources), driving)
+    assert torch.allclose(together, alone, atol=1e-4) and alone.std(0).max() > 1e-2
+    assert torch.allclose(warping(warping.prepare(volumes, keypoints), driving), alone, atol=1e-4)
 
 
 def test_heatmaps_hold_no_denormal_numbers():

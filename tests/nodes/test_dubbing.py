@@ -224,8 +224,11 @@ def test_a_smile_of_the_motion_takes_the_place_of_what_is_not_kept(kept, added):
     drawn = []
 
     class Watching:
-        def draw(self, frame, seen, calm, controls):
-            drawn.append(controls)
+        at_once = 1
+
+        def draw(self, asked):
+            drawn.extend(one.controls for one in asked)
+            return [None] * len(asked)
 
     count = 24
     dubbing = new_dubbing(

@@ -9,7 +9,7 @@ from talking_portrait.models.face_motion import CONTROLS, controls_to_expression
 from talking_portrait.models.footage.footage import learn
 from talking_portrait.models.footage.redrawing import RedrawingDubber
 from talking_portrait.models.liveportrait.motion_extractor import KeypointMotion
-from talking_portrait.models.liveportrait.renderer import LivePortraitRenderer
+from talking_portrait.models.liveportrait.renderer import FRAME_BYTES, LivePortraitRenderer
 from talking_portrait.nodes.dubbing import DubVideoImages, PreparedFootage
 
 from ..models.film_samples import film, talking, told
@@ -91,6 +91,24 @@ def test_the_old_speech_is_gone(footage):
     calm = 0.01  # what the first picture, the shot's reference, was seen with
     assert torch.allclose(found - found[0], rows - rows[0], atol=1e-6)
     assert found[0] == pytest.approx(calm, abs=1e-6)
+
+
+class ManyAtOnce(LivePortraitRenderer):
+    """As on a device with room for five frames."""
+
+    def frames_per_batch(self, portrait, device):
+        return 5
+
+
+def test_frames_that_are_drawn_together_are_those_drawn_alone(footage):
+    jaw = torch.linspace(0, 1, COUNT)
+    alone, changed = dubbed(footage, lips(COUNT, jawOpen=jaw), renderer=liveportrait())
+    networks, warp = Networks(), Recorded()
+    networks.nets = (*networks.nets[:2], warp, networks.nets[3])
+    together, mask = dubbed(footage, lips(COUNT, jawOpen=jaw), renderer=ManyAtOnce(networks))
+    assert torch.allclose(together, alone, atol=1e-5) and torch.equal(mask, changed)
+    assert [len(driving) for driving in warp.driving] == [5, 5, 2]
+    assert networks.memory_asked == 5 * FRAME_BYTES[torch.float32]
 
 
 def test_a_smile_of_the_film_stays_as_far_as_it_is_wanted(footage):

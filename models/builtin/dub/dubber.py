@@ -2,6 +2,7 @@
 own map, in one sampling; behind it the frame itself, its jaw moved along.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from ...face.regions import FACE_OVAL, MOUTH_AREA, draw_region, hull
 from ...face_motion import CONTROLS
 from ...face_motion.smooth import smoothstep
-from ...footage.dubbing import DrawnPart
+from ...footage.dubbing import Asked, DrawnPart
 from ...footage.footage import Shot
 from ...footage.looks import INNER_LIPS
 from ...footage.mouth_region import changed_box, downwards
@@ -45,7 +46,7 @@ class WarpDubber:
     """Draws the frames of one shot. edge: width of the soft edge in mouth widths; film_teeth: the film's own row of
     teeth where it shows one."""
 
-    id = "built-in warp"
+    id, at_once = "built-in warp", 1
 
     def __init__(self, shot: Shot, edge: float, film_teeth: bool):
         assert shot.reference is not None
@@ -62,7 +63,11 @@ class WarpDubber:
             self.mouth, self.reference, shot.inside, shot.teeth if film_teeth else None
         )
 
-    def draw(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> DrawnPart | None:
+    def draw(self, asked: Sequence[Asked]) -> list[DrawnPart | None]:
+        """See Dubber."""
+        return [self.drawn(one.frame, one.seen, one.calm, one.controls) for one in asked]
+
+    def drawn(self, frame: Tensor, seen: np.ndarray, calm: np.ndarray, controls: Tensor) -> DrawnPart | None:
         """A frame [H,W,3] whose face is `seen` [478,3], with the lips of controls [12] on the face `calm` [478,3].
 
         None where nothing of it lies in the frame.
