@@ -122,6 +122,24 @@ def test_liveportrait_uploads_nothing_for_a_frame_and_reads_one_late_flag_a_batc
     assert sum(waits_of_more.values()) - sum(waits.values()) <= 1, (waits, waits_of_more)
 
 
+@pytest.mark.slow
+def test_liveportrait_draws_many_pictures_at_once_there():
+    """As a dub does, and gives what the CPU gives."""
+    picture, face = smooth_picture(*SIZE), points(*SIZE)
+    found = []
+    for device in (CPU, DEVICE):
+        renderer = LivePortraitRenderer(Networks(device))
+        with accelerator():
+            portraits = renderer.prepare_each([picture, picture.flip(1)], [face, face])
+            motion = resolve(moving(3), portraits[0].motion, portraits[0].policy).slice(1, 2)
+            drawn = renderer.draw_each(portraits, [motion, motion], device)
+        found.append([plain(one) if device == DEVICE else one for one in drawn])
+        assert renderer.networks.asked == 2  # once to prepare both, once to draw both
+    for here, there in zip(*found, strict=True):
+        assert (here - there).abs().max() < 2 / 255
+    assert (found[0][0] - found[0][1]).abs().max() > 0.1
+
+
 def on_device(network: torch.nn.Module) -> torch.nn.Module:
     """A copy of a network with its weights on the device."""
     return moved(copy.deepcopy(network))
