@@ -279,8 +279,8 @@ def main(arguments: list[str]) -> int:
     ):  # threads of processes that share the cores wait for each other, up to 25 times as long
         environment.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // MOST_PROCESSES, 1)))
     if (
-        verb in ("batch", "live") and os.name != "nt"
-    ):  # so that Ctrl-C reaches what ends cleanly, and it alone
+        verb in ("demo", "workflow", "batch", "live") and os.name != "nt"
+    ):  # so that Ctrl-C or an end from outside reaches what ends cleanly, and it alone
         os.execve(python, commands[verb], environment)
     try:
         return subprocess.run(commands[verb], env=environment).returncode

@@ -21,6 +21,7 @@ import websocket
 
 PACK = Path(__file__).resolve().parent.parent
 START_LIMIT_SECONDS = 240
+TEXT = 3  # ComfyUI's number of the binary messages in which nodes say something
 
 
 class PromptError(RuntimeError):
@@ -130,8 +131,8 @@ class ComfyServer:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
             try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:  # where a shell started us in the background, Ctrl-C is ignored
                 self.process.kill()
                 self.process.wait()
         shutil.rmtree(self.base, ignore_errors=True)
@@ -174,7 +175,8 @@ class ComfyServer:
     ) -> dict[str, Any]:
         """Queue an API-format prompt, wait for its end, return its outputs by node id; PromptError if it fails.
 
-        `on_event(type, data)` gets every message of the server; binary preview pictures arrive as type "preview".
+        `on_event(type, data)` gets every message of the server; a preview picture arrives as type "preview",
+        what a node says as "progress_text" with its nodeId and text.
         """
         link = websocket.create_connection(
             f"ws://127.0.0.1:{self.port}/ws?clientId={self.client}", timeout=1800
@@ -188,9 +190,7 @@ class ComfyServer:
                 raise PromptError(refusal_text(queued), queued)
             while True:
                 message = link.recv()
-                kind, data = (
-                    ("preview", {"bytes": message}) if isinstance(message, bytes) else parse_event(message)
-                )
+                kind, data = parse_binary(message) if isinstance(message, bytes) else parse_event(message)
                 if on_event:
                     on_event(kind, {**data, "queued_id": prompt_id})
                 if kind != "preview" and data.get("prompt_id") not in (None, prompt_id):
@@ -219,6 +219,14 @@ def parse_event(message: str) -> tuple[str, dict[str, Any]]:
     """Type and data of one text message from the server."""
     event = json.loads(message)
     return event["type"], event.get("data") or {}
+
+
+def parse_binary(message: bytes) -> tuple[str, dict[str, Any]]:
+    """Type and data of a binary message: a number, then a picture, or for TEXT a length, a node's id and its words."""
+    if int.from_bytes(message[:4], "big") != TEXT:
+        return "preview", {"bytes": message}
+    end = 8 + int.from_bytes(message[4:8], "big")
+    return "progress_text", {"nodeId": message[8:end].decode(), "text": message[end:].decode()}
 
 
 def refusal_text(details: dict[str, Any]) -> str:

@@ -1,10 +1,14 @@
-"""Run a workflow in a real ComfyUI server from a terminal: the demo, or any workflow file."""
+"""Run a workflow in a real ComfyUI server from a terminal: the demo, or any workflow file.
+
+Films are written to OUT, over what is there: a file, or a folder for what the workflow calls them. Ctrl-C stops.
+"""
 
 import argparse
 import json
 import mimetypes
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,15 +18,25 @@ from .comfy_server import PACK, ComfyServer, PromptError
 from .workflow_drafts import shipped
 
 SAMPLES = PACK / "samples"
+CLEARED = "\r\x1b[K"  # the line of a terminal
 LOADERS = {"LoadImage": "image", "LoadAudio": "audio", "LoadVideo": "file"}
 
 
 def progress_printer(prompt: dict[str, Any]):
-    """A callback for ComfyServer.run that writes one line of progress to the terminal."""
+    """A callback for ComfyServer.run that writes what nodes say, and one line of progress, to the terminal."""
     shown = {"line": ""}
+    said: dict[str, str] = {}
 
     def show(kind: str, data: dict[str, Any]) -> None:
         if kind == "progress_text":
+            node, text = prompt.get(data["nodeId"]), data["text"]
+            if node and said.get(title_of(node)) != text:
+                said[title_of(node)] = text
+                print(
+                    f"{CLEARED if sys.stderr.isatty() else ''}{title_of(node)}: {text}",
+                    file=sys.stderr,
+                    flush=True,
+                )
             return
         if kind == "executing" and data.get("node"):
             line = prompt[data["node"]]["class_type"]
@@ -33,10 +47,17 @@ def progress_printer(prompt: dict[str, Any]):
         if line != shown["line"]:
             end = "\r" if sys.stderr.isatty() else "\n"
             if sys.stderr.isatty() or kind == "executing":
-                print(f"\x1b[K{line}" if sys.stderr.isatty() else line, end=end, file=sys.stderr, flush=True)
+                print(
+                    f"{CLEARED}{line}" if sys.stderr.isatty() else line, end=end, file=sys.stderr, flush=True
+                )
             shown["line"] = line
 
     return show
+
+
+def title_of(node: dict[str, Any]) -> str:
+    """What the page calls a node."""
+    return node.get("_meta", {}).get("title") or node["class_type"]
 
 
 def replace_inputs(server: ComfyServer, prompt: dict[str, Any], files: dict[str, Path]) -> None:
@@ -55,6 +76,9 @@ def collect(written: list[Path], out: Path) -> list[Path]:
     if not written:
         raise SystemExit("the workflow ran, but none of its nodes saved a file; add Save Video or Save Image")
     if out.suffix:
+        if written[0].suffix != out.suffix:
+            print(f"{out} would be no {out.suffix[1:]}, so it is called {written[0].suffix}", file=sys.stderr)
+            out = out.with_suffix(written[0].suffix)
         if len(written) > 1:
             names = ", ".join(path.name for path in written)
             raise SystemExit(
@@ -98,16 +122,23 @@ def run_workflow(workflow: Path, out: Path, files: dict[str, Path]) -> list[Path
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    demo = verbs.add_parser("demo", help="a talking video from a portrait and a voice")
-    demo.add_argument("portrait", nargs="?", type=Path, default=SAMPLES / "talking_portrait_astronaut.png")
-    demo.add_argument("speech", nargs="?", type=Path, default=SAMPLES / "talking_portrait_speech.wav")
-    demo.add_argument("out", nargs="?", type=Path, default=Path("talking_portrait.mp4"))
+    shows_defaults = argparse.ArgumentDefaultsHelpFormatter
+    demo = verbs.add_parser(
+        "demo", help="a talking video from a portrait and a voice", formatter_class=shows_defaults
+    )
+    for name, default, words in (
+        ("portrait", SAMPLES / "talking_portrait_astronaut.png", "a picture of a face"),
+        ("speech", SAMPLES / "talking_portrait_speech.wav", "a sound, or a film with sound"),
+        ("out", Path("talking_portrait.mp4"), "the film, an MP4, written over what is there; or a folder"),
+    ):
+        demo.add_argument(name, nargs="?", type=Path, default=default, help=words)
     run = verbs.add_parser("workflow", help="any workflow file; its loaders read ComfyUI's input folder")
     run.add_argument("file", type=Path)
-    run.add_argument("out", type=Path)
+    run.add_argument("out", type=Path, help="a file, written over what is there, or a folder")
     for option, loader in (("--image", "LoadImage"), ("--audio", "LoadAudio"), ("--video", "LoadVideo")):
         run.add_argument(option, type=Path, dest=loader, help=f"use this file in every {loader} node")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server and its folder go in either case
     try:
         if arguments.verb == "demo":
             files = {"LoadImage": arguments.portrait, "LoadAudio": arguments.speech}
@@ -117,6 +148,9 @@ def main() -> None:
             copies = run_workflow(arguments.file, arguments.out, files)
     except PromptError as error:
         raise SystemExit(f"ComfyUI: {error}") from None
+    except KeyboardInterrupt:
+        print("Stopped; nothing was written.", file=sys.stderr)
+        raise SystemExit(130) from None
     for copy in copies:
         print(copy)
 

@@ -18,8 +18,9 @@ LEAST_PRESENCE = 2.0
 UPSIDE_DOWN = 120.0  # degrees of roll; less is a head that lies on its side
 OUTER_CORNERS = (33, 263)  # of the eyes, from the picture's left to its right where a face is upright
 ADVICE = (
-    "Try detector_variant 'both' and a lower min_confidence in Detect Face Landmarks (MediaPipe), turn the "
-    "picture upright, or draw a box around the face and use Face Landmarks from Box."
+    "Try detector_variant 'both' and a lower min_confidence in Detect Face Landmarks (MediaPipe), turn the picture "
+    "upright, leave more around a face that fills it, crop a small one out, or draw a box around the face and use Face "
+    "Landmarks from Box."
 )
 
 Face = Mapping[str, Any]
@@ -139,9 +140,9 @@ def check_seen(face: Face) -> None:
         score = 1 / (1 + math.exp(-max(presence, -60.0)))
         raise ValueError(
             f"no human-like face was found in face_landmarks (score {score:.2f}): it is an animal's or a robot's, or "
-            "turned too far aside (more than about 70 degrees), upside down or covered, so eyes and lips cannot be "
-            "placed. Turn the picture upright, or take one more from the front; Face Landmarks from Box with a low "
-            "min_presence uses it anyway."
+            "turned too far aside (more than about 70 degrees), upside down, covered or small, so eyes and lips cannot "
+            "be placed. Turn the picture upright, take one more from the front, or crop a small face out of its "
+            "picture; Face Landmarks from Box with a low min_presence uses it anyway."
         )
 
 

@@ -41,7 +41,7 @@ MEASURES: Mapping[str, Measure] = {
         "p, b, m closed", "share of them at which the lips meet within 40 ms", "0 to 1", HIGHER, OWN,
     ),
     "blinks_per_minute": Measure(
-        "blinks", "closures of the lids by minute", "0 and up; people blink 10 to 20 times", NEITHER,
+        "blinks", "closures of the lids by minute", "0 and up, a minute; people blink 10 to 20 times a minute", NEITHER,
         "counts of people in real films",
     ),
     "head_degrees": Measure(

@@ -140,7 +140,7 @@ def _performed() -> Draft:
     nodes["35"] = NodeDraft(
         "TalkingPortraitPlotFaceMotion", {"face_motion": ["34", 0]}, (1180, 900), (340, 380)
     )
-    del nodes["9"].inputs["audio"]
+    nodes["9"].inputs["audio"] = ["31", 1]
     return Draft(
         nodes,
         [note("Be the portrait", PERFORMED)],
@@ -159,7 +159,6 @@ def _performed() -> Draft:
 def _measured() -> Draft:
     performed = _performed().nodes
     nodes = {name: node for name, node in performed.items() if name != "35"}
-    nodes["9"].inputs["audio"] = ["31", 1]
     nodes["40"] = NodeDraft(
         "TalkingPortraitEvaluateVideo",
         {
@@ -275,7 +274,7 @@ def _cropped() -> Draft:
             "TalkingPortraitPasteFaceIntoVideo",
             {"images": ["2", 0], "crops": ["6", 0], "face_crops": ["5", 2]}, (1560, 80), (320, 0),
         ),
-        "8": NodeDraft("CreateVideo", {"images": ["7", 0], "fps": ["2", 2]}, (1560, 300)),
+        "8": NodeDraft("CreateVideo", {"images": ["7", 0], "fps": ["2", 2], "audio": ["2", 1]}, (1560, 300)),
         "9": saved(["8", 0], (1560, 440), "pasted"),
         "10": NodeDraft("ImageFromBatch", {"image": ["5", 0], "batch_index": 20, "length": 4}, (800, 620)),
         "11": NodeDraft("PreviewImage", {"images": ["10", 0]}, (800, 780), (340, 340)),
