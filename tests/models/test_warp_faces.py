@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 from talking_portrait.models.builtin.warp import WarpRenderer
 from talking_portrait.models.builtin.warp.head import head_displacement
 from talking_portrait.models.builtin.warp.limits import jacobian, limited
@@ -263,6 +263,8 @@ def test_a_mask_without_the_face_is_not_believed():
 
 def test_drawings_are_told_from_photos_and_the_artist_has_the_last_word():
     assert is_drawn(tensor(CARTOON), CARTOON_POINTS) and not is_drawn(tensor(SAMPLE), POINTS)
+    smooth = SAMPLE.filter(ImageFilter.GaussianBlur(4))  # no skin has less grain
+    assert not is_drawn(tensor(smooth), POINTS)
     assert portrait(CARTOON, CARTOON_POINTS).features.interior.ink is not None
     assert portrait(CARTOON, CARTOON_POINTS, style="photo").features.interior.ink is None
     assert portrait(style="drawn").features.interior.ink is not None

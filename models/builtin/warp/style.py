@@ -9,8 +9,9 @@ from .colours import LUMINANCE, face_part
 
 SIZE = (160, 128)  # rows and columns that the face is looked at with
 FLAT, EDGE = 0.006, 0.08  # luminance per pixel: less is flat, more is an edge
-# share of flat plus share of edges: photos reach 0.47, paintings and smooth renders 0.49, inked drawings start at 0.54
-DRAWN = 0.52
+# share of flat plus share of edges: inked drawings start at 0.54, paintings and smooth renders reach 0.49; photos too,
+# or 0.54 where their skin is smooth: drawings have lines as well
+DRAWN, LINES = 0.535, 0.08
 
 
 def is_drawn(image: Tensor, points: np.ndarray) -> bool:
@@ -21,7 +22,8 @@ def is_drawn(image: Tensor, points: np.ndarray) -> bool:
     light = resize_antialiased(face, SIZE[1], SIZE[0]) @ LUMINANCE
     down, across = torch.gradient(light)
     slope = torch.hypot(down, across)
-    return float((slope < FLAT).float().mean() + (slope > EDGE).float().mean()) > DRAWN
+    flat, lines = float((slope < FLAT).float().mean()), float((slope > EDGE).float().mean())
+    return flat + lines > DRAWN and lines > LINES
 
 
 def ink_of(image: Tensor, points: np.ndarray) -> Tensor:
