@@ -9,6 +9,9 @@ from ..face.following import face_in_every_frame
 from .watching import Watched
 
 JUMP, GROWTH, CHANGE = 0.28, 0.15, 20.0  # eye distances; of the eye distance; of 255, mean over the thumbnail
+ALONE = (
+    25  # frames without another jump around one that is a cut: a head that moves fast jumps again and again
+)
 EYES = (33, 263)
 
 Face = Mapping[str, Any]
@@ -47,7 +50,7 @@ def picture_cuts(thumbnails: np.ndarray) -> list[int]:
 
 
 def face_cuts(faces: Sequence[Face | None]) -> list[int]:
-    """Frames in which the face is elsewhere, or of another size, than in the one before."""
+    """Frames in which the face is elsewhere, or of another size, than in the one before, and stays there a while."""
     found = []
     for number, (before, now) in enumerate(zip(faces, faces[1:], strict=False), 1):
         if before is None or now is None:
@@ -57,4 +60,7 @@ def face_cuts(faces: Sequence[Face | None]) -> list[int]:
         moved = float(np.linalg.norm(eyes.mean(0) - others.mean(0)))
         if moved > JUMP * size or abs(other / size - 1) > GROWTH:
             found.append(number)
-    return found
+    near = np.diff(found, prepend=-ALONE, append=len(faces) + ALONE) < ALONE
+    return [
+        number for number, before, after in zip(found, near, near[1:], strict=False) if not (before or after)
+    ]

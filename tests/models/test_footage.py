@@ -85,6 +85,12 @@ def test_a_cut_is_found_in_two_joined_films_and_none_in_one():
     assert [shot.frames for shot in learn(film(40), told(jump)).shots] == [slice(0, 20), slice(20, 40)]
 
 
+def test_a_head_that_moves_fast_makes_no_cuts():
+    """Each jump was a shot, with lips of its own that were learnt from a few frames of an open mouth."""
+    moves = talking(12) + talking(9, shift=(20, 0)) + talking(10, shift=(0, 0)) + talking(9, shift=(20, 0))
+    assert [shot.frames for shot in learn(film(40), told(moves)).shots] == [slice(0, 40)]
+
+
 def test_a_shot_is_learnt_as_if_it_were_alone():
     alone = learn(film(20), told(talking(20)))
     other = [opened(points, 0.15) for points in talking(20, shift=(20, 4))]
