@@ -28,7 +28,7 @@ from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 from ...tools.golden_cases.actalker_pipeline import euler_step
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
 from ..learning.core import core_in_training
-from ..learning.loop import go_on, losses, train, write_json
+from ..learning.loop import command, go_on, losses, train_fully, write_json
 from ..learning.recipe import tiny
 from ..learning.training import Training
 from .fresh import filled
@@ -219,6 +219,7 @@ def main() -> None:
     world = World(options.seed, options.frames, options.films)
     print(f"{len(world.films)} films of {PEOPLE} people", flush=True)
     mine: dict = {name: getattr(options, name) for name in ("steps", "batch", "frames", "films")}
+    mine["command"] = command("actalker.train_tiny")
     for name in options.cases:
         began = time.process_time()
         mask_drop, identity = CASES[name]
@@ -237,7 +238,7 @@ def main() -> None:
         torch.manual_seed(options.seed)
         go_on(run, resume)
         with core_in_training():
-            train(
+            train_fully(
                 run, lambda n=network, r=run, m=mask_drop: world.loss(n, r.random, options.batch, m),
                 resume, name=name,
             )  # fmt: skip

@@ -30,7 +30,7 @@ from ...models.kdtalker.sampling import sample_motion
 from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.takin.config import ANGLES, EXPRESSION, SCALE, TRANSLATION
 from ..data.clips import Clip, Clips
-from ..learning.loop import go_on, train, write_json
+from ..learning.loop import go_on, train_fully, write_json
 from ..speech_net.synthesisers import flite
 from ..takin.films import joined, unheard_sentences
 from ..takin.measures import best_lag, control, correlation
@@ -173,7 +173,7 @@ def main() -> None:
         training = KDTalkerTraining(films, sizes, found, rules, BATCH, options.seed, torch.device("cpu"))
         before, resume = lips(training, tests["new sentences"]), options.folder / f"{name}.resume.safetensors"
         go_on(training.run, resume)
-        train(training.run, training.loss, resume, report=100, name=name)
+        train_fully(training.run, training.loss, resume, report=100, name=name)
         result["networks"][name] = {
             "untrained": before, **{kind: lips(training, clips) for kind, clips in tests.items()},
             "steps": training.run.step, "of_steps": options.steps,

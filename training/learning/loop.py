@@ -65,6 +65,14 @@ def train(
     return training.step >= training.recipe.steps
 
 
+def train_fully(training: Training, loss_of: Callable[[], Tensor | Terms], resume: Path, **how: Any) -> None:
+    """As `train`, for programs that do more with the result: one that was stopped ends here, with SystemExit."""
+    if not train(training, loss_of, resume, **how):
+        raise SystemExit(
+            f"stopped after {training.step} of {training.recipe.steps} steps; the same command goes on from {resume}"
+        )
+
+
 def tell(
     training: Training, recent: list[dict[str, float]], report: int, validate: Callable[[], float] | None,
     resume: Path | None, name: str,
