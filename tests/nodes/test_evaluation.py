@@ -155,7 +155,7 @@ def test_compare_takes_every_network_from_its_menu(detector, tiny_files):
         "i3d": "mine.pt",
     }
     assert CompareVideos.validate_inputs(**chosen) is True
-    given = {"face_detection_model": detector, "face_index": 0, **chosen}
+    given = {"face_detection_model": detector, "face_index": 0, "official": False, **chosen}
     values = json.loads(CompareVideos.execute(video=video(), reference=video(), **given).result[1])
     assert values["identity"] == pytest.approx(1, abs=1e-3) and values["fid"] == pytest.approx(0, abs=1e-6)
     assert "fvd" not in values and any("i3d: FVD needs two clips" in note for note in values["notes"])
