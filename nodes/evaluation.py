@@ -84,7 +84,7 @@ class EvaluateTalkingVideo(NodeWithFiles):
                     "sharpness_every", default=5, min=1, max=1000, advanced=True,
                     tooltip="CPBD is measured in one of so many frames.",
                 ),
-                network_menu("syncnet", "measures.syncnet", "Also LSE-C, LSE-D and offset."),
+                network_menu("syncnet", "measures.syncnet", "Also LSE-C, LSE-D and offset.", advanced=False),
                 official_input("As the published scripts do it, traps included, to compare numbers."),
                 network_menu("hopenet", "measures.hopenet", "Also KDTalker's diversity, and head motion in degrees."),
             ],
@@ -184,13 +184,13 @@ class CompareVideos(NodeWithFiles):
             frames_expected(reference), official,
         )  # fmt: skip
         values, notes = found.values(face_index)
-        sides = [
+        shown_face, real_face = (
             Shown(one, rate, seen.followed(face_index))
             for one, seen in zip((film, other), found.films, strict=True)
-        ]
+        )
         for name, path in files.items():
             tell(f"measuring with {path.name}")
-            more, about = beside_reference(name, path, *sides, official, COMPARE)
+            more, about = beside_reference(name, path, shown_face, real_face, official, COMPARE)
             values, notes = values | more, notes + about
         tell(f"{len(found.likeness)} pairs of frames compared")
         psnr = min(values.get("psnr", 0.0), 100.0)

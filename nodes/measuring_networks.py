@@ -12,7 +12,7 @@ from ..models.measures.evaluation import Values, tried
 from ..models.measures.hopenet import Hopenet, hopenet_state
 from ..models.measures.i3d import FeatureI3D, i3d_state
 from ..models.measures.inception import FeatureInception, inception_state
-from ..models.measures.lpips import lpips_network, lpips_state
+from ..models.measures.lpips_network import lpips_network, lpips_state
 from ..models.measures.network_values import (
     Shown,
     arcface_values,

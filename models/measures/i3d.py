@@ -50,7 +50,7 @@ class Unit(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int, step: int, device, dtype, operations):
         super().__init__()
-        self.kernel, self.stride = (width,) * 3, (step,) * 3
+        self.kernel, self.stride = (width, width, width), (step, step, step)
         built = {"device": device, "dtype": dtype}
         self.conv3d = operations.Conv3d(inputs, outputs, self.kernel, stride=self.stride, bias=False, **built)
         self.bn = nn.BatchNorm3d(outputs, eps=EPS, **built)

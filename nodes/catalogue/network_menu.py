@@ -19,13 +19,13 @@ class NetworkMenu(FileMenu):
         return self.options[1] if value is True else str(value)  # type: ignore[index]
 
 
-def network_menu(name: str, key: str, tooltip: str) -> NetworkMenu:
+def network_menu(name: str, key: str, tooltip: str, advanced: bool = True) -> NetworkMenu:
     """The menu for a weight of the measures."""
-    plain = file_menu(name, key, tooltip=tooltip, advanced=True, optional=True)
+    plain = file_menu(name, key, tooltip=tooltip, advanced=advanced, optional=True)
     published = plain.default
     listed = [OFF, published, *(file for file in choices(key) if file != published)]
     menu = NetworkMenu(
-        name, options=listed, default=OFF, tooltip=plain.tooltip, advanced=True, optional=True,
+        name, options=listed, default=OFF, tooltip=plain.tooltip, advanced=advanced, optional=True,
         extra_dict={"weight": key},
     )  # fmt: skip
     menu.key = key

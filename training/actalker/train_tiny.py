@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
+comfy.cli_args.args.use_pytorch_cross_attention = True
 
 from ...models.actalker.regions import Regions
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
@@ -35,7 +36,7 @@ from .fresh import filled
 from .objective import GATES, OPEN, Films, velocity, velocity_loss
 
 # pixels of a film, pixels of a latent's patch, latent channels
-SIZE, PATCH, CHANNELS = 48, 4, 4
+SIZE, PATCH, CHANNELS = 32, 4, 4
 PEOPLE, FILMS = 4, 400  # films of each person, the last tenth of them for the test
 WIDTH, HEAD_DIM, CONTEXT, AUDIO_TOKENS = 32, 16, 48, 4
 SIGMAS = 0.3, 1.4  # mean and deviation of the logarithm of the noise in training
