@@ -41,7 +41,7 @@ from .dual_stage import CLIP, FRAME, begun, heard, latent_mask, stage_loss
 from .objective import Films, flow_loss, hearing, sample
 from .train_extras import CHANNELS, PATCH, TEXT, beside, tiny_wan
 
-SIZE, FRAMES = 32, 7  # pixels; latent frames
+SIZE, FRAMES = 16, 7  # pixels; latent frames
 DIM = 128  # numbers to a place of the tiny Wan; the 64 of noise that each place holds must fit in beside the film
 VIDEO = 4 * (FRAMES - 1) + 1  # frames of the video
 SHOWN = np.array(
@@ -49,10 +49,10 @@ SHOWN = np.array(
 )  # the video frame in the middle of each latent frame
 EACH = 2  # vectors of sound for each frame of the video
 HEARD, WIDTH = 32, 64  # numbers of a vector and of a token
-KNOWN, NEW, FILMS = 6, 2, 60  # people of the training, new ones, films of each
+KNOWN, NEW, FILMS = 4, 2, 60  # people of the training, new ones, films of each
 HELD_OUT = 10  # films of each person of the training that it never sees
 CLOSE, LOWER = 0.7, 0.15  # of the face's square: how much of it is seen, and how much lower
-RATE, BASE_RATE, BATCH, BASE_SEED = 5e-3, 1.5e-3, 8, 1
+RATE, BASE_RATE, BATCH, BASE_SEED = 5e-3, 1.5e-3, 16, 1
 SHIFT = 3.0  # of the noise levels, as the tiny Wan learned
 CASES = {"clip level": ((CLIP, 1.0),), "frame level": ((FRAME, 1.0),), "both": ((CLIP, 0.8), (FRAME, 0.2))}
 
@@ -261,7 +261,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("result", type=Path)
-    parser.add_argument("--base-steps", type=int, default=2000)
+    parser.add_argument("--base-steps", type=int, default=3000)
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=[*CASES])
     parser.add_argument("--seed", type=int, default=1)
