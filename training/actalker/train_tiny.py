@@ -249,7 +249,8 @@ def main() -> None:
         print(name, json.dumps(found["both"]), flush=True)
         # others may have added their own meanwhile
         result = json.loads(options.result.read_text()) if options.result.is_file() else {}
-        write_json(options.result, result | {f"seed {options.seed}": mine})
+        seed = f"seed {options.seed}"
+        write_json(options.result, result | {seed: result.get(seed, {}) | mine})
 
 
 if __name__ == "__main__":

@@ -285,7 +285,8 @@ def main() -> None:
         mine["cpu_seconds_of_this_call"] = round(time.process_time() - began)
         # others may have added their own meanwhile
         result = json.loads(options.result.read_text()) if options.result.is_file() else {}
-        write_json(options.result, result | {f"seed {options.seed}": mine})
+        seed = f"seed {options.seed}"
+        write_json(options.result, result | {seed: result.get(seed, {}) | mine})
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from ...models.kdtalker.sampling import sample_motion
 from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.takin.config import ANGLES, EXPRESSION, SCALE, TRANSLATION
 from ..data.clips import Clip, Clips
-from ..learning.loop import go_on, train_fully, write_json
+from ..learning.loop import command, go_on, train_fully, write_json
 from ..speech_net.synthesisers import flite
 from ..takin.films import joined, unheard_sentences
 from ..takin.measures import best_lag, control, correlation
@@ -163,7 +163,7 @@ def main() -> None:
     result: dict[str, Any] = (
         json.loads(options.result.read_text()) if options.result.is_file() else {"networks": {}}
     )
-    result["minutes_of_speech"] = round(films.minutes, 1)
+    result |= {"command": command("kdtalker.train_tiny"), "minutes_of_speech": round(films.minutes, 1)}
     for name in options.variants:
         chosen = {"window": 64, "points": 21, "without": [], **VARIANTS[name]}
         found = statistics(films)
