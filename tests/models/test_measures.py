@@ -234,6 +234,16 @@ def test_a_frame_is_cut_to_its_middle_at_224():
     assert clip_picture(picture.transpose(0, 1)).mean() > 0.99
 
 
+@pytest.mark.filterwarnings("error")
+def test_fewer_features_than_their_width_are_exactly_as_far_apart_as_along_their_line():
+    random = np.random.default_rng(0)
+    line = random.normal(size=300)
+    line /= np.linalg.norm(line)
+    a, b = random.normal(0, 3, (4, 1)), random.normal(1, 7, (6, 1))
+    wanted = (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2
+    assert frechet_distance(a * line, b * line) == pytest.approx(wanted, rel=1e-9)
+
+
 def test_features_that_come_in_groups_are_as_far_apart_as_all_at_once():
     random = np.random.default_rng(0)
     first, second = (
