@@ -24,7 +24,7 @@ comfy.cli_args.args.use_pytorch_cross_attention = True  # a fifth faster in trai
 from ...models.fantasytalking.identity import IdentityBranch
 from ...models.fantasytalking.intensity import MotionIntensity
 from ..data.talking_faces import Probe
-from ..learning.loop import go_on, losses, train_fully, write_json
+from ..learning.loop import command, go_on, losses, train_fully, write_json
 from ..learning.recipe import Average, Cosine, Recipe
 from ..learning.training import Training
 from .objective import Extras, flow_loss, hearing, sample
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("result", type=Path)
     parser.add_argument("--base-steps", type=int, default=3000, help="as train_dual_stage")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -106,7 +106,7 @@ def main() -> None:
     extras.load_state_dict(run.result())
     mine = {
         "untrained": before, "trained": measured(world, wan, extras), "steps": run.step, "loss": losses(run),
-        "cpu_seconds": round(time.process_time() - began),
+        "cpu_seconds": round(time.process_time() - began), "command": command("fantasytalking.train_intensity"),
     }  # fmt: skip
     print(json.dumps(mine["trained"]), flush=True)
     result = json.loads(options.result.read_text()) if options.result.is_file() else {}
