@@ -84,7 +84,9 @@ class EvaluateTalkingVideo(NodeWithFiles):
                     "sharpness_every", default=5, min=1, max=1000, advanced=True,
                     tooltip="CPBD is measured in one of so many frames.",
                 ),
-                network_menu("syncnet", "measures.syncnet", "Also LSE-C, LSE-D and offset.", advanced=False),
+                network_menu(
+                    "syncnet", "measures.syncnet", "Also LSE-C, LSE-D and offset.", optional=False, advanced=False
+                ),
                 official_input("As the published scripts do it, traps included, to compare numbers."),
                 network_menu("hopenet", "measures.hopenet", "Also KDTalker's diversity, and head motion in degrees."),
             ],

@@ -19,14 +19,14 @@ class NetworkMenu(FileMenu):
         return self.options[1] if value is True else str(value)  # type: ignore[index]
 
 
-def network_menu(name: str, key: str, tooltip: str, advanced: bool = True) -> NetworkMenu:
-    """The menu for a weight of the measures."""
-    plain = file_menu(name, key, tooltip=tooltip, advanced=advanced, optional=True)
+def network_menu(name: str, key: str, tooltip: str, **place: bool) -> NetworkMenu:
+    """The menu for a weight of the measures; place: `optional` and `advanced`, both so unless said otherwise."""
+    how = {"optional": True, "advanced": True} | place
+    plain = file_menu(name, key, tooltip=tooltip, **how)
     published = plain.default
     listed = [OFF, published, *(file for file in choices(key) if file != published)]
     menu = NetworkMenu(
-        name, options=listed, default=OFF, tooltip=plain.tooltip, advanced=advanced, optional=True,
-        extra_dict={"weight": key},
-    )  # fmt: skip
+        name, options=listed, default=OFF, tooltip=plain.tooltip, extra_dict={"weight": key}, **how
+    )
     menu.key = key
     return menu

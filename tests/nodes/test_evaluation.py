@@ -50,6 +50,15 @@ def test_a_film_is_told_in_words_and_in_json(detector):
     assert all(MEASURES[name].name in words for name in values if name != "notes")
 
 
+def test_widgets_stand_where_saved_workflows_have_their_values():
+    """The page puts required ones before optional ones; those of before the menus keep their places."""
+    for node, before in ((EvaluateTalkingVideo, ["face_index", "sharpness_every", "syncnet", "official"]),
+                         (CompareVideos, ["face_index", "official"])):  # fmt: skip
+        widgets = [one for one in node.define_schema().inputs if hasattr(one, "default")]
+        placed = [one.id for one in sorted(widgets, key=lambda one: bool(one.optional))]
+        assert placed[: len(before)] == before
+
+
 def test_a_film_without_sound_says_what_is_missing(detector):
     words, text, lag, correlation = EvaluateTalkingVideo.execute(
         video(), detector, 0, None, 5, False, False
