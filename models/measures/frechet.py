@@ -2,7 +2,7 @@
 FVD with one of films."""
 
 import numpy as np
-from scipy.linalg import sqrtm, svdvals
+from scipy.linalg import sqrtm
 
 SMALL = 1e-6
 
@@ -72,7 +72,7 @@ def cloud_distance(first: Cloud, second: Cloud, official_film: bool = False) -> 
 def root_trace(a: np.ndarray, b: np.ndarray) -> float:
     """Trace of the root of a @ b, of covariances [D,D]; exact also where there are fewer features than D, for which a
     general root of matrices is not."""
-    return float(svdvals(symmetric_root(a) @ symmetric_root(b)).sum())
+    return float(np.linalg.svd(symmetric_root(a) @ symmetric_root(b), compute_uv=False).sum())
 
 
 def symmetric_root(a: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ class NetworkMenu(FileMenu):
 
 def network_menu(name: str, key: str, tooltip: str, **place: bool) -> NetworkMenu:
     """The menu for a weight of the measures; place: `optional` and `advanced`, both so unless said otherwise."""
-    how = {"optional": True, "advanced": True} | place
+    how: dict[str, Any] = {"optional": True, "advanced": True, **place}
     plain = file_menu(name, key, tooltip=tooltip, **how)
     published = plain.default
     listed = [OFF, published, *(file for file in choices(key) if file != published)]
