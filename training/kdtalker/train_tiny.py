@@ -30,7 +30,7 @@ from ...models.kdtalker.sampling import sample_motion
 from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.takin.config import ANGLES, EXPRESSION, SCALE, TRANSLATION
 from ..data.clips import Clip, Clips
-from ..learning.loop import command, go_on, train_fully, write_json
+from ..learning.loop import command, go_on, losses, train_fully, write_json
 from ..speech_net.synthesisers import flite
 from ..takin.films import joined, unheard_sentences
 from ..takin.measures import best_lag, control, correlation
@@ -177,7 +177,7 @@ def main() -> None:
         result["networks"][name] = {
             "untrained": before, **{kind: lips(training, clips) for kind, clips in tests.items()},
             "steps": training.run.step, "of_steps": options.steps,
-            "loss": [entry["loss"] for entry in training.run.curve[::5]],
+            "loss": losses(training.run),
         }  # fmt: skip
         training.write(options.folder / name.replace(" ", "_"), {"seed": options.seed})
         print(name, json.dumps(result["networks"][name]), flush=True)
