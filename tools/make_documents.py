@@ -24,6 +24,7 @@ MAKERS = {  # results whose script has another name
     "fantasytalking_dual_stage": "training/fantasytalking/train_dual_stage.py",
     "fantasytalking_extras": "training/fantasytalking/train_extras.py",
     "fantasytalking_intensity": "training/fantasytalking/train_intensity.py",
+    "kdtalker_switches": "training/kdtalker/train_tiny.py",
     "kdtalker_tiny": "training/kdtalker/train_tiny.py",
     "takin": "training/takin/evaluate.py",
     "takin_emotions": "training/takin/emotion_judge.py",
