@@ -4,21 +4,20 @@ import json
 from typing import Any
 
 import numpy as np
-import torch
 from comfy_api.latest import io
 
 from ..models.measures.descriptions import shown
-from ..models.measures.evaluation import Values, compare, film_measures, report
+from ..models.measures.evaluation import Values, compare, film_measures, report, tried
 from ..models.measures.even_frames import even_frames
 from ..models.measures.faces_of_film import watch
+from ..models.measures.network_values import Shown, hopenet_values
 from ..models.measures.sync_of_face import sync_values
-from ..models.measures.syncnet import SyncNet
 from ..models.speech.visemes import VISEMES
 from . import sockets
 from .catalogue.engines import hearing_networks
-from .catalogue.loading import LoadedModel, load_shared
-from .catalogue.weight_files import find_weight
-from .gates import Node, named
+from .catalogue.files_node import NodeWithFiles
+from .catalogue.network_menu import OFF, network_menu
+from .measuring_networks import beside_reference, hopenet_model, syncnet_model
 from .progress import tell, ticker
 from .videos import film_of, frames_expected, sound_of
 
@@ -63,7 +62,7 @@ def as_outputs(values: Values, notes: list[str]) -> tuple[str, str]:
     return words, json.dumps({**numbers, "notes": notes}, indent=1)
 
 
-class EvaluateTalkingVideo(Node):
+class EvaluateTalkingVideo(NodeWithFiles):
     line = staticmethod(tell)
 
     @classmethod
@@ -73,7 +72,7 @@ class EvaluateTalkingVideo(Node):
             display_name=EVALUATE,
             category=CATEGORY,
             description="Measures a film of a speaking face: lips and voice, p, b, m, blinks, head, smoothness and "
-            "sharpness; LSE-C and LSE-D with SyncNet's file.",
+            "sharpness; LSE-C and LSE-D with SyncNet's file, KDTalker's diversity with Hopenet's.",
             search_aliases=[
                 "metrics", "quality", "LSE", "LSE-C", "LSE-D", "syncnet", "CPBD", "beat align", "benchmark",
             ],
@@ -85,11 +84,11 @@ class EvaluateTalkingVideo(Node):
                     "sharpness_every", default=5, min=1, max=1000, advanced=True,
                     tooltip="CPBD is measured in one of so many frames.",
                 ),
-                io.Boolean.Input(
-                    "syncnet", default=False,
-                    tooltip="Also LSE-C, LSE-D and offset. Needs syncnet_v2.model in models/measures/.",
+                network_menu(
+                    "syncnet", "measures.syncnet", "Also LSE-C, LSE-D and offset.", optional=False, advanced=False
                 ),
                 official_input("As the published scripts do it, traps included, to compare numbers."),
+                network_menu("hopenet", "measures.hopenet", "Also KDTalker's diversity, and head motion in degrees."),
             ],
             outputs=[
                 *told_outputs(),
@@ -102,9 +101,13 @@ class EvaluateTalkingVideo(Node):
 
     @classmethod
     def execute(
-        cls, video, face_detection_model, face_index, audio=None, sharpness_every=5, syncnet=False, official=False
+        cls, video, face_detection_model, face_index, audio=None, sharpness_every=5, syncnet=OFF, official=False,
+        hopenet=OFF,
     ) -> io.NodeOutput:  # fmt: skip
-        network = syncnet_model() if syncnet else None
+        path = cls.wanted("syncnet", syncnet)
+        network = None if path is None else syncnet_model(path, EVALUATE)
+        path = cls.wanted("hopenet", hopenet)
+        head = None if path is None else hopenet_model(path, EVALUATE)
         film = film_of(video)
         sound = (
             sound_of(video) if audio is None else (audio["waveform"][0].float().cpu(), audio["sample_rate"])
@@ -118,17 +121,12 @@ class EvaluateTalkingVideo(Node):
             values |= sync_values(
                 network.ready(), film, seen, sound, face_detection_model, official, ticker()
             )
+        if head is not None:
+            shown_face = Shown(film, seen.fps, seen.followed(face_index))
+            tried(values, notes, lambda: hopenet_values(head.ready(), shown_face, head.device))
         words, text = as_outputs(values, notes)
         tell(f"{len(seen)} frames measured")
         return io.NodeOutput(words, text, values.get("lip_lag", 0.0), values.get("lip_correlation", 0.0))
-
-    @classmethod
-    def validate_inputs(cls, syncnet: Any = False) -> bool:
-        """ComfyUI asks before anything runs. ValueError that says what to get, if SyncNet is wanted and not there."""
-        if syncnet is True:
-            with named(EVALUATE):
-                find_weight("measures.syncnet", EVALUATE)
-        return True
 
 
 def hears(wave: np.ndarray, rate: int) -> np.ndarray:
@@ -139,18 +137,7 @@ def hears(wave: np.ndarray, rate: int) -> np.ndarray:
     return hear_recording(networks(), wave, rate, device, ticker())[0][:, VISEMES.index("PP")]
 
 
-def syncnet_model() -> LoadedModel:
-    """SyncNet's networks from the published file. ValueError says what to get."""
-
-    def build(state, metadata, device=None, dtype=None, operations=torch.nn) -> SyncNet:
-        return SyncNet(device, dtype, operations)
-
-    return load_shared(
-        "syncnet", find_weight("measures.syncnet", EVALUATE), torch.float32, build, EVALUATE, exact=True
-    )
-
-
-class CompareVideos(Node):
+class CompareVideos(NodeWithFiles):
     line = staticmethod(tell)
 
     @classmethod
@@ -160,13 +147,20 @@ class CompareVideos(Node):
             display_name=COMPARE,
             category=CATEGORY,
             description="Measures how far a film is from the film that it should be: PSNR, SSIM, L1, landmarks (LMD), "
-            "pose and expression.",
-            search_aliases=["metrics", "PSNR", "SSIM", "LMD", "ground truth", "difference", "benchmark"],
+            "pose and expression; identity, FID, FVD and LPIPS with their networks' files.",
+            search_aliases=[
+                "metrics", "PSNR", "SSIM", "LMD", "FID", "FVD", "LPIPS", "CSIM", "ground truth", "difference",
+                "benchmark",
+            ],
             inputs=[
                 io.Video.Input("video", tooltip="The film that is measured. Read frame by frame."),
                 io.Video.Input("reference", tooltip="The film that it should be. Its frame rate counts."),
                 *face_inputs(),
                 official_input("PSNR and L1 as ACTalker's script prints them, whose bytes wrap."),
+                network_menu("arcface", "actalker.arcface", "Also identity: is it the reference's person?"),
+                network_menu("inception", "measures.inception", "Also FID of both films' frames."),
+                network_menu("i3d", "measures.i3d", "Also FVD of both films' runs of 16 frames."),
+                network_menu("alexnet", "measures.alexnet", "Also LPIPS; needs the Python package lpips too."),
             ],
             outputs=[
                 *told_outputs(),
@@ -179,7 +173,12 @@ class CompareVideos(Node):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, video, reference, face_detection_model, face_index, official=False) -> io.NodeOutput:
+    def execute(
+        cls, video, reference, face_detection_model, face_index, official=False, arcface=OFF, inception=OFF, i3d=OFF,
+        alexnet=OFF,
+    ) -> io.NodeOutput:  # fmt: skip
+        chosen = {"arcface": arcface, "inception": inception, "i3d": i3d, "alexnet": alexnet}
+        files = {name: path for name, file in chosen.items() if (path := cls.wanted(name, file)) is not None}
         film, other = film_of(video), film_of(reference)
         rate = other.fps
         found = compare(
@@ -187,6 +186,14 @@ class CompareVideos(Node):
             frames_expected(reference), official,
         )  # fmt: skip
         values, notes = found.values(face_index)
+        shown_face, real_face = (
+            Shown(one, rate, seen.followed(face_index))
+            for one, seen in zip((film, other), found.films, strict=True)
+        )
+        for name, path in files.items():
+            tell(f"measuring with {path.name}")
+            more, about = beside_reference(name, path, shown_face, real_face, official, COMPARE)
+            values, notes = values | more, notes + about
         tell(f"{len(found.likeness)} pairs of frames compared")
         psnr = min(values.get("psnr", 0.0), 100.0)
         return io.NodeOutput(

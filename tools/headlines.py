@@ -50,8 +50,8 @@ HEADLINES = (
     ),
     Headline(
         "ACTalker, table 1", "FVD 230.125 and 190.125, FID 29.977 and 15.977",
-        "`run.py evaluate FILMS --reference REALS --with inception`, `run.py evaluate --features A.npy B.npy`",
-        "I3D is not in the pack: give its features",
+        "`run.py evaluate FILMS --reference REALS --with inception i3d`",
+        "its script counts I3D's channels as samples and time steps as dimensions: its FVD is no FVD of clips",
     ),
     Headline(
         "ACTalker, table 2 (VFHQ)", "LMD 0.14, PSNR 40.65, SSIM 0.94, LPIPS 0.24",
@@ -68,7 +68,7 @@ HEADLINES = (
     ),
     Headline(
         "FantasyTalking, table 1", "FID 27.695 and 43.137, FVD 301.173 and 483.108, IDC 0.9892 and 0.9754",
-        "`run.py evaluate FILMS --reference REALS --with inception arcface`, `run.py evaluate --features A.npy B.npy`",
+        "`run.py evaluate FILMS --reference REALS --with inception i3d arcface`",
         "which networks IDC and FVD took is not published",
     ),
     Headline(

@@ -19,14 +19,17 @@ from . import headlines
 PACK = Path(__file__).resolve().parent.parent
 RESULTS, DOCS = PACK / "benchmarks" / "results", PACK / "docs"
 MAKERS = {  # results whose script has another name
+    "actalker_frames": "training/actalker/train_tiny.py",
     "actalker_mask_drop": "training/actalker/train_tiny.py",
     "fantasytalking_dual_stage": "training/fantasytalking/train_dual_stage.py",
     "fantasytalking_extras": "training/fantasytalking/train_extras.py",
     "fantasytalking_intensity": "training/fantasytalking/train_intensity.py",
+    "kdtalker_switches": "training/kdtalker/train_tiny.py",
     "kdtalker_tiny": "training/kdtalker/train_tiny.py",
     "takin": "training/takin/evaluate.py",
     "takin_emotions": "training/takin/emotion_judge.py",
     "takin_people": "training/takin/people.py",
+    "takin_predictions": "training/takin/compare_predictions.py",
     "takin_stage1": "training/liveportrait/stage1_proof.py",
     "viseme_heads": "training/speech_net/hear.py",
     "verify_clips": "training/speech_net/verify_clips.py",

@@ -145,7 +145,12 @@ MEASURES: Mapping[str, Measure] = {
         "papers with that file, and as many frames", "measures.inception",
     ),
     "fvd": Measure(
-        "Fréchet distance of features", "of two files of features that you made, such as I3D's (FVD)", "0 and up",
+        "FVD", "Fréchet distance of I3D's features of both films' runs of 16 frames, the shorter side at 224",
+        "0 and up", LOWER, "papers with that file, and as many clips; ACTalker's script counts otherwise",
+        "measures.i3d",
+    ),
+    "feature_distance": Measure(
+        "Fréchet distance of features", "of two files of features that you made with another network", "0 and up",
         LOWER, "figures with the same network and as many clips",
     ),
 }  # fmt: skip

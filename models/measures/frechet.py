@@ -10,8 +10,8 @@ SMALL = 1e-6
 def frechet_distance(first: np.ndarray, second: np.ndarray, official_film: bool = False) -> float:
     """Features [n,D] and [m,D] of two sets -> 0 for equal means and covariances, without an upper end.
 
-    Under the root a small number is added to the diagonals where their product has none; `official_film`: always,
-    as ACTalker's script of films does. ValueError unless both have two or more rows of one width.
+    `official_film`: a small number is added to the diagonals under the root, as ACTalker's script of films does.
+    ValueError unless both have two or more rows of one width.
     """
     if min(len(first), len(second)) < 2 or first.shape[1] != second.shape[1]:
         raise ValueError(
@@ -61,8 +61,22 @@ def cloud_distance(first: Cloud, second: Cloud, official_film: bool = False) -> 
         )
     away = np.square(first.mean - second.mean).sum()
     a, b = (cloud.scatter / (cloud.count - 1) for cloud in (first, second))
-    offset = SMALL * np.eye(len(a))
-    root = sqrtm((a + offset) @ (b + offset)) if official_film else sqrtm(a @ b)
-    if not np.isfinite(root).all():
-        root = sqrtm((a + offset) @ (b + offset))
-    return float(away + np.trace(a) + np.trace(b) - 2 * np.trace(root).real)
+    if official_film:
+        offset = SMALL * np.eye(len(a))
+        shared = np.trace(sqrtm((a + offset) @ (b + offset))).real
+    else:
+        shared = root_trace(a, b)
+    return max(0.0, float(away + np.trace(a) + np.trace(b) - 2 * shared))
+
+
+def root_trace(a: np.ndarray, b: np.ndarray) -> float:
+    """Trace of the root of a @ b, of covariances [D,D]; exact also where there are fewer features than D, for which a
+    general root of matrices is not."""
+    return float(np.linalg.svd(symmetric_root(a) @ symmetric_root(b), compute_uv=False).sum())
+
+
+def symmetric_root(a: np.ndarray) -> np.ndarray:
+    """The root of a covariance; what rounding left in directions without any is taken for none."""
+    values, vectors = np.linalg.eigh(a)
+    none = len(a) * np.finfo(a.dtype).eps * max(values[-1], 0.0)
+    return (vectors * np.sqrt(np.where(values > none, values, 0.0))) @ vectors.T

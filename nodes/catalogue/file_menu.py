@@ -23,6 +23,10 @@ class FileMenu(io.Combo.Input):
         """The published name, which may be asked for before its file is there."""
         return (published_file(self.key)[1],)
 
+    def file_of(self, value: Any) -> str | None:
+        """The file that a choice means, None where none is wanted."""
+        return published_file(self.key)[1] if value is None else value
+
 
 def file_menu(name: str, key: str, **common: Any) -> FileMenu:
     """The menu for a weight, with its licence and size in the tooltip."""

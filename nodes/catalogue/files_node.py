@@ -31,7 +31,8 @@ class NodeWithFiles(Node):
         with named(schema.display_name):
             check_types({entry.id: entry for entry in schema.inputs}, links)
         asked = [menu for menu in cls.file_menus() if not set(cls.unless.get(menu.id, ())) & set(links)]
-        missing = [text for menu in asked if (text := missing_weight(menu.key, given.get(menu.id), menu.id))]
+        chosen = {menu: file for menu in asked if (file := menu.file_of(given.get(menu.id))) is not None}
+        missing = [text for menu, file in chosen.items() if (text := missing_weight(menu.key, file, menu.id))]
         if missing:
             many = f"{len(missing)} files are missing.\n" if len(missing) > 1 else ""
             raise ValueError(f"{schema.display_name}: {many}" + "\n".join(missing))
@@ -40,10 +41,19 @@ class NodeWithFiles(Node):
     @classmethod
     def fingerprint_inputs(cls, **given: Any) -> list:
         menus = cls.file_menus()
-        return [found for menu in menus for found in menu_fingerprint(menu.key, given.get(menu.id))]
+        chosen = [
+            (menu.key, file) for menu in menus if (file := menu.file_of(given.get(menu.id))) is not None
+        ]
+        return [found for key, file in chosen for found in menu_fingerprint(key, file)]
 
     @classmethod
-    def file(cls, name: str, chosen: str | None) -> Path:
+    def file(cls, name: str, chosen: Any) -> Path:
         """Where the file lies that menu `name` chose; ValueError says what to get."""
         menu = next(menu for menu in cls.file_menus() if menu.id == name)
-        return menu_file(menu.key, chosen, name, cls.define_schema().display_name)
+        return menu_file(menu.key, menu.file_of(chosen), name, cls.define_schema().display_name)
+
+    @classmethod
+    def wanted(cls, name: str, chosen: Any) -> Path | None:
+        """The same of a menu that may be off: None where it is."""
+        menu = next(menu for menu in cls.file_menus() if menu.id == name)
+        return None if menu.file_of(chosen) is None else cls.file(name, chosen)

@@ -11,7 +11,7 @@ from talking_portrait.training.actalker import train_tiny as toy
 def world():
     patch = pytest.MonkeyPatch()
     patch.setattr(toy, "PEOPLE", 1)
-    yield toy.World(0, frames=2, films=6)
+    yield toy.World(0, frames=2, films=6, tests=4)
     patch.undo()
 
 
@@ -28,6 +28,21 @@ def test_gates_are_random_and_masks_are_dropped_only_where_both_signals_are_on(w
     for _ in range(40):
         world.loss(network, random, 2, mask_drop)
     assert set(calls) == {(True, False, False), (False, True, False), (True, True, mask_drop)}
+
+
+def test_a_test_s_sound_and_motion_are_of_films_that_were_not_learned_of_one_person(monkeypatch):
+    def drawn(who, count, random, frames):
+        pictures = who + torch.from_numpy(random.random((count, frames, 3, toy.SIZE, toy.SIZE))).float()
+        return pictures, torch.from_numpy(random.random((count, frames, 6))).float()
+
+    for name, value in (("PEOPLE", 2), ("drawn", drawn), ("people", lambda count, seed: range(count))):
+        monkeypatch.setattr(toy, name, value)
+    world = toy.World(0, frames=2, films=6, tests=5)
+    who = world.films.mean((1, 2, 3, 4)).floor()
+    assert len(world.films) == 22 and not set(world.train.tolist()) & set(world.test.tolist())
+    assert torch.equal(who[world.other], who) and (world.other[world.test] != world.test).all()
+    assert set(world.other[world.test].tolist()) == set(world.test.tolist()), "each is also heard"
+    assert torch.equal(world.portrait[who == 1], world.latents[6, 0].expand(11, -1, -1, -1))
 
 
 def test_the_masks_share_the_picture_between_the_signals():

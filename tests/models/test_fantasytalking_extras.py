@@ -1,11 +1,15 @@
 """FantasyTalking's identity branch and motion intensity: nothing without weights, and what they do with them."""
 
+import signal
+import sys
+
 import comfy.model_management
 import comfy.model_patcher
 import numpy as np
 import pytest
 import torch
 from comfy.patcher_extension import WrapperExecutor, WrappersMP
+from safetensors.torch import load_file
 from talking_portrait.models.face.aligned import FIVE, TEMPLATE, aligned_face
 from talking_portrait.models.fantasytalking.carrier import Identity
 from talking_portrait.models.fantasytalking.identity import (
@@ -23,7 +27,9 @@ from talking_portrait.models.fantasytalking.intensity import (
 from talking_portrait.models.fantasytalking.patch import patched, with_identity, with_intensity
 from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import COPIES, GoldenCase
+from talking_portrait.training.fantasytalking import train_extras
 from talking_portrait.training.fantasytalking.objective import Extras, Films, flow_loss, hearing
+from talking_portrait.training.learning.training import Training
 
 CPU = torch.device("cpu")
 
@@ -170,6 +176,39 @@ def test_training_changes_the_two_modules_alone(tiny):
 def moved(points: np.ndarray, turn: float, size: float, shift: float) -> np.ndarray:
     c, s = np.cos(turn), np.sin(turn)
     return size * points @ np.array([[c, s], [-s, c]]) + shift
+
+
+@pytest.mark.slow
+def test_the_toy_s_training_goes_on_after_a_stop_in_either_part(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    noise = torch.from_numpy(random.random((8, train_extras.FRAMES, 3, 48, 48))).float()
+    films = (noise, *random.random((2, 8, train_extras.FRAMES)))
+    for name, value in (("KNOWN", 1), ("NEW", 1), ("FILMS", 4)):
+        monkeypatch.setattr(train_extras, name, value)
+    monkeypatch.setattr(train_extras, "people", lambda count, seed: [None] * count)
+    monkeypatch.setattr(train_extras, "drawn", lambda people, count, random: films)
+    monkeypatch.setattr(train_extras, "measured", lambda *given: {"identity": {}, "intensity": {}})
+    learn = Training.learn
+
+    def ended(name: str) -> dict[str, torch.Tensor]:
+        words = [str(tmp_path / f"{name}.safetensors"), "--base-steps", "2", "--steps", "2", "--batch", "2"]
+        monkeypatch.setattr(sys, "argv", ["train_extras", *words])
+        train_extras.main()
+        return load_file(tmp_path / f"{name}.safetensors")
+
+    def stopped(self, terms):
+        if self.step == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return learn(self, terms)
+
+    whole = ended("whole")
+    monkeypatch.setattr(Training, "learn", stopped)
+    for _ in ("tiny Wan", "extras"):
+        with pytest.raises(SystemExit, match="stopped after 1 of 2 steps"):
+            ended("part")
+    monkeypatch.setattr(Training, "learn", learn)
+    again = ended("part")
+    assert whole.keys() == again.keys() and all(torch.equal(whole[key], again[key]) for key in whole)
 
 
 def test_a_face_is_laid_onto_arcface_s_points():

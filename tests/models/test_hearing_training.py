@@ -1,10 +1,15 @@
 """What the viseme heads are trained on: letters to visemes, tapes with labels in time, and a training that learns."""
 
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from talking_portrait.models.speech.visemes import VISEMES
-from talking_portrait.training.speech_net import hear, ipa, tapes
+from talking_portrait.models.speech.visemes import ARTICULATION, VISEMES
+from talking_portrait.training.learning.training import Training
+from talking_portrait.training.speech_net import hear, ipa, tapes, train_presence
+from talking_portrait.training.speech_net import train as speech_net
 from talking_portrait.training.speech_net.alignment import NEAREST, check, words_of
 from talking_portrait.training.speech_net.kokoro import SYMBOLS
 from talking_portrait.training.speech_net.recorded_voices import read_texts
@@ -92,8 +97,56 @@ def test_a_few_steps_tell_sound_from_silence(monkeypatch):
     classes = np.repeat(random.integers(0, 2, (4, 25)) * VISEMES.index("AA"), 40, 1)
     levels = random.normal(size=(4, 500, hear.ALL_LEVELS, hear.WIDTH)).astype(np.float16)
     levels[..., :99] += 3 * (classes[:, ::2, None, None] > 0)
-    heads, curve = hear.train(list(levels), classes, 30, random)
+    heads, run = hear.train(list(levels), classes, 30, random)
+    curve = [entry["first"] for entry in run.curve]
     heads.eval()
     with torch.inference_mode():
         said = heads.all(list(torch.from_numpy(levels[0].astype(np.float32))[None].unbind(2)))[0]
     assert (said.argmax(0).numpy() == classes[0]).mean() > 0.8 and curve[-1] < curve[0]
+
+
+def heard_levels(steps: int, resume: Path, random: np.random.Generator) -> tuple[torch.nn.Module, Training]:
+    levels = random.normal(size=(2, 60, hear.ALL_LEVELS, hear.WIDTH)).astype(np.float16)
+    return hear.train(list(levels), np.zeros((2, 120), int), steps, random, None, resume, {"seed": 1})
+
+
+def heard_mels(steps: int, resume: Path, random: np.random.Generator) -> tuple[torch.nn.Module, Training]:
+    clips = [
+        (random.normal(size=(400, 40)), np.zeros(400, int), np.zeros((400, len(ARTICULATION)), np.float32))
+        for _ in range(2)
+    ]
+    return speech_net.train(clips, steps, 2, 16, random, resume, {"seed": 1})
+
+
+def heard_tapes(steps: int, resume: Path, random: np.random.Generator) -> tuple[torch.nn.Module, Training]:
+    tapes_ = [(random.normal(size=(100, 40)), np.arange(100) % 2) for _ in range(2)]
+    return train_presence.train(tapes_, steps, 2, random, resume, {"seed": 1})
+
+
+@pytest.mark.parametrize("run", [heard_levels, heard_mels, heard_tapes])
+def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch, run):
+    monkeypatch.setattr(hear, "BATCH", 2)
+    monkeypatch.setattr(hear, "CHUNK", 40)
+
+    def ended(name: str, steps: int = 6) -> dict[str, torch.Tensor]:
+        torch.manual_seed(3)
+        network, found = run(steps, tmp_path / f"{name}.resume.safetensors", np.random.default_rng(3))
+        assert found.step == steps
+        return network.state_dict()
+
+    learn = Training.learn
+
+    def stopped(self, terms):
+        if self.step == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return learn(self, terms)
+
+    whole = ended("whole")
+    monkeypatch.setattr(Training, "learn", stopped)
+    with pytest.raises(SystemExit, match="stopped after 4 of 6 steps"):
+        ended("part")
+    monkeypatch.setattr(Training, "learn", learn)
+    again = ended("part")
+    assert all(torch.equal(value, again[key]) for key, value in whole.items())
+    with pytest.raises(ValueError, match="other settings"):
+        ended("part", 9)

@@ -9,6 +9,7 @@ from talking_portrait.models.measures import audio_beats, face_tracks, frechet, 
 from talking_portrait.models.measures.canny import canny
 from talking_portrait.models.measures.frechet import frechet_distance
 from talking_portrait.models.measures.hopenet import BINS, degrees, head_box, hopenet_state
+from talking_portrait.models.measures.i3d import FeatureI3D, clip_picture, i3d_state
 from talking_portrait.models.measures.inception import FeatureInception
 from talking_portrait.models.measures.landmark_distance import landmark_distance, same_length
 from talking_portrait.models.measures.mfcc import mfcc
@@ -194,6 +195,53 @@ def test_inception_gives_features_and_has_the_published_file_s_keys():
         "net.fc.weight",
     } <= set(network.state_dict())
     assert network.net.fc.out_features == 1008
+
+
+def i3d_weights() -> dict[str, torch.Tensor]:
+    """Random ones, of which the official network (piergiaj/pytorch-i3d) was asked too."""
+    state = {}
+    for number, (key, like) in enumerate(sorted(FeatureI3D().state_dict().items())):
+        noise = torch.randn(like.shape, generator=torch.Generator().manual_seed(number))
+        if not like.is_floating_point():
+            state[key] = like
+        elif key.endswith("running_var"):
+            state[key] = 1 + 0.1 * noise.abs()
+        elif like.ndim == 1:
+            state[key] = float(key.endswith("bn.weight")) + 0.1 * noise
+        else:
+            state[key] = noise * (2 / like[0].numel()) ** 0.5
+    return state
+
+
+def test_i3d_gives_what_the_official_network_gives_and_takes_its_file():
+    state = i3d_weights()
+    network = FeatureI3D().eval()
+    network.load_state_dict(i3d_state({**state, "logits.conv3d.weight": torch.zeros(157, 1024, 1, 1, 1)}))
+    clip = torch.rand(1, 3, 9, 224, 224, generator=torch.Generator().manual_seed(5))
+    features = network(clip)[0]
+    assert features.shape == (1024,)
+    found = [*features[[0, 383, 384, 700, 800]].tolist(), float(features.mean()), float(features.std())]
+    official = [0.3853002, 0.0012429, 0.8761963, 2.1517673, 0.9487216, 0.6803932, 0.9277059]
+    assert found == pytest.approx(official, abs=2e-5)
+    with pytest.raises(ValueError, match="no I3D of piergiaj"):
+        i3d_state({"conv1.weight": torch.zeros(1)})
+
+
+def test_a_frame_is_cut_to_its_middle_at_224():
+    picture = torch.zeros(100, 300, 3)
+    picture[:, 100:200] = 1  # the middle third
+    assert clip_picture(picture).shape == (3, 224, 224) and clip_picture(picture).mean() > 0.99
+    assert clip_picture(picture.transpose(0, 1)).mean() > 0.99
+
+
+@pytest.mark.filterwarnings("error")
+def test_fewer_features_than_their_width_are_exactly_as_far_apart_as_along_their_line():
+    random = np.random.default_rng(0)
+    line = random.normal(size=300)
+    line /= np.linalg.norm(line)
+    a, b = random.normal(0, 3, (4, 1)), random.normal(1, 7, (6, 1))
+    wanted = (a.mean() - b.mean()) ** 2 + (a.std(ddof=1) - b.std(ddof=1)) ** 2
+    assert frechet_distance(a * line, b * line) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_features_that_come_in_groups_are_as_far_apart_as_all_at_once():

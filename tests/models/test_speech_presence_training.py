@@ -47,7 +47,7 @@ def test_some_tapes_are_empty_and_training_tells_the_rest():
     tapes = [training.tape([spoken_clip()], random) for _ in range(20)]
     empty = [not (labels == 1).any() for _, labels in tapes]
     assert 1 <= sum(empty) <= 14 and all(mel.shape == (800, 40) for mel, _ in tapes)
-    network = training.train(tapes, 60, 4, random).eval()
+    network = training.train(tapes, 60, 4, random)[0].eval()
     with torch.inference_mode():
         told = network(
             torch.from_numpy(np.stack([mel for mel, _ in tapes]).astype(np.float32).transpose(0, 2, 1))

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from talking_portrait.models.face_motion import CONTROLS, expression_to_controls
 from talking_portrait.models.takin.config import EMOTIONS, EXPRESSION, TINY
+from talking_portrait.models.takin.features import SpeechLayers
 from talking_portrait.models.takin.network import build_takin
+from talking_portrait.training.learning.training import Training
+from talking_portrait.training.takin import batches, compare_predictions
 from talking_portrait.training.takin import train as training
 from talking_portrait.training.takin.batches import (
     FACES,
@@ -171,6 +175,52 @@ def test_killed_politely_it_keeps_its_last_step_and_ends_with_a_network(
     torch.set_num_threads(threads)
     said = capsys.readouterr().err
     assert refused.value.code == 2 and "cannot be read" in said and "delete it to start anew" in said
+
+
+@pytest.mark.slow
+def test_both_predictions_are_trained_alike_and_told_in_one_table(prepared, tmp_path, monkeypatch):
+    """Stopped and gone on as well, to the same figures. A score here is the mean of drawn motion."""
+    monkeypatch.setattr(compare_predictions, "DRAWN", (1, 2))
+    monkeypatch.setattr(batches, "TOKENS", 150)
+    films = [
+        SimpleNamespace(
+            speech=SpeechLayers(torch.randn(8, 40, 112), "builtin-speech-test"), truth=torch.zeros(20, 70)
+        )
+    ]
+    monkeypatch.setattr(compare_predictions, "hearing_of", lambda encoder: None)
+    monkeypatch.setattr(compare_predictions, "make_films", lambda *given: films)
+    monkeypatch.setattr(
+        compare_predictions, "scores", lambda study: {"mean": float(study.draw(study.films[0]).mean())}
+    )
+    learn = Training.learn
+
+    def ended(name: str) -> dict:
+        words = [str(tmp_path / name), str(tmp_path / f"{name}.json"), str(prepared), "--steps", "2"]
+        monkeypatch.setattr(sys, "argv", ["compare_predictions", *words])
+        threads = torch.get_num_threads()
+        try:
+            compare_predictions.main()
+        finally:
+            torch.set_num_threads(threads)
+        return json.loads((tmp_path / f"{name}.json").read_text())["seed 1"]
+
+    def stopped(self, terms):
+        if self.step == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return learn(self, terms)
+
+    whole = ended("whole")
+    figures = [
+        whole[prediction][f"{steps} steps"]["mean"] for prediction in ("x0", "eps") for steps in (1, 2)
+    ]
+    assert len(set(figures)) == 4 and str(tmp_path) not in whole["command"]
+    monkeypatch.setattr(Training, "learn", stopped)
+    for _ in ("x0", "eps"):
+        with pytest.raises(SystemExit, match="stopped after 1 of 2"):
+            ended("part")
+    monkeypatch.setattr(Training, "learn", learn)
+    again = ended("part")
+    assert all(again[name]["2 steps"] == whole[name]["2 steps"] for name in ("x0", "eps"))
 
 
 def test_measures_know_right_from_wrong():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from talking_portrait.training.data.clips import Clip, Clips, read_clips
-from talking_portrait.training.learning.loop import train
+from talking_portrait.training.learning.loop import go_on, train, train_fully
 from talking_portrait.training.learning.recipe import Average, Cosine, Recipe
 from talking_portrait.training.learning.training import Training
 from torch import nn
@@ -112,6 +112,22 @@ def test_a_polite_kill_saves_the_last_step_and_gives_the_signal_back(tmp_path, c
         "r.resume.progress.json",
         "r.resume.safetensors",
     ]
+
+
+def test_a_program_that_does_more_with_a_result_ends_where_its_run_was_stopped(tmp_path):
+    run, resume = begun(), tmp_path / "r.resume.safetensors"
+
+    def loss():
+        if run.step == 4:
+            signal.raise_signal(signal.SIGINT)
+        return loss_of(run)
+
+    with pytest.raises(SystemExit, match="stopped after 5 of 12 steps; the same command goes on"):
+        train_fully(run, loss, resume)
+    again = begun()
+    go_on(again, resume)
+    train_fully(again, lambda: loss_of(again), resume)
+    assert again.step == 12
 
 
 def test_gradients_that_are_no_numbers_stop_a_run_before_its_weights():

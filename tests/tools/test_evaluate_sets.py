@@ -1,4 +1,4 @@
-"""FID of a set of films, as `run.py evaluate --with inception` has it beside that of each film."""
+"""FID and FVD of a set of films, as `run.py evaluate --with inception i3d` has them beside those of each film."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from talking_portrait.models.measures.even_frames import even_frames
 from talking_portrait.models.measures.frechet import frechet_distance
 from talking_portrait.models.media.video_stream import VideoStreamWriter
 from talking_portrait.tools.evaluate import networks
@@ -28,9 +29,18 @@ def film(path: Path, seed: int, frames: int) -> Given:
     return opened(path)
 
 
+class Change(torch.nn.Module):
+    """In the place of I3D: how each colour of a clip [n,3,T,H,W] changes."""
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        return clips.diff(dim=2).square().mean((2, 3, 4))
+
+
 @pytest.fixture
 def asked(monkeypatch):
     monkeypatch.setattr(networks, "FeatureInception", Colours)
+    monkeypatch.setattr(networks, "FeatureI3D", Change)
+    monkeypatch.setattr(networks, "i3d_state", dict)
     monkeypatch.setattr(networks, "weights", lambda key, models: {})
     sets = networks.Sets()
 
@@ -44,9 +54,7 @@ def asked(monkeypatch):
 
 
 def features(films: list[Given]) -> np.ndarray:
-    pictures = [
-        pixels.permute(2, 0, 1) for one in films for pixels in networks.even_frames(one.film, one.film.fps)
-    ]
+    pictures = [pixels.permute(2, 0, 1) for one in films for pixels in even_frames(one.film, one.film.fps)]
     return Colours()(torch.stack(pictures)).numpy()
 
 
@@ -61,7 +69,7 @@ def test_fid_of_a_set_is_that_of_all_its_frames_and_a_shared_reference_counts_on
     assert alone["fid"] == pytest.approx(
         frechet_distance(features(films[:1]), features([reference])), rel=1e-4
     )
-    assert sets.references.count == 14 and sets.films.count == 10 + 11
+    assert sets.clouds["fid", "references"].count == 14 and sets.clouds["fid", "films"].count == 10 + 11
     wanted = frechet_distance(features(films), features([reference]))
     assert sets.values()["fid"] == pytest.approx(wanted, rel=1e-4) and wanted > 0
 
@@ -69,3 +77,18 @@ def test_fid_of_a_set_is_that_of_all_its_frames_and_a_shared_reference_counts_on
 def test_without_a_reference_it_says_what_to_give(asked, tmp_path):
     with pytest.raises(ValueError, match="Give --reference"):
         networks.inception(asked(film(tmp_path / "a.mp4", 1, 3), None))
+
+
+def test_fvd_counts_whole_runs_of_16_frames_and_says_where_there_are_too_few(asked, tmp_path):
+    films = [film(tmp_path / f"{seed}.mp4", seed, 33) for seed in (1, 2)]
+    reference = film(tmp_path / "real.mp4", 3, 50)
+    with torch.inference_mode():
+        alone, sets = networks.i3d(asked(films[0], reference)), asked(films[0], reference).sets
+        assert alone["fvd"] > 0 and sets.values() == {}, "one film is no set"
+        networks.i3d(asked(films[1], reference))
+        assert sets.clouds["fvd", "films"].count == 2 + 2 and sets.clouds["fvd", "references"].count == 3
+        assert sets.values()["fvd"] > 0
+        with pytest.raises(
+            ValueError, match="two clips of 16 frames or more of both films; there are 1 and 3"
+        ):
+            networks.i3d(asked(film(tmp_path / "short.mp4", 4, 31), reference))

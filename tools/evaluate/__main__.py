@@ -6,9 +6,9 @@
 
 Each film alone: lips and voice, closures at p, b, m, blinks, head motion, smoothness, sharpness (CPBD). With one
 reference for each film, or one for all: PSNR, SSIM, L1, landmarks (LMD), pose, expression. `--with` adds what needs
-files in ComfyUI's models folder (syncnet, hopenet, arcface, inception, lpips) or packages (lpips, dlib); what is
-missing is told and the rest is measured. Several films with inception give FID of all of them together too, as the
-papers have it. `--list` tells of every measure what it is and what it may be compared with.
+files in ComfyUI's models folder (syncnet, hopenet, arcface, inception, i3d, lpips) or packages (lpips, dlib); what is
+missing is told and the rest is measured. Several films with inception or i3d give FID or FVD of all of them together
+too, as the papers have it. `--list` tells of every measure what it is and what it may be compared with.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def print_features(first: Path, second: Path) -> int:
         if not isinstance(content, np.ndarray) or content.ndim != 2 or content.dtype.kind not in "fiu":
             raise ValueError(f"{path} does not hold a table [n,D] of numbers.")
         sets.append(content)
-    print(shown("fvd", frechet_distance(*sets)))
+    print(shown("feature_distance", frechet_distance(*sets)))
     return 0
 
 

@@ -1,10 +1,9 @@
 """What is measured with networks whose files somebody put into ComfyUI's models folder, or whose package is there."""
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,30 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...models.face.aligned import aligned_face
 from ...models.face.arcface import ArcFace
-from ...models.footage.watching import groups
-from ...models.measures.evaluation import Values
-from ...models.measures.even_frames import even_frames
+from ...models.measures.evaluation import Values, tried
 from ...models.measures.faces_of_film import FaceSeen, FilmSeen
-from ...models.measures.frechet import Cloud, cloud_distance
-from ...models.measures.head_motion import FRAME_LIMIT, bin_diversity, degree_diversity
-from ...models.measures.hopenet import Hopenet, degrees, head_picture, hopenet_state
-from ...models.measures.identity import boxed_face, cosines
-from ...models.measures.inception import FeatureInception
+from ...models.measures.frechet import Cloud
+from ...models.measures.hopenet import Hopenet, hopenet_state
+from ...models.measures.i3d import FeatureI3D, i3d_state
+from ...models.measures.inception import FeatureInception, inception_state
+from ...models.measures.lpips_network import lpips_network, lpips_state
+from ...models.measures.network_values import (
+    Shown,
+    against_first,
+    arcface_values,
+    box_of,
+    clip_cloud,
+    fid_values,
+    fvd_values,
+    hopenet_values,
+    lpips_values,
+    picture_cloud,
+)
+from ...models.measures.packages import check_package
 from ...models.measures.sync_of_face import sync_values
 from ...models.measures.syncnet import SyncNet
+from ...models.media.film_reader import Film
 from ...models.media.pixels import rounded_bytes
 from ...models.progress import silent
 from ...models.speech.viseme_heads import build_heads
@@ -37,29 +47,33 @@ from ...models.weights.published import WEIGHTS, weight_path
 from ..check.files import published_state
 from .films import Given
 
-EVERY = 5  # of how many frames one is looked at for identity, LPIPS and FID
-PACKAGES = {"lpips": ("lpips",), "dlib": ("dlib", "face_recognition_models")}
+DISTANCES: dict[str, Callable[[Cloud, Cloud], Values]] = {"fid": fid_values, "fvd": fvd_values}
 
 
 @dataclass
 class Sets:
-    """Features of all films and of all references of one call, each film once."""
+    """Features of all films and of all references of one call, each film once, by measure: fid, fvd."""
 
-    films: Cloud = field(default_factory=Cloud)
-    references: Cloud = field(default_factory=Cloud)
-    known: set[tuple[str, Path]] = field(default_factory=set)
+    clouds: dict[tuple[str, str], Cloud] = field(default_factory=lambda: defaultdict(Cloud))
+    known: set[tuple[str, str, Path]] = field(default_factory=set)
 
-    def add(self, kind: str, path: Path, cloud: Cloud) -> None:
-        """kind: films or references."""
-        if (kind, path) not in self.known:
-            self.known.add((kind, path))
-            getattr(self, kind).join(cloud)
+    def add(self, kind: str, side: str, path: Path, cloud: Cloud) -> None:
+        """kind: of DISTANCES; side: films or references."""
+        if (kind, side, path) not in self.known:
+            self.known.add((kind, side, path))
+            self.clouds[kind, side].join(cloud)
 
     def values(self) -> Values:
-        """FID of the one set to the other; none where there is but one film."""
-        if sum(kind == "films" for kind, _ in self.known) < 2:
-            return {}
-        return {"fid": cloud_distance(self.films, self.references)}
+        """Distances of the one set to the other; none where there is but one film. What cannot be told is left out."""
+        found: Values = {}
+        for kind, distance in DISTANCES.items():
+            if sum(one[:2] == (kind, "films") for one in self.known) > 1:
+                tried(
+                    found,
+                    [],
+                    lambda k=kind, d=distance: d(self.clouds[k, "films"], self.clouds[k, "references"]),
+                )
+        return found
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,18 @@ class Asked:
     device: torch.device
     official: bool
     sets: Sets = field(default_factory=Sets)
+
+    @property
+    def shown(self) -> Shown:
+        """The film with its face."""
+        return Shown(self.given.film, self.seen.fps, self.faces)
+
+    @property
+    def beside(self) -> Shown:
+        """The reference with its face; the film itself where there is none."""
+        if self.reference is None or self.reference_faces is None:
+            return self.shown
+        return Shown(self.reference.film, self.reference.film.fps, self.reference_faces)
 
 
 def filled(network: nn.Module, state: dict[str, Tensor], device: torch.device) -> Any:
@@ -122,62 +148,15 @@ def syncnet(asked: Asked) -> Values:
 
 
 def hopenet(asked: Asked) -> Values:
-    """KDTalker's diversity and the same in degrees, of its first 200 frames."""
+    """KDTalker's diversity and the same in degrees."""
     network = filled(Hopenet(), hopenet_state(weights("measures.hopenet", asked.models)), asked.device)
-    frames = zip(even_frames(asked.given.film, asked.seen.fps), asked.faces, strict=False)
-    rows = []
-    for pixels, face in islice(frames, FRAME_LIMIT):
-        if face is not None:
-            picture = head_picture(rounded_bytes(pixels).numpy(), box_of(face))
-            rows.append(network(picture[None].to(asked.device)).cpu())
-    if not rows:
-        raise ValueError(f"no face is in the first {FRAME_LIMIT} frames, which Hopenet looks at.")
-    bins = torch.cat(rows)
-    return {
-        "hopenet_bins": bin_diversity([bins.numpy()])["overall"],
-        "hopenet_degrees": degree_diversity([degrees(bins).numpy()])["overall"],
-    }
-
-
-def box_of(face: FaceSeen) -> tuple[float, float, float, float]:
-    """x0, y0, x1, y1 of its points."""
-    x0, y0, x1, y1 = map(float, (*face.xy.min(0), *face.xy.max(0)))
-    return x0, y0, x1, y1
-
-
-def faces_seen(
-    given: Given, faces: list[FaceSeen | None], fps: Fraction
-) -> Iterator[tuple[Tensor, FaceSeen]]:
-    """Some frames [H,W,3] with their face."""
-    for number, (pixels, face) in enumerate(zip(even_frames(given.film, fps), faces, strict=False)):
-        if face is not None and number % EVERY == 0:
-            yield pixels, face
-
-
-def against_reference(asked: Asked, vector: Callable[[Tensor, FaceSeen], Any]) -> tuple[Any, list[Any]]:
-    """(the reference's first face, faces of the film) as a network sees them; without a reference the film's first."""
-    other, faces = asked.reference or asked.given, asked.reference_faces or asked.faces
-    first = next(iter(faces_seen(other, faces, other.film.fps)), None)
-    if first is None:
-        raise ValueError(
-            "the reference shows no face in the frames that are looked at, so nobody can be compared."
-        )
-    return vector(*first), [vector(*one) for one in faces_seen(asked.given, asked.faces, asked.seen.fps)]
+    return hopenet_values(network, asked.shown, asked.device)
 
 
 def arcface(asked: Asked) -> Values:
-    """Mean cosine with the reference's first face."""
+    """Mean cosine with the reference's first face; without a reference, with the film's."""
     network = filled(ArcFace(), weights("actalker.arcface", asked.models), asked.device)
-
-    def vector(pixels: Tensor, face: FaceSeen) -> Tensor:
-        if asked.official:
-            picture = boxed_face(rounded_bytes(pixels).numpy(), box_of(face))[None]
-        else:
-            picture = aligned_face(pixels, face.xy)
-        return network(picture.to(asked.device))[0].cpu()
-
-    first, others = against_reference(asked, vector)
-    return {"identity": float(cosines(torch.stack(others), first).mean())}
+    return arcface_values(network, asked.shown, asked.beside, asked.official, asked.device)
 
 
 def dlib(asked: Asked) -> Values:
@@ -196,65 +175,52 @@ def dlib(asked: Asked) -> Values:
         shape = corners(picture, library.rectangle(*(round(side) for side in box_of(face))))
         return np.array(network.compute_face_descriptor(picture, shape))
 
-    first, others = against_reference(asked, vector)
+    first, others = against_first(asked.shown, asked.beside, vector)
     return {"identity_dlib": float(np.mean([np.linalg.norm(one - first) for one in others]))}
 
 
-def pairs(asked: Asked) -> Iterator[tuple[Tensor, Tensor]]:
-    """Some frames of both films at the film's rate. ValueError without a reference, or of another size."""
+def wanted_reference(asked: Asked) -> Given:
+    """ValueError without one."""
     if asked.reference is None:
         raise ValueError("it compares with a reference. Give --reference.")
-    films = (even_frames(one.film, asked.seen.fps) for one in (asked.given, asked.reference))
-    for number, (a, b) in enumerate(zip(*films, strict=False)):
-        if a.shape != b.shape:
-            raise ValueError("film and reference are of different sizes; save them in one size.")
-        if number % EVERY == 0:
-            yield a, b
+    return asked.reference
 
 
 def lpips(asked: Asked) -> Values:
     """Mean over frames, with the library's own weights over AlexNet's from a file."""
     check_package("lpips")
-    import lpips as library  # pyright: ignore[reportMissingImports]
+    reference = wanted_reference(asked)
+    state = lpips_state(weights("measures.alexnet", asked.models))
+    network = filled(lpips_network(), state, asked.device)
+    return lpips_values(network, asked.given.film, reference.film, asked.seen.fps, asked.device)
 
-    given = weights("measures.alexnet", asked.models)
-    network = library.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    layers = {key: key.split(".") for key in network.state_dict() if key.startswith("net.slice")}
-    state = {key: given[f"features.{parts[2]}.{parts[3]}"] for key, parts in layers.items()}
-    network = filled(network, {**network.state_dict(), **state}, asked.device)
-    scores = [
-        float(network(*(2 * one.permute(2, 0, 1)[None].to(asked.device) - 1 for one in pair)).mean())
-        for pair in pairs(asked)
-    ]
-    return {"lpips": float(np.mean(scores))}
+
+def clouds(asked: Asked, kind: str, cloud_of: Callable[[Film], Cloud]) -> tuple[Cloud, Cloud]:
+    """Features of the film and of its reference, which also go to the sets of `kind`."""
+    sides = (("films", asked.given), ("references", wanted_reference(asked)))
+    found = [cloud_of(given.film) for _, given in sides]
+    for (side, given), cloud in zip(sides, found, strict=True):
+        asked.sets.add(kind, side, given.path, cloud)
+    return found[0], found[1]
 
 
 def inception(asked: Asked) -> Values:
     """FID of the frames of both films."""
-    if asked.reference is None:
-        raise ValueError("it compares with a reference. Give --reference.")
-    state = {f"net.{key}": value for key, value in weights("measures.inception", asked.models).items()}
-    network = filled(FeatureInception(), state, asked.device)
-    clouds = []
-    for kind, given in (("films", asked.given), ("references", asked.reference)):
-        frames = (pixels.permute(2, 0, 1) for pixels in even_frames(given.film, given.film.fps))
-        clouds.append(Cloud())
-        for group in groups(frames):
-            clouds[-1].add(network(torch.stack(group).to(asked.device)).cpu().numpy())
-        asked.sets.add(kind, given.path, clouds[-1])
-    return {"fid": cloud_distance(*clouds)}
+    wanted_reference(asked)
+    network = filled(
+        FeatureInception(), inception_state(weights("measures.inception", asked.models)), asked.device
+    )
+    return fid_values(*clouds(asked, "fid", lambda film: picture_cloud(network, film, asked.device)))
 
 
-def check_package(measure: str) -> None:
-    """ValueError, with what to install, where a measure's package is missing."""
-    missing = [name for name in PACKAGES[measure] if find_spec(name) is None]
-    if missing:
-        raise ValueError(
-            f"the Python package {' and '.join(missing)} is not installed. Install the optional group {measure} of "
-            f"pyproject.toml: pip install 'talking-portrait[{measure}]'."
-        )
+def i3d(asked: Asked) -> Values:
+    """FVD of the clips of both films."""
+    wanted_reference(asked)
+    network = filled(FeatureI3D(), i3d_state(weights("measures.i3d", asked.models)), asked.device)
+    return fvd_values(*clouds(asked, "fvd", lambda film: clip_cloud(network, film, asked.device)))
 
 
 NETWORKS: dict[str, Callable[[Asked], Values]] = {
     "syncnet": syncnet, "hopenet": hopenet, "arcface": arcface, "dlib": dlib, "lpips": lpips, "inception": inception,
+    "i3d": i3d,
 }  # fmt: skip

@@ -162,8 +162,8 @@ def _measured() -> Draft:
     nodes["40"] = NodeDraft(
         "TalkingPortraitEvaluateVideo",
         {
-            "video": ["9", 0], "face_detection_model": ["2", 0], "face_index": 0, "sharpness_every": 5, "syncnet": False,
-            "official": False,
+            "video": ["9", 0], "face_detection_model": ["2", 0], "face_index": 0, "sharpness_every": 5, "syncnet": "off",
+            "official": False, "hopenet": "off",
         },
         (1560, 80),
     )  # fmt: skip
@@ -172,7 +172,7 @@ def _measured() -> Draft:
         "TalkingPortraitCompareVideos",
         {
             "video": ["9", 0], "reference": ["30", 0], "face_detection_model": ["2", 0], "face_index": 0,
-            "official": False,
+            "official": False, "arcface": "off", "inception": "off", "i3d": "off", "alexnet": "off",
         },
         (1560, 600),
     )  # fmt: skip

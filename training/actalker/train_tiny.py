@@ -22,24 +22,25 @@ import torch
 from torch import Tensor, nn
 
 comfy.cli_args.args.cpu = not torch.cuda.is_available()
+comfy.cli_args.args.use_pytorch_cross_attention = True
 
 from ...models.actalker.regions import Regions
 from ...models.actalker.unet import ACTalkerUNet, time_id_embedding, unet_config
 from ...tools.golden_cases.actalker_pipeline import euler_step
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
 from ..learning.core import core_in_training
-from ..learning.loop import go_on, losses, train, write_json
+from ..learning.loop import command, go_on, losses, train_fully, write_json
 from ..learning.recipe import tiny
 from ..learning.training import Training
 from .fresh import filled
 from .objective import GATES, OPEN, Films, velocity, velocity_loss
 
 # pixels of a film, pixels of a latent's patch, latent channels
-SIZE, PATCH, CHANNELS = 48, 4, 4
-PEOPLE, FILMS = 4, 400  # films of each person, the last tenth of them for the test
+SIZE, PATCH, CHANNELS = 32, 4, 4
+PEOPLE, FILMS, TESTS = 2, 400, 50  # films of each person to learn, all but a tenth, and to measure
 WIDTH, HEAD_DIM, CONTEXT, AUDIO_TOKENS = 32, 16, 48, 4
 SIGMAS = 0.3, 1.4  # mean and deviation of the logarithm of the noise in training
-HIGHEST, LOWEST, STEPS = 40.0, 0.02, 10  # of sampling
+HIGHEST, LOWEST, STEPS = 40.0, 0.02, 6  # of sampling
 MOUTH = (0.58, 0.95, 0.2, 0.8)  # top, bottom, left, right of the face's square
 # mask-drop, identity
 CASES = {
@@ -103,17 +104,25 @@ class World:
     """Films of people with known signals, and how a network is shown them. It is told who it is by a token, a fixed
     random map of the person's first picture in the place of ArcFace."""
 
-    def __init__(self, seed: int, frames: int = 1, films: int = FILMS):
-        random, self.frames, self.each = np.random.default_rng(seed), frames, films
-        found = [drawn(who, films, random, frames) for who in people(PEOPLE, seed)]
+    def __init__(self, seed: int, frames: int = 1, films: int = FILMS, tests: int = TESTS):
+        self.frames, faces = frames, people(PEOPLE, seed)
+        found = []
+        for count, chance in (
+            (films, np.random.default_rng(seed)),
+            (tests, np.random.default_rng([seed, 1])),
+        ):
+            found += [drawn(who, count, chance, frames) for who in faces]
         self.films, self.signals = (torch.cat(part) for part in zip(*found, strict=True))
-        numbers = torch.arange(len(self.films))
-        held = numbers % films >= films - max(2, films // 10)
-        self.train, self.test = numbers[~held], numbers[held]
+        numbers, learned = torch.arange(len(self.films)), PEOPLE * films
+        held = (numbers % films >= films - max(2, films // 10)) | (numbers >= learned)
+        self.train, self.test = numbers[~held], numbers[numbers >= learned]
         self.linear = LinearLatents(self.films[self.train].flatten(0, 1), CHANNELS, PATCH)
         self.latents = self.linear.encode(self.films.flatten(0, 1)).unflatten(0, self.films.shape[:2])
         self.encoders = Encoders(seed)
-        first = numbers // films * films  # the person's first film gives the portrait
+        who = torch.where(numbers < learned, numbers // films, (numbers - learned) // max(tests, 1))
+        first = who * films  # the person's first film gives the portrait
+        turned = (numbers - learned + 3) % max(tests, 1) + who * tests + learned
+        self.other = torch.where(numbers < learned, numbers, turned)  # a test's other film of the same person
         self.portrait = self.latents[first, 0]
         seen = torch.nn.functional.interpolate(self.films[first, 0], (8, 8), mode="area").flatten(1) - 0.5
         make = torch.Generator().manual_seed(seed + 1)
@@ -169,9 +178,6 @@ def slopes(read: Tensor, heard: Tensor, seen: Tensor) -> dict[str, float]:
 
 def measured(world: World, network: nn.Module, masks: Regions) -> dict:
     """Slopes of mouth, lids and head on both signals, with both gates open and with one."""
-    index, other = world.test, world.test.roll(3)
-    other = index // world.each * world.each + other % world.each  # another film of the same person
-    heard, seen = world.signals[index], world.signals[other]
     pictures, truth = world.films[world.train].flatten(0, 1), world.signals[world.train].flatten(0, 1)
     top, bottom, left, right = (round(part * SIZE) for part in MOUTH)
     everywhere = slice(0, SIZE)
@@ -187,6 +193,8 @@ def measured(world: World, network: nn.Module, masks: Regions) -> dict:
     }
     found = {}
     for name, (gates, where) in cases.items():
+        index = world.test if name == "both" else world.test[::3]
+        heard, seen = world.signals[index], world.signals[world.other[index]]
         films = world.made(network, index, heard, seen, gates, where).flatten(0, 1)
         found[name] = {}
         for signal, (rows, columns) in windows.items():
@@ -208,9 +216,7 @@ def main() -> None:
     parser.add_argument(
         "--frames", type=int, default=1, help="of each film; from two on the temporal layers act"
     )
-    parser.add_argument(
-        "--films", type=int, default=FILMS, help="of each of the people, with 1 in 10 for the test"
-    )
+    parser.add_argument("--films", type=int, default=FILMS, help="of each of the people")
     parser.add_argument("--cases", nargs="+", choices=tuple(CASES), default=[*CASES])
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -219,6 +225,7 @@ def main() -> None:
     world = World(options.seed, options.frames, options.films)
     print(f"{len(world.films)} films of {PEOPLE} people", flush=True)
     mine: dict = {name: getattr(options, name) for name in ("steps", "batch", "frames", "films")}
+    mine["command"] = command("actalker.train_tiny")
     for name in options.cases:
         began = time.process_time()
         mask_drop, identity = CASES[name]
@@ -237,7 +244,7 @@ def main() -> None:
         torch.manual_seed(options.seed)
         go_on(run, resume)
         with core_in_training():
-            train(
+            train_fully(
                 run, lambda n=network, r=run, m=mask_drop: world.loss(n, r.random, options.batch, m),
                 resume, name=name,
             )  # fmt: skip
@@ -247,7 +254,8 @@ def main() -> None:
         print(name, json.dumps(found["both"]), flush=True)
         # others may have added their own meanwhile
         result = json.loads(options.result.read_text()) if options.result.is_file() else {}
-        write_json(options.result, result | {f"seed {options.seed}": mine})
+        seed = f"seed {options.seed}"
+        write_json(options.result, result | {seed: result.get(seed, {}) | mine})
 
 
 if __name__ == "__main__":

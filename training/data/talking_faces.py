@@ -26,6 +26,7 @@ from .cartoon import cartoon_face
 PHOTO = Path(__file__).resolve().parents[2] / "samples" / "talking_portrait_astronaut.png"
 WORK = 256  # pixels at which films are drawn, before their face is cut out
 FPS = Fraction(25)
+SAMPLED = 128  # pixels at which a face is read off, where films are smaller than half of it
 MARGIN = 0.62  # of the face's height, from its centre to each side of the crop
 
 
@@ -103,7 +104,8 @@ def film(who: Person, moves: FaceMotion, size: int) -> Tensor:
     """The face's square of every frame, [N,3,size,size] in 0..1."""
     resolved = resolve(moves, who.portrait.motion)
     x, y, half = who.square
-    grid = torch.linspace(-half, half, 2 * size)
+    finer = max(2, SAMPLED // size)
+    grid = torch.linspace(-half, half, finer * size)
     place = torch.stack(torch.meshgrid(x + grid, y + grid, indexing="xy"), -1)
     scaled = (place + 0.5) / WORK * 2 - 1
     frames = []
@@ -116,7 +118,7 @@ def film(who: Person, moves: FaceMotion, size: int) -> Tensor:
         cut = F.grid_sample(
             drawn, scaled.expand(len(drawn), -1, -1, -1), align_corners=False, padding_mode="border"
         )
-        frames.append(F.avg_pool2d(cut, 2))
+        frames.append(F.avg_pool2d(cut, finer))
     return torch.cat(frames)
 
 

@@ -8,7 +8,8 @@ First a tiny Wan2.1 image-to-video model learns films of made-up people, seeing 
 time. Then it is frozen, and only the two modules are trained. Measured afterwards, on new motion: how far
 made films are from the person when no picture is seen, with and without the identity branch, for people of
 the training and new ones; and how much mouth and head move for coefficients from 0 to 1. Numbers are of this
-toy: they show that the parts work, not what a 14B model would gain.
+toy: they show that the parts work, not what a 14B model would gain. A run that was stopped goes on with the same
+command.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from ...models.fantasytalking.identity import VECTOR, IdentityBranch, published_
 from ...models.fantasytalking.intensity import PREFIX, MotionIntensity
 from ...models.fantasytalking.motion_measure import Reference
 from ..data.talking_faces import LinearLatents, Person, Probe, film, motion, people, smooth_noise
-from ..learning.loop import losses, train
+from ..learning.loop import go_on, losses, train_fully
 from ..learning.recipe import tiny
 from ..learning.training import Training
 from .objective import Extras, Films, flow_loss, hearing, sample
@@ -172,8 +173,10 @@ def main() -> None:
         wan.load_state_dict(load_file(options.base))
     else:
         base = Training(wan, tiny(options.base_steps, 1e-3), options.seed)
+        base.random, resume = random, options.output.with_suffix(".base.resume.safetensors")
+        go_on(base, resume)
         with hearing(wan):
-            train(base, lambda: flow_loss(wan, None, batch()), name="tiny Wan")
+            train_fully(base, lambda: flow_loss(wan, None, batch()), resume, name="tiny Wan")
         base_curve = losses(base)
     if options.base:
         save_file(wan.state_dict(), options.base)
@@ -181,7 +184,9 @@ def main() -> None:
     extras = Extras(IdentityBranch(LAYERS, DIM, 128, queries=4, layers=2), MotionIntensity(DIM, 128))
     with hearing(wan):
         weights, run = lip_weights(), Training(extras, tiny(options.steps, 2e-3), options.seed)
-        train(run, lambda: flow_loss(wan, extras, batch(), weights=weights), name="extras")
+        run.random, resume = random, options.output.with_suffix(".resume.safetensors")
+        go_on(run, resume)
+        train_fully(run, lambda: flow_loss(wan, extras, batch(), weights=weights), resume, name="extras")
         result = measured(wan, extras, linear, films, latents, identity, means, jaws, yaws, train_count)
     chosen = {name: getattr(options, name) for name in ("base_steps", "steps", "batch", "seed")}
     result |= {"base_loss": base_curve, "extras_loss": losses(run), "settings": chosen}

@@ -8,7 +8,7 @@ every minute and at the end, and the same command goes on from there; on a CPU w
 never stopped. Published are a batch of 256 and 500 000 steps in float32, one sample of every stretch and epoch.
 
 The switches are those of the paper's ablations: --without reference, rotary or attention (Table 3), --points 15 (Table
-5, here the 15 of LivePortrait's keypoints that move most), --window 8 to 64 (Table 6).
+5, here the 15 of LivePortrait's keypoints that move most); --window 8 to 64 besides.
 """
 
 import argparse

@@ -30,7 +30,7 @@ from ...models.kdtalker.sampling import sample_motion
 from ...models.speech.wav2lip import AudioEncoder, encode_speech
 from ...models.takin.config import ANGLES, EXPRESSION, SCALE, TRANSLATION
 from ..data.clips import Clip, Clips
-from ..learning.loop import go_on, train, write_json
+from ..learning.loop import command, go_on, losses, train_fully, write_json
 from ..speech_net.synthesisers import flite
 from ..takin.films import joined, unheard_sentences
 from ..takin.measures import best_lag, control, correlation
@@ -163,7 +163,7 @@ def main() -> None:
     result: dict[str, Any] = (
         json.loads(options.result.read_text()) if options.result.is_file() else {"networks": {}}
     )
-    result["minutes_of_speech"] = round(films.minutes, 1)
+    result |= {"command": command("kdtalker.train_tiny"), "minutes_of_speech": round(films.minutes, 1)}
     for name in options.variants:
         chosen = {"window": 64, "points": 21, "without": [], **VARIANTS[name]}
         found = statistics(films)
@@ -173,11 +173,11 @@ def main() -> None:
         training = KDTalkerTraining(films, sizes, found, rules, BATCH, options.seed, torch.device("cpu"))
         before, resume = lips(training, tests["new sentences"]), options.folder / f"{name}.resume.safetensors"
         go_on(training.run, resume)
-        train(training.run, training.loss, resume, report=100, name=name)
+        train_fully(training.run, training.loss, resume, report=100, name=name)
         result["networks"][name] = {
             "untrained": before, **{kind: lips(training, clips) for kind, clips in tests.items()},
             "steps": training.run.step, "of_steps": options.steps,
-            "loss": [entry["loss"] for entry in training.run.curve[::5]],
+            "loss": losses(training.run),
         }  # fmt: skip
         training.write(options.folder / name.replace(" ", "_"), {"seed": options.seed})
         print(name, json.dumps(result["networks"][name]), flush=True)

@@ -1,6 +1,7 @@
 """The one loop of all trainings: steps until all are done, the time is up, or somebody stops it politely."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -65,6 +66,14 @@ def train(
     return training.step >= training.recipe.steps
 
 
+def train_fully(training: Training, loss_of: Callable[[], Tensor | Terms], resume: Path, **how: Any) -> None:
+    """As `train`, for programs that do more with the result: one that was stopped ends here, with SystemExit."""
+    if not train(training, loss_of, resume, **how):
+        raise SystemExit(
+            f"stopped after {training.step} of {training.recipe.steps} steps; the same command goes on from {resume}"
+        )
+
+
 def tell(
     training: Training, recent: list[dict[str, float]], report: int, validate: Callable[[], float] | None,
     resume: Path | None, name: str,
@@ -95,8 +104,8 @@ def go_on(training: Training, resume: Path) -> None:
 
 
 def command(module: str) -> str:
-    """The command that runs, without the folders of weight files."""
-    words = (Path(word).name if word.endswith(".safetensors") else word for word in sys.argv[1:])
+    """The command that runs, without the folders of what it reads and writes."""
+    words = (Path(word).name if os.sep in word else word for word in sys.argv[1:])
     return f"python3 run.py python -m talking_portrait.training.{module} " + " ".join(words)
 
 

@@ -6,13 +6,14 @@
 
 CORPUS: folders of training/speech_net/corpus.py, neural_voices.py and recorded_voices.py, drawn from alike often.
 --music: recordings of music without singing. CACHE keeps what the encoder says of each tape (2 MB), so that a run
-that was stopped goes on where it was; another seed, corpus or encoder needs another folder. The curve goes into
-benchmarks/results/viseme_heads.json.
+that was stopped goes on where it was; another seed, corpus or encoder needs another folder. Steps that were stopped go
+on from OUT.resume.safetensors. The curve goes into benchmarks/results/viseme_heads.json.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from ...models.speech.viseme_heads import VisemeHead, VisemeHeads
 from ...models.speech.visemes import VISEMES
 from ...models.speech.whisper_mel import log_mel, scaled
 from ...models.speech.whisper_tiny_en import LAYERS, WIDTH
+from ..learning.training import Training
 from .averaged import train_averaged
 from .recorded_voices import read_sound
 from .shipped import shipped_encoder
@@ -120,18 +122,21 @@ def train(
     steps: int,
     random: np.random.Generator,
     start: Path | None = None,
-) -> tuple[VisemeHeads, list[float]]:
-    """The heads, and the loss as it fell. With a file `start` they go on from its heads, and are the mean of both."""
+    resume: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[VisemeHeads, Training]:
+    """The heads, and the run. With a file `start` they go on from its heads, and are the mean of both; with `resume`
+    a run that was stopped goes on."""
     heads = new_heads(levels, classes)
     if start is not None:
         heads.load_state_dict({key: value.float() for key, value in load_file(start).items()})
         heads.silence_odds.data.zero_()
-    weights, curve = class_weights(classes), []
+    weights = class_weights(classes)
     for head in own_heads(heads):
         drop_channels(head)
     states = len(levels[0])
 
-    def loss() -> Tensor:
+    def loss() -> dict[str, Tensor]:
         tapes, starts = (
             random.integers(len(levels), size=BATCH),
             random.integers(states - CHUNK + 1, size=BATCH),
@@ -144,11 +149,10 @@ def train(
             F.cross_entropy(head(given), wanted, weights, label_smoothing=LABEL_SMOOTHING)
             for head in own_heads(heads)
         ]
-        curve.append(losses[0].item())
-        return losses[0] + losses[1]
+        return {"loss": losses[0] + losses[1], "first": losses[0]}
 
-    train_averaged(heads, loss, steps, RATE if start is None else RATE / 2)
-    return heads if start is None else mean_of(heads, load_file(start)), curve
+    run = train_averaged(heads, loss, steps, RATE if start is None else RATE / 2, random, resume, settings)
+    return heads if start is None else mean_of(heads, load_file(start)), run
 
 
 def mean_of(heads: VisemeHeads, others: dict[str, Tensor]) -> VisemeHeads:
@@ -191,7 +195,10 @@ def main() -> None:
         tapes.make(number)
         if number % 50 == 0:
             print(f"tape {number}, {time.monotonic() - begun:.0f} s", flush=True)
-    heads, curve = train(*tapes.load(arguments.tapes), arguments.steps, random, arguments.start)
+    resume = arguments.out.with_suffix(".resume.safetensors")
+    told = {"seed": arguments.seed, "member": member, "tapes": arguments.tapes, "start": str(arguments.start)}
+    levels, classes = tapes.load(arguments.tapes)
+    heads, run = train(levels, classes, arguments.steps, random, arguments.start, resume, told)
     minutes = [round(sum(len(clip["wave"]) for clip in clips) / 16000 / 60, 1) for clips in corpora]
     command = " ".join([
         "python3 run.py python -m talking_portrait.training.speech_net.hear OUT CACHE",
@@ -204,7 +211,7 @@ def main() -> None:
         {key: value.half().contiguous() for key, value in heads.state_dict().items()}, arguments.out,
         {"command": command, "seed": str(arguments.seed), "licence": "Apache-2.0", "minutes": json.dumps(minutes)},
     )  # fmt: skip
-    means = [round(float(np.mean(curve[start : start + 100])), 4) for start in range(0, len(curve), 100)]
+    means = [round(entry["first"], 4) for entry in run.curve]
     figures = {
         "command": command,
         "seed": arguments.seed,

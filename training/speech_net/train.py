@@ -5,12 +5,14 @@
 
 The command, the seed and the voices heard are written into the file. Each clip is heard at several speeds (which also
 shifts pitch and formants), from other throats, through random equalisers, rooms and telephone bands, with noise and
-silence.
+silence. A run that was stopped goes on from OUT.resume.safetensors with the same command.
 """
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from torch import Tensor
 from ...models.speech.features import FRAME_RATE, normalise
 from ...models.speech.speech_net import SpeechNet
 from ...models.speech.visemes import ARTICULATION, VISEMES
+from ..learning.training import Training
 from .averaged import train_averaged
 from .hearings import hearing
 
@@ -92,8 +95,11 @@ def loss_of(
     )
 
 
-def train(heard: list, steps: int, size: int, width: int, random: np.random.Generator) -> SpeechNet:
-    """Adam with a one-cycle rate; the returned weights are a running average."""
+def train(
+    heard: list, steps: int, size: int, width: int, random: np.random.Generator, resume: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[SpeechNet, Training]:  # fmt: skip
+    """The network, whose weights are a running average, and the run; with `resume` one that was stopped goes on."""
     counts = np.bincount(np.concatenate([item[1] for item in heard]).astype(int), minlength=len(VISEMES))
     weights = torch.from_numpy(np.sqrt(counts.mean() / np.maximum(counts, 1))).float()
     weights[VISEMES.index("PP")] *= 1.5
@@ -106,8 +112,7 @@ def train(heard: list, steps: int, size: int, width: int, random: np.random.Gene
         mel = torch.nn.functional.dropout(mel, 0.05)
         return loss_of(network(mel), classes, articulation, weights)
 
-    train_averaged(network, loss, steps, 3e-3)
-    return network
+    return network, train_averaged(network, loss, steps, 3e-3, random, resume, settings)
 
 
 def main() -> None:
@@ -127,7 +132,9 @@ def main() -> None:
     print(
         f"{len(heard)} hearings, {sum(len(item[0]) for item in heard) / FRAME_RATE / 3600:.1f} h", flush=True
     )
-    network = train(heard, arguments.steps, arguments.batch, arguments.width, random)
+    resume = arguments.out.with_suffix(".resume.safetensors")
+    told = {name: getattr(arguments, name) for name in ("exclude", "batch", "width", "hearings", "seed")}
+    network, _ = train(heard, arguments.steps, arguments.batch, arguments.width, random, resume, told)
     voices = sorted(
         {path.stem.split("_")[1] for path in arguments.corpus.glob("train_*")} - set(arguments.exclude)
     )

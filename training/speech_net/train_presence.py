@@ -5,12 +5,14 @@
 
 CORPUS: folders of training/speech_net/corpus.py (for the shipped network both of its forms), whose voices are
 placed on tapes of 8 s among the sounds of training/speech_net/other_sounds.py; a third of the tapes have no
-speech at all. The command and the seed are written into the file.
+speech at all. The command and the seed are written into the file. A run that was stopped goes on from
+OUT.resume.safetensors with the same command.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from torch import Tensor
 
 from ...models.speech.features import FRAME_RATE, RATE, log_mel_block
 from ...models.speech.presence import PresenceNet, level_free
+from ..learning.training import Training
 from .averaged import train_averaged
 from .hearings import spoken, through_air
 from .other_sounds import coloured_noise, other_sound
@@ -100,8 +103,11 @@ def dropped(layer: torch.nn.Module, given: Any, out: torch.Tensor) -> torch.Tens
     return torch.nn.functional.dropout1d(out, 0.05)
 
 
-def train(tapes: list, steps: int, size: int, random: np.random.Generator) -> PresenceNet:
-    """Adam with a one-cycle rate; the returned weights are a running average."""
+def train(
+    tapes: list, steps: int, size: int, random: np.random.Generator, resume: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[PresenceNet, Training]:  # fmt: skip
+    """The network, whose weights are a running average, and the run; with `resume` one that was stopped goes on."""
     network = PresenceNet(WIDTH)
     for layer in network.layers:
         layer.register_forward_hook(dropped)
@@ -113,8 +119,7 @@ def train(tapes: list, steps: int, size: int, random: np.random.Generator) -> Pr
             network(mel)[known], labels[known].float()
         )
 
-    train_averaged(network, loss, steps, 4e-3)
-    return network
+    return network, train_averaged(network, loss, steps, 4e-3, random, resume, settings)
 
 
 def main() -> None:
@@ -136,7 +141,9 @@ def main() -> None:
     started = time.monotonic()
     tapes = [tape(clips, random) for _ in range(arguments.tapes)]
     print(f"{len(tapes)} tapes, {time.monotonic() - started:.0f} s", flush=True)
-    network = train(tapes, arguments.steps, arguments.batch, random)
+    resume = arguments.out.with_suffix(".resume.safetensors")
+    told = {name: getattr(arguments, name) for name in ("exclude", "tapes", "batch", "seed")}
+    network, _ = train(tapes, arguments.steps, arguments.batch, random, resume, told)
     command = (
         "python3 run.py python -m talking_portrait.training.speech_net.train_presence OUT CORPUS "
         + " ".join(sys.argv[2 + len(arguments.corpora) :])
