@@ -17,6 +17,7 @@ FEW = {"torch", "numpy", "scipy", "safetensors", "transformers", "einops"}
 MISSING = (
     "av",
     "librosa",
+    "numba",
     "diffusers",
     "psutil",
     "PIL",

@@ -9,7 +9,7 @@ from ..face_motion.blinks import CLOCK
 from ..face_motion.procedural import noise
 
 BREATHS_HERTZ = 0.25
-BREATH_PITCH, BREATH_RISE = 0.35, 0.005  # degrees; keypoint units
+BREATH_PITCH, BREATH_RISE = 0.35, 0.008  # degrees; keypoint units
 SMILE, BROW = 0.07, 0.06  # deviations of the controls
 SWALLOW_SECONDS = 0.7
 SWALLOW_PITCH, SWALLOW_TUCK = 0.5, 0.15

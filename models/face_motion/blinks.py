@@ -12,6 +12,7 @@ BLINK_SECONDS = np.array([0.0, 0.05, 0.09, 0.13, 0.18, 0.24, 0.32])
 BLINK_SHAPE = np.array([0.0, 0.75, 1.0, 1.0, 0.6, 0.25, 0.0])  # quick down, a moment shut, slower up
 FIRST_SECONDS = (0.3, 1.15)  # when the first blink starts, so that a film of 1.5 s has one
 SHORTEST_GAP, LONGEST_GAP = 1.0, 8.0  # seconds from start to start
+TWINS, TWIN_SECONDS = 0.08, (0.4, 0.6)  # share of blinks that another follows at once, and after how long
 PAUSE_FACTOR = 2.0  # people blink more when they pause
 USUAL_PAUSE, USUAL_TICKS = 0.25, 500  # share of pauses until a voice is known, and for how long that counts
 
@@ -37,8 +38,8 @@ def cut_exponential(mean: float, span: float) -> float:
 class Blinks:
     """Start times of blinks, drawn as time goes on: the same ones however time is cut.
 
-    One starts within the first 1.15 s, none later than LONGEST_GAP (see `gap_bounds`) after the one before; 0
-    per minute: none.
+    One starts within the first 1.15 s, none later than LONGEST_GAP (see `gap_bounds`) after the one before; some come
+    in twos; 0 per minute: none.
     """
 
     def __init__(self, per_minute: float, random: np.random.Generator):
@@ -46,7 +47,11 @@ class Blinks:
         self.ticks, self.weights, self.since = 0, 0.0, 0.0
         if per_minute > 0:
             self.shortest, self.longest = gap_bounds(per_minute)
-            self.rate = cut_exponential(60 / per_minute - self.shortest, self.longest - self.shortest)
+            alone = (1 + TWINS) * 60 / per_minute - TWINS * float(np.mean(TWIN_SECONDS))
+            self.rate = cut_exponential(alone - self.shortest, self.longest - self.shortest)
+            self.twin = self.single = (
+                False  # whether the next one follows the last at once, and whether it may
+            )
             self.gap = float(random.uniform(*FIRST_SECONDS))
             self.last = FIRST_SECONDS[1] - self.longest  # as if: so that the first one is due by then
 
@@ -65,13 +70,23 @@ class Blinks:
         usual = (1 + (PAUSE_FACTOR - 1) * USUAL_PAUSE) * USUAL_TICKS
         self.since += weight * (self.ticks + USUAL_TICKS) / (self.weights + usual) / CLOCK
         waited = time - self.last
-        due = self.since >= self.gap and waited >= self.shortest or waited >= self.longest - 0.5 / CLOCK
+        if self.twin:
+            due = waited >= self.gap
+        else:
+            due = self.since >= self.gap and waited >= self.shortest or waited >= self.longest - 0.5 / CLOCK
         if due:
             self.since, self.last, self.gap = 0.0, time, self._drawn_gap()
         return due
 
     def _drawn_gap(self) -> float:
         part, span = self.random.random(), self.longest - self.shortest
+        self.twin = self.single and part < TWINS
+        if self.twin:
+            self.single = False
+            return TWIN_SECONDS[0] + part / TWINS * (TWIN_SECONDS[1] - TWIN_SECONDS[0])
+        if self.single:
+            part = (part - TWINS) / (1 - TWINS)
+        self.single = True
         if abs(self.rate * span) < 1e-6:
             return self.shortest + part * span
         return self.shortest - np.log1p(part * np.expm1(-self.rate * span)) / self.rate

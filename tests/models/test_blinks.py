@@ -49,6 +49,13 @@ def test_fewer_than_nine_a_minute_stretch_the_longest_gap():
     assert np.diff(times).max() <= 24.0 + 1e-6
 
 
+def test_some_come_in_twos_and_never_in_threes():
+    gaps = np.diff(blink_times(3600.0, 18.0, np.zeros(HOUR), np.random.default_rng(4)))
+    twins = gaps < 0.7
+    assert 0.04 < twins.mean() < 0.11 and not (twins[1:] & twins[:-1]).any()
+    assert gaps.min() > BLINK_SECONDS[-1], "the eye opens between them"
+
+
 def test_none_are_none():
     assert len(blink_times(60.0, 0.0, np.zeros(6000), np.random.default_rng(0))) == 0
 

@@ -16,6 +16,7 @@ from talking_portrait.models.generation import generate_motion
 from talking_portrait.models.speech.sound import frame_count
 
 from .engine_samples import ENGINES, HEARING, engine_pack, forgetful, kdtalker, somebody
+from .film_samples import held_memory
 from .motion_samples import same
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -184,15 +185,13 @@ def test_long_audio_is_its_parts(engine):
 @pytest.mark.parametrize("name", HEARING)
 def test_long_sound_is_made_in_bounded_memory(name):
     """Memory as an hour of sound would have it, for so much less: an hour would take minutes of every test run."""
-    import psutil
-
     seconds, engine = 60, forgetful(name)
     run(engine, cut(sample(), 1))  # what the first run alone takes
     long = Speech(sample().waveform.repeat(1, 490)[:, : seconds * RATE], RATE)
-    before, started = psutil.Process().memory_info().rss, time.process_time()
+    before, started = held_memory(), time.process_time()
     motion = run(engine, long)
     assert len(motion) == seconds * 25
-    grown = psutil.Process().memory_info().rss - before
+    grown = held_memory() - before
     assert grown < 10e6 + 250e3 * seconds, (
         f"{grown / 1e6:.0f} MB more for {seconds} s, whose wave alone is {seconds * 0.064:.0f} MB"
     )

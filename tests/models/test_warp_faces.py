@@ -216,6 +216,29 @@ def test_the_background_stays_while_the_head_turns():
         assert changed.float().mean() < 0.01
 
 
+def test_shoulders_rise_with_the_breath_and_stay_while_the_head_turns():
+    """A head alone was lifted by its breath, over a still neck."""
+    mask = load_person_segmenter().mask(tensor(SAMPLE))
+    prepared = portrait(mask=mask)
+    head, (x0, y0, x1, y1) = prepared.features.head, prepared.features.head.box
+    chin, face_h = POINTS[152, 1], float(np.ptp(POINTS[:, 1]))
+    row, column = (
+        round(95 * part)
+        for part in ((chin + 0.3 * face_h - y0) / (y1 - y0), (POINTS[152, 0] - x0) / (x1 - x0))
+    )
+    shift = torch.tensor([[0.0, -0.01, 0.0]])
+    breath = FaceMotion.from_controls(
+        torch.zeros(1, 12), torch.zeros(1, 3), shift, torch.ones(1), Fraction(25), source={}
+    )
+    risen = head_displacement(head, resolve(breath, prepared.motion), CPU)[0]
+    whole = 0.01 * head.key_unit
+    assert 0.4 * whole < risen[1, row, column] < whole and risen[1, -1].abs().max() == 0
+    turned = head_displacement(head, resolve(motion((0.0, 8.0, 0.0)), prepared.motion), CPU)[0]
+    assert turned[:, row, column].abs().max() < 0.5 * turned.abs().max()
+    alone = portrait().features.head
+    assert torch.equal(alone.carried, alone.weight), "the background would rise along"
+
+
 def test_the_background_close_to_a_face_that_fills_the_picture_stays():
     """The larger the face, the wider the rim of background that moved along."""
     mask = (load_person_segmenter().mask(tensor(SAMPLE)) > 0.5).float()

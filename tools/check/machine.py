@@ -19,6 +19,7 @@ PACKAGES = (
     "einops",
     "diffusers",
     "librosa",
+    "numba",
     "av",
     "triton",
 )

@@ -25,8 +25,8 @@ from .sampling import composed, draw, put, spread, stretched, to_pixels
 from .strips import Strip, moving_cells, strips
 
 CARRIED = 0.2  # eye widths that the head may carry an eye while frames are drawn together
-# pixels at once on a CPU, so that what is at work stays in its cache: of strips, of lips and eyes
-BAND_PIXELS, DETAIL_PIXELS, LEAST_ROWS = 100_000, 40_000, 8
+# at once on a CPU: fewer pixels cost more by the starting of operations than their cache saves
+BAND_PIXELS, LEAST_ROWS = 100_000, 8
 Window = tuple[slice, slice]  # rows and columns of the head's rectangle
 CPU = torch.device("cpu")
 
@@ -197,7 +197,7 @@ class Drawing:
         wide = (columns.stop - columns.start) * frames
         if rows.start >= rows.stop or wide <= 0:
             return []
-        tall = max(LEAST_ROWS, DETAIL_PIXELS // wide) if self.device.type == "cpu" else rows.stop - rows.start
+        tall = max(LEAST_ROWS, BAND_PIXELS // wide) if self.device.type == "cpu" else rows.stop - rows.start
         return [(part, columns) for part in spans(rows, tall)]
 
     def _eyes(

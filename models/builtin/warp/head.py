@@ -30,6 +30,7 @@ UPPER_LIDS = ([246, 161, 160, 159, 158, 157, 173], [466, 388, 387, 386, 385, 384
 BROW_TRAVEL = 0.075  # of the distance between the eyes, at browInnerUp 1
 # of the face's width: along the picture's edges nothing moves; of these borders the one that turns furthest
 BORDERS = (0.12, 0.25, 0.45)
+SHOULDERS = 0.8  # share of the head's shifts that they follow
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class Head:
     """Tables of the head warp. box: x0, y0, x1, y1 of its rectangle in whole pixels. The [GRID,GRID] fields span it."""
 
     box: tuple[int, int, int, int]
-    weight: Tensor  # how much each place follows the head, 0..1
+    weight: Tensor  # how much each place follows the head's turns, 0..1
+    carried: (
+        Tensor  # how much it follows the head's shifts, 0..1: shoulders too, if the background is told apart
+    )
     depth: Tensor  # pixels, smaller is nearer
     brow: Tensor  # how much each place follows the brows, 0..1
     pivot: tuple[float, float, float]
@@ -79,6 +83,7 @@ def make_head(points: np.ndarray, size: tuple[int, int], person: np.ndarray | No
     head = Head(
         box,
         torch.from_numpy(weight).float(),
+        torch.from_numpy(weight).float(),
         torch.from_numpy(depth_map(points, gx, gy, face_w)).float(),
         torch.from_numpy(brow_weight(points, gx, gy)).float(),
         (float(points[OVAL, 0].mean()), float(chin - 0.1 * face_h), float(back + 0.15 * face_w)),
@@ -87,8 +92,13 @@ def make_head(points: np.ndarray, size: tuple[int, int], person: np.ndarray | No
         torch.full((3,), 90.0),
         layers,
     )
-    borders = [weight * border_weight(gx, gy, size, soft * face_w) for soft in BORDERS]
-    heads = [replace(head, weight=torch.from_numpy(border).float()) for border in borders]
+    torso = 0 * weight if layers is None else torso_weight(gx, gy, chin, face_w, face_h)
+    borders = [border_weight(gx, gy, size, soft * face_w) for soft in BORDERS]
+    weights = [(weight * border, np.maximum(weight, torso) * border) for border in borders]
+    heads = [
+        replace(head, weight=torch.from_numpy(turned).float(), carried=torch.from_numpy(carried).float())
+        for turned, carried in weights
+    ]
     heads = [replace(one, limits=turn_limits(one)) for one in heads]
     return max(heads, key=lambda one: float(one.limits.log().sum()))
 
@@ -109,6 +119,14 @@ def turns_in_words(head: Head) -> str:
     """How far the head turns, for artists."""
     pitch, yaw, roll = head.limits.tolist()
     return f"the head turns up to {yaw:.0f} degrees, nods {pitch:.0f}, tilts {roll:.0f}"
+
+
+def torso_weight(gx: np.ndarray, gy: np.ndarray, chin: float, face_w: float, face_h: float) -> np.ndarray:
+    """How much what is under a chin follows the head's shifts: shoulders do, less to the field's sides and end."""
+    low = smoothstep(torch.from_numpy((gy - chin) / (0.4 * face_h))).numpy()
+    beside = np.minimum(gx - gx[0, 0], gx[0, -1] - gx) / (0.5 * face_w)
+    inside = np.minimum(beside, (gy[-1, 0] - gy) / (0.5 * face_h))
+    return SHOULDERS * low * smoothstep(torch.from_numpy(inside)).numpy()
 
 
 def border_weight(gx: np.ndarray, gy: np.ndarray, size: tuple[int, int], soft: float) -> np.ndarray:
@@ -193,7 +211,8 @@ def displaced(head: Head, change: Tensor, shift: Tensor, brow: Tensor) -> Tensor
     x0, y0, x1, y1 = head.box
     device, count = change.device, len(change)
     place = grid_places(head.box, device)
-    fields = torch.stack([head.weight, head.depth, head.brow]).to(device).expand(count, 3, GRID, GRID)
+    tables = torch.stack([head.weight, head.carried, head.depth, head.brow])
+    fields = tables.to(device).expand(count, 4, GRID, GRID)
     moved = forward_field(head, fields, place.expand(count, -1, -1, -1), change, shift, brow)
     for _ in range(ITERATIONS - 1):
         source = place - moved
@@ -209,10 +228,11 @@ def displaced(head: Head, change: Tensor, shift: Tensor, brow: Tensor) -> Tensor
 def forward_field(
     head: Head, here: Tensor, place: Tensor, change: Tensor, shift: Tensor, brow: Tensor
 ) -> Tensor:
-    """Where the photo's content at `place` [n,2,G,G] moves to, less `place`; `here` [n,3,G,G]: weight, depth and
-    brows there."""
-    weight, depth, brows = here.unbind(1)
+    """Where the photo's content at `place` [n,2,G,G] moves to, less `place`; `here` [n,4,G,G]: weight, what is
+    carried, depth and brows there."""
+    weight, carried, depth, brows = here.unbind(1)
     offset = torch.stack([place[:, 0] - head.pivot[0], place[:, 1] - head.pivot[1], depth - head.pivot[2]], 1)
-    moved = torch.baddbmm(shift[..., None], change, offset.flatten(2)).view(place.shape).mul_(weight[:, None])
+    moved = torch.bmm(change, offset.flatten(2)).view(place.shape).mul_(weight[:, None])
+    moved.addcmul_(carried[:, None], shift[..., None, None])
     moved[:, 1].addcmul_(brows, brow[:, None, None], value=-1)
     return moved

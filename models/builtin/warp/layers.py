@@ -40,7 +40,8 @@ def split(picture: Tensor, layers: Layers | None) -> tuple[Tensor, Tensor]:
         # the plate is the picture wherever the matte is 0, so that nothing of the background moves along
         plate = torch.lerp(picture, filled(picture, (near < 0.5).to(picture)), smoothstep(matte / 0.5))
         person = torch.cat([picture - (1 - matte) * plate, matte], 1)
-    return tuple(sheet.contiguous(memory_format=torch.channels_last) for sheet in (person, plate))
+    kept = torch.channels_last
+    return person.contiguous(memory_format=kept), plate.contiguous(memory_format=kept)
 
 
 def make_layers(

@@ -183,7 +183,7 @@ def moved_curves(
     broad = pucker.clamp(max=0) + stretch.clamp(max=0)
     activity = (speaking + 3 * (smile.abs() - broad)).clamp(max=1)
     line = upper + mouth.meet * (lower - upper)
-    wanted = (1.5 * jaw + 0.03 * stretch.clamp(min=0) + 0.11 * tuck + 0.05 * teeth).clamp(max=0.85)
+    wanted = (1.5 * jaw + 0.03 * stretch.clamp(min=0) + 0.15 * tuck + 0.05 * teeth).clamp(max=0.85)
     keep = (1 - close.clamp(max=1)) * torch.lerp(torch.ones_like(wanted), wanted, speaking)
     drop = mouth.drop * jaw * (1 - 0.1 * pucker)
     relax = relaxing(value)

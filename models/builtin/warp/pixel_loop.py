@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from importlib.util import find_spec
 
 import numpy as np
 
@@ -10,10 +9,10 @@ import numpy as np
 @lru_cache(maxsize=1)
 def pixel_loop() -> Callable[..., None] | None:
     """`lay`, compiled, and kept beside this file or in the user's cache; None without Numba, which librosa brings."""
-    if find_spec("numba") is None:
+    try:
+        from numba import njit
+    except ImportError:
         return None
-    from numba import njit
-
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"nnan", "ninf", "nsz"}}
     try:
         return njit(cache=True, **options)(lay)

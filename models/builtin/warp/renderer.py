@@ -22,8 +22,9 @@ from .strips import most_in_cells
 from .style import is_drawn
 
 LEAST_FACE = 24  # pixels: a smaller face has no mouth to speak of
-BATCH_PIXELS = {"cpu": 2_000_000}  # of head rectangle at once
-BATCH_PIXELS_ELSEWHERE = 4_000_000  # a frame needs about 150 bytes per pixel
+BATCH_PIXELS = (
+    4_200_000  # of head rectangle at once: a mask, or an accelerator, needs about 150 bytes for each
+)
 LARGEST_BATCH = {"cpu": 8}
 LARGEST_BATCH_ELSEWHERE = 16
 DRAWN_NOTE = "taken for a drawing (style in Load Portrait Renderer)"
@@ -78,8 +79,7 @@ class WarpRenderer:
         """See PortraitRenderer."""
         x0, y0, x1, y1 = portrait.features.head.box
         most = LARGEST_BATCH.get(device.type, LARGEST_BATCH_ELSEWHERE)
-        pixels = BATCH_PIXELS.get(device.type, BATCH_PIXELS_ELSEWHERE)
-        return int(max(1, min(most, pixels // ((x1 - x0) * (y1 - y0)))))
+        return int(max(1, min(most, BATCH_PIXELS // ((x1 - x0) * (y1 - y0)))))
 
     def part(self, portrait: Portrait) -> Box:
         """See PartRenderer."""
