@@ -162,8 +162,12 @@ def figures(drawing: Drawing, picture: Tensor, points: Tensor) -> dict[str, Any]
     }
     for dtype in HALVES:
         found = drawn(drawing, picture, points, list(driving), dtype)
+        name = str(dtype).removeprefix("torch.")
+        if not found.isfinite().all():
+            result[name] = "values that are no numbers"
+            continue
         difference = 255 * (found - exact).abs()
-        result[str(dtype).removeprefix("torch.")] = {
+        result[name] = {
             "against float32, dB": decibels(found, exact),
             "mean difference, of 255": round(float(difference.mean()), 3),
             "99.9 % of values differ by less than, of 255": round(
