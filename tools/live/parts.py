@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from ...models.builtin.motion_engine import BuiltinMotionEngine
 from ...models.builtin.warp import WarpRenderer
+from ...models.contracts import STREAMED_FPS
 from ...models.face.landmarks import landmarks_in_pixels
 from ...models.face.weights import load_face_detector, load_person_segmenter
-from ...models.face_motion import FaceMotion
+from ...models.face_motion import CONTROLS, FaceMotion
 from ...models.portrait import FaceLandmarks478
 from ...models.rendering import Canvas, drawn_part, render_bytes
 from ...models.speech.viseme_heads import build_heads
@@ -60,6 +61,12 @@ class DrawnPortrait:
         self.renderer = WarpRenderer()
         self.portrait = self.renderer.prepare(image, face, load_person_segmenter().mask(image))
         self.canvas = Canvas(self.portrait.image, drawn_part(self.renderer, self.portrait))
+        still = torch.zeros(1, 3)
+        self.jpegs(  # so that no frame of the stream waits until what draws it is loaded
+            FaceMotion.from_controls(
+                torch.zeros(1, len(CONTROLS)), still, still, torch.ones(1), STREAMED_FPS, source={}
+            )
+        )
 
     def jpegs(self, motion: FaceMotion) -> list[bytes]:
         """All frames of a motion."""
