@@ -57,7 +57,7 @@ def machine(load: float) -> dict:
 
 def minute(pace: str, seconds: float) -> dict:
     """The report of so many seconds, and what they cost."""
-    engine, drawn, load = builtin_engine(), DrawnPortrait(PICTURE, SIZE), os.getloadavg()[0]
+    drawn, engine, load = DrawnPortrait(PICTURE, SIZE), builtin_engine(), os.getloadavg()[0]
     sound = np.resize(read_sound(SPEECH, RATE), int(seconds * RATE))
     delay = PACES[pace].look_ahead + COMPUTING[pace]
     voice = engine.begin(0, MotionSettings(), PACES[pace])
@@ -89,7 +89,7 @@ def minute(pace: str, seconds: float) -> dict:
 def on_paper(pace: str, seconds: float) -> dict:
     """The same where hearing and drawing have a core each to themselves: told from the CPU time that each step took
     here, so whoever else was at work does not count, but for what they did to the caches. Not by the clock."""
-    engine, drawn, load = builtin_engine(), DrawnPortrait(PICTURE, SIZE), os.getloadavg()[0]
+    drawn, engine, load = DrawnPortrait(PICTURE, SIZE), builtin_engine(), os.getloadavg()[0]
     sound = np.resize(read_sound(SPEECH, RATE), int(seconds * RATE))
     delay, voice = PACES[pace].look_ahead + COMPUTING[pace], engine.begin(0, MotionSettings(), PACES[pace])
     begin, mark, number = 0.0, 0.0, 0
