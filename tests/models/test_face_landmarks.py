@@ -114,7 +114,7 @@ def test_a_film_is_upside_down_where_most_of_it_is():
 def test_a_face_that_the_mesh_hardly_sees_is_refused_but_for_a_drawn_box():
     hidden = make_face(80, presence=1.0)
     with pytest.raises(
-        ValueError, match="turned too far aside .*, upside down or covered.*Turn the picture upright"
+        ValueError, match="turned too far aside .*, upside down, covered or small.*Turn the picture upright"
     ):
         select_face(make_landmarks([hidden]))
     select_face(make_landmarks([hidden | {"from_box": True}]))

@@ -185,7 +185,7 @@ def test_long_audio_is_its_parts(engine):
 @pytest.mark.parametrize("name", HEARING)
 def test_long_sound_is_made_in_bounded_memory(name):
     """Memory as an hour of sound would have it, for so much less: an hour would take minutes of every test run."""
-    seconds, engine = 60, forgetful(name)
+    seconds, engine = 40, forgetful(name)
     run(engine, cut(sample(), 1))  # what the first run alone takes
     long = Speech(sample().waveform.repeat(1, 490)[:, : seconds * RATE], RATE)
     before, started = held_memory(), time.process_time()
