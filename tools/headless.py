@@ -32,11 +32,8 @@ def progress_printer(prompt: dict[str, Any]):
             node, text = prompt.get(data["nodeId"]), data["text"]
             if node and said.get(title_of(node)) != text:
                 said[title_of(node)] = text
-                print(
-                    f"{CLEARED if sys.stderr.isatty() else ''}{title_of(node)}: {text}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                cleared = CLEARED if sys.stderr.isatty() else ""
+                print(f"{cleared}{title_of(node)}: {text}", file=sys.stderr, flush=True)
             return
         if kind == "executing" and data.get("node"):
             line = prompt[data["node"]]["class_type"]
@@ -76,14 +73,14 @@ def collect(written: list[Path], out: Path) -> list[Path]:
     if not written:
         raise SystemExit("the workflow ran, but none of its nodes saved a file; add Save Video or Save Image")
     if out.suffix:
-        if written[0].suffix != out.suffix:
-            print(f"{out} would be no {out.suffix[1:]}, so it is called {written[0].suffix}", file=sys.stderr)
-            out = out.with_suffix(written[0].suffix)
         if len(written) > 1:
             names = ", ".join(path.name for path in written)
             raise SystemExit(
                 f"the workflow wrote {len(written)} files ({names}); give a folder instead of {out}"
             )
+        if written[0].suffix != out.suffix:
+            print(f"{out} would be no {out.suffix[1:]}, so it is called {written[0].suffix}", file=sys.stderr)
+            out = out.with_suffix(written[0].suffix)
         out.parent.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copy(written[0], out))]
     out.mkdir(parents=True, exist_ok=True)
@@ -149,7 +146,7 @@ def main() -> None:
     except PromptError as error:
         raise SystemExit(f"ComfyUI: {error}") from None
     except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
+        print("Stopped.", file=sys.stderr)
         raise SystemExit(130) from None
     for copy in copies:
         print(copy)

@@ -32,10 +32,8 @@ WIDTH_BY_JAW, PUCKER, STRETCH = 0.15, 0.23, 0.09  # how jaw, rounding and spread
 ORDER = 2  # of Savitzky and Golay's filter
 # at mouthSmile 1: mouth widths that the corners rise, and the share by which the mouth grows (medians of 15 faces)
 SMILE_RISE, SMILE_WIDTH = 0.09, 0.076
-FALL_BY_JAW, FALL_BY_PUCKER = (
-    0.1,
-    0.1,
-)  # mouth widths that corners come down without a frown, by jaw squared and rounding
+# mouth widths that corners come down without a frown, by jaw squared and by rounding
+FALL_BY_JAW, FALL_BY_PUCKER = 0.1, 0.1
 NARROW_SMILE = 0.03  # of the calm width, that a smile's mouth may be narrower by for all that is measured
 SMILE_RANGE, SMILE_SECONDS = (-0.3, 1.0), 0.1
 GAZE_SHARE = 0.06  # of the eye's width, that the iris is seen to move at gazeX 1: 0.055 to 0.068 on six faces

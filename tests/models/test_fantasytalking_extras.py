@@ -1,6 +1,5 @@
 """FantasyTalking's identity branch and motion intensity: nothing without weights, and what they do with them."""
 
-import signal
 import sys
 
 import comfy.model_management
@@ -29,7 +28,8 @@ from talking_portrait.tools.golden_cases.fantasytalking import TinyWan
 from talking_portrait.tools.goldens import COPIES, GoldenCase
 from talking_portrait.training.fantasytalking import train_extras
 from talking_portrait.training.fantasytalking.objective import Extras, Films, flow_loss, hearing
-from talking_portrait.training.learning.training import Training
+
+from .stopping import stopped_after
 
 CPU = torch.device("cpu")
 
@@ -188,7 +188,6 @@ def test_the_toy_s_training_goes_on_after_a_stop_in_either_part(tmp_path, monkey
     monkeypatch.setattr(train_extras, "people", lambda count, seed: [None] * count)
     monkeypatch.setattr(train_extras, "drawn", lambda people, count, random: films)
     monkeypatch.setattr(train_extras, "measured", lambda *given: {"identity": {}, "intensity": {}})
-    learn = Training.learn
 
     def ended(name: str) -> dict[str, torch.Tensor]:
         words = [str(tmp_path / f"{name}.safetensors"), "--base-steps", "2", "--steps", "2", "--batch", "2"]
@@ -196,17 +195,11 @@ def test_the_toy_s_training_goes_on_after_a_stop_in_either_part(tmp_path, monkey
         train_extras.main()
         return load_file(tmp_path / f"{name}.safetensors")
 
-    def stopped(self, terms):
-        if self.step == 0:
-            signal.raise_signal(signal.SIGTERM)
-        return learn(self, terms)
-
     whole = ended("whole")
-    monkeypatch.setattr(Training, "learn", stopped)
-    for _ in ("tiny Wan", "extras"):
-        with pytest.raises(SystemExit, match="stopped after 1 of 2 steps"):
-            ended("part")
-    monkeypatch.setattr(Training, "learn", learn)
+    with stopped_after(monkeypatch, 1):
+        for _ in ("tiny Wan", "extras"):
+            with pytest.raises(SystemExit, match="stopped after 1 of 2 steps"):
+                ended("part")
     again = ended("part")
     assert whole.keys() == again.keys() and all(torch.equal(whole[key], again[key]) for key in whole)
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -39,6 +38,8 @@ from talking_portrait.training.fantasytalking.dual_stage import (
 from talking_portrait.training.fantasytalking.objective import Films, hearing, velocity
 from talking_portrait.training.fantasytalking.train_extras import tiny_wan
 from talking_portrait.training.learning.training import Training
+
+from .stopping import stopped_after
 
 FRAMES, LENGTH, SIDE, HEARD = 3, 18, 4, 8
 PHOTO = Path(__file__).resolve().parents[2] / "samples" / "talking_portrait_astronaut.png"
@@ -281,21 +282,15 @@ def check_stopped(tmp_path: Path, monkeypatch, whole: dict) -> None:
     shutil.copy(tmp_path / "work" / "films.safetensors", tmp_path / "again")
     words = [str(tmp_path / "again"), str(tmp_path / "again.json"), "--base-steps", "2", "--steps", "5"]
     monkeypatch.setattr(sys, "argv", ["train_dual_stage", *words])
-    threads, learn, stops = torch.get_num_threads(), Training.learn, 0
+    threads, stops = torch.get_num_threads(), 0
 
-    def stopped(self, terms):
-        if self.step == 0:
-            signal.raise_signal(signal.SIGTERM)
-        return learn(self, terms)
-
-    monkeypatch.setattr(Training, "learn", stopped)
-    while stops < 9:
-        try:
-            train_dual_stage.main()
-            break
-        except SystemExit as error:
-            stops += "stopped after 1 of" in str(error)
-    monkeypatch.setattr(Training, "learn", learn)
+    with stopped_after(monkeypatch, 1):
+        while stops < 9:
+            try:
+                train_dual_stage.main()
+                break
+            except SystemExit as error:
+                stops += "stopped after 1 of" in str(error)
     torch.set_num_threads(threads)
     assert stops == 4, "the Wan, and three adapters; the last stage of both is one step"
     found = json.loads((tmp_path / "again.json").read_text())["seed 1"]

@@ -1,6 +1,5 @@
 """What the viseme heads are trained on: letters to visemes, tapes with labels in time, and a training that learns."""
 
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from talking_portrait.training.speech_net.kokoro import SYMBOLS
 from talking_portrait.training.speech_net.recorded_voices import read_texts
 
 from .shipped_engines import RATE
+from .stopping import stopped_after
 
 
 def clip() -> dict:
@@ -134,18 +134,10 @@ def test_a_stopped_run_goes_on_bit_by_bit(tmp_path, monkeypatch, run):
         assert found.step == steps
         return network.state_dict()
 
-    learn = Training.learn
-
-    def stopped(self, terms):
-        if self.step == 3:
-            signal.raise_signal(signal.SIGTERM)
-        return learn(self, terms)
-
     whole = ended("whole")
-    monkeypatch.setattr(Training, "learn", stopped)
-    with pytest.raises(SystemExit, match="stopped after 4 of 6 steps"):
-        ended("part")
-    monkeypatch.setattr(Training, "learn", learn)
+    with stopped_after(monkeypatch, 4):
+        with pytest.raises(SystemExit, match="stopped after 4 of 6 steps"):
+            ended("part")
     again = ended("part")
     assert all(torch.equal(value, again[key]) for key, value in whole.items())
     with pytest.raises(ValueError, match="other settings"):

@@ -19,7 +19,6 @@ from talking_portrait.models.face_motion import CONTROLS, expression_to_controls
 from talking_portrait.models.takin.config import EMOTIONS, EXPRESSION, TINY
 from talking_portrait.models.takin.features import SpeechLayers
 from talking_portrait.models.takin.network import build_takin
-from talking_portrait.training.learning.training import Training
 from talking_portrait.training.takin import batches, compare_predictions
 from talking_portrait.training.takin import train as training
 from talking_portrait.training.takin.batches import (
@@ -30,6 +29,8 @@ from talking_portrait.training.takin.batches import (
     read_films,
 )
 from talking_portrait.training.takin.train import TakinTraining, new_network, recipe
+
+from .stopping import stopped_after
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,6 @@ def test_both_predictions_are_trained_alike_and_told_in_one_table(prepared, tmp_
     monkeypatch.setattr(
         compare_predictions, "scores", lambda study: {"mean": float(study.draw(study.films[0]).mean())}
     )
-    learn = Training.learn
 
     def ended(name: str) -> dict:
         words = [str(tmp_path / name), str(tmp_path / f"{name}.json"), str(prepared), "--steps", "2"]
@@ -204,21 +204,15 @@ def test_both_predictions_are_trained_alike_and_told_in_one_table(prepared, tmp_
             torch.set_num_threads(threads)
         return json.loads((tmp_path / f"{name}.json").read_text())["seed 1"]
 
-    def stopped(self, terms):
-        if self.step == 0:
-            signal.raise_signal(signal.SIGTERM)
-        return learn(self, terms)
-
     whole = ended("whole")
     figures = [
         whole[prediction][f"{steps} steps"]["mean"] for prediction in ("x0", "eps") for steps in (1, 2)
     ]
     assert len(set(figures)) == 4 and str(tmp_path) not in whole["command"]
-    monkeypatch.setattr(Training, "learn", stopped)
-    for _ in ("x0", "eps"):
-        with pytest.raises(SystemExit, match="stopped after 1 of 2"):
-            ended("part")
-    monkeypatch.setattr(Training, "learn", learn)
+    with stopped_after(monkeypatch, 1):
+        for _ in ("x0", "eps"):
+            with pytest.raises(SystemExit, match="stopped after 1 of 2"):
+                ended("part")
     again = ended("part")
     assert all(again[name]["2 steps"] == whole[name]["2 steps"] for name in ("x0", "eps"))
 

@@ -39,9 +39,7 @@ class Head:
 
     box: tuple[int, int, int, int]
     weight: Tensor  # how much each place follows the head's turns, 0..1
-    carried: (
-        Tensor  # how much it follows the head's shifts, 0..1: shoulders too, if the background is told apart
-    )
+    carried: Tensor  # and its shifts, 0..1: shoulders too, if the background is told apart
     depth: Tensor  # pixels, smaller is nearer
     brow: Tensor  # how much each place follows the brows, 0..1
     pivot: tuple[float, float, float]
